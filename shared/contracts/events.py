@@ -1,0 +1,112 @@
+"""Events: what persistence or a chatbot worker tells the gateways on `chat.delivery`, and the catalogue."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from uuid import UUID
+
+from shared.contracts.payload import Model, Payload, Timestamp
+from shared.contracts.views import Message, SenderType, Session
+
+
+class MessageStored(Payload):
+    """A message is stored under `message.seq`. Key: the session's partition."""
+
+    TYPE: ClassVar[str] = "backchat.message.stored.v1"
+
+    message: Message
+
+
+class MessageRejected(Payload):
+    """An accepted message could not be stored. Key: the author's bucket."""
+
+    TYPE: ClassVar[str] = "backchat.message.rejected.v1"
+
+    session_id: UUID
+    message_id: UUID
+    client_message_id: str | None
+    user_id: str
+    code: str
+
+
+class SessionUpdated(Payload):
+    """A session is new or has changed. Keys: its partition, and the bucket of each of its users."""
+
+    TYPE: ClassVar[str] = "backchat.session.updated.v1"
+
+    session: Session
+
+
+class SessionHead(Payload):
+    """The newest number of a session, told again after a crash. Key: its partition."""
+
+    TYPE: ClassVar[str] = "backchat.session.head.v1"
+
+    session_id: UUID
+    last_seq: int
+
+
+class ReplyStreamed(Payload):
+    """A piece of a reply under way. `offset` counts code points before `text`. Key: the session's partition."""
+
+    TYPE: ClassVar[str] = "backchat.reply.streamed.v1"
+
+    session_id: UUID
+    message_id: UUID
+    chatbot_id: str
+    attempt: int
+    offset: int
+    text: str
+    snapshot: bool
+
+
+class TypingChanged(Payload):
+    """Somebody begins or ceases to write. Key: the session's partition."""
+
+    TYPE: ClassVar[str] = "backchat.typing.changed.v1"
+
+    session_id: UUID
+    sender_type: SenderType
+    sender_id: str
+    typing: bool
+
+
+class ContextWanted(Model):
+    """How much of a session a chatbot wants to be given: at most so many earlier messages and UTF-8 bytes."""
+
+    messages: int
+    bytes: int
+
+
+class ChatbotCard(Model):
+    """A chatbot as the catalogue announces it.
+
+    `immediate`: it answers at once and needs nothing from outside, so its turns may travel in batches.
+    """
+
+    id: str
+    name: str
+    description: str
+    default: bool
+    immediate: bool
+    context: ContextWanted
+
+
+class ChatbotsAnnounced(Payload):
+    """All chatbots there are; the newest `modified_at` wins."""
+
+    TYPE: ClassVar[str] = "backchat.chatbots.announced.v1"
+
+    chatbots: list[ChatbotCard]
+    modified_at: Timestamp
+
+
+EVENTS: tuple[type[Payload], ...] = (
+    MessageStored,
+    MessageRejected,
+    SessionUpdated,
+    SessionHead,
+    ReplyStreamed,
+    TypingChanged,
+    ChatbotsAnnounced,
+)

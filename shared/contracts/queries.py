@@ -1,0 +1,168 @@
+"""Queries on `chat.queries` and their results; every answer travels as a `Reply`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from shared.contracts.payload import Model, Payload
+from shared.contracts.views import ActiveTurn, Chatbot, ErrorView, Message, OwnSession, Session
+
+
+class JoinSession(Payload):
+    """A member's view of a session: the newest page, or with `after_seq` every change after it. → `JoinResult`"""
+
+    TYPE: ClassVar[str] = "backchat.session.join.v1"
+
+    user_id: str
+    session_id: UUID
+    after_seq: int | None
+    limit: int
+
+
+class JoinResult(Model):
+    """One snapshot. Complete up to `last_seq` (while `has_more` after `after_seq`: the last number in it)."""
+
+    session: OwnSession
+    messages: list[Message]
+    has_more: bool
+    last_seq: int
+    active: list[ActiveTurn]
+
+
+class ReadSession(Payload):
+    """A session as a member may see it, or `not_found`. → `SessionResult`"""
+
+    TYPE: ClassVar[str] = "backchat.session.read.v1"
+
+    user_id: str
+    session_id: UUID
+
+
+class SessionResult(Model):
+    """A session, as `start_chat` answers it."""
+
+    session: Session
+
+
+class ReadChanges(Payload):
+    """For a gateway, which checks membership itself: the changes after a number. → `ChangesResult`"""
+
+    TYPE: ClassVar[str] = "backchat.session.changes.v1"
+
+    session_id: UUID
+    after_seq: int
+    limit: int
+
+
+class ChangesResult(Model):
+    """Messages changed after `after_seq`, ascending by `updated_seq`, and the session as it is in the same snapshot."""
+
+    session: Session
+    messages: list[Message]
+    has_more: bool
+    last_seq: int
+
+
+class ReadHeads(Payload):
+    """The newest numbers of many sessions at once. → `HeadsResult`"""
+
+    TYPE: ClassVar[str] = "backchat.session.heads.v1"
+
+    session_ids: list[UUID]
+
+
+class HeadsResult(Model):
+    """Session id → `last_seq`; a session that does not exist is left out."""
+
+    heads: dict[str, int]
+
+
+class ReadHistory(Payload):
+    """A page of history by place. → `HistoryResult`"""
+
+    TYPE: ClassVar[str] = "backchat.messages.read.v1"
+
+    user_id: str
+    session_id: UUID
+    before_seq: int | None
+    after_seq: int | None
+    limit: int
+
+
+class HistoryResult(Model):
+    """Ascending by `seq`; at most 512 KiB of JSON."""
+
+    messages: list[Message]
+    has_more: bool
+
+
+class ListSessions(Payload):
+    """A user's sessions, newest activity first. → `SessionsResult`"""
+
+    TYPE: ClassVar[str] = "backchat.sessions.list.v1"
+
+    user_id: str
+    cursor: str | None
+    limit: int
+
+
+class SessionsResult(Model):
+    """One page; `next_cursor` is opaque."""
+
+    sessions: list[OwnSession]
+    next_cursor: str | None
+
+
+class ListChatbots(Payload):
+    """The catalogue. → `ChatbotsResult`"""
+
+    TYPE: ClassVar[str] = "backchat.chatbots.list.v1"
+
+
+class ChatbotsResult(Model):
+    """All chatbots, the default one first."""
+
+    chatbots: list[Chatbot]
+
+
+class IsTurnOpen(Payload):
+    """Whether a turn still waits for its reply. → `TurnResult`"""
+
+    TYPE: ClassVar[str] = "backchat.turn.open.v1"
+
+    session_id: UUID
+    message_id: UUID
+
+
+class TurnResult(Model):
+    """`open` is false for a turn that has ended or never was."""
+
+    open: bool
+
+
+class Failure(ErrorView):
+    """An error of `shared.errors` on the wire; `retry_after` in seconds."""
+
+    retry_after: float | None = None
+
+
+class Reply(Payload):
+    """The answer to a command or query whose sender waits: `result` or `error`, never both."""
+
+    TYPE: ClassVar[str] = "backchat.reply.v1"
+
+    result: dict[str, Any] | None = None
+    error: Failure | None = None
+
+
+QUERIES: tuple[type[Payload], ...] = (
+    JoinSession,
+    ReadSession,
+    ReadChanges,
+    ReadHeads,
+    ReadHistory,
+    ListSessions,
+    ListChatbots,
+    IsTurnOpen,
+)

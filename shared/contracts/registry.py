@@ -1,0 +1,13 @@
+"""Every payload by its type name: for dispatch, golden events and the generated AsyncAPI description."""
+
+from __future__ import annotations
+
+from shared.contracts.commands import COMMANDS
+from shared.contracts.events import EVENTS
+from shared.contracts.payload import Payload
+from shared.contracts.queries import QUERIES, Reply
+from shared.contracts.turns import TURNS
+
+_ALL: tuple[type[Payload], ...] = (*COMMANDS, *EVENTS, *TURNS, *QUERIES, Reply)
+
+PAYLOADS: dict[str, type[Payload]] = {payload.TYPE: payload for payload in _ALL}

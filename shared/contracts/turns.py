@@ -1,0 +1,42 @@
+"""Turns: what a chatbot worker is asked to answer."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from uuid import UUID
+
+from shared.contracts.payload import Model, Payload
+from shared.contracts.views import SenderType
+
+CONTEXT_BYTES_MAX = 128 * 1024
+
+
+class ContextMessage(Model):
+    """One message of a turn's context. `unanswered`: the reply is to answer it."""
+
+    id: UUID
+    sender_type: SenderType
+    sender_id: str
+    content: str
+    unanswered: bool
+
+
+class RunTurn(Payload):
+    """Answer the unanswered messages of `context` (ascending by `seq`) under `message_id`.
+
+    `starts` is how often the turn was published before; `again` says that it may have run or ended
+    already, so a worker asks (`IsTurnOpen`) before it starts.
+    """
+
+    TYPE: ClassVar[str] = "backchat.turn.run.v1"
+
+    session_id: UUID
+    message_id: UUID
+    chatbot_id: str
+    reply_to: UUID
+    starts: int
+    again: bool
+    context: list[ContextMessage]
+
+
+TURNS: tuple[type[Payload], ...] = (RunTurn,)

@@ -1,0 +1,1 @@
+"""The runtime: how a service becomes a process, and what every process has: settings, logs, metrics, health."""

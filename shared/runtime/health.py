@@ -1,0 +1,34 @@
+"""Health as HTTP: `/healthz` (the loop turns), `/readyz` (503 names what is missing), `/metrics` (Prometheus)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+
+def routes(
+    service: str, missing: Callable[[], Sequence[str]], registry: CollectorRegistry | None = None
+) -> list[Route]:
+    """The routes of one process; without a registry there is no `/metrics`."""
+
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "ok", "service": service})
+
+    async def readyz(_request: Request) -> Response:
+        lacking = sorted(set(missing()))
+        body = {"status": "unavailable" if lacking else "ok", "service": service, "missing": lacking}
+        return JSONResponse(body, status_code=503 if lacking else 200)
+
+    async def metrics(_request: Request) -> Response:
+        assert registry is not None
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_1_0_0)
+
+    found = [Route("/healthz", healthz), Route("/readyz", readyz)]
+    if registry is not None:
+        found.append(Route("/metrics", metrics))
+    return found

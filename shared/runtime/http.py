@@ -1,0 +1,73 @@
+"""What every HTTP surface shares: problem details (RFC 9457) and the way health routes join a service's app."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.errors import BackchatError, Internal, InvalidRequest, MethodNotAllowed, NotFound, Unavailable
+
+PROBLEM_JSON = "application/problem+json"
+RETRY_AFTER = 1.0  # seconds, where an error names none
+
+
+def problem(error: BackchatError, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    """The answer for an error: `type`, `title`, `status`, `detail`, `code`, and `Retry-After` where it belongs."""
+    headers = dict(headers or {})
+    if error.status in (429, 503):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after or RETRY_AFTER)))
+    body = {
+        "type": f"urn:backchat:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        **more,
+    }
+    return JSONResponse(body, status_code=error.status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def from_http_exception(error: HTTPException) -> Response:
+    """The answer for what a router refuses by itself (404, 405 …)."""
+    if error.status_code == 404:
+        return problem(NotFound("There is nothing at this path."))
+    if error.status_code == 405:
+        return problem(MethodNotAllowed(), dict(error.headers or {}))
+    if error.status_code >= 500:
+        return problem(Unavailable() if error.status_code == 503 else Internal())
+    return problem(InvalidRequest(str(error.detail)))
+
+
+async def _http_exception(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return from_http_exception(error)
+
+
+async def _failure(_request: Request, _error: Exception) -> Response:
+    return problem(Internal())
+
+
+def plain_app(routes: list[Route]) -> Starlette:
+    """A small app whose every error is a problem document."""
+    return Starlette(routes=routes, exception_handlers={HTTPException: _http_exception, Exception: _failure})
+
+
+class WithHealth:
+    """One ASGI app of a process: health paths go to `health`, everything else to `public`."""
+
+    def __init__(self, health: list[Route], public: ASGIApp | None = None) -> None:
+        self._paths = {route.path for route in health}
+        self._health = plain_app(health)
+        self._public = public or plain_app([])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route by the raw path of the scope, never by what a Host header could bend."""
+        app = self._health if scope["type"] == "http" and scope["path"] in self._paths else self._public
+        await app(scope, receive, send)

@@ -1,0 +1,68 @@
+"""Structured logs on standard error: console lines for people, JSON for machines; never a secret.
+
+Content of messages, passcodes and tokens is never passed to a logger; `redact` is the net below that rule.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+SECRET_FIELDS = frozenset(
+    {"passcode", "current_passcode", "new_passcode", "token", "access_token", "refresh_token", "authorization"}
+    | {"content", "text", "body", "data", "password"}
+)
+JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
+URL_PASSWORD = re.compile(r"(\w+://[^:/@\s]+:)[^@\s]+@")
+QUIET = ("socketio", "socketio.server", "engineio", "engineio.server", "aiormq", "aio_pika", "alembic", "httpx2")
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Blank secret fields, and tokens and passwords inside any string."""
+    for name, value in event.items():
+        if name in SECRET_FIELDS:
+            event[name] = "[redacted]"
+        elif isinstance(value, str):
+            event[name] = URL_PASSWORD.sub(r"\1***@", JWT.sub("[token]", value))
+    return event
+
+
+def configure(service: str, *, level: str, form: str) -> None:
+    """Set up structlog and the standard library's loggers; call once in a process."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    finish: list[Any] = [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]
+    if form == "console":
+        colours = sys.stderr.isatty()
+        finish = [structlog.processors.format_exc_info, redact, structlog.dev.ConsoleRenderer(colors=colours)]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in QUIET:  # at info they print packets, tokens included
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    structlog.contextvars.bind_contextvars(service=service)

@@ -1,0 +1,153 @@
+"""A process: one event loop, its services, one listener; start in order, stop in reverse, in under 10 s.
+
+Signals are installed here and nowhere else. SIGTERM and SIGINT ask for the graceful stop (contract P8);
+a second one ends the process at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from shared.runtime.service import Service, close_all
+
+logger = structlog.get_logger(__name__)
+
+DRAIN_DEADLINE = 5.0  # seconds for all `drain`s together
+CLOSE_DEADLINE = 2  # seconds for open requests after that
+FRAME_MAX = 256 * 1024  # bytes of one WebSocket frame (contract §3)
+BACKLOG = 2048  # connections that the kernel holds while a storm is absorbed
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What a process runs: its services, entered in order, and the one app that it listens with."""
+
+    services: Sequence[Service]
+    app: ASGIApp
+
+
+Assemble = Callable[[AsyncExitStack], Awaitable[Assembly]]
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the process decides when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run(assemble: Assemble, *, host: str, port: int, announce: Callable[[str], None] | None = None) -> None:
+    """Run until a signal comes, or end with exit code 1 when a background task dies.
+
+    `assemble` builds the services and enters their stores and bus on the given stack, in order;
+    `announce` gets the address once everything listens.
+    """
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: PLC0415 - not on every platform
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        clean = runner.run(_main(assemble, host, port, announce))
+    if not clean:
+        raise SystemExit(1)
+
+
+async def _main(assemble: Assemble, host: str, port: int, announce: Callable[[str], None] | None) -> bool:
+    stop = _stop_on_signals()
+    listener = _bind(host, port)
+    stack = AsyncExitStack()
+    try:
+        assembly = await assemble(stack)
+        failures = [(await stack.enter_async_context(service.lifespan())).failed for service in assembly.services]
+        server = _Server(_config(assembly.app))
+        serving: asyncio.Future[None] = asyncio.create_task(server.serve(sockets=[listener]), name="listener")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event for it
+            await asyncio.sleep(0.005)
+        address = f"http://{host}:{listener.getsockname()[1]}" if not serving.done() else ""
+        logger.info("listening", address=address)
+        if announce:
+            announce(address)
+        ends: list[asyncio.Future[Any]] = [serving, stopping, *failures]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        clean = stop.is_set()
+        logger.info("stopping", clean=clean)
+        await _drain(assembly.services)
+        server.should_exit = True
+        await serving
+        return clean
+    finally:
+        await close_all(stack)
+        listener.close()
+        logger.info("stopped")
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+
+    def handle() -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, handle)
+    return stop
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        logger.error("cannot listen", host=host, port=port, reason=error.strerror)  # noqa: TRY400
+        raise SystemExit(1) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=FRAME_MAX,
+        ws_per_message_deflate=False,  # doubles the memory of an idle socket
+        ws_ping_interval=None,  # Engine.IO pings by itself
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=CLOSE_DEADLINE,
+    )
+
+
+async def _drain(services: Sequence[Service]) -> None:
+    drains = [service.drain() for service in services if service.drain]
+    try:
+        async with asyncio.timeout(DRAIN_DEADLINE):
+            for outcome in await asyncio.gather(*drains, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    logger.error("a drain failed", exc_info=outcome)
+    except TimeoutError:
+        logger.warning("drain ran out of time", seconds=DRAIN_DEADLINE)

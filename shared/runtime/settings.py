@@ -1,0 +1,58 @@
+"""Settings: environment alone, prefix `BACKCHAT_`, checked whole before anything opens."""
+
+from __future__ import annotations
+
+import sys
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "BACKCHAT_"
+CONFIG_ERROR = 2  # exit code
+
+
+class CommonSettings(BaseSettings):
+    """What every process reads."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    host: str = Field(default="127.0.0.1", description="Address that this process listens on")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port that this process listens on; 0 takes a free one")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe level logged"
+    )
+    log_format: Literal["console", "json"] = Field(default="console", description="Form of the log lines")
+    metrics: Literal["on", "off"] = Field(default="on", description="Whether `/metrics` is served")
+    limits: Literal["on", "off"] = Field(
+        default="on", description="`off` lifts per-user and per-address rate limits, for load tests; sizes stay"
+    )
+    partitions: int = Field(default=4, ge=1, le=256, description="Partitions of the log; all processes must agree")
+
+
+class DistributedSettings(CommonSettings):
+    """What every process of the distributed stack reads besides."""
+
+    amqp_url: str = Field(
+        pattern=r"^amqps?://", repr=False, description="RabbitMQ; several addresses of a cluster separated by commas"
+    )
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(model: type[S]) -> S:
+    """Read the environment, or end the process with code 2 and a line for each wrong or missing variable."""
+    try:
+        return model()
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            field = "_".join(map(str, problem["loc"])).upper() or "settings"
+            print(f"{PREFIX}{field}: {problem['msg']}", file=sys.stderr)
+        raise SystemExit(CONFIG_ERROR) from None
+
+
+def refuse(variable: str, reason: str) -> SystemExit:
+    """The same one line and exit code for what only shows after reading (a file missing, say)."""
+    print(f"{PREFIX}{variable}: {reason}", file=sys.stderr)
+    return SystemExit(CONFIG_ERROR)
