@@ -6,8 +6,7 @@ What an implementation promises, and the contract suite checks on each:
   exchanges: when the broker has taken it). It raises `Unavailable` when that failed *or is unknown*
   after `PUBLISH_TIMEOUT`; an unknown event is still sent again, under the same id, until its outcome
   is known, and what was published later under its key waits behind it.
-- Events of one (exchange, key) reach a queue in the order of their `publish` calls (the order in which
-  the coroutines first ran). Group commit: while one publication of a key is under way, later ones gather
+- Events of one (exchange, key) reach a queue in the order of their `publish` calls. Group commit: while one publication of a key is under way, later ones gather
   and leave as one body.
 - A subscription hands deliveries over in queue order. What was not acked when a subscription or its
   connection ends is delivered again, in the same place, with a higher `delivery_count`.
@@ -18,7 +17,7 @@ What an implementation promises, and the contract suite checks on each:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,16 +87,18 @@ class Bus(Protocol):
     async def exists(self, queue: Queue) -> bool:
         """Whether this shared queue is there: false with another number of partitions, or before persistence ran."""
 
-    async def publish(self, exchange: Exchange, key: str, event: Event) -> None:
-        """Publish one event and wait until the bus holds it.
+    def publish(self, exchange: Exchange, key: str, event: Event) -> Awaitable[None]:
+        """Queue one event at once, in call order; awaiting the result waits until the bus holds it.
+
+        The result may be dropped by a caller that does not care; nothing is raised here, all when awaited.
 
         Raises:
             Unavailable: refused, unroutable, or unknown.
             PayloadTooLarge: the encoded event is over `EVENT_BYTES_MAX`.
         """
 
-    async def publish_all(self, publications: Sequence[tuple[Exchange, str, Event]]) -> None:
-        """Publish several in this order, in one round where possible, and wait for all of them.
+    def publish_all(self, publications: Sequence[tuple[Exchange, str, Event]]) -> Awaitable[None]:
+        """Queue several in this order, in one round where possible; awaiting the result waits for all of them.
 
         Raises:
             Unavailable: one of them at least is not known to be held.
@@ -114,7 +115,7 @@ class Bus(Protocol):
         """
 
     def respond(self, to: Received, answer: Event) -> None:
-        """Send `answer` to `to.replyto` with `correlationid` = `to.id`; lost if the sender is gone or waits for none."""
+        """Send `answer` to `to.replyto` with `correlationid` = `to.id`; lost if the sender is gone."""
 
     async def subscribe(self, queue: Queue, *, prefetch: int) -> Subscription:
         """Declare the queue and consume it, with at most `prefetch` bodies unacked; waits for the first connection."""
