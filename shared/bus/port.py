@@ -6,8 +6,8 @@ What an implementation promises, and the contract suite checks on each:
   exchanges: when the broker has taken it). It raises `Unavailable` when that failed *or is unknown*
   after `PUBLISH_TIMEOUT`; an unknown event is still sent again, under the same id, until its outcome
   is known, and what was published later under its key waits behind it.
-- Events of one (exchange, key) reach a queue in the order of their `publish` calls. Group commit: while one publication of a key is under way, later ones gather
-  and leave as one body.
+- Events of one (exchange, key) reach a queue in the order of their `publish` calls. Group commit: while one
+  publication of a key is under way, later ones gather and leave as one body.
 - A subscription hands deliveries over in queue order. What was not acked when a subscription or its
   connection ends is delivered again, in the same place, with a higher `delivery_count`.
 - Nothing acked is delivered again; an ack for a delivery of an earlier connection is ignored (the
