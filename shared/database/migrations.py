@@ -1,0 +1,113 @@
+"""Migrations: one set of Alembic scripts for both dialects, run on a connection of their own.
+
+Scripts name no schema: on PostgreSQL the search path points at the owner's, on SQLite the file has none.
+A service's `migrations/env.py` is one call of `run_scripts`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from alembic import command, context
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, inspect, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from shared.database.engine import CONNECT_TIMEOUT
+
+VERSION_TABLE = "alembic_version"
+
+
+async def upgrade(engine: AsyncEngine, scripts: Path, *, schema: str, revision: str = "head") -> None:
+    """Bring the database to a revision, in one transaction; whoever migrates at the same time waits for it."""
+    await _migrate(engine, scripts, schema, lambda config: command.upgrade(config, revision))
+
+
+async def downgrade(engine: AsyncEngine, scripts: Path, *, schema: str, revision: str = "base") -> None:
+    """Take the database back to a revision, in one transaction."""
+    await _migrate(engine, scripts, schema, lambda config: command.downgrade(config, revision))
+
+
+async def is_current(engine: AsyncEngine, scripts: Path, *, schema: str) -> bool:
+    """Whether the database is at the newest revision, or at a later release's, which the scripts do not know."""
+    directory = ScriptDirectory(str(scripts))
+    async with engine.execution_options(read_only=True).connect() as connection:
+        found = await connection.run_sync(_revision, schema)
+    if found is None:
+        return False
+    known = {script.revision for script in directory.walk_revisions()}
+    return found == directory.get_current_head() or found not in known
+
+
+async def differences(engine: AsyncEngine, metadata: MetaData, *, schema: str) -> list[Any]:
+    """What Alembic would change to make the database match `metadata`; empty when the migrations say all."""
+    bare = MetaData(naming_convention=metadata.naming_convention)
+    for table in metadata.tables.values():
+        table.to_metadata(bare, schema=cast("Any", None))  # None is no schema; the stubs forget it
+
+    def compare(connection: Connection) -> list[Any]:
+        options = {"compare_type": True, "compare_server_default": True, "version_table": VERSION_TABLE}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), bare))
+
+    async with _connection(engine, schema) as connection:
+        return await connection.run_sync(compare)
+
+
+def run_scripts() -> None:
+    """The body of every `env.py`: run what Alembic asks for on the connection that `upgrade` opened."""
+    context.configure(
+        connection=context.config.attributes["connection"], version_table=VERSION_TABLE, render_as_batch=True
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def _migrate(engine: AsyncEngine, scripts: Path, schema: str, work: Callable[[Config], None]) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+
+    def run(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        work(config)
+
+    async with _connection(engine, schema) as connection:
+        await connection.run_sync(run)
+
+
+@asynccontextmanager
+async def _connection(engine: AsyncEngine, schema: str) -> AsyncIterator[AsyncConnection]:
+    """A transaction that sees the owner's schema, under a lock on PostgreSQL (SQLite locks the file itself)."""
+    if engine.dialect.name != "postgresql":
+        async with engine.begin() as connection:
+            yield connection
+        return
+    # Not from the pool: a migration may take longer than any statement of ours, and the dialect is bent below.
+    own = create_async_engine(engine.url, poolclass=NullPool, connect_args={"timeout": CONNECT_TIMEOUT})
+    try:
+        async with own.begin() as connection:
+            await connection.execute(
+                text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(f"backchat/{schema}".encode())}
+            )
+            await connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
+            await connection.execute(text(f'SET LOCAL search_path TO "{schema}"'))
+            connection.dialect.default_schema_name = schema  # where Alembic looks for tables without a schema
+            yield connection
+    finally:
+        await own.dispose()
+
+
+def _revision(connection: Connection, schema: str) -> str | None:
+    where = schema if connection.dialect.name == "postgresql" else None
+    if not inspect(connection).has_table(VERSION_TABLE, schema=where):
+        return None
+    name = VERSION_TABLE if where is None else f'"{schema}".{VERSION_TABLE}'
+    found: str | None = connection.scalar(text(f"SELECT version_num FROM {name}"))  # noqa: S608 - both are ours
+    return found
