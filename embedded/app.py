@@ -1,0 +1,81 @@
+"""Composition root of the embedded run: stores, then the bus, then the services, on one app and one port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import auth_service.app
+import auth_service.settings
+import chat_gateway.app
+import chat_gateway.settings
+import chatbot_worker.app
+import chatbot_worker.settings
+import persistence_worker.app
+import persistence_worker.settings
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from embedded.data import DataDirectory
+from embedded.settings import EmbeddedSettings
+from shared.bus.in_process import InProcessBus
+from shared.bus.port import Bus
+from shared.database.engine import open_engine, sqlite_url
+from shared.runtime import health
+from shared.runtime.http import WithHealth
+from shared.runtime.process import Assembly
+from shared.runtime.service import Service
+from shared.runtime.settings import load
+
+
+class OneOrigin:
+    """What an edge does in the distributed stack: auth's paths to auth, everything else to the gateway."""
+
+    def __init__(self, auth: ASGIApp, gateway: ASGIApp) -> None:
+        self._auth = auth
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route by the raw path."""
+        to_auth = scope["type"] == "http" and auth_service.app.serves(scope["path"])
+        await (self._auth if to_auth else self._gateway)(scope, receive, send)
+
+
+async def assemble(settings: EmbeddedSettings, data: DataDirectory, stack: AsyncExitStack) -> Assembly:
+    """Build the four services, migrate their databases, and enter stores and bus on `stack`."""
+    registry = CollectorRegistry()
+    auth_engine = open_engine(sqlite_url(data.auth_database), schema="auth")
+    stack.push_async_callback(auth_engine.dispose)
+    chat_engine = open_engine(sqlite_url(data.chat_database), schema="chat")
+    stack.push_async_callback(chat_engine.dispose)
+    await auth_service.app.migrate(auth_engine)
+    await persistence_worker.app.migrate(chat_engine)
+    bus: Bus = await stack.enter_async_context(InProcessBus(data.journal))
+    keys = auth_service.app.load_keys(data.keys)
+
+    async def jwks() -> dict[str, Any]:
+        return keys.jwks()
+
+    auth = auth_service.app.build(
+        load(auth_service.settings.AuthSettings), engine=auth_engine, keys=keys, registry=registry
+    )
+    persistence = persistence_worker.app.build(
+        load(persistence_worker.settings.PersistenceSettings), bus=bus, engine=chat_engine, registry=registry
+    )
+    chatbots = chatbot_worker.app.build(load(chatbot_worker.settings.ChatbotSettings), bus=bus, registry=registry)
+    gateway = chat_gateway.app.build(load(chat_gateway.settings.GatewaySettings), bus=bus, jwks=jwks, registry=registry)
+    services = [auth, persistence, chatbots, gateway]
+    return Assembly(services, _app(settings, services, auth, gateway, registry))
+
+
+def _app(
+    settings: EmbeddedSettings, services: Sequence[Service], auth: Service, gateway: Service, registry: CollectorRegistry
+) -> ASGIApp:
+    def missing() -> list[str]:
+        return [lack for service in services for lack in service.missing()]
+
+    assert auth.app is not None
+    assert gateway.app is not None
+    checks = health.routes("embedded", missing, registry if settings.metrics == "on" else None)
+    return WithHealth(checks, OneOrigin(auth.app, gateway.app))

@@ -1,0 +1,17 @@
+"""Settings of the embedded run: where it listens and keeps its data; the services read their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from shared.runtime.settings import CommonSettings
+
+
+class EmbeddedSettings(CommonSettings):
+    """What `python -m embedded` reads besides the settings of the four services."""
+
+    data_dir: Path = Field(default=Path("data"), description="Directory of the databases, the journal and the keys")
+    metrics: Literal["on", "off"] = Field(default="off", description="Whether `/metrics` is served")
