@@ -1,0 +1,79 @@
+"""Write the generated pages of the reference: configuration, OpenAPI, AsyncAPI (`make docs`).
+
+`render()` gives path → text, so that a test can compare them with what is committed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import auth_service.app
+import auth_service.settings
+import chat_gateway.asyncapi
+import chat_gateway.settings
+import chatbot_worker.settings
+import embedded.settings
+import persistence_worker.settings
+from pydantic_settings import BaseSettings
+
+from shared.runtime.settings import PREFIX
+
+REFERENCE = Path(__file__).parent / "reference"
+PROCESSES: dict[str, type[BaseSettings]] = {
+    "embedded": embedded.settings.EmbeddedSettings,
+    "auth_service": auth_service.settings.AuthProcessSettings,
+    "chat_gateway": chat_gateway.settings.GatewayProcessSettings,
+    "persistence_worker": persistence_worker.settings.PersistenceProcessSettings,
+    "chatbot_worker": chatbot_worker.settings.ChatbotProcessSettings,
+}
+# The embedded process reads the knobs of all four services besides its own.
+EMBEDDED: tuple[type[BaseSettings], ...] = (
+    auth_service.settings.AuthSettings,
+    chat_gateway.settings.GatewaySettings,
+    persistence_worker.settings.PersistenceSettings,
+    chatbot_worker.settings.ChatbotSettings,
+)
+HEAD = """# Configuration
+
+Generated from the settings models by `make docs`; do not edit.
+
+The environment is the only configuration. A wrong or missing value is one line that names the variable, and exit code 2.
+"""
+
+
+def render() -> dict[Path, str]:
+    """Every generated page by its path."""
+    return {
+        REFERENCE / "configuration.md": configuration(),
+        REFERENCE / "openapi.json": _json(auth_service.app.openapi()),
+        REFERENCE / "asyncapi.json": _json(chat_gateway.asyncapi.document()),
+    }
+
+
+def configuration() -> str:
+    """One table of all variables: name, default, who reads it, what it means."""
+    rows: dict[str, tuple[str, list[str], str]] = {}
+    for process, model in PROCESSES.items():
+        models = (model, *EMBEDDED) if process == "embedded" else (model,)
+        for name, info in ((n, i) for m in models for n, i in m.model_fields.items()):
+            default = "required" if info.is_required() else f"`{info.get_default(call_default_factory=True)}`"
+            known = rows.setdefault(name, (default, [], info.description or ""))
+            if process not in known[1]:
+                known[1].append(process)
+    lines = [HEAD, "| variable | default | read by | meaning |", "| --- | --- | --- | --- |"]
+    for name, (default, readers, meaning) in sorted(rows.items()):
+        who = "all" if len(readers) == len(PROCESSES) else ", ".join(readers)
+        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {who} | {meaning.replace('|', ', ')} |")
+    return "\n".join(lines) + "\n"
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    for path, text in render().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(REFERENCE.parent.parent))

@@ -1,0 +1,101 @@
+"""AsyncAPI 3.0 descriptions, generated from the models that the code itself runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from shared.contracts import topology
+from shared.contracts.commands import COMMANDS
+from shared.contracts.events import EVENTS, ChatbotsAnnounced
+from shared.contracts.payload import Payload
+from shared.contracts.queries import QUERIES, Reply
+from shared.contracts.turns import TURNS
+
+ASYNCAPI = "3.0.0"
+REF = "#/components/schemas/{model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel: its messages by name, and who acts on it (from the view of the described system)."""
+
+    name: str
+    address: str | None
+    description: str
+    action: Literal["send", "receive"]
+    messages: dict[str, type[BaseModel]]
+    bindings: dict[str, Any] = field(default_factory=dict)
+    replies: dict[str, type[BaseModel]] = field(default_factory=dict)  # message name → model of its ack
+
+
+def describe(title: str, version: str, description: str, channels: Sequence[Channel]) -> dict[str, Any]:
+    """The document, ready for `json.dumps`."""
+    models = {m for c in channels for m in (*c.messages.values(), *c.replies.values())}
+    ordered = sorted(models, key=lambda m: m.__name__)
+    _, schema = models_json_schema([(m, "serialization") for m in ordered], ref_template=REF)
+    return {
+        "asyncapi": ASYNCAPI,
+        "info": {"title": title, "version": version, "description": description},
+        "defaultContentType": "application/json",
+        "channels": {c.name: _channel(c) for c in channels},
+        "operations": {f"{c.action}.{c.name}": _operation(c) for c in channels},
+        "components": {"schemas": schema.get("$defs", {})},
+    }
+
+
+def _channel(channel: Channel) -> dict[str, Any]:
+    messages = {
+        name: {"name": name, "payload": {"$ref": REF.format(model=model.__name__)}} | _ack(channel, name)
+        for name, model in channel.messages.items()
+    }
+    described: dict[str, Any] = {"address": channel.address, "description": channel.description, "messages": messages}
+    if channel.bindings:
+        described["bindings"] = channel.bindings
+    return described
+
+
+def _ack(channel: Channel, name: str) -> dict[str, Any]:
+    model = channel.replies.get(name)
+    return {"x-ack": {"$ref": REF.format(model=model.__name__)}} if model else {}
+
+
+def _operation(channel: Channel) -> dict[str, Any]:
+    return {"action": channel.action, "channel": {"$ref": f"#/channels/{channel.name}"}}
+
+
+def bus_channels() -> list[Channel]:
+    """What travels between the services, one channel an exchange."""
+    events = tuple(e for e in EVENTS if e is not ChatbotsAnnounced)
+    rows: list[tuple[str, topology.Exchange, str, str | None, tuple[type[Payload], ...]]] = [
+        (
+            "log",
+            topology.log(4),
+            "Commands that change a session, in order; key: its partition",
+            "{partition}",
+            COMMANDS,
+        ),
+        ("turns", topology.TURNS, "Turns to run; key: the chatbot's id", "{chatbot_id}", TURNS),
+        ("delivery", topology.DELIVERY, "What gateways pass on; key: s.{partition} or u.{bucket}", "{key}", events),
+        ("queries", topology.QUERIES, "Reads; answered on the asker's own queue", topology.QUERY_KEY, QUERIES),
+        ("catalogue", topology.CATALOGUE, "The chatbots that there are", None, (ChatbotsAnnounced,)),
+        ("replies", topology.DIRECT, "Answers to who waits; key: the asker's queue", "replies.{connection}", (Reply,)),
+    ]
+    return [_bus_channel(*row) for row in rows]
+
+
+def _bus_channel(
+    name: str, exchange: topology.Exchange, description: str, address: str | None, payloads: tuple[type[Payload], ...]
+) -> Channel:
+    binding = {
+        "amqp": {
+            "is": "routingKey",
+            "exchange": {"name": exchange.name, "type": exchange.kind if exchange.name else "default", "durable": True},
+            "bindingVersion": "0.3.0",
+        }
+    }
+    return Channel(name, address, description, "send", {p.TYPE: p for p in payloads}, binding)
