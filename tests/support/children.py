@@ -1,0 +1,152 @@
+"""Child processes that surely end with the tests: own process group, signals to all of it, and a guard.
+
+The guard is a shell that waits on a pipe from the test process. However the test process ends, `kill -9`
+included, the pipe closes and the guard kills the groups that are still listed and removes the directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+GUARD = """
+cat >/dev/null
+trap '' TERM INT HUP
+for group in $(cat "$0/groups"); do kill -9 -- "-$group" 2>/dev/null; done
+sleep 1
+rm -rf "$0"
+"""
+
+
+class Home:
+    """A temporary directory that other system users may enter, and the process groups that live in it."""
+
+    def __init__(self, prefix: str) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=f"bc-{prefix}-", dir=_traversable()))
+        self.path.chmod(0o755)
+        self._groups: set[int] = set()
+        self._write()
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, str(self.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def add(self, group: int) -> None:
+        self._groups.add(group)
+        self._write()
+
+    def discard(self, group: int) -> None:
+        self._groups.discard(group)
+        self._write()
+
+    def close(self) -> None:
+        """Remove the directory, then let the guard go, which finds nothing to do."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._guard.kill()
+        self._guard.communicate()
+
+    def _write(self) -> None:
+        (self.path / "groups").write_text(" ".join(map(str, self._groups)))
+
+
+class Child:
+    """One child process in its own process group, its output in a file."""
+
+    def __init__(
+        self,
+        home: Home,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str],
+        user: int | None = None,
+        group: int | None = None,
+    ) -> None:
+        self.log = home.path / f"{name}.log"
+        self._home = home
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(part) for part in command],
+                env=dict(environment),
+                cwd=home.path,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=user,
+                group=group,
+                extra_groups=None if user is None else [],
+            )
+        home.add(self._process.pid)
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def tail(self, lines: int = 30) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def wait_until(self, ready: Callable[[], bool], *, timeout: float) -> None:
+        """Poll `ready` until it holds; raise with the end of the log if the process ends or time runs out first."""
+        deadline = time.monotonic() + timeout
+        while not ready():
+            if not self.running or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.log.stem} did not get ready in {timeout:g} s:\n{self.tail()}")
+            time.sleep(0.01)
+
+    def stop(self, number: signal.Signals, *, timeout: float) -> None:
+        """Ask the leader to end with the given signal; after `timeout` seconds kill the group."""
+        if self.running:
+            self._process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the leader, its group and its descendants at once, as a crash of the machine would."""
+        family = self._family()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for member in family:  # PostgreSQL's and Erlang's children have groups of their own
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        self._process.wait()
+        self._home.discard(self._process.pid)
+
+    def pause(self) -> None:
+        """Freeze the leader and its descendants: connections stay open and nothing answers."""
+        for member in self._family():
+            member.suspend()
+
+    def resume(self) -> None:
+        """Let a frozen process go on."""
+        for member in reversed(self._family()):
+            member.resume()
+
+    def _family(self) -> list[psutil.Process]:
+        try:
+            leader = psutil.Process(self._process.pid)
+            return [leader, *leader.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+
+def _traversable() -> str:
+    """The first temporary directory that is short enough for socket paths and that every user may enter."""
+    for candidate in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        path = Path(candidate).resolve()
+        if len(str(path)) < 60 and all(part.stat().st_mode & 0o001 for part in (path, *path.parents)):
+            return str(path)
+    return tempfile.gettempdir()
