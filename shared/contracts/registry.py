@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from shared.contracts.commands import COMMANDS
+from shared.contracts.dead import DEAD
 from shared.contracts.events import EVENTS
 from shared.contracts.payload import Payload
 from shared.contracts.queries import QUERIES, Reply
 from shared.contracts.turns import TURNS
 
-_ALL: tuple[type[Payload], ...] = (*COMMANDS, *EVENTS, *TURNS, *QUERIES, Reply)
+_ALL: tuple[type[Payload], ...] = (*COMMANDS, *EVENTS, *TURNS, *QUERIES, *DEAD, Reply)
 
 PAYLOADS: dict[str, type[Payload]] = {payload.TYPE: payload for payload in _ALL}
