@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -21,10 +22,17 @@ import psutil
 GUARD = """
 cat >/dev/null
 trap '' TERM INT HUP
-for group in $(cat "$0/groups"); do kill -9 -- "-$group" 2>/dev/null; done
+for group in $(cat "$0/groups"); do kill -9 "-$group" 2>/dev/null; done
 sleep 1
 rm -rf "$0"
 """
+
+PLAIN_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+START_TIMEOUT = 60.0  # seconds; a loaded machine with two cores needs 15
+
+
+class NotInstalled(Exception):
+    """A server that the tests need is not on this machine."""
 
 
 class Home:
@@ -150,3 +158,15 @@ def _traversable() -> str:
         if len(str(path)) < 60 and all(part.stat().st_mode & 0o001 for part in (path, *path.parents)):
             return str(path)
     return tempfile.gettempdir()
+
+
+def answers(port: int, request: bytes, first: bytes) -> bool:
+    """Whether what listens on the port answers `request` with bytes that begin with `first`."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            if not request:
+                return True
+            connection.sendall(request)
+            return connection.recv(1) == first
+    except OSError:
+        return False
