@@ -1,0 +1,207 @@
+"""The catalogue: which chatbots there are. Read from TOML text, checked whole, every error with its place."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from chatbot_worker.chatbots.kinds import KINDS
+from chatbot_worker.chatbots.protocol import Chatbot, Kind
+from chatbot_worker.limits import Limits
+from shared.contracts.events import ChatbotCard, ChatbotsAnnounced, ContextWanted
+from shared.contracts.turns import CONTEXT_BYTES_MAX
+
+CHATBOTS_MAX = 1_000
+CONTEXT_MESSAGES_MAX = 1_000
+BUILT_IN_AT = datetime(2026, 11, 23, tzinfo=UTC)  # when the built-in list last changed: the newest catalogue wins
+BUILT_IN = """
+[[chatbots]]
+id = "echo"
+name = "Echo"
+description = "Says what you said, word by word."
+kind = "echo"
+"""
+
+_STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*(?:chatbots|\"chatbots\"|'chatbots')[ \t]*\]\]", re.MULTILINE)
+
+
+class CatalogueError(ValueError):
+    """The catalogue cannot be read; the message names the place and the reason in one line."""
+
+
+class ContextEntry(BaseModel):
+    """How much of a session a chatbot is given; what is left out is the kind's own wish."""
+
+    model_config = _STRICT
+
+    messages: int | None = Field(default=None, ge=0, le=CONTEXT_MESSAGES_MAX, description="Earlier messages at most")
+    bytes: int | None = Field(default=None, ge=1, le=CONTEXT_BYTES_MAX, description="Bytes of UTF-8 at most")
+
+
+class ChatbotEntry(BaseModel):
+    """One `[[chatbots]]` of the file."""
+
+    model_config = _STRICT
+
+    id: str = Field(
+        pattern=r"^[a-z0-9._-]{1,64}$", description="Names it for ever: 1-64 of a-z, 0-9, dot, dash, underscore"
+    )
+    name: str = Field(min_length=1, max_length=100, description="What people see")
+    description: str = Field(default="", max_length=1_000, description="One sentence for the list")
+    kind: str = Field(description="Which program it is")
+    default: bool = Field(
+        default=False, description="Whether a chat that names no chatbot gets this one; else the first"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="What its kind can be told")
+    context: ContextEntry = ContextEntry()
+    limits: Limits = Limits()
+    concurrency: int | None = Field(default=None, ge=1, le=10_000, description="Turns at once; else the kind's own")
+    delta_interval: float = Field(default=0.03, ge=0, le=1, description="Seconds between updates; 0 sends each piece")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A chatbot as it runs. `instant`: it answers without any pause."""
+
+    card: ChatbotCard
+    chatbot: Chatbot
+    limits: Limits
+    concurrency: int
+    delta_interval: float  # seconds
+    instant: bool
+
+    @property
+    def id(self) -> str:
+        """Its id in the catalogue."""
+        return self.card.id
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All chatbots, exactly one of them the default."""
+
+    definitions: Sequence[Definition]
+    modified_at: datetime
+
+    def announcement(self) -> ChatbotsAnnounced:
+        """What persistence is told."""
+        return ChatbotsAnnounced(chatbots=[d.card for d in self.definitions], modified_at=self.modified_at)
+
+
+def load(path: Path | None) -> Catalogue:
+    """The catalogue of a file, dated by the file's modification; the built-in list without one.
+
+    Raises:
+        CatalogueError: it cannot be read, or something in it is wrong.
+    """
+    if path is None:
+        return parse(BUILT_IN, BUILT_IN_AT)
+    try:
+        text = path.read_text(encoding="utf-8")
+        modified_at = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
+    except OSError as error:
+        raise CatalogueError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CatalogueError(f"{path}: not UTF-8") from None
+    try:
+        return parse(text, modified_at)
+    except CatalogueError as error:
+        raise CatalogueError(f"{path}: {error}") from None
+
+
+def parse(text: str, modified_at: datetime) -> Catalogue:
+    """The catalogue that TOML text describes.
+
+    Raises:
+        CatalogueError: with the line, the chatbot's id where it has one, the field and the reason.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogueError(str(error)) from None
+    tables = raw.pop("chatbots", None)
+    if raw:
+        raise CatalogueError(f"unknown: {', '.join(sorted(raw))}; chatbots stand under [[chatbots]]")
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise CatalogueError("no [[chatbots]] in it")
+    if len(tables) > CHATBOTS_MAX:
+        raise CatalogueError(f"more than {CHATBOTS_MAX} chatbots")
+    places = _places(text, tables)
+    found = [_entry(table, place) for table, place in zip(tables, places, strict=True)]
+    _check_together([entry for entry, _ in found], places)
+    chosen = next((entry for entry, _ in found if entry.default), found[0][0])
+    return Catalogue([_define(entry, options, entry is chosen) for entry, options in found], modified_at)
+
+
+def _places(text: str, tables: Sequence[dict[str, Any]]) -> list[str]:
+    """Where each chatbot stands, as a person would look for it."""
+    lines = [text.count("\n", 0, match.start()) + 1 for match in _HEADER.finditer(text)]
+    known = len(lines) == len(tables)  # not so for `chatbots = [{…}]`
+    ids = (f' "{table["id"]}"' if isinstance(table.get("id"), str) else "" for table in tables)
+    return [
+        f"chatbot {number}{quoted}" + (f" (line {lines[number - 1]})" if known else "")
+        for number, quoted in enumerate(ids, 1)
+    ]
+
+
+def _entry(table: dict[str, Any], place: str) -> tuple[ChatbotEntry, BaseModel]:
+    try:
+        entry = ChatbotEntry.model_validate(table)
+    except ValidationError as error:
+        raise CatalogueError(f"{place}: {_first(error)}") from None
+    kind = KINDS.get(entry.kind)
+    if kind is None:
+        raise CatalogueError(f'{place}: kind: "{entry.kind}" is none of {", ".join(sorted(KINDS))}')
+    try:
+        return entry, kind.options.model_validate(entry.options)
+    except ValidationError as error:
+        raise CatalogueError(f"{place}: options.{_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+
+
+def _check_together(entries: Sequence[ChatbotEntry], places: Sequence[str]) -> None:
+    seen: dict[str, str] = {}
+    default: str | None = None
+    for entry, place in zip(entries, places, strict=True):
+        if entry.id in seen:
+            raise CatalogueError(f"{place}: id: taken by {seen[entry.id]}")
+        seen[entry.id] = place
+        if entry.default and default:
+            raise CatalogueError(f"{place}: default: {default} is the default already")
+        default = default or (place if entry.default else None)
+
+
+def _define(entry: ChatbotEntry, options: BaseModel, default: bool) -> Definition:  # noqa: FBT001
+    kind: Kind = KINDS[entry.kind]
+    context = ContextWanted(
+        messages=kind.context.messages if entry.context.messages is None else entry.context.messages,
+        bytes=kind.context.bytes if entry.context.bytes is None else entry.context.bytes,
+    )
+    card = ChatbotCard(
+        id=entry.id,
+        name=entry.name,
+        description=entry.description,
+        default=default,
+        immediate=kind.immediate,
+        context=context,
+    )
+    return Definition(
+        card=card,
+        chatbot=kind.make(options),
+        limits=entry.limits,
+        concurrency=entry.concurrency or kind.concurrency,
+        delta_interval=entry.delta_interval,
+        instant=kind.instant(options),
+    )

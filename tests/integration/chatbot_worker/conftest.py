@@ -1,0 +1,74 @@
+"""A worker on a bus that a test holds in its hands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from chatbot_worker.app import build
+from chatbot_worker.settings import ChatbotSettings
+from shared.contracts.envelope import Event, join
+from shared.contracts.turns import ContextMessage, RunTurn
+from shared.runtime.service import Service
+from tests.integration.chatbot_worker.fake_bus import FakeBus
+
+Condition = Callable[[], object]
+
+
+async def until(condition: Condition, timeout: float = 5.0) -> None:
+    """Wait until `condition()` is true."""
+    async with asyncio.timeout(timeout):
+        while not condition():  # noqa: ASYNC110 - whatever a test looks at
+            await asyncio.sleep(0.002)
+
+
+def turn(content: str = "hello", *, chatbot_id: str = "echo", starts: int = 0, again: bool = False) -> RunTurn:
+    """A turn with one unanswered message."""
+    question = ContextMessage(id=uuid4(), sender_type="user", sender_id="ada", content=content, unanswered=True)
+    return RunTurn(
+        session_id=uuid4(),
+        message_id=uuid4(),
+        chatbot_id=chatbot_id,
+        reply_to=question.id,
+        starts=starts,
+        again=again,
+        context=[question],
+    )
+
+
+def body(*turns: RunTurn) -> bytes:
+    """Turns as they travel."""
+    return join(Event("test", each, str(each.session_id)).encode() for each in turns)
+
+
+@pytest.fixture
+def bus() -> FakeBus:
+    return FakeBus()
+
+
+@pytest.fixture
+async def start(bus: FakeBus, tmp_path: Path) -> AsyncIterator[Callable[[str], Awaitable[Service]]]:
+    """Starts a worker with the chatbots of a TOML text; it has stopped when the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(toml: str) -> Service:
+            path = tmp_path / "chatbots.toml"
+            path.write_text(toml)
+            service = build(ChatbotSettings(chatbots=path), bus=bus, registry=CollectorRegistry())
+            tasks = await stack.enter_async_context(service.lifespan())
+            stack.callback(lambda: _died(tasks.failed))
+            await until(lambda: bus.subscriptions)
+            return service
+
+        yield begin
+
+
+def _died(failed: asyncio.Future[BaseException]) -> None:
+    if failed.done():
+        raise AssertionError("a task of the worker died") from failed.result()
