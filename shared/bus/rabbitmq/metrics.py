@@ -1,0 +1,30 @@
+"""What the bus counts."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+
+class BusMetrics:
+    """Counters of one bus; without a registry they count for nobody."""
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        registry = registry or CollectorRegistry(auto_describe=False)
+        self.published = Counter(
+            "backchat_bus_published", "Events sent to the broker, repeats included", registry=registry
+        )
+        self.confirmed = Counter("backchat_bus_confirmed", "Events that the broker took over", registry=registry)
+        self.refused = Counter(
+            "backchat_bus_refused", "Events refused: queue full, not routed, or over our bound", registry=registry
+        )
+        self.unknown = Counter(
+            "backchat_bus_unknown", "Events whose outcome was unknown when their sender was told", registry=registry
+        )
+        self.dropped = Counter("backchat_bus_dropped", "Transient events dropped on our side", registry=registry)
+        self.losses = Counter("backchat_bus_connection_losses", "Connections to the broker lost", registry=registry)
+        self.batch_size = Histogram(
+            "backchat_bus_batch_events",
+            "Events in one publication",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+            registry=registry,
+        )

@@ -1,0 +1,243 @@
+"""One consumer of one queue, pulled by its owner and set up again after every loss."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+from uuid import uuid4
+from zlib import crc32
+
+import aiormq
+import structlog
+from aiormq.abc import AbstractChannel, ChannelFrame, DeliveredMessage
+from pamqp.commands import Basic
+
+from shared.bus.port import Batch, Delivery
+from shared.bus.rabbitmq.arguments import bind, declare_queue, has_sentinel, sentinel_name
+from shared.bus.rabbitmq.link import CLOSE_TIMEOUT, Broken, Link, backoff, call, report_death
+from shared.bus.rabbitmq.settling import acknowledgements
+from shared.contracts.topology import Exchange, Queue
+from shared.errors import Unavailable
+
+logger = structlog.get_logger(__name__)
+
+PRIORITIES = 1_000  # how finely consumer priorities spread partitions over workers
+
+
+class RabbitMQSubscription:
+    """See `shared.bus.port.Subscription`. It starts at once, in a task of its own, and goes on until closed.
+
+    `instance` names this process; `on_close` hears of the end.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        *,
+        prefetch: int,
+        link: Link,
+        instance: str,
+        on_close: Callable[[RabbitMQSubscription], None],
+    ) -> None:
+        self._queue = queue
+        self._prefetch = prefetch
+        self._link = link
+        self._instance = instance
+        self._on_close = on_close
+        self._name = queue.name
+        self._bindings: dict[tuple[str, str], tuple[Exchange, str]] = {}
+        self._channel: AbstractChannel | None = None
+        self._sentinel: AbstractChannel | None = None
+        self._told: int | None = None  # the sentinel's delivery that was not yet handed on
+        self._epoch = 0
+        self._buffer: deque[Delivery] = deque()
+        self._unsettled: dict[int, None] = {}  # delivery tags, in order
+        self._gap = False
+        self._arrived = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._closed = False
+        self._opened = asyncio.Event()  # set for good when it was first set up
+        self.active = False
+        self._task = asyncio.create_task(self._run(), name=f"bus subscription {queue.name}")
+        self._task.add_done_callback(report_death)
+
+    async def opened(self) -> None:
+        """Wait until it consumes for the first time."""
+        await self._opened.wait()
+
+    async def _run(self) -> None:
+        """Set the consumer up, again and again, until cancelled."""
+        attempt = 0
+        while True:
+            connection = await self._link.current()
+            try:
+                await self._open(connection)
+            except (Broken, aiormq.AMQPError) as error:
+                wait = backoff(attempt)
+                attempt += 1
+                logger.warning("cannot consume", queue=self._name, reason=str(error), retry_in=round(wait, 2))
+                await self._discard()
+                await asyncio.sleep(wait)
+                continue
+            attempt = 0
+            self.active = True
+            self._opened.set()
+            await self._lost.wait()
+            logger.warning("consumer lost", queue=self._name)
+            await self._discard()
+
+    async def _open(self, connection: aiormq.Connection) -> None:
+        queue = self._queue
+        self._epoch += 1
+        self._lost = lost = asyncio.Event()
+        if queue.kind == "exclusive":
+            self._name = f"{queue.name}.{uuid4()}"
+        self._channel = channel = await call(connection.channel(publisher_confirms=False))
+        channel.closing.add_done_callback(lambda _: lost.set())
+        channel.on_consumer_cancel_callbacks.add(lambda _: lost.set())
+        if has_sentinel(queue):
+            await self._open_sentinel(connection, lost)
+        await declare_queue(channel, queue, self._name)
+        await bind(channel, self._name, self._bindings.values())
+        await call(channel.basic_qos(prefetch_count=self._prefetch))
+        receive = partial(self._receive, self._epoch)
+        await call(channel.basic_consume(self._name, receive, arguments=self._consumer_arguments()))
+        if queue.kind == "exclusive" and self._opened.is_set():
+            self._tell_gap()  # only now: what comes from here on is not missed any more
+
+    def _consumer_arguments(self) -> dict[str, Any]:
+        """A priority of its own for each worker and partition: RabbitMQ 4 then spreads the active consumers."""
+        if not self._queue.single_active_consumer:
+            return {}
+        return {"x-priority": crc32(f"{self._instance}/{self._queue.name}".encode()) % PRIORITIES}
+
+    async def _open_sentinel(self, connection: aiormq.Connection, lost: asyncio.Event) -> None:
+        """A queue that gets what the main one drops, on a channel of its own: tags must not mix."""
+        name = sentinel_name(self._name)
+        self._sentinel = channel = await call(connection.channel(publisher_confirms=False))
+        channel.closing.add_done_callback(lambda _: lost.set())
+        arguments: dict[str, Any] = {"x-queue-type": "classic", "x-max-length": 1, "x-overflow": "drop-head"}
+        await call(channel.queue_declare(name, exclusive=True, arguments=arguments))
+        await call(channel.basic_qos(prefetch_count=1))
+        await call(channel.basic_consume(name, partial(self._overflowed, self._epoch)))
+
+    async def _receive(self, epoch: int, message: DeliveredMessage) -> None:
+        # aiormq runs each delivery as a task; tasks start in the order they were made, and this one never
+        # waits, so order is kept.
+        if epoch != self._epoch or message.delivery_tag is None:
+            return
+        headers = message.header.properties.headers or {}
+        count = headers.get("x-delivery-count")
+        if not isinstance(count, int):
+            count = 1 if message.redelivered else 0
+        tag = message.delivery_tag
+        self._unsettled[tag] = None
+        self._buffer.append(Delivery(message.body, message.routing_key or "", count, tag, epoch))
+        self._arrived.set()
+
+    async def _overflowed(self, epoch: int, message: DeliveredMessage) -> None:
+        if epoch == self._epoch:
+            self._told = message.delivery_tag
+            self._tell_gap()
+
+    def _tell_gap(self) -> None:
+        self._gap = True
+        self._arrived.set()
+
+    async def take(self, most: int = 1_000) -> Batch:
+        """See the port.
+
+        Raises:
+            Unavailable: the subscription was closed.
+        """
+        while not self._buffer and not self._gap:
+            if self._closed:
+                raise Unavailable("The subscription is closed.")
+            self._arrived.clear()
+            await self._arrived.wait()
+        gap, self._gap = self._gap, False
+        if gap and self._told is not None:  # now the sentinel may speak again
+            await self._put(self._sentinel, [(self._told, False)])
+            self._told = None
+        buffer = self._buffer
+        return Batch([buffer.popleft() for _ in range(min(most, len(buffer)))], gap)
+
+    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """See the port."""
+        settled = {d.tag for d in deliveries if d.epoch == self._epoch and d.tag in self._unsettled}
+        if settled:
+            acks = acknowledgements(self._unsettled, settled)
+            for tag in settled:
+                del self._unsettled[tag]
+            await self._put(self._channel, acks)
+
+    @staticmethod
+    async def _put(channel: AbstractChannel | None, acks: Sequence[tuple[int, bool]]) -> None:
+        """Hand acknowledgements to the writer; on a lost channel they are void."""
+        if channel is None or channel.is_closed:
+            return
+        frames = [Basic.Ack(delivery_tag=tag, multiple=multiple) for tag, multiple in acks]
+        frame = ChannelFrame.marshall(channel.number, frames)
+        queue = channel.connection.write_queue
+        if not queue.full():
+            queue.put_nowait(frame)
+            return
+        try:
+            await call(queue.put(frame))
+        except Broken:
+            logger.warning("acknowledgement lost")
+
+    async def bind(self, exchange: Exchange, key: str) -> None:
+        """See the port."""
+        self._bindings[exchange.name, key] = (exchange, key)
+        channel = self._channel
+        if not self.active or channel is None:
+            raise Unavailable("No connection to the broker.")
+        try:
+            await bind(channel, self._name, [(exchange, key)])
+        except (Broken, aiormq.AMQPError) as error:
+            raise Unavailable("The broker did not bind.") from error
+
+    async def unbind(self, exchange: Exchange, key: str) -> None:
+        """See the port."""
+        self._bindings.pop((exchange.name, key), None)
+        if not self.active or self._channel is None:
+            return
+        try:
+            await call(self._channel.queue_unbind(self._name, exchange.name, key))
+        except (Broken, aiormq.AMQPError):
+            logger.warning("unbinding failed", queue=self._name, exchange=exchange.name, key=key)
+
+    async def close(self) -> None:
+        """See the port."""
+        if self._closed:
+            return
+        self._closed = True
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if self._queue.kind == "exclusive" and self.active and self._channel is not None:
+            try:
+                await call(self._channel.queue_delete(self._name), CLOSE_TIMEOUT)
+            except (Broken, aiormq.AMQPError):
+                logger.warning("queue not deleted", queue=self._name)
+        await self._discard()
+        self._arrived.set()
+        self._on_close(self)
+
+    async def _discard(self) -> None:
+        """Forget the channels and what came over them: closing them hands it back, in order."""
+        self.active = False
+        self._epoch += 1  # deliveries and acks of the old channel are void from here on
+        self._told = None
+        self._buffer.clear()
+        self._unsettled.clear()
+        channels, self._channel, self._sentinel = (self._channel, self._sentinel), None, None
+        for channel in channels:
+            if channel is not None and not channel.is_closed:
+                try:
+                    await call(channel.close(), CLOSE_TIMEOUT)
+                except (Broken, aiormq.AMQPError):
+                    logger.warning("channel not closed", queue=self._name)

@@ -1,0 +1,1 @@
+"""The RabbitMQ bus against a real node: order, loss, refusals, crashes, freezes."""

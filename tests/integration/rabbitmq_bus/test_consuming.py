@@ -1,0 +1,203 @@
+"""Consuming: acks, prefetch, fail-over, gaps, requests."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from shared.bus.rabbitmq import RabbitMQBus
+from shared.contracts.envelope import Event, read_body
+from shared.contracts.topology import Exchange, Queue
+from shared.errors import Unavailable
+from tests.integration.rabbitmq_bus.conftest import (
+    INBOX,
+    LOG,
+    NEWS,
+    QUESTION_QUEUE,
+    QUESTIONS,
+    Note,
+    log_queue,
+    note,
+    read,
+)
+
+
+async def test_what_was_not_acked_comes_again_in_place(bus: RabbitMQBus) -> None:
+    """Closing a subscription hands back what was not acked, in order, with a higher count; acked stays away."""
+    first = await bus.subscribe(log_queue(), prefetch=10)
+    for number in range(6):
+        await bus.publish(LOG, "0", note(number))
+    deliveries = []
+    while len(deliveries) < 6:
+        deliveries += (await first.take()).deliveries
+    assert [delivery.delivery_count for delivery in deliveries] == [0] * 6
+    await first.ack(deliveries[:3])
+    await first.ack(deliveries[:2])  # a second ack is none
+    await first.close()
+
+    second = await bus.subscribe(log_queue(), prefetch=10)
+    await second.ack(deliveries[3:])  # of another subscription's epoch: no effect
+    again = []
+    while len(again) < 3:
+        again += (await second.take()).deliveries
+    assert [read_body(delivery.body)[0].parse(Note).number for delivery in again] == [3, 4, 5]
+    assert [delivery.delivery_count for delivery in again] == [1, 1, 1]
+    assert {delivery.key for delivery in again} == {"0"}
+
+
+async def test_acks_out_of_order_settle_only_theirs(bus: RabbitMQBus) -> None:
+    """Acks with holes settle exactly what they name."""
+    queue = Queue("test.work", "quorum", ((LOG, "work"),))
+    first = await bus.subscribe(queue, prefetch=10)
+    for number in range(6):
+        await bus.publish(LOG, "work", note(number))
+    deliveries = []
+    while len(deliveries) < 6:
+        deliveries += (await first.take()).deliveries
+    await first.ack([deliveries[1], deliveries[4]])
+    await first.ack([deliveries[0], deliveries[2]])  # now 0 to 2 are contiguous
+    await first.close()
+    second = await bus.subscribe(queue, prefetch=10)
+    assert await read(second, 2) == [3, 5]
+
+
+async def test_prefetch_bounds_what_is_held(bus: RabbitMQBus) -> None:
+    """With a prefetch of 3 no fourth body comes before an ack."""
+    subscription = await bus.subscribe(log_queue(), prefetch=3)
+    for number in range(5):
+        await bus.publish(LOG, "0", note(number))
+    held = []
+    while len(held) < 3:
+        held += (await subscription.take(most=1)).deliveries
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            held += (await subscription.take()).deliveries
+    await subscription.ack(held[:1])
+    assert len((await subscription.take()).deliveries) == 1
+
+
+async def test_single_active_consumer_fails_over_in_order(amqp_url: str, bus: RabbitMQBus) -> None:
+    """The second consumer gets nothing until the first goes, then everything not acked, in order."""
+    async with RabbitMQBus(amqp_url, name="other") as other:
+        active = await bus.subscribe(log_queue(), prefetch=100)
+        standby = await other.subscribe(log_queue(), prefetch=100)
+        for number in range(10):
+            await bus.publish(LOG, "0", note(number))
+        deliveries = []
+        while len(deliveries) < 10:
+            deliveries += (await active.take()).deliveries
+        waiting = asyncio.create_task(read(standby, 6))
+        await active.ack(deliveries[:4])
+        assert not waiting.done()
+        await active.close()
+        assert await waiting == [4, 5, 6, 7, 8, 9]
+
+
+async def test_a_consumer_cancelled_by_the_broker_is_set_up_again(amqp_url: str, bus: RabbitMQBus) -> None:
+    """A deleted queue is declared and consumed anew."""
+    subscription = await bus.subscribe(log_queue(), prefetch=10)
+    await bus.publish(LOG, "0", note(1))
+    assert await read(subscription, 1) == [1]
+    await _delete(amqp_url, log_queue().name)
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await bus.publish(LOG, "0", note(2))
+                break
+            except Unavailable:  # not routed while the queue is away
+                await asyncio.sleep(0.05)
+    assert await read(subscription, 1) == [2]
+
+
+async def _delete(amqp_url: str, queue: str) -> None:
+    import aiormq  # noqa: PLC0415
+
+    async with aiormq.connect(amqp_url) as connection:
+        channel = await connection.channel()
+        await channel.queue_delete(queue)
+
+
+async def test_exists(bus: RabbitMQBus) -> None:
+    """True for a queue that is there, false for one that is not, and the bus goes on after both."""
+    await bus.declare([LOG], [log_queue()])
+    assert await bus.exists(log_queue())
+    assert not await bus.exists(log_queue("7"))
+    assert await bus.exists(log_queue())
+
+
+async def test_overflow_of_an_exclusive_queue_is_a_gap(bus: RabbitMQBus) -> None:
+    """What a full exclusive queue drops is told as a gap, without a reconnect; then it is quiet again."""
+    inbox = await bus.subscribe(Queue("test.tiny", "exclusive", max_length=5), prefetch=1)
+    await inbox.bind(NEWS, "k")
+    for number in range(20):
+        await bus.publish(NEWS, "k", note(number))
+    gap = False
+    numbers: list[int] = []
+    async with asyncio.timeout(10):
+        while not gap or 19 not in numbers:
+            batch = await inbox.take()
+            gap = gap or batch.gap
+            numbers += [event.parse(Note).number for d in batch.deliveries for event in read_body(d.body)]
+            await inbox.ack(batch.deliveries)
+    assert numbers == sorted(numbers)
+    assert len(numbers) < 20
+
+
+async def test_bindings_come_and_go(bus: RabbitMQBus) -> None:
+    """Bound keys arrive from the return of `bind` on, and not after `unbind`."""
+    inbox = await bus.subscribe(INBOX, prefetch=10)
+    await inbox.bind(NEWS, "a")
+    await inbox.bind(NEWS, "b")
+    await bus.publish(NEWS, "a", note(1))
+    await bus.publish(NEWS, "b", note(2))
+    assert sorted(await read(inbox, 2)) == [1, 2]
+    await inbox.unbind(NEWS, "a")
+    await bus.publish(NEWS, "a", note(3))
+    await bus.publish(NEWS, "b", note(4))
+    assert await read(inbox, 1) == [4]
+
+
+async def test_requests_are_answered(amqp_url: str, bus: RabbitMQBus) -> None:
+    """A thousand requests at once get their own answers, with a deadline set, over another connection."""
+    async with RabbitMQBus(amqp_url, name="responder") as responder:
+        questions = await responder.subscribe(QUESTION_QUEUE, prefetch=100)
+
+        async def answer() -> None:
+            while True:
+                batch = await questions.take()
+                for delivery in batch.deliveries:
+                    for question in read_body(delivery.body):
+                        assert question.deadline
+                        number = question.parse(Note).number
+                        responder.respond(question, Event(source="responder", data=Note(number=number * 2)))
+                await questions.ack(batch.deliveries)
+
+        answering = asyncio.create_task(answer())
+        answers = await asyncio.gather(*(bus.request(QUESTIONS, "q", note(number)) for number in range(1_000)))
+        assert [received.parse(Note).number for received in answers] == [number * 2 for number in range(1_000)]
+        twice = note(7)
+        both = await asyncio.gather(bus.request(QUESTIONS, "q", twice), bus.request(QUESTIONS, "q", twice))
+        assert {received.parse(Note).number for received in both} == {14}
+        answering.cancel()
+
+
+async def test_requests_fail_in_time(bus: RabbitMQBus) -> None:
+    """Nobody answers: `Unavailable` after the timeout; no queue: at once."""
+    await bus.declare([QUESTIONS], [QUESTION_QUEUE])
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    with pytest.raises(Unavailable, match="No answer"):
+        await bus.request(QUESTIONS, "q", note(1), timeout=0.5)
+    assert 0.4 < loop.time() - start < 2.0
+    with pytest.raises(Unavailable, match="No queue"):
+        await bus.request(QUESTIONS, "nowhere", note(1), timeout=5.0)
+    assert loop.time() - start < 3.0
+
+
+async def test_another_definition_of_a_queue_is_refused(bus: RabbitMQBus) -> None:
+    """The broker's refusal of a topology reaches whoever declares it."""
+    await bus.declare([LOG], [log_queue()])
+    other = Exchange(LOG.name, "fanout", persistent=True, mandatory=True)
+    with pytest.raises(Unavailable, match="topology"):
+        await bus.declare([other])
