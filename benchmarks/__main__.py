@@ -1,0 +1,34 @@
+"""`python -m benchmarks [flags]`: run, print the table, write the JSON. Exit code 1 if anything was lost or wrong."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import figures, micro, report
+from benchmarks.options import parse
+from benchmarks.run import run, say
+from tests.support.children import NotInstalled
+
+
+def main(arguments: list[str]) -> int:
+    """Run."""
+    if arguments[:1] == ["micro"]:
+        micro.main()
+        return 0
+    options = parse(arguments)
+    try:
+        result = run(options)
+    except NotInstalled as error:
+        say(str(error))
+        return 2
+    path = report.write(result, options.results)
+    closed = [phase.name for phase in options.phases if phase.kind == "closed"]
+    opened = [phase.name for phase in options.phases if phase.kind == "open"]
+    print(report.markdown(result, closed, opened))
+    say(f"written to {path}")
+    harms = [figures.harm(rounds) for rounds in result["systems"].values()]
+    return int(any(harm["lost"] + harm["doubled"] + harm["reordered"] for harm in harms))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

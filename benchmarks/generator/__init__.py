@@ -1,0 +1,1 @@
+"""The load generator: one process and one loop on raw WebSocket frames, so that it is not itself the limit."""

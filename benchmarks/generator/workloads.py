@@ -1,0 +1,127 @@
+"""The two loops: closed (a lane sends when its turn has ended) and open (sent by the clock, whatever comes back)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from benchmarks.generator.connection import Connection
+from benchmarks.generator.lane import Lane, Turn
+from benchmarks.generator.latency import summary
+from benchmarks.generator.pacing import Pacer
+
+CONTENT = "The quick brown fox jumps over the lazy dog, and nobody in the whole house has seen it but me. "  # 95 bytes
+DRAIN = 20.0  # seconds for what is in flight when a window ends; what is not there then is lost
+
+Pair = tuple[Connection, Lane]
+Mark = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Window:
+    """Turns that ended within the window, as times from when they were to be sent."""
+
+    begin: float
+    end: float
+    ack: list[float] = field(default_factory=list)
+    stored: list[float] = field(default_factory=list)
+    reply: list[float] = field(default_factory=list)
+    turns: int = 0
+
+    def add(self, turn: Turn, at: float) -> None:
+        """Count a turn if its moment `at` lies inside."""
+        if not turn.acked or not self.begin <= at < self.end:
+            return
+        self.turns += 1
+        self.ack.append(turn.acked - turn.due)
+        self.reply.append(turn.replied - turn.due)
+        if turn.stored:
+            self.stored.append(turn.stored - turn.due)
+
+    def result(self) -> dict[str, Any]:
+        """Counts and percentiles, as JSON."""
+        return {
+            "turns": self.turns,
+            "seconds": round(self.end - self.begin, 3),
+            "turns_per_second": round(self.turns / (self.end - self.begin), 1),
+            "ack_ms": summary(self.ack),
+            "stored_ms": summary(self.stored),
+            "reply_ms": summary(self.reply),
+        }
+
+
+async def closed(pairs: Sequence[Pair], *, warm: float, seconds: float, mark: Mark) -> dict[str, Any]:
+    """Keep one turn in flight in every lane; counted are the turns that end within the window."""
+    window = Window(monotonic() + warm, monotonic() + warm + seconds)
+
+    def on_turn(connection: Connection, lane: Lane, turn: Turn) -> None:
+        ended = turn.ended or monotonic()
+        window.add(turn, ended)
+        if ended < window.end:
+            connection.send_turn(lane, ended, CONTENT)
+
+    for connection, lane in pairs:
+        connection.on_turn = on_turn
+        connection.send_turn(lane, monotonic(), CONTENT)
+    await asyncio.sleep(window.begin - monotonic())
+    mark("begin")
+    await asyncio.sleep(window.end - monotonic())
+    mark("end")
+    await drained(pairs)
+    return window.result()
+
+
+async def opened(pairs: Sequence[Pair], *, rate: float, warm: float, seconds: float, mark: Mark) -> dict[str, Any]:
+    """Send `rate` turns a second by the clock; counted are the turns that were due within the window.
+
+    A turn that finds no free lane waits for one; its latency still counts from when it was due.
+    """
+    free = deque(pairs)
+    waiting: deque[float] = deque()
+    loop = asyncio.get_running_loop()
+
+    def send(due: float) -> None:
+        connection, lane = free.popleft()
+        connection.send_turn(lane, due, CONTENT)
+
+    def on_turn(connection: Connection, lane: Lane, turn: Turn) -> None:
+        window.add(turn, turn.due)
+        free.append((connection, lane))
+        if waiting:
+            send(waiting.popleft())
+
+    def tick() -> None:
+        for due in pacer.due():
+            if due >= window.end:
+                loop.remove_reader(pacer)
+                return
+            if free:
+                send(due)
+            else:
+                waiting.append(due)
+
+    for connection, _lane in pairs:
+        connection.on_turn = on_turn
+    with Pacer(rate) as pacer:
+        window = Window(pacer.start + warm, pacer.start + warm + seconds)
+        loop.add_reader(pacer, tick)
+        await asyncio.sleep(window.begin - monotonic())
+        mark("begin")
+        await asyncio.sleep(window.end - monotonic())
+        mark("end")
+        await drained(pairs)
+        loop.remove_reader(pacer)
+    return window.result() | {"rate": rate, "unsent": len(waiting)}
+
+
+async def drained(pairs: Sequence[Pair]) -> None:
+    """Wait until no turn is in flight; what does not come back counts as lost."""
+    deadline = monotonic() + DRAIN
+    while monotonic() < deadline and any(lane.turn for _connection, lane in pairs):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    for _connection, lane in pairs:
+        lane.give_up()

@@ -1,0 +1,103 @@
+"""The table on standard output and the JSON beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks import figures
+from benchmarks.figures import Figure, Rounds
+from benchmarks.targets import verdicts
+
+NOTHING = "-"  # not measured
+
+
+def markdown(run: dict[str, Any], closed: list[str], opened: list[str]) -> str:
+    """One table, a line about the generator, the targets and a closing line."""
+    systems: dict[str, Rounds] = run["systems"]
+    heads = ["system"]
+    for shape in closed:
+        heads += [f"turns/s {shape}", "÷ seed", "÷ bare"]
+    heads += [f"CPU µs a turn {shape} (by part)" for shape in closed[:1]]
+    for rate in opened:
+        heads += [f"{what} p50 / p99 ms at {rate}" for what in ("ack", "stored", "reply")]
+    heads += ["memory MiB (PSS)", "lost / doubled / reordered", "refused"]
+    lines = [_row(heads), _row(["---"] * len(heads))]
+    for name, rounds in systems.items():
+        cells = [name]
+        for shape in closed:
+            cells += [
+                _text(figures.turns_per_second(rounds, shape)),
+                *(_text(figures.ratio(rounds, systems.get(other, ()), shape)) for other in ("seed", "bare")),
+            ]
+        cells += [_cpu(rounds, shape) for shape in closed[:1]]
+        for rate in opened:
+            cells += [_latency(rounds, rate, what) for what in ("ack", "stored", "reply")]
+        lines.append(_row([*cells, _memory(rounds), *_harm(rounds)]))
+    return "\n".join([*lines, "", *_notes(run), "", *_targets(systems)])
+
+
+def write(run: dict[str, Any], directory: Path) -> Path:
+    """Write the run as JSON; returns the file."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{run['machine']['time'].replace(':', '')}.json"
+    path.write_text(json.dumps(run, indent=1) + "\n")
+    return path
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _text(figure: Figure | None) -> str:
+    return str(figure) if figure else NOTHING
+
+
+def _cpu(rounds: Rounds, shape: str) -> str:
+    total = figures.cpu(rounds, shape)
+    if not total:
+        return NOTHING
+    by_part = ((part, figures.cpu(rounds, shape, part)) for part in figures.parts(rounds, shape))
+    return f"{total} ({', '.join(f'{part} {figure.median:.0f}' for part, figure in by_part if figure)})"
+
+
+def _latency(rounds: Rounds, rate: str, what: str) -> str:
+    found = [figures.latency(rounds, rate, what, quantile) for quantile in ("p50", "p99")]
+    return " / ".join(f"{figure.median:.1f}" for figure in found if figure) or NOTHING
+
+
+def _memory(rounds: Rounds) -> str:
+    last = list(rounds[-1]["phases"].values())[-1]["memory_mib"]
+    return f"{sum(last.values()):.0f} ({', '.join(f'{part} {size:.0f}' for part, size in last.items())})"
+
+
+def _harm(rounds: Rounds) -> list[str]:
+    harm = figures.harm(rounds)
+    return [f"{harm['lost']} / {harm['doubled']} / {harm['reordered']}", str(harm["refused"])]
+
+
+def _notes(run: dict[str, Any]) -> list[str]:
+    ceiling, machine = run["ceiling"], run["machine"]
+    turns = sum(result["completed"] for rounds in run["systems"].values() for result in rounds)
+    used = ", ".join(
+        f"{name} {result['generator_us']:.0f}"
+        for name, rounds in run["systems"].items()
+        for result in [next(iter(rounds[-1]["phases"].values()))]
+    )
+    return [
+        (
+            f"Generator: ceiling {ceiling['turns_per_second']:.0f} turns/s against a trivial picows server,"
+            f" {ceiling['generator_us']:.0f} µs of its own CPU a turn there; in the first shape: {used} µs."
+        ),
+        f"{turns} turns checked. Medians of the rounds [least..greatest]; ratios are taken round by round.",
+        " · ".join(f"{name} {value}" for name, value in machine.items())
+        + f" · flags: {' '.join(run['flags']) or NOTHING}",
+    ]
+
+
+def _targets(systems: dict[str, Rounds]) -> list[str]:
+    found = verdicts(systems)
+    missed = [verdict for verdict in found if not verdict.met]
+    closing = f"TARGETS MISSED: {len(missed)} of {len(found)}" if missed else f"all {len(found)} targets met"
+    return [f"- {verdict}" for verdict in found] + ["", closing if found else "no target applies to these systems"]

@@ -1,0 +1,24 @@
+"""The open loop's clock: intended times are the schedule's, not those of the reader who came late."""
+
+from __future__ import annotations
+
+import select
+from time import monotonic
+
+from benchmarks.generator.pacing import Pacer
+
+
+def test_a_late_reader_still_gets_every_intended_time() -> None:
+    with Pacer(1000, delay=0.005) as pacer:
+        due: list[float] = []
+        while len(due) < 20:
+            select.select([pacer], [], [], 1)
+            assert monotonic() >= pacer.start
+            due += pacer.due()
+        assert [round((at - pacer.start) * 1000) for at in due[:20]] == list(range(20))
+        assert due[-1] <= monotonic()
+
+
+def test_nothing_is_due_before_the_start() -> None:
+    with Pacer(1000, delay=60) as pacer:
+        assert pacer.due() == []
