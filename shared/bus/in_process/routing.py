@@ -1,0 +1,60 @@
+"""Which queues a routing key reaches: direct, fanout and topic, as in AMQP 0-9-1 §3.1.3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from shared.contracts.topology import DIRECT, Exchange
+
+Q = TypeVar("Q")
+
+
+def matches(pattern: str, key: str) -> bool:
+    """Whether a topic pattern takes a key: `*` is one word, `#` any number of words; words are parted by dots."""
+    return _match(pattern.split("."), key.split("."))
+
+
+def _match(pattern: list[str], words: list[str]) -> bool:
+    if not pattern:
+        return not words
+    if pattern[0] == "#":
+        return any(_match(pattern[1:], words[skip:]) for skip in range(len(words) + 1))
+    return bool(words) and pattern[0] in {"*", words[0]} and _match(pattern[1:], words[1:])
+
+
+class Routes(Generic[Q]):
+    """The bindings of all exchanges. Every queue is also bound to the default exchange by its name."""
+
+    def __init__(self) -> None:
+        self._bindings: dict[str, dict[str, dict[Q, None]]] = {}  # exchange, key, queues in order of binding
+
+    def bind(self, exchange: Exchange, key: str, queue: Q) -> None:
+        """Add a binding; once more is no change."""
+        self._bindings.setdefault(exchange.name, {}).setdefault(key, {})[queue] = None
+
+    def unbind(self, exchange: Exchange, key: str, queue: Q) -> None:
+        """Take a binding away, if it is there."""
+        keys = self._bindings.get(exchange.name, {})
+        queues = keys.get(key, {})
+        queues.pop(queue, None)
+        if not queues:
+            keys.pop(key, None)
+
+    def forget(self, queue: Q) -> None:
+        """Take all bindings of a queue away."""
+        for keys in self._bindings.values():
+            for key in [key for key, queues in keys.items() if queue in queues]:
+                del keys[key][queue]
+                if not keys[key]:
+                    del keys[key]
+
+    def find(self, exchange: Exchange, key: str) -> Iterable[Q]:
+        """The queues that a message reaches, each once."""
+        keys = self._bindings.get(exchange.name)
+        if not keys:
+            return ()
+        if exchange.kind == "direct" or exchange is DIRECT:
+            return keys.get(key, ())
+        taken = (queues for bound, queues in keys.items() if exchange.kind == "fanout" or matches(bound, key))
+        return dict.fromkeys(queue for queues in taken for queue in queues)
