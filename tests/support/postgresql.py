@@ -7,6 +7,7 @@ import pwd
 import re
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +21,11 @@ class PostgreSQL:
     What it committed survives `kill` (the page cache does), not a crash of the machine: fsync is off.
     """
 
-    SETTINGS = ("fsync=off", "full_page_writes=off", "shared_buffers=64MB")  # synchronous_commit=off would lose commits
+    SETTINGS: tuple[str, ...] = (
+        "fsync=off",
+        "full_page_writes=off",
+        "shared_buffers=64MB",
+    )  # synchronous_commit=off would lose commits
     SETTINGS += ("max_connections=200", "listen_addresses=127.0.0.1", "timezone=UTC", "log_statement=none")
 
     def __init__(self) -> None:
@@ -81,7 +86,7 @@ class PostgreSQL:
         assert self._child
         self._child.resume()
 
-    def _run(self, name: str, command: list[str | Path]) -> Child:
+    def _run(self, name: str, command: Sequence[str | Path]) -> Child:
         return Child(self._home, name, command, environment=PLAIN_ENVIRONMENT, user=self._user, group=self._group)
 
     def _initialise(self, data: Path) -> None:

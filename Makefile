@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench lock format clean
+MAKEFLAGS += --no-print-directory
+
+python := .venv/bin/python
+fast := not rabbitmq and not postgresql and not e2e
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## Serve the embedded system until Ctrl-C (settings: BACKCHAT_… in the environment)
+	@tools/environment runtime
+	@exec $(python) -m embedded
+
+test: ## Run every test, on a private PostgreSQL and RabbitMQ
+	@tools/environment dev
+	@tools/test-machine
+	@exec $(python) -m pytest $(PYTEST)
+
+check: ## Format, lint, types, imports, unit and contract tests, in under a minute
+	@tools/environment dev
+	@$(python) -m ruff format --check --quiet .
+	@$(python) -m ruff check --quiet .
+	@$(python) -m mypy
+	@.venv/bin/lint-imports --no-logo
+	@exec $(python) -m pytest -n 2 -m "$(fast)" tests/unit tests/contract $(PYTEST)
+
+bench: ## Measure throughput and latency, beside two baselines
+	@tools/environment dev
+	@exec $(python) -m benchmarks $(BENCH)
+
+lock: ## Pin the dependencies anew from pyproject.toml (LOCK=--upgrade: the newest)
+	@tools/environment dev
+	@tools/lock $(LOCK)
+
+format: ## Format the code and apply the safe fixes
+	@tools/environment dev
+	@$(python) -m ruff check --fix --quiet . || true
+	@$(python) -m ruff format .
+
+clean: ## Remove what the targets above made, except data
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/javascript/node_modules
+	@find . -name __pycache__ -prune -exec rm -rf {} +
