@@ -1,0 +1,191 @@
+"""The broker dies, restarts or freezes: nothing confirmed is lost, order holds, everything ends in time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from shared.bus.rabbitmq import RabbitMQBus
+from shared.contracts.envelope import read_body
+from shared.errors import Unavailable
+from tests.integration.rabbitmq_bus.conftest import (
+    INBOX,
+    LOG,
+    NEWS,
+    QUESTION_QUEUE,
+    QUESTIONS,
+    Note,
+    log_queue,
+    note,
+    until,
+)
+from tests.support.ports import free_port
+from tests.support.servers import RabbitMQ
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def frozen(rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
+    yield rabbitmq
+    rabbitmq.resume()
+
+
+async def test_a_crash_in_the_middle_loses_nothing_confirmed(
+    rabbitmq: RabbitMQ, amqp_url: str, bus: RabbitMQBus
+) -> None:
+    """`kill -9` in the middle of 5,000 publications under 4 keys: all confirmed ones are there, in order for a key.
+
+    A sender does as ours do: it repeats what was not confirmed before it goes on.
+    """
+    await bus.declare([LOG], [log_queue(str(key)) for key in range(4)])
+    await asyncio.to_thread(rabbitmq.settle)
+    confirmed: list[list[int]] = [[] for _ in range(4)]
+
+    async def send(key: int) -> None:
+        for number in range(1_250):
+            event = note(number)
+            while True:
+                try:
+                    await bus.publish(LOG, str(key), event)
+                    break
+                except Unavailable:
+                    await asyncio.sleep(0.05)
+            confirmed[key].append(number)
+
+    sending = [asyncio.create_task(send(key)) for key in range(4)]
+    await until(lambda: sum(map(len, confirmed)) > 1_500)
+    await asyncio.to_thread(rabbitmq.kill)
+    at_crash = sum(map(len, confirmed))
+    assert at_crash < 5_000
+    await asyncio.to_thread(rabbitmq.start)
+    await asyncio.gather(*sending)
+    for key in range(4):
+        assert await _stored(bus, key, 1_250) == confirmed[key] == list(range(1_250))
+
+
+async def _stored(bus: RabbitMQBus, key: int, count: int) -> list[int]:
+    """The numbers in a log queue, each at the place of its first copy."""
+    subscription = await bus.subscribe(log_queue(str(key)), prefetch=1_000)
+    numbers: dict[int, None] = {}
+    async with asyncio.timeout(60):
+        while len(numbers) < count:
+            batch = await subscription.take()
+            for delivery in batch.deliveries:
+                numbers.update((event.parse(Note).number, None) for event in read_body(delivery.body))
+            await subscription.ack(batch.deliveries)
+    await subscription.close()
+    return list(numbers)
+
+
+async def test_what_was_unknown_is_sent_after_the_crash(rabbitmq: RabbitMQ, amqp_url: str, bus: RabbitMQBus) -> None:
+    """Published without a broker: unknown to the sender after 5 s, in the queue once the broker is back, in order."""
+    await bus.declare([LOG], [log_queue()])
+    await asyncio.to_thread(rabbitmq.settle)
+    await asyncio.to_thread(rabbitmq.kill)
+    start = time.monotonic()
+    results = [bus.publish(LOG, "0", note(number)) for number in range(10)]
+    outcomes = await asyncio.gather(*results, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+    assert 4.9 < time.monotonic() - start < 6.0
+    last = bus.publish(LOG, "0", note(10))
+    starting = asyncio.create_task(asyncio.to_thread(rabbitmq.start))
+    assert await _stored(bus, 0, 11) == list(range(11))
+    await starting
+    await asyncio.gather(last, return_exceptions=True)
+
+
+async def test_an_exclusive_subscription_comes_back_with_a_gap(
+    rabbitmq: RabbitMQ, amqp_url: str, bus: RabbitMQBus
+) -> None:
+    """A restart under a bound exclusive queue: a gap is told, the bindings are back, events flow again."""
+    inbox = await bus.subscribe(INBOX, prefetch=10)
+    await inbox.bind(NEWS, "k")
+    await bus.publish(NEWS, "k", note(1))
+    batch = await inbox.take()
+    assert not batch.gap
+    assert len(batch.deliveries) == 1
+    await asyncio.to_thread(rabbitmq.settle)
+    await asyncio.to_thread(rabbitmq.kill)
+    await until(lambda: not bus.connected)
+    with pytest.raises(Unavailable):
+        await inbox.bind(NEWS, "later")
+    await asyncio.to_thread(rabbitmq.start)
+    batch = await inbox.take()
+    assert batch.gap
+    assert not batch.deliveries
+    await inbox.ack([*batch.deliveries])
+    for key, number in (("k", 2), ("later", 3)):  # bound by the time the gap is told
+        await _publish(bus, key, number)
+        batch = await inbox.take()
+        assert [event.parse(Note).number for d in batch.deliveries for event in read_body(d.body)] == [number]
+        assert not batch.gap
+    await until(lambda: bus.connected)
+
+
+async def _publish(bus: RabbitMQBus, key: str, number: int) -> None:
+    """Publish once the sending connection is back as well."""
+    while True:
+        try:
+            return await bus.publish(NEWS, key, note(number))
+        except Unavailable:
+            await asyncio.sleep(0.05)
+
+
+async def test_acks_of_an_earlier_connection_are_ignored(rabbitmq: RabbitMQ, amqp_url: str, bus: RabbitMQBus) -> None:
+    """What was taken before the connection went comes again in place; acking the old deliveries does nothing."""
+    subscription = await bus.subscribe(log_queue(), prefetch=10)
+    await asyncio.to_thread(rabbitmq.settle)
+    for number in range(5):
+        await bus.publish(LOG, "0", note(number))
+    old = []
+    while len(old) < 5:
+        old += (await subscription.take()).deliveries
+    await asyncio.to_thread(rabbitmq.restart)
+    new = []
+    async with asyncio.timeout(30):
+        while len(new) < 5:
+            new += (await subscription.take()).deliveries
+    await subscription.ack(old)
+    assert [d.body for d in new] == [d.body for d in old]
+    await subscription.ack(new[:2])
+    await subscription.close()
+    assert await _stored(bus, 0, 3) == [2, 3, 4]
+
+
+async def test_a_frozen_broker_holds_nobody_up(frozen: RabbitMQ, amqp_url: str) -> None:
+    """SIGSTOP: publishing ends as unknown, asking fails, leaving takes seconds; what was unknown arrives later."""
+    async with RabbitMQBus(amqp_url, name="test") as bus:
+        await bus.declare([LOG, QUESTIONS], [log_queue(), QUESTION_QUEUE])
+        inbox = await bus.subscribe(INBOX, prefetch=10)
+        await bus.publish(LOG, "0", note(0))
+        frozen.pause()
+        start = time.monotonic()
+        with pytest.raises(Unavailable):
+            await bus.publish(LOG, "0", note(1))
+        assert time.monotonic() - start < 6.0
+        with pytest.raises(Unavailable):
+            await bus.request(QUESTIONS, "q", note(2), timeout=1.0)
+        with pytest.raises(Unavailable):
+            await inbox.bind(NEWS, "k")
+        await until(lambda: not bus.connected, 15)
+        frozen.resume()
+        await until(lambda: bus.connected, 30)
+        assert await _stored(bus, 0, 2) == [0, 1]
+        subscription = await bus.subscribe(log_queue("1"), prefetch=10)
+        frozen.pause()
+        unknown = bus.publish(LOG, "0", note(3))
+        assert subscription
+        start = time.monotonic()
+    assert time.monotonic() - start < 8.0
+    with pytest.raises(Unavailable, match="closed"):
+        await unknown
+
+
+async def test_addresses_are_tried_in_turn(amqp_url: str) -> None:
+    """A dead first address does not keep the bus from the second."""
+    async with RabbitMQBus(f"amqp://127.0.0.1:{free_port()}/,{amqp_url}", name="test") as bus:
+        await until(lambda: bus.connected, 10)
