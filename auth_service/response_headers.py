@@ -1,0 +1,68 @@
+"""What every answer says to browsers: security headers, and CORS for origins that the operator names (pure ASGI)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+METHODS = "GET, POST, PUT, DELETE"
+REQUEST_HEADERS = "Authorization, Content-Type"
+PREFLIGHT_MAX_AGE = "600"  # seconds
+
+
+class ResponseHeaders:
+    """Adds the headers of `SECURITY` that an answer does not set itself, and CORS headers where they belong."""
+
+    def __init__(self, app: ASGIApp, allowed_origins: Collection[str]) -> None:
+        """`allowed_origins` as in `https://chat.example.org`; empty: same origin only, no CORS at all."""
+        self._app = app
+        self._origins = frozenset(allowed_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a preflight of an allowed origin; pass on everything else and complete its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Headers(scope=scope)
+        origin = request.get("origin", "").lower()
+        allowed = origin if origin in self._origins else None
+
+        async def completed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._complete(MutableHeaders(scope=message), allowed)
+            await send(message)
+
+        if allowed and scope["method"] == "OPTIONS" and "access-control-request-method" in request:
+            await _preflight()(scope, receive, completed)
+        else:
+            await self._app(scope, receive, completed)
+
+    def _complete(self, headers: MutableHeaders, allowed: str | None) -> None:
+        for name, value in SECURITY.items():
+            headers.setdefault(name, value)
+        if self._origins:
+            headers.add_vary_header("Origin")
+        if allowed:
+            headers["Access-Control-Allow-Origin"] = allowed
+            headers["Access-Control-Expose-Headers"] = "Retry-After, WWW-Authenticate"
+
+
+def _preflight() -> Response:
+    return Response(
+        status_code=204,
+        headers={
+            "Access-Control-Allow-Methods": METHODS,
+            "Access-Control-Allow-Headers": REQUEST_HEADERS,
+            "Access-Control-Max-Age": PREFLIGHT_MAX_AGE,
+        },
+    )

@@ -1,0 +1,82 @@
+"""Settings of the auth service: its own knobs, and what a process of its own needs besides."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from shared.runtime.settings import CommonSettings
+
+ACCESS_TOKEN_TTL_MAX = 86_400  # seconds; no token of ours lives longer, whatever it says about itself
+ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.IGNORECASE)
+
+
+class AuthSettings(CommonSettings):
+    """What `auth_service.app.build` takes."""
+
+    issuer: str = Field(
+        default="backchat", min_length=1, max_length=200, description="`iss` of access tokens; gateways must agree"
+    )
+    access_token_ttl: int = Field(
+        default=900, ge=1, le=ACCESS_TOKEN_TTL_MAX, description="Lifetime of an access token, in seconds"
+    )
+    refresh_token_ttl: int = Field(
+        default=2_592_000, ge=1, le=31_536_000, description="Lifetime of a refresh token, in seconds"
+    )
+    hashing_memory: int = Field(
+        default=19_456, ge=19_456, le=1_048_576, description="Argon2id: memory of one hash, in KiB (OWASP's floor)"
+    )
+    hashing_time: int = Field(default=2, ge=2, le=20, description="Argon2id: passes over that memory")
+    hashing_threads: int = Field(
+        default=2, ge=1, le=4, description="Passcodes hashed at the same time, a thread and `hashing_memory` each"
+    )
+    hashing_queue: int = Field(
+        default=100, ge=1, le=1_000, description="Passcodes that may wait for a thread; more are refused `unavailable`"
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Origins besides our own that a browser may call from, separated by commas"
+    )
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin like https://chat.example.org")
+        return tuple(origin.lower() for origin in origins)
+
+    @model_validator(mode="after")
+    def _refresh_outlives_access(self) -> Self:
+        if self.refresh_token_ttl < self.access_token_ttl:
+            raise ValueError("BACKCHAT_REFRESH_TOKEN_TTL must not be shorter than BACKCHAT_ACCESS_TOKEN_TTL")
+        return self
+
+
+class AuthProcessSettings(AuthSettings):
+    """What `python -m auth_service serve` reads."""
+
+    database_url: str = Field(
+        pattern=r"^(postgresql\+asyncpg|sqlite\+aiosqlite)://",
+        repr=False,
+        description="The database: `postgresql+asyncpg://…` or `sqlite+aiosqlite:///…`",
+    )
+    signing_keys: Path = Field(
+        description="Directory of Ed25519 keys (`*.pem`, PKCS8): the last by name signs; an empty one gets a first key"
+    )
+
+
+class MigrateSettings(CommonSettings):
+    """What `python -m auth_service migrate` reads."""
+
+    database_url: str = Field(
+        pattern=r"^(postgresql\+asyncpg|sqlite\+aiosqlite)://", repr=False, description="The database to migrate"
+    )
