@@ -10,12 +10,11 @@ from benchmarks.generator.pacing import Pacer
 
 def test_a_late_reader_still_gets_every_intended_time() -> None:
     with Pacer(1000, delay=0.005) as pacer:
-        due: list[float] = []
-        while len(due) < 20:
+        while monotonic() < pacer.start + 0.01:
             select.select([pacer], [], [], 1)
-            assert monotonic() >= pacer.start
-            due += pacer.due()
-        assert [round((at - pacer.start) * 1000) for at in due[:20]] == list(range(20))
+        due = pacer.due()
+        assert len(due) >= 10
+        assert [round((at - pacer.start) * 1000) for at in due] == list(range(len(due)))
         assert due[-1] <= monotonic()
 
 
