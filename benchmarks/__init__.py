@@ -2,5 +2,5 @@
 
 Consumes: `python -m embedded` and the four services as real processes, private PostgreSQL and RabbitMQ of
 `tests.support`. Publishes: a Markdown table, JSON in `benchmarks/results/`. Owns: the load generator (`generator`,
-a process of its own), the baselines (`servers`). Never: touches a running server, or imports a service.
+a process of its own), the baselines (`servers`). Never: touches a server that is running already.
 """

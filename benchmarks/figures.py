@@ -60,6 +60,11 @@ def latency(rounds: Rounds, phase: str, what: str, quantile: str) -> Figure | No
     return Figure.of([value for value in found if value is not None])
 
 
+def strangers(rounds: Rounds) -> Figure | None:
+    """Per cent of the machine that others used meanwhile: above 10, distrust the run."""
+    return Figure.of([phase["strangers"] * 100 for result in rounds for phase in result["phases"].values()])
+
+
 def harm(rounds: Rounds) -> dict[str, int]:
     """Lost, doubled, reordered and refused over all rounds."""
     return {

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+import psutil
 
 from benchmarks.generator.job import Job, Phase
 from benchmarks.processes import Parts, Usage
@@ -25,7 +26,8 @@ def measure(system: System, phases: Sequence[Phase], processes: Parts, *, audit:
     """Run the phases against the system.
 
     Returns:
-        `phases`: by name, the generator's result with `cpu_us` a turn by part, `memory_mib` by part;
+        `phases`: by name, the generator's result with `cpu_us` a turn by part, `memory_mib` by part, and
+        `strangers`, the share of the machine that neither the system nor the benchmark used;
         `tally` and `completed` over all of them.
 
     Raises:
@@ -59,8 +61,7 @@ def _follow(generator: subprocess.Popen[bytes], job: Job, system: System, proces
     generator.stdin.write(job.model_dump_json().encode())
     generator.stdin.close()
     found: dict[str, Result] = {}
-    begin = Usage({})
-    spent: dict[str, float] = {}
+    begin = spent = Usage({}, 0.0, 0.0)
     memory: dict[str, float] = {}
     for text in generator.stdout:
         line = orjson.loads(text)
@@ -76,10 +77,13 @@ def _follow(generator: subprocess.Popen[bytes], job: Job, system: System, proces
     raise GeneratorFailed(f"{system.name}: the generator ended early")
 
 
-def _a_turn(result: Result, spent: dict[str, float]) -> Result:
-    """CPU microseconds a turn, by part and of the generator."""
+def _a_turn(result: Result, spent: Usage) -> Result:
+    """CPU microseconds a turn, by part and of the generator; `strangers` is the share of the machine others took."""
     turns = max(result["turns"], 1)
+    generator = result["generator_cpu_seconds"]
+    strangers = spent.machine_seconds - spent.own_seconds - sum(spent.cpu_seconds.values()) - generator
     return {
-        "cpu_us": {part: round(seconds / turns * 1e6, 1) for part, seconds in spent.items()},
-        "generator_us": round(result["generator_cpu_seconds"] / turns * 1e6, 1),
+        "cpu_us": {part: round(seconds / turns * 1e6, 1) for part, seconds in spent.cpu_seconds.items()},
+        "generator_us": round(generator / turns * 1e6, 1),
+        "strangers": round(max(strangers, 0.0) / result["seconds"] / psutil.cpu_count(), 3),
     }

@@ -12,13 +12,22 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU time used so far, in seconds, the one of descendants that have ended included."""
+    """CPU time used so far, in seconds, the one of descendants that have ended included.
+
+    `machine_seconds` is that of all processes of the machine, `own_seconds` that of this one.
+    """
 
     cpu_seconds: dict[str, float]
+    machine_seconds: float
+    own_seconds: float
 
-    def since(self, earlier: Usage) -> dict[str, float]:
-        """CPU seconds of each part between two samples."""
-        return {part: used - earlier.cpu_seconds.get(part, 0.0) for part, used in self.cpu_seconds.items()}
+    def since(self, earlier: Usage) -> Usage:
+        """What was used between two samples."""
+        return Usage(
+            {part: used - earlier.cpu_seconds.get(part, 0.0) for part, used in self.cpu_seconds.items()},
+            self.machine_seconds - earlier.machine_seconds,
+            self.own_seconds - earlier.own_seconds,
+        )
 
 
 @dataclass(slots=True)
@@ -43,7 +52,9 @@ class Parts:
             with contextlib.suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
                 used[part] += times.user + times.system + times.children_user + times.children_system
-        return Usage(dict(used))
+        machine = psutil.cpu_times()
+        own = psutil.Process().cpu_times()
+        return Usage(dict(used), sum(machine) - machine.idle - machine.iowait, own.user + own.system)
 
     def memory(self, parts: frozenset[str]) -> dict[str, float]:
         """MiB of the given parts, shared pages divided among those who share them (PSS)."""

@@ -85,12 +85,14 @@ def _notes(run: dict[str, Any]) -> list[str]:
         for name, rounds in run["systems"].items()
         for result in [next(iter(rounds[-1]["phases"].values()))]
     )
+    strangers = figures.strangers([result for rounds in run["systems"].values() for result in rounds])
     return [
         (
             f"Generator: ceiling {ceiling['turns_per_second']:.0f} turns/s against a trivial picows server,"
             f" {ceiling['generator_us']:.0f} µs of its own CPU a turn there; in the first shape: {used} µs."
         ),
         f"{turns} turns checked. Medians of the rounds [least..greatest]; ratios are taken round by round.",
+        f"Other processes used {_text(strangers)} % of the machine meanwhile.",
         " · ".join(f"{name} {value}" for name, value in machine.items())
         + f" · flags: {' '.join(run['flags']) or NOTHING}",
     ]

@@ -19,6 +19,7 @@ def one_round(rate: float, cpu: dict[str, float], *, harm: dict[str, int] | None
         "cpu_us": cpu,
         "ack_ms": {},
         "generator_us": 20.0,
+        "strangers": 0.02,
         "memory_mib": dict.fromkeys(cpu, 50.0),
     }
     opened = closed | {what: {"p50": 2.0, "p99": 9.0} for what in ("ack_ms", "stored_ms", "reply_ms")}
