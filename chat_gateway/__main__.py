@@ -1,0 +1,60 @@
+"""`python -m chat_gateway`: settings, the bus and the way to auth's keys, then the one process."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx2
+import structlog
+from prometheus_client import CollectorRegistry
+
+from chat_gateway.app import build
+from chat_gateway.settings import GatewayProcessSettings
+from shared.bus.rabbitmq import RabbitMQBus
+from shared.runtime import health, logs
+from shared.runtime.http import WithHealth
+from shared.runtime.process import Assembly, run
+from shared.runtime.settings import load
+
+KEYS_TIMEOUT = 3.0  # seconds
+USAGE = "usage: python -m chat_gateway [serve]"
+
+
+async def assemble(settings: GatewayProcessSettings, stack: AsyncExitStack) -> Assembly:
+    """One gateway on RabbitMQ."""
+    registry = CollectorRegistry()
+    bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name="chat_gateway"))
+    client = await stack.enter_async_context(httpx2.AsyncClient(timeout=KEYS_TIMEOUT))
+    address = settings.auth_url.rstrip("/") + "/.well-known/jwks.json"
+
+    async def jwks() -> dict[str, Any]:
+        response = await client.get(address)
+        response.raise_for_status()
+        return dict(response.json())
+
+    service = build(settings, bus=bus, jwks=jwks, registry=registry)
+    checks = health.routes(service.name, service.missing, registry if settings.metrics == "on" else None)
+    return Assembly([service], WithHealth(checks, service.app))
+
+
+def main(arguments: list[str]) -> int:
+    """Run until SIGTERM; the exit code."""
+    if arguments not in ([], ["serve"]):
+        print(USAGE, file=sys.stderr)  # noqa: T201
+        return 2
+    settings = load(GatewayProcessSettings)
+    logs.configure("chat_gateway", level=settings.log_level, form=settings.log_format)
+    if settings.limits == "off":
+        structlog.get_logger(__name__).warning("BACKCHAT_LIMITS is off: no per-user rate limits, for load tests only")
+
+    async def build_all(stack: AsyncExitStack) -> Assembly:
+        return await assemble(settings, stack)
+
+    run(build_all, host=settings.host, port=settings.port)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

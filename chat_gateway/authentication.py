@@ -1,0 +1,176 @@
+"""Authentication: an access token, checked against the keys that auth publishes (contract §2).
+
+The algorithm comes from our table of keys, never from a token's header. A key table that cannot be
+refreshed stays in use; one that never came means nobody can be let in yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from shared.errors import BackchatError, TokenExpired, Unauthenticated, Unavailable
+
+logger = structlog.get_logger(__name__)
+
+ALGORITHM = "EdDSA"
+AUDIENCE = "backchat"
+REQUIRED = ("iss", "aud", "exp", "iat", "nbf", "sub", "sid", "jti")
+TOKEN_BYTES_MAX = 4096
+CLOCK_SKEW = 5.0  # seconds that another machine's clock may be ahead of ours
+REFRESH_EVERY = 300.0  # seconds
+UNKNOWN_KEY_COOLDOWN = 2.0  # seconds between two refreshes for keys that we do not know
+FIRST_RETRY, LAST_RETRY = 0.2, 5.0  # seconds
+
+FetchKeys = Callable[[], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a token speaks for. `expires_at` is in seconds since 1970."""
+
+    user_id: str
+    login_id: str
+    token_id: str
+    expires_at: float
+
+
+class KeyTable:
+    """The public keys by their `kid`; kept over failures (stale while error)."""
+
+    def __init__(self, fetch: FetchKeys) -> None:
+        self._fetch = fetch
+        self._keys: dict[str, Ed25519PublicKey] = {}
+        self._loaded = False
+        self._failed = False
+        self._asked_at = float("-inf")
+        self._refreshing = asyncio.Lock()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether keys came at least once."""
+        return self._loaded
+
+    async def run(self) -> None:
+        """Fetch, again and again until it works, then every `REFRESH_EVERY` seconds."""
+        delay = FIRST_RETRY
+        while True:
+            if await self._refresh():
+                delay = FIRST_RETRY
+                await asyncio.sleep(REFRESH_EVERY)
+            else:
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LAST_RETRY)
+
+    async def find(self, kid: str) -> Ed25519PublicKey:
+        """The key of that id, asking auth again if we do not know it.
+
+        Raises:
+            Unavailable: we cannot tell, because auth does not answer.
+            Unauthenticated: there is no such key.
+        """
+        if kid not in self._keys and self._loaded:
+            async with self._refreshing:
+                if kid not in self._keys and time.monotonic() - self._asked_at > UNKNOWN_KEY_COOLDOWN:
+                    await self._refresh()
+        if kid in self._keys:
+            return self._keys[kid]
+        if not self._loaded or self._failed:
+            raise Unavailable("Tokens cannot be checked just now.", retry_after=1.0)
+        raise Unauthenticated
+
+    async def _refresh(self) -> bool:
+        self._asked_at = time.monotonic()
+        try:
+            self._keys = _public_keys(await self._fetch())
+        except Exception as error:  # noqa: BLE001 - whatever the transport raises: the old keys stay
+            if not self._failed:
+                logger.warning("no keys from auth", reason=type(error).__name__, loaded=self._loaded)
+            self._failed = True
+            return False
+        self._loaded, self._failed = True, False
+        return True
+
+
+class Authenticator:
+    """Turns the token of a connect into an `Identity`."""
+
+    def __init__(self, keys: KeyTable, *, issuer: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+
+    async def identify(self, token: Any) -> Identity:
+        """Check a token.
+
+        Raises:
+            TokenExpired: it was good once.
+            Unauthenticated: it never was, or is none.
+            Unavailable: it cannot be checked just now.
+        """
+        try:
+            kid = _key_id(token)
+            key = await self._keys.find(kid)
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=self._issuer,
+                options={"require": list(REQUIRED), "verify_iat": False, "verify_nbf": False},
+            )
+            return _identity(claims)
+        except BackchatError:
+            raise
+        except jwt.ExpiredSignatureError:
+            raise TokenExpired from None
+        except Exception:  # noqa: BLE001 - a hostile token finds its own exceptions; all of them mean no
+            raise Unauthenticated from None
+
+
+def token_of(auth: Any, environ: Mapping[str, Any]) -> Any:
+    """The token of a connect: `auth.token`, else the bearer of the Authorization header, else `None`."""
+    if isinstance(auth, dict) and auth.get("token") is not None:
+        return auth["token"]
+    scheme, _, credentials = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    return credentials.strip() if scheme.lower() == "bearer" else None
+
+
+def _key_id(token: Any) -> str:
+    if not isinstance(token, str) or not token.isascii() or not 0 < len(token) <= TOKEN_BYTES_MAX:
+        raise Unauthenticated
+    kid = jwt.get_unverified_header(token).get("kid")
+    if not isinstance(kid, str):
+        raise Unauthenticated
+    return kid
+
+
+def _identity(claims: dict[str, Any]) -> Identity:
+    latest = time.time() + CLOCK_SKEW
+    user, login, token_id = claims["sub"], claims["sid"], claims["jti"]
+    numbers = [claims["exp"], claims["iat"], claims["nbf"]]
+    if not all(isinstance(text, str) and text for text in (user, login, token_id)):
+        raise Unauthenticated
+    if not all(isinstance(number, int | float) and abs(number) < 2**40 for number in numbers):
+        raise Unauthenticated
+    if claims["iat"] > latest or claims["nbf"] > latest:
+        raise Unauthenticated
+    return Identity(user, login, token_id, float(claims["exp"]))
+
+
+def _public_keys(jwks: Mapping[str, Any]) -> dict[str, Ed25519PublicKey]:
+    """The Ed25519 signing keys of a JWK set; other kinds of key are left out."""
+    keys: dict[str, Ed25519PublicKey] = {}
+    for entry in jwks["keys"]:
+        if entry.get("kty") != "OKP" or entry.get("crv") != "Ed25519" or entry.get("use", "sig") != "sig":
+            continue
+        key = jwt.PyJWK.from_dict(entry, algorithm=ALGORITHM).key
+        if isinstance(key, Ed25519PublicKey):
+            keys[str(entry["kid"])] = key
+    return keys

@@ -1,0 +1,100 @@
+"""Which keys of `chat.delivery` this gateway's queue is bound to: counted, and let go of late."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from shared.bus.port import Subscription
+from shared.contracts.topology import DELIVERY
+from shared.errors import Unavailable
+
+LINGER = 60.0  # seconds that a key stays bound after its last user
+
+
+@dataclass(slots=True)
+class _Binding:
+    users: int = 0
+    bound: asyncio.Task[None] | None = None
+    unbinding: asyncio.TimerHandle | None = None
+
+
+class Bindings:
+    """The bindings of the delivery queue, which there is only once the bus was there for the first time."""
+
+    def __init__(self) -> None:
+        self._bindings: dict[str, _Binding] = {}
+        self._subscription: Subscription | None = None
+        self._there = asyncio.Event()
+        self._unbinding: dict[str, asyncio.Task[None]] = {}
+
+    def ready(self, subscription: Subscription) -> None:
+        """The queue is there."""
+        self._subscription = subscription
+        self._there.set()
+
+    def acquire(self, key: str) -> None:
+        """Use a key; pair with `release`. It is bound when `bound` returns."""
+        binding = self._bindings.setdefault(key, _Binding())
+        binding.users += 1
+        if binding.unbinding is not None:
+            binding.unbinding.cancel()
+            binding.unbinding = None
+
+    async def bound(self, key: str, timeout: float) -> None:
+        """Wait until an acquired key is bound.
+
+        Raises:
+            Unavailable: the bus is away.
+        """
+        binding = self._bindings[key]
+        task = binding.bound
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = binding.bound = asyncio.create_task(self._bind(key), name=f"bind {key}")
+            task.add_done_callback(_look_at)
+        if task.done():
+            return
+        done, _ = await asyncio.wait({task}, timeout=timeout)
+        if not done:
+            raise Unavailable(retry_after=1.0)
+        task.result()
+
+    def release(self, key: str) -> None:
+        """Use a key no more."""
+        binding = self._bindings[key]
+        binding.users -= 1
+        if binding.users == 0:
+            binding.unbinding = asyncio.get_running_loop().call_later(LINGER, self._let_go, key)
+
+    def close(self) -> None:
+        """Stop the clocks and what is under way."""
+        for binding in self._bindings.values():
+            if binding.unbinding is not None:
+                binding.unbinding.cancel()
+            if binding.bound is not None:
+                binding.bound.cancel()
+        for task in self._unbinding.values():
+            task.cancel()
+
+    async def _bind(self, key: str) -> None:
+        await self._there.wait()
+        assert self._subscription is not None
+        if (unbinding := self._unbinding.get(key)) is not None:
+            await asyncio.wait({unbinding})  # else it might take away what we bind
+        await self._subscription.bind(DELIVERY, key)
+
+    def _let_go(self, key: str) -> None:
+        binding = self._bindings.pop(key)
+        if binding.bound is not None:
+            task = self._unbinding[key] = asyncio.create_task(self._unbind(key, binding.bound), name=f"unbind {key}")
+            task.add_done_callback(lambda _: self._unbinding.pop(key, None))
+
+    async def _unbind(self, key: str, bound: asyncio.Task[None]) -> None:
+        await asyncio.wait({bound})
+        if self._subscription is not None:
+            await self._subscription.unbind(DELIVERY, key)
+
+
+def _look_at(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()  # whoever waits for it has it raised; nobody waiting is no news

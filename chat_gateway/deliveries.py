@@ -1,0 +1,157 @@
+"""Deliveries: what persistence and the chatbots tell this gateway, and to whom it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from chat_gateway import emission
+from chat_gateway.bindings import Bindings
+from chat_gateway.metrics import Metrics
+from chat_gateway.presence import Presence
+from chat_gateway.sessions import Sessions
+from shared.bus.port import Bus, Delivery
+from shared.contracts import ids
+from shared.contracts.envelope import MalformedEvent, Received, read_body
+from shared.contracts.events import (
+    MessageRejected,
+    MessageStored,
+    ReplyStreamed,
+    SessionHead,
+    SessionUpdated,
+    TypingChanged,
+)
+from shared.contracts.topology import delivery_queue, user_key
+
+logger = structlog.get_logger(__name__)
+
+PREFETCH = 500  # bodies
+TAKE = 100  # bodies at once, then other tasks get a turn
+
+
+class Deliveries:
+    """The consumer of this gateway's own queue."""
+
+    def __init__(
+        self, bus: Bus, bindings: Bindings, sessions: Sessions, presence: Presence, metrics: Metrics, partitions: int
+    ) -> None:
+        self._bus = bus
+        self._bindings = bindings
+        self._sessions = sessions
+        self._presence = presence
+        self._partitions = partitions
+        self._gaps = metrics.gaps
+        self._malformed = metrics.delivered.labels("malformed")
+        self._of_session: dict[str, Callable[[dict[str, Any]], None]] = {
+            MessageStored.TYPE: self._message_stored,
+            SessionUpdated.TYPE: self._session_updated,
+            SessionHead.TYPE: self._session_head,
+            ReplyStreamed.TYPE: self._reply_streamed,
+            TypingChanged.TYPE: self._typing_changed,
+        }
+        self._of_user: dict[str, Callable[[dict[str, Any], str], None]] = {
+            SessionUpdated.TYPE: self._users_session_updated,
+            MessageRejected.TYPE: self._message_rejected,
+        }
+        self._counters = {kind: metrics.delivered.labels(kind) for kind in (*self._of_session, *self._of_user)}
+
+    async def run(self, name: str) -> None:
+        """Consume for ever."""
+        subscription = await self._bus.subscribe(delivery_queue(name), prefetch=PREFETCH)
+        self._bindings.ready(subscription)
+        while True:
+            batch = await subscription.take(TAKE)
+            if batch.gap:
+                self._gaps.inc()
+                self._sessions.doubt()
+            for delivery in batch.deliveries:
+                self.take(delivery)
+                await asyncio.sleep(0)  # a body is up to 500 events: let the sockets' writers run
+            await subscription.ack(batch.deliveries)
+
+    def take(self, delivery: Delivery) -> None:
+        """Pass on what is in one body; what does not parse is counted and left."""
+        try:
+            events = read_body(delivery.body)
+        except MalformedEvent:
+            self._malformed.inc()
+            return
+        of_users = delivery.key.startswith("u.")
+        for event in events:
+            try:
+                self._one(event, delivery.key if of_users else None)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                self._malformed.inc()
+                logger.warning("event of an unknown form", type=event.type, reason=type(error).__name__)
+
+    def _one(self, event: Received, user_bucket: str | None) -> None:
+        if user_bucket is not None:
+            to_users = self._of_user.get(event.type)
+            if to_users is not None:
+                self._counters[event.type].inc()
+                to_users(event.data, user_bucket)
+            return
+        if self._sessions.find(event.subject) is None:
+            return
+        to_session = self._of_session.get(event.type)
+        if to_session is not None:
+            self._counters[event.type].inc()
+            to_session(event.data)
+
+    def _message_stored(self, data: dict[str, Any]) -> None:
+        message = data["message"]
+        session = self._sessions.find(message["session_id"])
+        if session is not None:
+            self._sessions.changed(session, message["updated_seq"], ("message", message))
+
+    def _session_updated(self, data: dict[str, Any]) -> None:
+        view = data["session"]
+        session = self._sessions.find(view["id"])
+        if session is not None and view["seq"] > 0:  # creation takes no number
+            self._sessions.changed(session, view["seq"], ("session_updated", view))
+
+    def _session_head(self, data: dict[str, Any]) -> None:
+        session = self._sessions.find(data["session_id"])
+        if session is not None:
+            self._sessions.told(session, data["last_seq"])
+
+    def _reply_streamed(self, data: dict[str, Any]) -> None:
+        session = self._sessions.find(data["session_id"])
+        if session is None:
+            return
+        reply = self._sessions.replies.streamed(
+            session.key,
+            data["message_id"],
+            data["chatbot_id"],
+            data["attempt"],
+            data["offset"],
+            data["text"],
+            snapshot=data["snapshot"],
+        )
+        if reply is not None and session.subscribers:
+            session.stream(reply, data)
+
+    def _typing_changed(self, data: dict[str, Any]) -> None:
+        session = self._sessions.find(data["session_id"])
+        if session is not None and (joined := session.joined()):
+            emission.send_all(joined, emission.event("typing", data))
+
+    def _users_session_updated(self, data: dict[str, Any], bucket: str) -> None:
+        """To the sockets that have not joined; the others get it through the cursor, in its place."""
+        view = data["session"]
+        session = self._sessions.find(view["id"])
+        frame: emission.Frame | None = None
+        for user in view["users"]:
+            for socket in self._presence.sockets(user):
+                if user_key(ids.bucket(user, self._partitions)) != bucket:
+                    break
+                if session is None or not session.has_joined(socket):
+                    frame = frame or emission.event("session_updated", view)
+                    socket.send(frame)
+
+    def _message_rejected(self, data: dict[str, Any], _bucket: str) -> None:
+        shown = {name: data[name] for name in ("session_id", "message_id", "client_message_id", "code")}
+        emission.send_all(list(self._presence.sockets(data["user_id"])), emission.event("message_rejected", shown))

@@ -1,0 +1,142 @@
+"""The gateway as a whole: lets sockets in and out, and stops without losing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from chat_gateway import emission
+from chat_gateway.authentication import Authenticator, Identity, KeyTable
+from chat_gateway.client_events import ClientEvents
+from chat_gateway.http import PublicApp
+from chat_gateway.presence import Presence
+from chat_gateway.protocol import PROTOCOL
+from chat_gateway.sessions import Sessions
+from chat_gateway.settings import GatewaySettings
+from chat_gateway.sockets import Socket, SocketServer
+from shared.bus.port import Bus
+from shared.contracts.payload import rfc3339, utc_now
+from shared.contracts.topology import log_queue
+from shared.contracts.views import USER_CONTENT_MAX
+from shared.errors import BackchatError, Unavailable
+from shared.runtime.process import FRAME_MAX
+
+logger = structlog.get_logger(__name__)
+
+ENTER_WITHIN = 5.0  # seconds that a connect waits for the bus
+LOG_CHECK_EVERY = 5.0  # seconds
+LOG_CHECK_FIRST = 0.5  # seconds, as long as the log was not there
+ANSWER_WITHIN = 3.5  # seconds of a stop for what is not yet answered
+CLOSE_WITHIN = 1.0  # seconds of a stop over which sockets are closed
+COME_BACK_MOST = 2.0  # seconds, `retry_after` of `going_away`
+
+
+class Gateway:
+    """Who is let in, and the stop. The doorkeeper of `SocketServer`."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        keys: KeyTable,
+        sessions: Sessions,
+        presence: Presence,
+        events: ClientEvents,
+        settings: GatewaySettings,
+    ) -> None:
+        self._bus = bus
+        self._keys = keys
+        self._sessions = sessions
+        self._presence = presence
+        self._events = events
+        self._settings = settings
+        self._authenticator = Authenticator(keys, issuer=settings.issuer)
+        self._log_there = False
+
+    def missing(self) -> list[str]:
+        """What it lacks to be of use."""
+        lacks = []
+        if not self._bus.connected:
+            lacks.append("broker")
+        if not self._keys.loaded:
+            lacks.append("keys")
+        if not self._log_there:
+            lacks.append("log")
+        return lacks
+
+    async def watch_log(self) -> None:
+        """Keep an eye on the log's queues: with another number of partitions there are none."""
+        queue = log_queue(0, self._settings.partitions)
+        while True:
+            with contextlib.suppress(BackchatError):  # the bus is away, and `missing` says so
+                self._log_there = await self._bus.exists(queue)
+            await asyncio.sleep(LOG_CHECK_EVERY if self._log_there else LOG_CHECK_FIRST)
+
+    async def identify(self, token: Any) -> Identity:
+        """Who that is, or a `BackchatError`."""
+        if self._events.stopping or not self._bus.connected:
+            raise Unavailable(retry_after=1.0)
+        return await self._authenticator.identify(token)
+
+    async def enter(self, socket: Socket) -> None:
+        """Count the socket in, and receive what is for its user."""
+        await self._presence.enter(socket, ENTER_WITHIN)
+
+    def welcome(self, socket: Socket) -> None:
+        """Tell the client what it has to know."""
+        settings = self._settings
+        ready = {
+            "user_id": socket.user_id,
+            "token_expires_at": _rfc3339(socket.identity.expires_at),
+            "server_time": rfc3339(utc_now()),
+            "protocol": PROTOCOL,
+            "limits": {
+                "content": USER_CONTENT_MAX,
+                "frame": FRAME_MAX,
+                "events_per_second": settings.events_per_second,
+                "burst": settings.events_burst,
+                "users": settings.users_max,
+                "chatbots": settings.chatbots_max,
+            },
+        }
+        socket.send(emission.event("ready", ready))
+
+    def event(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any]) -> None:
+        """A client event."""
+        self._events.take(socket, ack_id, name, arguments)
+
+    def malformed(self, socket: Socket, ack_id: int) -> None:
+        """What is no event, but can be answered."""
+        self._events.malformed(socket, ack_id)
+
+    def goodbye(self, socket: Socket) -> None:
+        """Forget a socket."""
+        self._presence.leave(socket)
+        for key in socket.joined:
+            self._sessions.leave(socket, key)
+        socket.joined.clear()
+
+    async def drain(self, server: SocketServer, app: PublicApp) -> None:
+        """Stop: take nothing more, say so, answer what was taken, send everybody elsewhere."""
+        app.stopping = self._events.stopping = True
+        for socket in self._presence.everybody():
+            retry_after = round(random.uniform(0.1, COME_BACK_MOST), 3)  # noqa: S311 - spreads the storm
+            socket.send(emission.event("going_away", {"retry_after": retry_after}))
+        if pending := list(self._events.pending):
+            await asyncio.wait(pending, timeout=ANSWER_WITHIN)
+        await asyncio.sleep(0)  # acks that were just decided
+        connections = server.connections
+        random.shuffle(connections)
+        for number, connection in enumerate(connections, 1):
+            connection.hang_up()
+            if number % max(1, len(connections) // 50) == 0:
+                await asyncio.sleep(CLOSE_WITHIN / 50)
+        logger.info("sockets sent elsewhere", connections=len(connections), unanswered=len(self._events.pending))
+
+
+def _rfc3339(seconds: float) -> str:
+    return rfc3339(datetime.fromtimestamp(seconds, UTC))

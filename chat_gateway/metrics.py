@@ -1,0 +1,37 @@
+"""What the gateway counts (Prometheus)."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+ACK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """The gateway's series on one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, words: str, *labels: str) -> Counter:
+            return Counter(f"backchat_gateway_{name}", words, labels, registry=registry)
+
+        def gauge(name: str, words: str) -> Gauge:
+            return Gauge(f"backchat_gateway_{name}", words, registry=registry)
+
+        self.sockets = gauge("sockets", "Authenticated sockets")
+        self.connections = gauge("connections", "Engine.IO sessions, authenticated or not")
+        self.sessions = gauge("sessions_served", "Sessions kept in memory")
+        self.connects = counter("connects", "Connect attempts by outcome", "code")
+        self.events = counter("events", "Client events by name and outcome", "event", "code")
+        self.ack_seconds = Histogram(
+            "backchat_gateway_ack_seconds",
+            "Time from a client event to its ack",
+            ("event",),
+            buckets=ACK_SECONDS,
+            registry=registry,
+        )
+        self.malformed = counter("malformed_packets", "Packets from clients that are none")
+        self.aborted = counter("connections_aborted", "Connections that we closed, by reason", "reason")
+        self.delivered = counter("deliveries", "Events from the delivery queue by type", "type")
+        self.released = counter("changes_released", "Stored changes let out to joined sockets")
+        self.gaps = counter("delivery_gaps", "Times that deliveries may have been lost")
+        self.catch_ups = counter("catch_ups", "Reads of missed changes by outcome", "outcome")

@@ -1,0 +1,66 @@
+"""Settings of the gateway: its own knobs, and what a process of its own needs besides."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+
+from shared.runtime.settings import CommonSettings, DistributedSettings
+
+ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.IGNORECASE)
+
+
+class GatewaySettings(CommonSettings):
+    """What `chat_gateway.app.build` takes."""
+
+    issuer: str = Field(
+        default="backchat", min_length=1, max_length=200, description="`iss` that access tokens must have"
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Origins that a browser may connect from, separated by commas; none: the server's own"
+    )
+    events_per_second: float = Field(default=50, gt=0, description="Client events of one user, per second on average")
+    events_burst: int = Field(default=200, ge=1, description="Client events of one user at once")
+    events_in_flight: int = Field(
+        default=256, ge=1, description="Events of one socket that may be unanswered; more are refused `rate_limited`"
+    )
+    sockets_per_user: int = Field(default=200, ge=1, description="Open sockets of one user on one gateway")
+    sessions_per_socket: int = Field(default=1_000, ge=1, description="Sessions that one socket may have joined")
+    sessions_served: int = Field(
+        default=50_000, ge=1, description="Sessions that one gateway keeps in memory; the least recently used goes"
+    )
+    outbound_packets: int = Field(
+        default=1_000, ge=10, description="Packets that may wait for one slow socket before it is closed"
+    )
+    outbound_bytes: int = Field(
+        default=2 * 1024 * 1024,
+        ge=65_536,
+        description="Characters that may wait for one slow socket before it is closed",
+    )
+    reply_text_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=1_048_576, description="Characters of unfinished replies that a gateway remembers"
+    )
+    users_max: int = Field(default=100, ge=1, description="Users of one session, as `ready` tells clients")
+    chatbots_max: int = Field(default=8, ge=1, description="Chatbots of one session; more are refused `conflict`")
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin like https://chat.example.org")
+        return tuple(origin.lower() for origin in origins)
+
+
+class GatewayProcessSettings(GatewaySettings, DistributedSettings):
+    """What `python -m chat_gateway serve` reads."""
+
+    auth_url: str = Field(pattern=r"^https?://", description="The auth service, where `/.well-known/jwks.json` is")
