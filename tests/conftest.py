@@ -6,10 +6,12 @@ instead; tests that must kill or freeze a server then fail and say so.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Final, TypeVar
 
 import psycopg
 import pytest
@@ -18,12 +20,13 @@ from sqlalchemy.engine import make_url
 from tests.support.servers import NotInstalled, PostgreSQL, RabbitMQ
 
 PREFIX = "BACKCHAT_"
-DATABASE_URL = os.environ.get("BACKCHAT_TEST_DATABASE_URL")  # noqa: TID251 - the tests' own setting
-AMQP_URL = os.environ.get("BACKCHAT_TEST_AMQP_URL")  # noqa: TID251 - the tests' own setting
+DATABASE_URL: Final = os.environ.get("BACKCHAT_TEST_DATABASE_URL")  # noqa: TID251 - the tests' own setting
+AMQP_URL: Final = os.environ.get("BACKCHAT_TEST_AMQP_URL")  # noqa: TID251 - the tests' own setting
 
 for name in [name for name in os.environ if name.startswith(PREFIX)]:  # noqa: TID251
     del os.environ[name]  # noqa: TID251 - a developer's own settings must not change what is tested
 
+Fresh = Callable[[], AbstractContextManager[str]]
 Server = TypeVar("Server", PostgreSQL, RabbitMQ)
 
 
@@ -31,9 +34,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by the servers that it stands on, so that `-m "not rabbitmq"` needs no reminder."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if "postgresql" in fixtures:
+        if "new_database" in fixtures or "postgresql" in fixtures:
             item.add_marker(pytest.mark.postgresql)
-        if "rabbitmq" in fixtures:
+        if "new_vhost" in fixtures or "rabbitmq" in fixtures:
             item.add_marker(pytest.mark.rabbitmq)
 
 
@@ -49,33 +52,57 @@ def rabbitmq() -> Iterator[RabbitMQ]:
     yield from _serve(RabbitMQ, "AMQP_URL", AMQP_URL)
 
 
-@pytest.fixture
-def postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of a fresh, empty database (`postgresql+asyncpg://…`), dropped afterwards."""
+@pytest.fixture(scope="session")
+def new_database(request: pytest.FixtureRequest) -> Fresh:
+    """Makes a fresh, empty database for the time of a `with` block, which gets its `postgresql+asyncpg://…` address."""
     if DATABASE_URL:
-        admin = DATABASE_URL
-    else:
-        server = _alive(request.getfixturevalue("postgresql"))
-        admin = server.url()
-    database = f"test_{secrets.token_hex(6)}"
-    dsn = make_url(admin).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database}")
-    yield make_url(admin).set(database=database).render_as_string(hide_password=False)
-    if not DATABASE_URL:
-        _alive(server)
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {database} WITH (FORCE)")
+        return lambda: _database(DATABASE_URL, None)
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    return lambda: _database(server.url(), server)
+
+
+@pytest.fixture(scope="session")
+def new_vhost(request: pytest.FixtureRequest) -> Fresh:
+    """Makes a fresh vhost for the time of a `with` block, which gets its `amqp://…` address."""
+    if AMQP_URL:
+        return lambda: contextlib.nullcontext(AMQP_URL)
+    server: RabbitMQ = request.getfixturevalue("rabbitmq")
+    return lambda: _vhost(server)
 
 
 @pytest.fixture
-def amqp_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def postgresql_url(new_database: Fresh) -> Iterator[str]:
+    """The address of a fresh, empty database (`postgresql+asyncpg://…`), dropped afterwards."""
+    with new_database() as url:
+        yield url
+
+
+@pytest.fixture
+def amqp_url(new_vhost: Fresh) -> Iterator[str]:
     """The address of a fresh vhost (of the given one, with `BACKCHAT_TEST_AMQP_URL`)."""
-    if AMQP_URL:
-        yield AMQP_URL
-        return
-    server = _alive(request.getfixturevalue("rabbitmq"))
-    url = server.fresh_vhost()
+    with new_vhost() as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _database(admin: str, server: PostgreSQL | None) -> Iterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    dsn = make_url(admin).set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def execute(statement: str) -> None:
+        if server:
+            _alive(server)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(statement)
+
+    execute(f"CREATE DATABASE {name}")
+    yield make_url(admin).set(database=name).render_as_string(hide_password=False)
+    execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextlib.contextmanager
+def _vhost(server: RabbitMQ) -> Iterator[str]:
+    url = _alive(server).fresh_vhost()
     yield url
     server.retire_vhost(url)
 

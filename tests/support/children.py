@@ -80,16 +80,18 @@ class Child:
         environment: Mapping[str, str],
         user: int | None = None,
         group: int | None = None,
+        directory: Path | None = None,
+        log: Path | None = None,
     ) -> None:
-        self.log = home.path / f"{name}.log"
+        self.log = log or home.path / f"{name}.log"
         self._home = home
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 [str(part) for part in command],
                 env=dict(environment),
-                cwd=home.path,
+                cwd=directory or home.path,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 user=user,
@@ -99,7 +101,13 @@ class Child:
         home.add(self._process.pid)
 
     @property
+    def pid(self) -> int:
+        """The leader's process id."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
+        """Whether the leader has not ended."""
         return self._process.poll() is None
 
     def tail(self, lines: int = 30) -> str:
@@ -113,13 +121,22 @@ class Child:
                 raise RuntimeError(f"{self.log.stem} did not get ready in {timeout:g} s:\n{self.tail()}")
             time.sleep(0.01)
 
-    def stop(self, number: signal.Signals, *, timeout: float) -> None:
-        """Ask the leader to end with the given signal; after `timeout` seconds kill the group."""
+    def stop(self, number: signal.Signals, *, timeout: float) -> int:
+        """Ask the leader to end with the given signal; after `timeout` seconds kill the group. Returns its exit code."""
         if self.running:
-            self._process.send_signal(number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout)
+            self.signal(number)
+        return self.ended(timeout=timeout)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the leader alone."""
+        self._process.send_signal(number)
+
+    def ended(self, *, timeout: float) -> int:
+        """Wait for the leader's end; its exit code, -9 if it had to be killed after `timeout` seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout)
         self.kill()
+        return self._process.returncode
 
     def kill(self) -> None:
         """End the leader, its group and its descendants at once, as a crash of the machine would."""

@@ -54,7 +54,16 @@ class PostgreSQL:
             self._initialise(data)
         (data / "postmaster.pid").unlink(missing_ok=True)  # `kill` left nobody behind who could still write
         settings = [part for setting in self.SETTINGS for part in ("-c", setting)]
-        command = [self._binaries / "postgres", "-D", data, "-p", str(self.port), "-k", self._home.path, *settings]
+        command: list[str | Path] = [
+            self._binaries / "postgres",
+            "-D",
+            data,
+            "-p",
+            str(self.port),
+            "-k",
+            self._home.path,
+            *settings,
+        ]
         self._child = self._run("postgresql", command)
         self._child.wait_until(self._accepts, timeout=START_TIMEOUT)
         return self

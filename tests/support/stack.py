@@ -1,0 +1,238 @@
+"""Backchat as real processes, driven from outside: all in one (`EmbeddedStack`) or one a service (`DistributedStack`).
+
+Both have the same surface, so that one suite of tests runs on both. Logs are files in the given directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from tests.support.children import PLAIN_ENVIRONMENT, Child, Home
+from tests.support.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+START_TIMEOUT = 45.0  # seconds; on two busy cores five interpreters that start at once take 10
+STOP_DEADLINE = 10.0  # seconds (contract P8)
+
+
+@dataclass(slots=True)
+class Part:
+    """One process of a stack."""
+
+    module: str
+    settings: dict[str, str]
+    port: int = field(default_factory=free_port)
+    child: Child | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def ready(self) -> bool:
+        """Whether `/readyz` says 200."""
+        return status(f"{self.url}/readyz") == 200
+
+
+def status(url: str) -> int:
+    """The HTTP status of a GET; 0 when nothing answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return 0
+
+
+class Stack(ABC):
+    """Processes that make up one Backchat. `settings` are environment variables, less the prefix, for all of them."""
+
+    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.directory = directory
+        self.logs = directory / "logs"
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.settings = {"LOG_LEVEL": "debug", **(settings or {})}
+        self._home = Home("stack")
+        self.parts: dict[str, Part] = self._parts()
+
+    @abstractmethod
+    def _parts(self) -> dict[str, Part]:
+        """The processes by name, in the order in which they start."""
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Do what must be done before the first start."""
+
+    @property
+    @abstractmethod
+    def auth_url(self) -> str:
+        """Where accounts and tokens are."""
+
+    @property
+    @abstractmethod
+    def gateway_urls(self) -> list[str]:
+        """Where Socket.IO is; the first and the last are different gateways if there are several."""
+
+    @property
+    @abstractmethod
+    def keys(self) -> Path:
+        """The directory of the signing keys."""
+
+    @property
+    def names(self) -> list[str]:
+        """The processes."""
+        return list(self.parts)
+
+    async def start(self) -> Self:
+        """Start whatever is not running; returns when every process is ready."""
+        await asyncio.to_thread(self.start_now)
+        return self
+
+    async def kill9(self, name: str) -> None:
+        """Crash one process."""
+        child = self.parts[name].child
+        assert child
+        await asyncio.to_thread(child.kill)
+
+    async def restart(self, name: str) -> None:
+        """Start one process again, after SIGTERM and a clean end if it runs; returns when it is ready."""
+        await asyncio.to_thread(self._stop_parts, [name])
+        await self.start()
+
+    async def stop(self) -> None:
+        """SIGTERM to every process at once; raise unless each ends with exit code 0 in time."""
+        await asyncio.to_thread(self.stop_now)
+
+    def start_now(self) -> None:
+        """As `start`, without an event loop."""
+        self._prepare()
+        for name, part in self.parts.items():
+            if part.child is None or not part.child.running:
+                part.child = self.spawn(name, part.module, "serve", settings=part.settings, port=part.port)
+        for part in self.parts.values():
+            assert part.child
+            part.child.wait_until(part.ready, timeout=START_TIMEOUT)
+
+    def stop_now(self) -> None:
+        """As `stop`, without an event loop."""
+        self._stop_parts(self.names)
+
+    def close(self) -> None:
+        """End whatever still runs, without ceremony."""
+        for part in self.parts.values():
+            if part.child:
+                part.child.kill()
+        self._home.close()
+
+    def log(self, name: str = "*") -> str:
+        """All that one process, or every process, has written."""
+        return "".join(path.read_text(errors="replace") for path in sorted(self.logs.glob(f"{name}.log")))
+
+    def spawn(
+        self, name: str, module: str, *arguments: str, settings: Mapping[str, str] | None = None, port: int = 0
+    ) -> Child:
+        """Run one of the modules with this stack's settings and those given on top."""
+        variables = {"HOST": "127.0.0.1", "PORT": str(port), **self.settings, **(settings or {})}
+        environment = PLAIN_ENVIRONMENT | {f"BACKCHAT_{variable}": value for variable, value in variables.items()}
+        command = [sys.executable, "-m", module, *(arguments if module != "embedded" else ())]
+        log = self.logs / f"{name}.log"
+        return Child(self._home, name, command, environment=environment, directory=ROOT, log=log)
+
+    def _stop_parts(self, names: list[str]) -> None:
+        children = {name: child for name in names if (child := self.parts[name].child) and child.running}
+        deadline = time.monotonic() + STOP_DEADLINE
+        for child in children.values():
+            child.signal(signal.SIGTERM)
+        wrong = {}
+        for name, child in children.items():
+            code = child.ended(timeout=max(0.0, deadline - time.monotonic()))
+            if code != 0:
+                wrong[name] = f"exit code {code} after SIGTERM (-9: it took over {STOP_DEADLINE:g} s)\n{child.tail()}"
+        assert not wrong, wrong
+
+
+class EmbeddedStack(Stack):
+    """`python -m embedded` on its own data directory."""
+
+    def _parts(self) -> dict[str, Part]:
+        return {"embedded": Part("embedded", {"DATA_DIR": str(self.data), "METRICS": "on"})}
+
+    def _prepare(self) -> None:
+        """Nothing: it makes its databases by itself."""
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self.directory / "data"
+
+    @property
+    def auth_url(self) -> str:
+        return self.parts["embedded"].url
+
+    @property
+    def gateway_urls(self) -> list[str]:
+        return [self.auth_url]
+
+    @property
+    def keys(self) -> Path:
+        return self.data / "keys"
+
+
+class DistributedStack(Stack):
+    """The four services as processes, the gateway twice, on a database and a broker that are there already."""
+
+    def __init__(
+        self, directory: Path, *, postgresql_url: str, amqp_url: str, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self._database = {"DATABASE_URL": postgresql_url}
+        self._broker = {"AMQP_URL": amqp_url}
+        self._migrated = False
+        super().__init__(directory, settings)
+
+    def _parts(self) -> dict[str, Part]:
+        self.keys.mkdir(exist_ok=True)
+        auth = Part("auth_service", {**self._database, "SIGNING_KEYS": str(self.keys)})
+        gateway = {**self._broker, "AUTH_URL": auth.url}
+        return {
+            "auth_service": auth,
+            "persistence_worker": Part("persistence_worker", {**self._database, **self._broker}),
+            "chatbot_worker": Part("chatbot_worker", self._broker),
+            "chat_gateway-1": Part("chat_gateway", gateway),
+            "chat_gateway-2": Part("chat_gateway", gateway),
+        }
+
+    def _prepare(self) -> None:
+        if self._migrated:
+            return
+        runs = [
+            self.spawn(f"migrate-{module}", module, "migrate", settings={**self._database, **self._broker})
+            for module in ("auth_service", "persistence_worker")
+        ]
+        for run in runs:
+            code = run.ended(timeout=START_TIMEOUT)
+            assert code == 0, f"{run.log.stem}: exit code {code}\n{run.tail()}"
+        self._migrated = True
+
+    @property
+    def auth_url(self) -> str:
+        return self.parts["auth_service"].url
+
+    @property
+    def gateway_urls(self) -> list[str]:
+        return [self.parts["chat_gateway-1"].url, self.parts["chat_gateway-2"].url]
+
+    @property
+    def keys(self) -> Path:
+        return self.directory / "keys"
