@@ -55,10 +55,19 @@ class Subscription(Protocol):
     """One consumer of one queue. Survives the loss of the connection: it is set up again behind the scenes."""
 
     async def take(self, most: int = 1_000) -> Batch:
-        """Wait for at least one delivery (or a gap) and take all that are there, `most` at most."""
+        """Wait for at least one delivery (or a gap) and take all that are there, `most` at most.
+
+        A call that is cancelled while it waits loses nothing.
+
+        Raises:
+            Unavailable: the subscription or its bus was closed, before or meanwhile.
+        """
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """Settle these, which must be the oldest unsettled ones of this subscription for `log` queues."""
+        """Settle these, which must be the oldest unsettled ones of this subscription for `log` queues.
+
+        What was settled before, or was taken from another subscription or over an earlier connection, is passed over.
+        """
 
     async def bind(self, exchange: Exchange, key: str) -> None:
         """Add a binding to an exclusive queue; effective on return, and again after every reconnect.
@@ -85,7 +94,11 @@ class Bus(Protocol):
         """Declare (idempotent), now and after every reconnect; waits for the first connection."""
 
     async def exists(self, queue: Queue) -> bool:
-        """Whether this shared queue is there: false with another number of partitions, or before persistence ran."""
+        """Whether this shared queue is there: false with another number of partitions, or before persistence ran.
+
+        Raises:
+            Unavailable: nobody can tell just now.
+        """
 
     def publish(self, exchange: Exchange, key: str, event: Event) -> Awaitable[None]:
         """Queue one event at once, in call order; awaiting the result waits until the bus holds it.
@@ -101,7 +114,8 @@ class Bus(Protocol):
         """Queue several in this order, in one round where possible; awaiting the result waits for all of them.
 
         Raises:
-            Unavailable: one of them at least is not known to be held.
+            Unavailable: one of them at least is not known to be held; the others may be.
+            PayloadTooLarge: one of them at least is over `EVENT_BYTES_MAX`; the others may be held.
         """
 
     def stream(self, exchange: Exchange, key: str, event: Event) -> None:

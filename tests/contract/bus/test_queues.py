@@ -1,0 +1,220 @@
+"""Kinds of queues: exclusive ones, bounded ones, expiring ones; requests; the dead."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.bus.port import Bus, Subscription
+from shared.contracts import topology
+from shared.contracts.envelope import read_body
+from shared.contracts.payload import utc_now
+from shared.contracts.queries import Reply
+from shared.contracts.topology import Queue
+from shared.errors import Unavailable
+from tests.contract.bus.brokers import PATIENCE, Broker, Names, events, nothing_comes, number, numbers, take
+
+
+async def test_an_exclusive_queue_gets_what_it_is_bound_to_just_now(bus: Bus, names: Names) -> None:
+    await bus.declare([names.delivery])
+    subscription = await bus.subscribe(Queue(f"{names.prefix}.gateway", "exclusive"), prefetch=100)
+    await bus.publish(names.delivery, "s.1", number(1))
+    await subscription.bind(names.delivery, "s.1")
+    await subscription.bind(names.delivery, "s.1")
+    await subscription.bind(names.delivery, "u.7")
+    await bus.publish(names.delivery, "s.1", number(2))
+    await bus.publish(names.delivery, "s.2", number(3))
+    await bus.publish(names.delivery, "u.7", number(4))
+    assert numbers(await take(subscription, 2)) == [2, 4]
+
+    await subscription.unbind(names.delivery, "s.1")
+    await subscription.unbind(names.delivery, "never")
+    await bus.publish(names.delivery, "s.1", number(5))
+    await bus.publish(names.delivery, "u.7", number(6))
+    assert numbers(await take(subscription, 1)) == [6]
+
+
+async def test_two_exclusive_queues_of_one_name_are_two(bus: Bus, names: Names) -> None:
+    await bus.declare([names.delivery])
+    gateway = Queue(f"{names.prefix}.gateway", "exclusive", ((names.delivery, "s.1"),))
+    one, other = [await bus.subscribe(gateway, prefetch=10) for _ in range(2)]
+    await bus.publish(names.delivery, "s.1", number(1))
+
+    assert numbers(await take(one, 1)) == numbers(await take(other, 1)) == [1]
+    await one.close()
+    await bus.publish(names.delivery, "s.1", number(2))
+    assert numbers(await take(other, 1)) == [2]
+
+
+async def test_an_exclusive_queue_that_overflows_drops_the_oldest_and_says_so(bus: Bus, names: Names) -> None:
+    await bus.declare([names.delivery])
+    gateway = Queue(f"{names.prefix}.gateway", "exclusive", ((names.delivery, "s.1"),), max_length=10)
+    subscription = await bus.subscribe(gateway, prefetch=1)
+    for n in range(100):
+        await bus.publish(names.delivery, "s.1", number(n))
+
+    got: list[int] = []
+    gap = False
+    async with asyncio.timeout(PATIENCE):
+        while not gap or 99 not in got:
+            batch = await subscription.take()
+            gap = gap or batch.gap
+            got += numbers(batch.deliveries)
+            await subscription.ack(batch.deliveries)
+
+    assert got == sorted(set(got))
+    assert got[-10:] == list(range(90, 100))
+    assert len(got) < 30
+
+
+async def test_without_overflow_there_is_no_gap(bus: Bus, names: Names) -> None:
+    await bus.declare([names.delivery])
+    gateway = Queue(f"{names.prefix}.gateway", "exclusive", ((names.delivery, "s.1"),), max_length=10)
+    subscription = await bus.subscribe(gateway, prefetch=100)
+    await bus.publish(names.delivery, "s.1", number(1))
+    async with asyncio.timeout(PATIENCE):
+        batch = await subscription.take()
+
+    assert numbers(batch.deliveries) == [1]
+    assert not batch.gap
+
+
+async def test_an_expired_message_is_not_delivered(bus: Bus, names: Names) -> None:
+    queue = Queue(f"{names.prefix}.queries", "classic", ((names.queries, "q"),), message_ttl=0.2)
+    await bus.declare([names.queries], [queue])
+    await bus.publish(names.queries, "q", number(1))
+    await asyncio.sleep(0.4)  # the passing of time is the subject
+    await bus.publish(names.queries, "q", number(2))
+
+    assert numbers(await take(await bus.subscribe(queue, prefetch=10), 1)) == [2]
+
+
+async def test_a_request_gets_its_own_answer(bus: Bus, names: Names) -> None:
+    queue = Queue(f"{names.prefix}.queries", "classic", ((names.queries, "q"),), message_ttl=5.0)
+    subscription = await _subscribed(bus, names, queue)
+
+    async def answer() -> None:
+        while True:
+            batch = await subscription.take()
+            for request in reversed(events(batch.deliveries)):
+                assert not request.is_late(utc_now())
+                bus.respond(request, number(request.data["result"]["n"] * 10))
+            await subscription.ack(batch.deliveries)
+
+    responder = asyncio.create_task(answer())
+    answers = await asyncio.gather(*(bus.request(names.queries, "q", number(n)) for n in range(20)))
+    responder.cancel()
+
+    assert [answer.data["result"]["n"] for answer in answers] == [n * 10 for n in range(20)]
+    assert {answer.type for answer in answers} == {Reply.TYPE}
+
+
+async def _subscribed(bus: Bus, names: Names, queue: Queue) -> Subscription:
+    await bus.declare([names.queries], [queue])
+    return await bus.subscribe(queue, prefetch=100)
+
+
+async def test_an_answer_names_the_request_it_answers(bus: Bus, names: Names) -> None:
+    queue = Queue(f"{names.prefix}.queries", "classic", ((names.queries, "q"),))
+    subscription = await _subscribed(bus, names, queue)
+    question = number(1)
+    asking = asyncio.ensure_future(bus.request(names.queries, "q", question))
+    [delivery] = await take(subscription, 1)
+    [request] = read_body(delivery.body)
+    bus.respond(request, number(2))
+
+    answer = await asking
+
+    assert request.id == question.id
+    assert request.replyto is not None
+    assert request.deadline is not None
+    assert answer.correlationid == question.id
+
+
+async def test_a_request_nobody_answers_is_unavailable_in_time(bus: Bus, names: Names) -> None:
+    queue = Queue(f"{names.prefix}.queries", "classic", ((names.queries, "q"),))
+    subscription = await _subscribed(bus, names, queue)
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(Unavailable):
+        await bus.request(names.queries, "q", number(1), timeout=0.3)
+    assert 0.25 < asyncio.get_running_loop().time() - started < 2
+
+    [late] = events(await take(subscription, 1))
+    assert late.is_late(utc_now() + timedelta(milliseconds=1))
+    bus.respond(late, number(2))  # too late, and harmless
+    bus.respond(replace(late, replyto=f"{names.prefix}.gone"), number(3))
+    bus.respond(replace(late, replyto=None), number(4))
+
+
+async def test_a_request_that_reaches_no_queue_is_unavailable_at_once(bus: Bus, names: Names) -> None:
+    await bus.declare([names.queries])
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(Unavailable):
+        await bus.request(names.queries, "nowhere", number(1), timeout=10)
+    assert asyncio.get_running_loop().time() - started < 3
+
+
+async def test_exists_knows_shared_queues_also_after_a_restart(broker: Broker, names: Names) -> None:
+    async with broker.open() as bus:
+        await bus.declare([names.log], [names.work()])
+        assert await bus.exists(names.work())
+        assert not await bus.exists(names.work("other"))
+        await bus.publish(names.log, "k", number(1))  # asking for what is not there broke nothing
+
+    async with broker.open() as bus:
+        await bus.declare()  # connected
+        assert await bus.exists(names.work())
+        assert not await bus.exists(names.work("other"))
+
+
+async def test_declaring_again_changes_nothing(bus: Bus, names: Names) -> None:
+    for _ in range(3):
+        await bus.declare([names.log, names.log], [names.work(), names.work()])
+    await bus.publish(names.log, "k", number(1))
+    await bus.declare([names.log], [names.work()])
+
+    subscription = await bus.subscribe(names.work(), prefetch=10)
+    assert numbers(await take(subscription, 1)) == [1]
+    assert await nothing_comes(subscription)
+
+
+async def test_the_dead_are_kept_for_a_person_to_see(broker: Broker, names: Names) -> None:
+    queue = names.partition()
+    dead = topology.dead_queue(queue)
+    async with broker.open() as bus:
+        await bus.declare([names.log, topology.DEAD], [queue, dead])
+        await bus.publish(names.log, "k", number(13))
+        subscription = await bus.subscribe(queue, prefetch=10)
+        [poison] = await take(subscription, 1, ack=False)
+        await bus.publish(topology.DEAD, queue.name, number(13))
+        await subscription.ack([poison])
+
+    async with broker.open() as bus:
+        assert await nothing_comes(await bus.subscribe(queue, prefetch=10))
+        assert numbers(await take(await bus.subscribe(dead, prefetch=10), 1)) == [13]
+
+
+async def test_the_whole_topology_can_be_declared(bus: Bus) -> None:
+    queues = [
+        *(topology.log_queue(n, 2) for n in range(2)),
+        topology.turn_queue("echo"),
+        topology.query_queue(),
+        topology.catalogue_queue(),
+    ]
+    queues += [topology.dead_queue(queue) for queue in queues[:2]]
+    exchanges = [
+        topology.log(2),
+        topology.TURNS,
+        topology.DELIVERY,
+        topology.QUERIES,
+        topology.CATALOGUE,
+        topology.DEAD,
+    ]
+    await bus.declare(exchanges, queues)
+    await bus.subscribe(topology.delivery_queue("gateway"), prefetch=500)
+
+    for queue in queues:
+        assert await bus.exists(queue)
