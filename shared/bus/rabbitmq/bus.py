@@ -49,7 +49,7 @@ class RabbitMQBus:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._replies = Replies()
+        self._replies = Replies(on_broken=self._replies_broken)
         self._publishing = Link(
             self._addresses,
             name=f"{self._name} publish",
@@ -80,6 +80,9 @@ class RabbitMQBus:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(self._publishing.close(), self._consuming.close(), return_exceptions=True)
+
+    def _replies_broken(self) -> None:
+        self._consuming.abort()
 
     def _consuming_lost(self) -> None:
         self._metrics.losses.inc()
@@ -133,12 +136,10 @@ class RabbitMQBus:
         """See the port.
 
         Raises:
-            Unavailable: nobody can tell just now.
+            Unavailable: nobody could tell within a few seconds.
         """
-        if not self._publishing.open:
-            raise Unavailable("No connection to the broker.")
         try:
-            connection = await self._publishing.current()
+            connection = await call(self._publishing.current())
             channel = await call(connection.channel(publisher_confirms=False))
             await call(channel.queue_declare(queue.name, passive=True))
             await call(channel.close())

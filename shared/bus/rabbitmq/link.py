@@ -21,6 +21,7 @@ HEARTBEAT = 2  # seconds: a paused consumer's successor takes over after about 5
 CONNECT_TIMEOUT = 5.0  # seconds for TCP, TLS, login and opening the virtual host
 CALL_TIMEOUT = 5.0  # seconds for one answer of the broker
 CLOSE_TIMEOUT = 1.0  # seconds for a polite good-bye
+WATCH_INTERVAL = 5.0  # seconds
 BACKOFF_FIRST = 0.1  # seconds
 BACKOFF_MAX = 5.0  # seconds
 
@@ -152,7 +153,7 @@ class Link:
             since = asyncio.get_running_loop().time()
             logger.info("broker connected", link=self._name)
             self._ready.set()
-            await asyncio.wait({self._connection.closing})
+            await self._watch(self._connection)
             self._ready.clear()
             self.abort()
             self._on_loss()
@@ -161,6 +162,13 @@ class Link:
             attempt = 0 if stable else attempt + 1
             if not stable:
                 await asyncio.sleep(backoff(attempt))
+
+    @staticmethod
+    async def _watch(connection: aiormq.Connection) -> None:
+        """Return when the connection is closed, or one of its tasks ended without closing it."""
+        closing = connection.closing
+        while connection.is_opened and not closing.done():
+            await asyncio.wait({closing}, timeout=WATCH_INTERVAL)
 
     async def _connect(self, address: URL) -> aiormq.Connection:
         self._transport = _Transport(address.scheme)

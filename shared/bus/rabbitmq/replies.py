@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from uuid import uuid4
 
 import aiormq
@@ -19,7 +20,9 @@ logger = structlog.get_logger(__name__)
 class Replies:
     """The queue that answers come to, and their receivers."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_broken: Callable[[], None]) -> None:
+        """`on_broken` hears when the channel closed though its connection goes on: it must be made anew."""
+        self._on_broken = on_broken
         self.name: str | None = None  # the queue's name, while it is consumed
         self._channel: AbstractChannel | None = None
         self._receivers: dict[str, list[asyncio.Future[Received]]] = {}
@@ -37,6 +40,8 @@ class Replies:
         await call(channel.queue_declare(name, exclusive=True, arguments={"x-queue-type": "classic"}))
         await call(channel.basic_consume(name, self._receive, no_ack=True))
         self._channel, self.name = channel, name
+        channel.on_consumer_cancel_callbacks.add(lambda _: self._on_broken())
+        channel.closing.add_done_callback(lambda _: None if connection.is_closed else self._on_broken())
 
     def lost(self) -> None:
         """The queue is gone with its connection: fail everybody who waits."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from secrets import randbits
 from typing import Any
 from uuid import uuid4
 from zlib import crc32
@@ -24,6 +26,7 @@ from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
 
+WATCH_INTERVAL = 15.0  # seconds between looks at whether the broker still knows the consumer
 PRIORITIES = 1_000  # how finely consumer priorities spread partitions over workers
 
 
@@ -52,10 +55,11 @@ class RabbitMQSubscription:
         self._channel: AbstractChannel | None = None
         self._sentinel: AbstractChannel | None = None
         self._told: int | None = None  # the sentinel's delivery that was not yet handed on
-        self._epoch = 0
+        self._epoch = 0  # random for each set-up: an ack can never hit a delivery of another one
         self._buffer: deque[Delivery] = deque()
         self._unsettled: dict[int, None] = {}  # delivery tags, in order
         self._gap = False
+        self._heard = False  # whether anything arrived since the last look at the queue
         self._arrived = asyncio.Event()
         self._lost = asyncio.Event()
         self._closed = False
@@ -83,15 +87,37 @@ class RabbitMQSubscription:
                 await asyncio.sleep(wait)
                 continue
             attempt = 0
-            self.active = True
-            self._opened.set()
-            await self._lost.wait()
+            await self._watch()
             logger.warning("consumer lost", queue=self._name)
             await self._discard()
 
+    async def _watch(self) -> None:
+        """Return when the channel closed, the broker cancelled the consumer, or it went deaf without a word."""
+        while not self._lost.is_set():
+            self._heard = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_INTERVAL):
+                    await self._lost.wait()
+                    return
+            if await self._deaf():
+                logger.error("consumer went deaf", queue=self._name)
+                return
+
+    async def _deaf(self) -> bool:
+        """Whether the broker has nobody for the queue, or messages that it should have given us."""
+        assert self._channel is not None
+        try:
+            state = await call(self._channel.queue_declare(self._name, passive=True))
+        except (Broken, aiormq.AMQPError):
+            return True
+        if not state.consumer_count:
+            return True
+        idle = not self._heard and not self._unsettled and not self._queue.single_active_consumer
+        return idle and bool(state.message_count)
+
     async def _open(self, connection: aiormq.Connection) -> None:
         queue = self._queue
-        self._epoch += 1
+        self._epoch = randbits(62)
         self._lost = lost = asyncio.Event()
         if queue.kind == "exclusive":
             self._name = f"{queue.name}.{uuid4()}"
@@ -101,12 +127,21 @@ class RabbitMQSubscription:
         if has_sentinel(queue):
             await self._open_sentinel(connection, lost)
         await declare_queue(channel, queue, self._name)
-        await bind(channel, self._name, self._bindings.values())
         await call(channel.basic_qos(prefetch_count=self._prefetch))
         receive = partial(self._receive, self._epoch)
         await call(channel.basic_consume(self._name, receive, arguments=self._consumer_arguments()))
+        await self._bind_again(channel)
         if queue.kind == "exclusive" and self._opened.is_set():
             self._tell_gap()  # only now: what comes from here on is not missed any more
+        self.active = True
+        self._opened.set()
+
+    async def _bind_again(self, channel: AbstractChannel) -> None:
+        """Redo all bindings, those included that are asked for meanwhile."""
+        bound: set[tuple[str, str]] = set()
+        while missing := {name: binding for name, binding in self._bindings.items() if name not in bound}:
+            await bind(channel, self._name, missing.values())
+            bound |= missing.keys()
 
     def _consumer_arguments(self) -> dict[str, Any]:
         """A priority of its own for each worker and partition: RabbitMQ 4 then spreads the active consumers."""
@@ -134,6 +169,7 @@ class RabbitMQSubscription:
         if not isinstance(count, int):
             count = 1 if message.redelivered else 0
         tag = message.delivery_tag
+        self._heard = True
         self._unsettled[tag] = None
         self._buffer.append(Delivery(message.body, message.routing_key or "", count, tag, epoch))
         self._arrived.set()
@@ -230,7 +266,7 @@ class RabbitMQSubscription:
     async def _discard(self) -> None:
         """Forget the channels and what came over them: closing them hands it back, in order."""
         self.active = False
-        self._epoch += 1  # deliveries and acks of the old channel are void from here on
+        self._epoch = 0  # deliveries and acks of the old channel are void from here on
         self._told = None
         self._buffer.clear()
         self._unsettled.clear()

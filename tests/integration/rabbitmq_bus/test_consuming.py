@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import aiormq
 import pytest
 
 from shared.bus.rabbitmq import RabbitMQBus
+from shared.bus.rabbitmq import subscription as consuming
 from shared.contracts.envelope import Event, read_body
 from shared.contracts.topology import Exchange, Queue
 from shared.errors import Unavailable
@@ -20,6 +22,7 @@ from tests.integration.rabbitmq_bus.conftest import (
     log_queue,
     note,
     read,
+    until,
 )
 
 
@@ -110,9 +113,41 @@ async def test_a_consumer_cancelled_by_the_broker_is_set_up_again(amqp_url: str,
     assert await read(subscription, 1) == [2]
 
 
-async def _delete(amqp_url: str, queue: str) -> None:
-    import aiormq  # noqa: PLC0415
+async def test_a_consumer_that_went_deaf_is_noticed(bus: RabbitMQBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker forgot the consumer and said nothing: set up again at the next look; a healthy one is left alone."""
+    monkeypatch.setattr(consuming, "WATCH_INTERVAL", 0.2)
+    deaf = await bus.subscribe(log_queue(), prefetch=10)
+    healthy = await bus.subscribe(INBOX, prefetch=10)
+    await healthy.bind(NEWS, "k")
+    await deaf._channel.basic_cancel(next(iter(deaf._channel.consumers)))
+    await bus.publish(LOG, "0", note(1))
+    assert await read(deaf, 1) == [1]
+    await bus.publish(NEWS, "k", note(2))
+    batch = await healthy.take()
+    assert not batch.gap
+    assert len(batch.deliveries) == 1
 
+
+async def test_a_closed_channel_is_opened_again(bus: RabbitMQBus) -> None:
+    """A channel that ends alone, of a subscription or of the replies, is made anew without being asked."""
+    subscription = await bus.subscribe(log_queue(), prefetch=10)
+    await bus.publish(LOG, "0", note(1))
+    held = (await subscription.take()).deliveries
+    for channel in (subscription._channel, bus._replies._channel):
+        with pytest.raises(aiormq.ChannelNotFoundEntity):
+            await channel.queue_declare("nowhere", passive=True)
+    assert await read(subscription, 1, ack=False) == [1]
+    await subscription.ack(held)
+    await until(lambda: bus.connected)
+    await bus.declare([QUESTIONS], [QUESTION_QUEUE])
+    questions = await bus.subscribe(QUESTION_QUEUE, prefetch=10)
+    asking = asyncio.create_task(bus.request(QUESTIONS, "q", note(2)))
+    [delivery] = (await questions.take()).deliveries
+    bus.respond(read_body(delivery.body)[0], note(3))
+    assert (await asking).parse(Note).number == 3
+
+
+async def _delete(amqp_url: str, queue: str) -> None:
     async with aiormq.connect(amqp_url) as connection:
         channel = await connection.channel()
         await channel.queue_delete(queue)
