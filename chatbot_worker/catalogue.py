@@ -23,6 +23,13 @@ CONTEXT_MESSAGES_MAX = 1_000
 BUILT_IN_AT = datetime(2026, 11, 23, tzinfo=UTC)  # when the built-in list last changed: the newest catalogue wins
 BUILT_IN = """
 [[chatbots]]
+id = "eliza"
+name = "Eliza"
+description = "A patient listener: conversation in the manner of 1966."
+kind = "eliza"
+default = true
+
+[[chatbots]]
 id = "echo"
 name = "Echo"
 description = "Says what you said, word by word."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from chatbot_worker.chatbots import echo
+from chatbot_worker.chatbots import echo, eliza
 from chatbot_worker.chatbots.protocol import Kind
 
-KINDS: Mapping[str, Kind] = MappingProxyType({"echo": echo.KIND})
+KINDS: Mapping[str, Kind] = MappingProxyType({"echo": echo.KIND, "eliza": eliza.KIND})
