@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 import auth_service.app
 import auth_service.settings
 import chat_gateway.app
@@ -14,9 +17,6 @@ import chatbot_worker.app
 import chatbot_worker.settings
 import persistence_worker.app
 import persistence_worker.settings
-from prometheus_client import CollectorRegistry
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from embedded.data import DataDirectory
 from embedded.settings import EmbeddedSettings
 from shared.bus.in_process import InProcessBus
@@ -70,7 +70,11 @@ async def assemble(settings: EmbeddedSettings, data: DataDirectory, stack: Async
 
 
 def _app(
-    settings: EmbeddedSettings, services: Sequence[Service], auth: Service, gateway: Service, registry: CollectorRegistry
+    settings: EmbeddedSettings,
+    services: Sequence[Service],
+    auth: Service,
+    gateway: Service,
+    registry: CollectorRegistry,
 ) -> ASGIApp:
     def missing() -> list[str]:
         return [lack for service in services for lack in service.missing()]
