@@ -1,0 +1,69 @@
+"""The process: `python -m persistence_worker [serve | migrate]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from contextlib import AsyncExitStack
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from persistence_worker import app
+from persistence_worker.settings import PersistenceMigrationSettings, PersistenceProcessSettings
+from persistence_worker.tables import SCHEMA
+from shared.bus.rabbitmq import RabbitMQBus
+from shared.database.engine import open_engine
+from shared.runtime import logs
+from shared.runtime.health import routes
+from shared.runtime.http import WithHealth
+from shared.runtime.process import Assembly, run
+from shared.runtime.settings import load
+
+SPARE_CONNECTIONS = 3  # catalogue, overdue turns, watch
+
+
+def main() -> None:
+    """Read the command and the environment, then serve or migrate."""
+    parser = argparse.ArgumentParser(prog="persistence_worker")
+    parser.add_argument("command", nargs="?", choices=("serve", "migrate"), default="serve")
+    command = parser.parse_args().command
+    if command == "migrate":
+        migrate(load(PersistenceMigrationSettings))
+    else:
+        serve(load(PersistenceProcessSettings))
+
+
+def migrate(settings: PersistenceMigrationSettings) -> None:
+    """Bring the tables up to this release and end."""
+    logs.configure(app.NAME, level=settings.log_level, form=settings.log_format)
+
+    async def work() -> None:
+        engine = open_engine(settings.database_url, schema=SCHEMA)
+        try:
+            await app.migrate(engine)
+        finally:
+            await engine.dispose()
+
+    asyncio.run(work())
+
+
+def serve(settings: PersistenceProcessSettings) -> None:
+    """Serve until a signal comes."""
+    logs.configure(app.NAME, level=settings.log_level, form=settings.log_format)
+
+    async def assemble(stack: AsyncExitStack) -> Assembly:
+        connections = settings.partitions + settings.queries_in_flight + SPARE_CONNECTIONS
+        engine: AsyncEngine = open_engine(settings.database_url, schema=SCHEMA, pool_size=connections)
+        stack.push_async_callback(engine.dispose)
+        bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name=app.NAME))
+        registry = CollectorRegistry()
+        service = app.build(settings, bus=bus, engine=engine, registry=registry)
+        health = routes(app.NAME, service.missing, registry if settings.metrics == "on" else None)
+        return Assembly([service], WithHealth(health))
+
+    run(assemble, host=settings.host, port=settings.port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The consumer of `chat.catalogue`, and the queues that each announced chatbot needs."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import structlog
+
+from persistence_worker.catalogue import Catalogue
+from persistence_worker.catalogue_store import load_catalogue, save_catalogue
+from persistence_worker.database import Database
+from persistence_worker.poison import Cemetery, is_poison
+from shared.bus.port import Bus, Delivery
+from shared.contracts.envelope import MalformedEvent, read_body
+from shared.contracts.events import ChatbotsAnnounced
+from shared.contracts.topology import DEAD, catalogue_queue, dead_queue, turn_queue
+from shared.errors import Unavailable
+
+logger = structlog.get_logger(__name__)
+
+PREFETCH = 10  # bodies
+RETRY_PAUSE = 1.0  # seconds
+
+
+class Announcements:
+    """Keeps the catalogue in the database, in memory and, as queues, on the bus."""
+
+    def __init__(self, *, bus: Bus, database: Database, catalogue: Catalogue, cemetery: Cemetery) -> None:
+        self._bus = bus
+        self._database = database
+        self._catalogue = catalogue
+        self._cemetery = cemetery
+        self._declared: set[str] = set()
+
+    async def reload(self) -> None:
+        """Read what any worker has stored."""
+        self._catalogue.replace(await self._database.read(load_catalogue))
+        await self._declare()
+
+    async def run(self) -> None:
+        """Consume until cancelled."""
+        queue = catalogue_queue()
+        while True:
+            await self._database.ready()
+            await self._bus.declare((DEAD,), (dead_queue(queue),))
+            subscription = await self._bus.subscribe(queue, prefetch=PREFETCH)
+            try:
+                await self.reload()
+                while True:
+                    taken = await subscription.take()
+                    for delivery in taken.deliveries:
+                        await self._take(delivery)
+                        await subscription.ack([delivery])
+            except Exception as error:
+                if is_poison(error):
+                    raise
+                logger.warning("catalogue waits", reason=type(error).__name__)
+                if not isinstance(error, Unavailable):
+                    self._database.doubt()
+                await asyncio.sleep(RETRY_PAUSE)
+            finally:
+                await subscription.close()
+
+    async def _take(self, delivery: Delivery) -> None:
+        try:
+            announced = [received.parse(ChatbotsAnnounced) for received in read_body(delivery.body)]
+        except MalformedEvent as error:
+            await self._cemetery.bury(catalogue_queue(), delivery, None, error)
+            return
+        for catalogue in announced:
+            if await self._database.write(partial(save_catalogue, announced=catalogue)):
+                logger.info("catalogue taken", chatbots=len(catalogue.chatbots))
+        await self.reload()
+
+    async def _declare(self) -> None:
+        new = [card.id for card in self._catalogue.cards if card.id not in self._declared]
+        if new:
+            queues = [turn_queue(chatbot) for chatbot in new]
+            await self._bus.declare(queues=[*queues, *map(dead_queue, queues)])
+            self._declared.update(new)

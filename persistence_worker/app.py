@@ -1,0 +1,93 @@
+"""Composition root of the persistence worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from persistence_worker.announcements import Announcements
+from persistence_worker.catalogue import Catalogue
+from persistence_worker.database import MIGRATIONS, Database
+from persistence_worker.handlers import Partition
+from persistence_worker.ledger import Ledger
+from persistence_worker.metrics import Metrics
+from persistence_worker.overdue import Overdue
+from persistence_worker.poison import Cemetery
+from persistence_worker.queries import Queries
+from persistence_worker.query_server import QueryServer
+from persistence_worker.settings import PersistenceSettings
+from persistence_worker.tables import SCHEMA
+from shared.bus.port import Bus
+from shared.database import migrations
+from shared.runtime.service import Service, Tasks
+
+NAME = "persistence_worker"
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Bring the tables up to this release."""
+    await migrations.upgrade(engine, MIGRATIONS, schema=SCHEMA)
+
+
+def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, registry: CollectorRegistry) -> Service:
+    """The service; its tables must have been migrated by someone, sooner or later."""
+    metrics = Metrics(registry)
+    catalogue = Catalogue()
+    database = Database(engine, settings.partitions)
+    ledger = Ledger(database, catalogue, chatbots_max=settings.chatbots_max)
+    cemetery = Cemetery(bus, metrics, settings.partitions)
+    announcements = Announcements(bus=bus, database=database, catalogue=catalogue, cemetery=cemetery)
+    overdue = Overdue(
+        bus=bus,
+        database=database,
+        ledger=ledger,
+        announcements=announcements,
+        metrics=metrics,
+        partitions=settings.partitions,
+        patience=settings.turn_patience,
+    )
+    server = QueryServer(
+        bus=bus,
+        database=database,
+        queries=Queries(ledger.reads),
+        metrics=metrics,
+        in_flight=settings.queries_in_flight,
+    )
+    partitions = [
+        Partition(
+            number,
+            settings.partitions,
+            bus=bus,
+            database=database,
+            ledger=ledger,
+            cemetery=cemetery,
+            metrics=metrics,
+        )
+        for number in range(settings.partitions)
+    ]
+
+    async def stop() -> None:
+        await asyncio.gather(server.stop(), *(partition.stop() for partition in partitions))
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[Tasks]:
+        async with Tasks() as tasks:
+            tasks.start("database", database.watch())
+            tasks.start("catalogue", announcements.run())
+            tasks.start("overdue turns", overdue.run())
+            tasks.start("queries", server.run())
+            for number, partition in enumerate(partitions):
+                tasks.start(f"partition {number}", partition.run())
+            try:
+                yield tasks
+            finally:
+                await stop()
+
+    def missing() -> list[str]:
+        return [*([] if bus.connected else ["broker"]), *database.missing]
+
+    return Service(NAME, lifespan, missing, drain=stop)

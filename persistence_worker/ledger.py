@@ -1,0 +1,111 @@
+"""One batch in one transaction: lock, read, apply, write, look at the clock, commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from persistence_worker.batches import Batch, Order, Start
+from persistence_worker.catalogue import Catalogue
+from persistence_worker.catalogue_store import load_catalogue
+from persistence_worker.database import Database
+from persistence_worker.store import Loaded, Store
+from persistence_worker.store_reads import Reads
+from persistence_worker.turns import ContextRow, context, row_of, wants
+from shared.contracts.commands import FinishReply, SendMessage, StartSession
+from shared.contracts.payload import utc_now
+from shared.contracts.turns import ContextMessage
+from shared.contracts.views import Message
+
+Contexts = Mapping[UUID, list[ContextMessage]]
+"""The context of each turn that is to run, by the turn's id; none for a chatbot that is gone."""
+
+
+class TooLate(Exception):
+    """A deadline passed before the commit: the batch is applied anew without that command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A committed batch and the contexts of the turns that it starts."""
+
+    batch: Batch
+    contexts: Contexts
+
+
+class Ledger:
+    """Where sessions are written."""
+
+    def __init__(self, database: Database, catalogue: Catalogue, *, chatbots_max: int) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._chatbots_max = chatbots_max
+        self.store = Store(database.dialect)
+        self.reads = Reads(self.store, database.dialect)
+
+    async def apply(self, orders: Sequence[Order]) -> Applied:
+        """Apply and commit; what has already been applied changes nothing, what is too late does not begin."""
+        while True:
+            now = utc_now()
+            live = [order for order in orders if not order.received.is_late(now)]
+            try:
+                return await self._database.write(partial(self._transaction, orders=live))
+            except TooLate:
+                continue
+
+    def _transaction(self, connection: Connection, orders: Sequence[Order]) -> Applied:
+        loaded = self._load(connection, orders)
+        batch = Batch(loaded, self._catalogue, self._chatbots_max, utc_now())
+        for order in orders:
+            batch.apply(order)
+        batch.conclude()
+        self.store.save(connection, loaded.sessions.values(), batch.messages)
+        self.store.save_turns(connection, list(batch.changed_turns.values()))
+        contexts = self.contexts(connection, batch.starts, batch.messages)
+        now = utc_now()
+        if any(order.received.is_late(now) for order in orders):
+            raise TooLate
+        return Applied(batch, contexts)
+
+    def _load(self, connection: Connection, orders: Sequence[Order]) -> Loaded:
+        session_ids = {order.command.session_id for order in orders}
+        message_ids: set[UUID] = set()
+        for order in orders:
+            if isinstance(order.command, SendMessage):
+                message_ids.add(order.command.message_id)
+                if order.command.reply_to is not None:
+                    message_ids.add(order.command.reply_to)
+        loaded = self.store.load(connection, session_ids, message_ids)
+        answered = {order.command.session_id for order in orders if isinstance(order.command, FinishReply)}
+        unnamed = [s for s in loaded.sessions.values() if s.title is None and s.id in answered]
+        if unnamed:
+            self.store.load_first_words(connection, unnamed)
+        if any(isinstance(order.command, StartSession) for order in orders):
+            self._catalogue.replace(load_catalogue(connection))  # another worker may have heard the news
+        return loaded
+
+    def contexts(self, connection: Connection, starts: Sequence[Start], messages: Sequence[Message] = ()) -> Contexts:
+        """The contexts of turns, from the `messages` at hand and one statement for all the rest."""
+        turns = [
+            (start.turn, card.context) for start in starts if (card := self._catalogue.card(start.turn.chatbot_id))
+        ]
+        at_hand = _rows(messages, {turn.session_id for turn, _ in turns})
+        wanted_rows = [wants(turn, at_hand.get(turn.session_id, []), wanted) for turn, wanted in turns]
+        read = iter(self.reads.contexts(connection, [want for each in wanted_rows for want in each]))
+        contexts: dict[UUID, list[ContextMessage]] = {}
+        for (turn, wanted), each in zip(turns, wanted_rows, strict=True):
+            rows = at_hand.get(turn.session_id, []) + [row for _ in each for row in next(read)]
+            contexts[turn.id] = context(turn, rows, wanted)
+        return contexts
+
+
+def _rows(messages: Sequence[Message], session_ids: set[UUID]) -> dict[UUID, list[ContextRow]]:
+    rows: dict[UUID, list[ContextRow]] = {}
+    for message in messages:
+        if message.session_id in session_ids:
+            rows.setdefault(message.session_id, []).append(row_of(message))
+    return rows

@@ -1,0 +1,102 @@
+"""Which failures are the event's own fault, and what becomes of such an event."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import orjson
+import structlog
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+
+from persistence_worker import publications
+from persistence_worker.batches import refusal
+from persistence_worker.metrics import Metrics
+from shared.bus.port import Bus, Delivery
+from shared.contracts import topology
+from shared.contracts.commands import SendMessage
+from shared.contracts.dead import DeadLetter
+from shared.contracts.envelope import Event, Received
+from shared.contracts.events import MessageRejected
+from shared.errors import BackchatError, Internal
+
+logger = structlog.get_logger(__name__)
+
+POISON_CLASSES = ("22", "23")  # SQLSTATE: data exception, integrity constraint violation
+
+
+def is_poison(error: Exception) -> bool:
+    """Whether the event can never be applied: it does not parse, a rule raises, or the database refuses its data.
+
+    Connections, timeouts, deadlocks, serialisation and whatever the operator must mend are not its fault.
+    """
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None)
+        if state is not None:
+            return str(state)[:2] in POISON_CLASSES
+        return isinstance(error, (IntegrityError, DataError))
+    if isinstance(error, StatementError):  # a value that could not even be bound
+        return True
+    return not isinstance(error, (SQLAlchemyError, OSError, TimeoutError, BackchatError))
+
+
+def reason(error: Exception) -> str:
+    """What went wrong without a word of the content."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return f"{type(error).__name__} {state}" if state else type(error).__name__
+
+
+class Cemetery:
+    """Puts poison aside, told to the author, so that its neighbours can go on."""
+
+    def __init__(self, bus: Bus, metrics: Metrics, partitions: int) -> None:
+        self._bus = bus
+        self._metrics = metrics
+        self._partitions = partitions
+
+    async def bury(
+        self, queue: topology.Queue, delivery: Delivery, received: Received | None, error: Exception
+    ) -> None:
+        """Keep one event (or, if it could not be read, the whole body) in the queue's dead letters.
+
+        Raises:
+            Unavailable: not known to be kept; the delivery must not be acked.
+        """
+        logger.error("poison", queue=queue.name, type=received.type if received else None, reason=reason(error))
+        body = delivery.body if received is None else orjson.dumps([_envelope(received)])
+        letter = DeadLetter.of(body, queue=queue.name, reason=reason(error), attempts=delivery.delivery_count)
+        subject = received.subject if received else None
+        told = [(topology.DEAD, queue.name, Event(publications.SOURCE, letter, subject=subject))]
+        if received is not None and (rejection := _rejection(received)) is not None:
+            told.append(publications.rejected(rejection, self._partitions))
+        await self._bus.publish_all(told)
+        if received is not None and received.replyto is not None:
+            self._bus.respond(received, Event(publications.SOURCE, refusal(Internal()), subject=subject))
+        self._metrics.poison.labels(queue.name).inc()
+
+
+def _envelope(received: Received) -> dict[str, object]:
+    head = {name: getattr(received, name) for name in ("id", "source", "type", "time")}
+    more = ("subject", "traceparent", "replyto", "correlationid", "deadline")
+    return (
+        head
+        | {name: value for name in more if (value := getattr(received, name)) is not None}
+        | {"data": received.data}
+    )
+
+
+def _rejection(received: Received) -> MessageRejected | None:
+    """For the author of a message; none if not even that can be read from it."""
+    if received.type != SendMessage.TYPE:
+        return None
+    data = received.data
+    try:
+        client_id = data.get("client_message_id")
+        return MessageRejected(
+            session_id=UUID(data["session_id"]),
+            message_id=UUID(data["message_id"]),
+            client_message_id=client_id if isinstance(client_id, str) else None,
+            user_id=data["user_id"],
+            code=Internal.code,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None

@@ -1,0 +1,115 @@
+"""What the bus is told after a commit, in which order and by which keys. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from persistence_worker.batches import Start
+from persistence_worker.ledger import Applied, Contexts
+from persistence_worker.sessions import CHATBOT_UNAVAILABLE
+from shared.contracts import ids, topology
+from shared.contracts.commands import FinishReply
+from shared.contracts.envelope import Event
+from shared.contracts.events import MessageRejected, MessageStored, SessionHead, SessionUpdated
+from shared.contracts.payload import Payload, utc_now
+from shared.contracts.turns import RunTurn
+
+SOURCE = "persistence_worker"
+ROUND_BYTES = 4 * 1024 * 1024  # of one `publish_all`, so that a large batch does not overrun the bus's bound
+
+Publication = tuple[topology.Exchange, str, Event]
+
+
+def of(applied: Applied, partitions: int) -> list[Publication]:
+    """Deliveries first, then the turns: nobody answers what nobody has been shown."""
+    told = [
+        (topology.DELIVERY, key, event)
+        for payload, received in applied.batch.deliveries
+        for key, event in _delivery(payload, received.traceparent, partitions)
+    ]
+    return told + of_turns(applied.batch.starts, applied.contexts, partitions)
+
+
+def of_turns(starts: Sequence[Start], contexts: Contexts, partitions: int) -> list[Publication]:
+    """Turns to run; the failed reply instead where the chatbot is gone, through the log like every other write."""
+    return [_turn(start, contexts, partitions) for start in starts]
+
+
+def rejected(rejection: MessageRejected, partitions: int) -> Publication:
+    """A refusal for the author's sockets."""
+    [(key, event)] = _delivery(rejection, None, partitions)
+    return topology.DELIVERY, key, event
+
+
+def rounds(publications: Sequence[Publication]) -> Iterator[list[Publication]]:
+    """The same, in pieces that the bus can hold."""
+    piece: list[Publication] = []
+    room = ROUND_BYTES
+    for publication in publications:
+        weight = _weight(publication[2].data)
+        if piece and weight > room:
+            yield piece
+            piece, room = [], ROUND_BYTES
+        piece.append(publication)
+        room -= weight
+    if piece:
+        yield piece
+
+
+def _delivery(payload: Payload, traceparent: str | None, partitions: int) -> Iterator[tuple[str, Event]]:
+    users: list[str] = []
+    match payload:
+        case MessageStored():
+            session_id = payload.message.session_id
+        case SessionHead():
+            session_id = payload.session_id
+        case SessionUpdated():
+            session_id, users = payload.session.id, payload.session.users
+        case MessageRejected():
+            event = Event(SOURCE, payload, subject=str(payload.session_id), traceparent=traceparent)
+            yield topology.user_key(ids.bucket(payload.user_id, partitions)), event
+            return
+        case _:
+            raise TypeError(type(payload).__name__)
+    event = Event(SOURCE, payload, subject=str(session_id), traceparent=traceparent)
+    yield topology.session_key(ids.partition(session_id, partitions)), event
+    for bucket in sorted({ids.bucket(user, partitions) for user in users}):
+        yield topology.user_key(bucket), event
+
+
+def _turn(start: Start, contexts: Contexts, partitions: int) -> Publication:
+    turn = start.turn
+    subject = str(turn.session_id)
+    if turn.id in contexts:
+        run = RunTurn(
+            session_id=turn.session_id,
+            message_id=turn.id,
+            chatbot_id=turn.chatbot_id,
+            reply_to=turn.reply_to,
+            starts=start.starts,
+            again=start.again,
+            context=contexts[turn.id],
+        )
+        return topology.TURNS, turn.chatbot_id, Event(SOURCE, run, subject=subject, traceparent=turn.traceparent)
+    failed = FinishReply(
+        session_id=turn.session_id,
+        message_id=turn.id,
+        chatbot_id=turn.chatbot_id,
+        attempt=0,
+        content="",
+        status="failed",
+        error=CHATBOT_UNAVAILABLE,
+        created_at=utc_now(),
+    )
+    key = str(ids.partition(turn.session_id, partitions))
+    return topology.log(partitions), key, Event(SOURCE, failed, subject=subject, traceparent=turn.traceparent)
+
+
+def _weight(payload: Payload) -> int:
+    match payload:
+        case MessageStored():
+            return 512 + 2 * len(payload.message.content)
+        case RunTurn():
+            return 512 + sum(256 + 2 * len(message.content) for message in payload.context)
+        case _:
+            return 1024

@@ -1,0 +1,106 @@
+"""A turn's context: the messages to answer and as many earlier ones as its chatbot asked for. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+import orjson
+
+from persistence_worker.state import Turn, holds
+from shared.contracts.events import ContextWanted
+from shared.contracts.turns import CONTEXT_BYTES_MAX, ContextMessage
+from shared.contracts.views import Message, SenderType
+
+AROUND = 160  # bytes of JSON around content and sender id of one message, at most
+HEAD = 1024  # bytes of the turn around its context
+SEQ_MAX = 2**62  # above every number
+ROWS_MAX = 1_000  # more messages than fit into a context, as good as always
+
+
+class ContextRow(NamedTuple):
+    """A stored message as far as a context needs it."""
+
+    seq: int
+    id: UUID
+    sender_type: SenderType
+    sender_id: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Rows of a session that a context needs from the database: the newest `most` with `above` < seq < `below`."""
+
+    session_id: UUID
+    above: int
+    below: int
+    most: int
+
+
+def row_of(message: Message) -> ContextRow:
+    """A message of this batch, taken from memory."""
+    return ContextRow(message.seq, message.id, message.sender_type, message.sender_id, message.content)
+
+
+def wants(turn: Turn, at_hand: Sequence[ContextRow], wanted: ContextWanted) -> list[Want]:
+    """What must be read beside the session's messages `at_hand` (ascending, the newest there are)."""
+    first, newest = turn.asked[0][0], turn.asked[-1][1]
+    end = min(at_hand[0].seq if at_hand else SEQ_MAX, _end(turn))
+    earlier = wanted.messages if wanted.bytes else 0
+    below = min(end, newest + 1)
+    up_to_newest = Want(turn.session_id, 0, below, min(max(below - first, 0) + earlier, ROWS_MAX))
+    since = Want(turn.session_id, newest, end, min(earlier, ROWS_MAX))  # as the reply that was under way meanwhile
+    return [want for want in (up_to_newest, since) if want.most and want.below - want.above > 1]
+
+
+def context(turn: Turn, rows: Iterable[ContextRow], wanted: ContextWanted) -> list[ContextMessage]:
+    """Ascending by `seq`, at most `CONTEXT_BYTES_MAX` of JSON: the oldest earlier messages go first, then the
+    oldest unanswered ones.
+    """
+    end = _end(turn)
+    unique = {row.seq: row for row in rows if row.seq < end and row.content}
+    newest_first = sorted(unique.values(), reverse=True)
+    room = CONTEXT_BYTES_MAX - HEAD
+    chosen: list[tuple[ContextRow, bool]] = []
+    for row in newest_first:
+        if holds(turn.asked, row.seq):
+            room -= _json_size(row)
+            if room < 0:
+                return _messages(chosen)
+            chosen.append((row, True))
+    messages, room_asked_for = wanted.messages, wanted.bytes
+    for row in newest_first:
+        if holds(turn.asked, row.seq):
+            continue
+        messages -= 1
+        room_asked_for -= len(row.content.encode())
+        room -= _json_size(row)
+        if min(messages, room_asked_for, room) < 0:
+            break
+        chosen.append((row, False))
+    return _messages(chosen)
+
+
+def _end(turn: Turn) -> int:
+    """The first number that belongs to the next turn."""
+    return turn.waiting[0][0] if turn.waiting else SEQ_MAX
+
+
+def _json_size(row: ContextRow) -> int:
+    return len(orjson.dumps(row.content)) + len(row.sender_id) + AROUND
+
+
+def _messages(chosen: list[tuple[ContextRow, bool]]) -> list[ContextMessage]:
+    return [
+        ContextMessage(
+            id=row.id,
+            sender_type=row.sender_type,
+            sender_id=row.sender_id,
+            content=row.content,
+            unanswered=unanswered,
+        )
+        for row, unanswered in sorted(chosen)
+    ]

@@ -1,0 +1,41 @@
+"""The databases: a migrated one for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from persistence_worker import app
+from persistence_worker.tables import SCHEMA
+from shared.database.engine import open_engine, sqlite_url
+from tests.contract.store.desk import Desk
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+async def empty_engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    """An engine on a database without a table."""
+    if request.param == "sqlite":
+        url = sqlite_url(tmp_path / "chat.db")
+    else:
+        url = request.getfixturevalue("postgresql_url")
+    engine = open_engine(url, schema=SCHEMA)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def engine(empty_engine: AsyncEngine) -> AsyncEngine:
+    """An engine on a migrated database."""
+    await app.migrate(empty_engine)
+    return empty_engine
+
+
+@pytest.fixture
+async def desk(engine: AsyncEngine) -> Desk:
+    """A desk whose catalogue is known."""
+    desk = Desk(engine)
+    await desk.announce()
+    return desk
