@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -14,7 +15,7 @@ from auth_service import passcodes
 from auth_service.metrics import Metrics
 from auth_service.tokens import AccessTokens, new_refresh_token, refresh_token_hash
 from shared.contracts.payload import utc_now
-from shared.errors import InvalidCredentials, TokenInvalid, UserExists, WeakPasscode
+from shared.errors import InvalidCredentials, TokenInvalid, Unavailable, UserExists, WeakPasscode
 
 logger = structlog.get_logger(__name__)
 
@@ -147,7 +148,8 @@ class Accounts:
                 logger.info("login refused", user=user.id)
             raise InvalidCredentials
         if self._hasher.is_outdated(stored):
-            await self._store.replace_hash(user.id, stored, await self._hasher.hash(passcode))
+            with suppress(Unavailable):  # there will be other logins
+                await self._store.replace_hash(user.id, stored, await self._hasher.hash(passcode))
         return await self._begin_login(user)
 
     async def me(self, access_token: object) -> User:

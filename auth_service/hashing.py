@@ -17,6 +17,7 @@ import argon2
 import structlog
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from auth_service import deadlines
 from auth_service.metrics import Metrics
 from auth_service.settings import AuthSettings
 from shared.errors import Unavailable
@@ -25,7 +26,6 @@ logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-WAIT_MAX = 4.0  # seconds in the queue; after that the answer would come too late to be of use
 RETRY_AFTER = 1.0  # seconds
 
 
@@ -81,10 +81,10 @@ class Argon2Hasher:
             self._metrics.hashing_refusals.inc()
             raise Unavailable("Too many logins at once.", retry_after=RETRY_AFTER)
         loop = asyncio.get_running_loop()
-        latest = time.monotonic() + WAIT_MAX
+        latest = time.monotonic() + deadlines.latest() - loop.time()
 
         def timed() -> T:
-            if time.monotonic() > latest:
+            if time.monotonic() > latest:  # whoever asked has been told `unavailable` by now
                 self._metrics.hashing_refusals.inc()
                 raise Unavailable("Too many logins at once.", retry_after=RETRY_AFTER)
             with self._metrics.hashing_seconds.time():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from shared.runtime.settings import CommonSettings
@@ -54,11 +54,12 @@ class AuthSettings(CommonSettings):
                 raise ValueError(f"{origin!r} is no origin like https://chat.example.org")
         return tuple(origin.lower() for origin in origins)
 
-    @model_validator(mode="after")
-    def _refresh_outlives_access(self) -> Self:
-        if self.refresh_token_ttl < self.access_token_ttl:
-            raise ValueError("BACKCHAT_REFRESH_TOKEN_TTL must not be shorter than BACKCHAT_ACCESS_TOKEN_TTL")
-        return self
+    @field_validator("refresh_token_ttl")
+    @classmethod
+    def _outlives_access(cls, ttl: int, info: ValidationInfo) -> int:
+        if ttl < info.data.get("access_token_ttl", 0):
+            raise ValueError("must not be shorter than BACKCHAT_ACCESS_TOKEN_TTL")
+        return ttl
 
 
 class AuthProcessSettings(AuthSettings):

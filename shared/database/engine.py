@@ -63,6 +63,7 @@ def sqlite_url(path: Path) -> str:
 def _postgresql(url: str, pool_size: int) -> AsyncEngine:
     return create_async_engine(
         url,
+        hide_parameters=True,  # an error's text goes to the log; people's words and hashes do not
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT,
@@ -81,7 +82,7 @@ def _postgresql(url: str, pool_size: int) -> AsyncEngine:
 
 
 def _sqlite(url: str, schema: str) -> AsyncEngine:
-    engine = create_async_engine(url, execution_options={"schema_translate_map": {schema: None}})
+    engine = create_async_engine(url, hide_parameters=True, execution_options={"schema_translate_map": {schema: None}})
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
