@@ -17,7 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, inspect, text
+from sqlalchemy import BLANK_SCHEMA, Connection, MetaData, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -51,7 +51,8 @@ async def differences(engine: AsyncEngine, metadata: MetaData, *, schema: str) -
     """What Alembic would change to make the database match `metadata`; empty when the migrations say all."""
     bare = MetaData(naming_convention=metadata.naming_convention)
     for table in metadata.tables.values():
-        table.to_metadata(bare, schema=cast("Any", None))  # None is no schema; the stubs forget it
+        # None is no schema; the stubs forget it. Without a schema of its own, a foreign key would keep the old one.
+        table.to_metadata(bare, schema=cast("Any", None), referred_schema_fn=lambda *_: cast("Any", BLANK_SCHEMA))
 
     def compare(connection: Connection) -> list[Any]:
         options = {"compare_type": True, "compare_server_default": True, "version_table": VERSION_TABLE}

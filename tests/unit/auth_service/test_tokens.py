@@ -77,7 +77,9 @@ FORGERIES: dict[str, str] = {
     "HS256 with the raw public key": hmac_with(RAW, "HS256"),
     "HS512 with the JWK": hmac_with(json.dumps(NEW.jwk()).encode(), "HS512"),
     "HS256 with an empty key": hmac_with(b"", "HS256"),
-    "ES256": jwt.encode(claims(), generate_private_key(SECP256R1()), algorithm="ES256", headers={**header(), "alg": "ES256"}),
+    "ES256": jwt.encode(
+        claims(), generate_private_key(SECP256R1()), algorithm="ES256", headers={**header(), "alg": "ES256"}
+    ),
     "a stranger's key": signed(header(), claims(), STRANGER),
     "a stranger's key under its own kid": signed({**header(), "kid": STRANGER_JWK["kid"]}, claims(), STRANGER),
     "the other key of ours": signed(header(), claims(), OLD.private),

@@ -1,0 +1,161 @@
+"""What the account store promises, on SQLite and on PostgreSQL."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from auth_service import app
+from auth_service.accounts import Login, User
+from auth_service.store import DatabaseStore
+from auth_service.tables import SCHEMA, logins, metadata, refresh_tokens, users
+from shared.database import migrations
+
+NOW = datetime(2026, 11, 23, 9, 30, 0, 123_000, UTC)
+ALICE = User("alice", NOW, ("user", "admin"))
+
+
+def login(sid: str, user_id: str = "alice") -> Login:
+    return Login(sid, user_id, NOW, sid.encode().ljust(32, b"-"), NOW + timedelta(days=30))
+
+
+@pytest.fixture
+async def engine(empty_engine: AsyncEngine) -> AsyncEngine:
+    await app.migrate(empty_engine)
+    return empty_engine
+
+
+@pytest.fixture
+def store(engine: AsyncEngine) -> DatabaseStore:
+    return DatabaseStore(engine)
+
+
+async def rows(engine: AsyncEngine, query: Any) -> list[Any]:
+    async with engine.connect() as connection:
+        return list((await connection.execute(query)).all())
+
+
+async def test_migrations_make_the_tables_and_take_them_away(empty_engine: AsyncEngine) -> None:
+    """Up, no difference to the tables in code, down to nothing, up again; twice up is once."""
+    await app.migrate(empty_engine)
+    await app.migrate(empty_engine)
+    assert await migrations.differences(empty_engine, metadata, schema=SCHEMA) == []
+    assert await migrations.is_current(empty_engine, app.MIGRATIONS, schema=SCHEMA)
+    await migrations.downgrade(empty_engine, app.MIGRATIONS, schema=SCHEMA)
+    assert not await migrations.is_current(empty_engine, app.MIGRATIONS, schema=SCHEMA)
+    await app.migrate(empty_engine)
+    assert await DatabaseStore(empty_engine).credentials("alice") is None
+
+
+async def test_migrating_at_once_is_migrating_in_turn(empty_engine: AsyncEngine) -> None:
+    if empty_engine.dialect.name == "sqlite":
+        pytest.skip("one process owns a SQLite file")
+    await asyncio.gather(*(app.migrate(empty_engine) for _ in range(3)))
+    assert await migrations.is_current(empty_engine, app.MIGRATIONS, schema=SCHEMA)
+
+
+async def test_a_user_comes_back_as_stored(store: DatabaseStore) -> None:
+    assert await store.add_user(ALICE, "a hash")
+    assert await store.credentials("alice") == (ALICE, "a hash")
+    assert await store.credentials("bob") is None
+
+
+async def test_of_many_who_want_an_id_at_once_one_gets_it(store: DatabaseStore) -> None:
+    for attempt in range(5):
+        user = User(f"user-{attempt}", NOW, ("user",))
+        got = await asyncio.gather(*(store.add_user(user, f"hash {n}") for n in range(20)))
+        assert sorted(got) == [False] * 19 + [True]
+        known = await store.credentials(user.id)
+        assert known is not None
+        assert known[1] == f"hash {got.index(True)}"
+
+
+async def test_a_login_gives_its_user_and_nobody_else_s(store: DatabaseStore) -> None:
+    await store.add_user(ALICE, "a hash")
+    await store.add_user(User("bob", NOW, ("user",)), "a hash")
+    await store.add_login(login("one"))
+    assert await store.user_of_login("alice", "one") == ALICE
+    assert await store.user_of_login("bob", "one") is None
+    assert await store.user_of_login("alice", "two") is None
+
+
+async def test_a_revoked_login_is_none(store: DatabaseStore, engine: AsyncEngine) -> None:
+    await store.add_user(ALICE, "a hash")
+    await store.add_login(login("one"))
+    await store.add_login(login("two"))
+    async with engine.begin() as connection:
+        await connection.execute(update(logins).where(logins.c.sid == "one").values(revoked_at=NOW))
+    assert await store.user_of_login("alice", "one") is None
+    assert await store.user_of_login("alice", "two") == ALICE
+
+
+async def test_a_login_is_stored_whole_with_only_the_hash_of_its_token(
+    store: DatabaseStore, engine: AsyncEngine
+) -> None:
+    await store.add_user(ALICE, "a hash")
+    await store.add_login(login("one"))
+    ((stored,),) = [await rows(engine, select(refresh_tokens))]
+    assert stored == (login("one").refresh_token_hash, "one", NOW, NOW + timedelta(days=30))
+
+
+async def test_a_login_that_cannot_have_its_token_is_not_there_at_all(
+    store: DatabaseStore, engine: AsyncEngine
+) -> None:
+    """One transaction: the second login would share the first one's token."""
+    await store.add_user(ALICE, "a hash")
+    await store.add_login(login("one"))
+    twin = Login("twin", "alice", NOW, login("one").refresh_token_hash, NOW)
+    with pytest.raises(Exception, match="(?i)unique"):
+        await store.add_login(twin)
+    assert await rows(engine, select(logins.c.sid)) == [("one",)]
+
+
+async def test_a_hash_is_replaced_only_while_it_is_the_one_that_was_read(store: DatabaseStore) -> None:
+    """Else a login would undo a passcode that was changed meanwhile."""
+    await store.add_user(ALICE, "first")
+    await store.replace_hash("alice", "first", "second")
+    await store.replace_hash("alice", "first", "stale")
+    assert await store.credentials("alice") == (ALICE, "second")
+
+
+async def test_ids_are_compared_as_they_are(store: DatabaseStore) -> None:
+    """No wildcards, no folding by a collation: lower case is the caller's rule."""
+    await store.add_user(User("a_b.c-d", NOW, ()), "a hash")
+    for other in ("A_B.C-D", "axb.c-d", "a%", "a_b.c-d "):
+        assert await store.credentials(other) is None
+
+
+async def test_tables_are_in_auth_s_own_schema(store: DatabaseStore, engine: AsyncEngine) -> None:
+    if engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has a file instead")
+    await store.add_user(ALICE, "a hash")
+    assert await rows(engine, text("SELECT id FROM auth.users")) == [("alice",)]
+    assert users.schema == "auth"
+
+
+async def test_writers_and_readers_at_once_all_succeed(store: DatabaseStore) -> None:
+    """On SQLite, writers wait for each other in our queue instead of failing in the driver's."""
+    await store.add_user(ALICE, "a hash")
+    await asyncio.gather(
+        *(store.add_login(login(f"login-{n}")) for n in range(60)), *(store.credentials("alice") for _ in range(60))
+    )
+    found = await asyncio.gather(*(store.user_of_login("alice", f"login-{n}") for n in range(60)))
+    assert found == [ALICE] * 60
+
+
+async def test_a_caller_that_goes_away_breaks_nothing(store: DatabaseStore) -> None:
+    """What it began is finished; its connection goes back."""
+    await store.add_user(ALICE, "a hash")
+    for n in range(30):
+        task = asyncio.create_task(store.add_login(login(f"login-{n}")))
+        for _ in range(n % 6):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await store.settle()
+    assert await store.credentials("alice") == (ALICE, "a hash")
+    found = await asyncio.gather(*(store.user_of_login("alice", f"login-{n}") for n in range(30)))
+    assert found.count(ALICE) >= 20  # all but those that were cancelled before they had begun

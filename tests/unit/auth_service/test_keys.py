@@ -1,0 +1,131 @@
+"""Signing keys in a directory."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from auth_service import app
+from auth_service.keys import FIRST_KEY, SigningKey, read_keys
+
+
+def pem(
+    key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey,
+    encryption: KeySerializationEncryption | None = None,
+) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
+
+
+def test_an_empty_directory_gets_a_first_key_that_only_we_can_read(tmp_path: Path) -> None:
+    directory = tmp_path / "data" / "keys"
+    ring = read_keys(directory)
+    assert [file.name for file in directory.iterdir()] == [FIRST_KEY]
+    assert stat.S_IMODE((directory / FIRST_KEY).stat().st_mode) == 0o600
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert isinstance(load_pem_private_key((directory / FIRST_KEY).read_bytes(), None), ed25519.Ed25519PrivateKey)
+    assert read_keys(directory).signing.kid == ring.signing.kid
+
+
+def test_replicas_that_start_at_once_agree_on_the_first_key(tmp_path: Path) -> None:
+    """Real processes; each prints the key that it would sign with."""
+    script = "import sys, pathlib; from auth_service.keys import read_keys; print(read_keys(pathlib.Path(sys.argv[1])).signing.kid)"
+    for attempt in range(3):
+        directory = tmp_path / str(attempt)
+        replicas = [
+            subprocess.Popen([sys.executable, "-c", script, str(directory)], stdout=subprocess.PIPE, text=True)
+            for _ in range(4)
+        ]
+        kids = {replica.communicate(timeout=30)[0].strip().splitlines()[-1] for replica in replicas}
+        assert kids == {read_keys(directory).signing.kid}
+        assert [file.name for file in directory.iterdir()] == [FIRST_KEY]
+
+
+def test_losing_the_race_means_to_use_the_winner_s_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other replica's file appears between our look and our link."""
+    winner = ed25519.Ed25519PrivateKey.generate()
+    link = Path.hardlink_to
+
+    def late(self: Path, target: Path) -> None:
+        self.write_bytes(pem(winner))
+        link(self, target)
+
+    monkeypatch.setattr(Path, "hardlink_to", late)
+    assert read_keys(tmp_path).signing.kid == SigningKey.of(winner).kid
+    assert [file.name for file in tmp_path.iterdir()] == [FIRST_KEY]
+
+
+def test_the_last_by_name_signs_and_all_are_published(tmp_path: Path) -> None:
+    keys = {name: ed25519.Ed25519PrivateKey.generate() for name in ("0002.pem", "0001.pem", "0003.pem")}
+    for name, key in keys.items():
+        (tmp_path / name).write_bytes(pem(key))
+    (tmp_path / "README").write_text("not a key")
+    ring = read_keys(tmp_path)
+    assert ring.signing.kid == SigningKey.of(keys["0003.pem"]).kid
+    assert [jwk["kid"] for jwk in ring.jwks()["keys"]] == [SigningKey.of(keys[name]).kid for name in sorted(keys)]
+    assert FIRST_KEY in {file.name for file in tmp_path.iterdir()}
+
+
+def test_the_jwks_holds_public_halves_only(tmp_path: Path) -> None:
+    (jwk,) = read_keys(tmp_path).jwks()["keys"]
+    assert set(jwk) == {"kty", "crv", "x", "kid", "use", "alg"}
+    assert (jwk["kty"], jwk["crv"], jwk["use"], jwk["alg"]) == ("OKP", "Ed25519", "sig", "EdDSA")
+
+
+def test_the_kid_is_the_thumbprint_of_rfc_8037_appendix_a3() -> None:
+    """Its example key has this thumbprint."""
+    import base64
+
+    secret = base64.urlsafe_b64decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
+    key = SigningKey.of(ed25519.Ed25519PrivateKey.from_private_bytes(secret))
+    assert key.kid == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+
+
+def test_a_ring_shows_no_private_key(tmp_path: Path) -> None:
+    ring = read_keys(tmp_path)
+    assert "PrivateKey" not in repr(ring.signing)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no unencrypted private key"),
+        (b"-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----\n", "no unencrypted private key"),
+        (pem(ec.generate_private_key(ec.SECP256R1())), "not an Ed25519 key"),
+        (
+            pem(ed25519.Ed25519PrivateKey.generate(), BestAvailableEncryption(b"secret")),
+            "no unencrypted private key",
+        ),
+    ],
+)
+def test_a_bad_key_is_one_clear_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, reason: str
+) -> None:
+    """Even beside a good one: which key signs must not depend on what can be read."""
+    read_keys(tmp_path)
+    (tmp_path / "0002.pem").write_bytes(content)
+    with pytest.raises(SystemExit) as caught:
+        app.load_keys(tmp_path)
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("BACKCHAT_SIGNING_KEYS: ")
+    assert "0002.pem" in line
+    assert reason in line
+
+
+def test_a_directory_that_cannot_be_is_refused_the_same_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as caught:
+        app.load_keys(tmp_path / "file")
+    assert caught.value.code == 2
+    assert "BACKCHAT_SIGNING_KEYS" in capsys.readouterr().err

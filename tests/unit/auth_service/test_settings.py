@@ -1,0 +1,59 @@
+"""Settings are checked whole; a wrong one is one line naming its variable."""
+
+import pytest
+
+from auth_service.settings import AuthProcessSettings, AuthSettings
+from shared.runtime.settings import load
+
+
+def set_up(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(f"BACKCHAT_{name}", value)
+
+
+def test_the_defaults_are_the_contract_s() -> None:
+    settings = AuthSettings()
+    assert (settings.access_token_ttl, settings.refresh_token_ttl) == (900, 2_592_000)
+    assert settings.issuer == "backchat"
+    assert (settings.hashing_memory, settings.hashing_time) == (19_456, 2)
+    assert settings.allowed_origins == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ACCESS_TOKEN_TTL", "0"),
+        ("ACCESS_TOKEN_TTL", "86401"),
+        ("ACCESS_TOKEN_TTL", "soon"),
+        ("REFRESH_TOKEN_TTL", "0"),
+        ("REFRESH_TOKEN_TTL", "899"),
+        ("HASHING_MEMORY", "1024"),
+        ("HASHING_TIME", "1"),
+        ("HASHING_THREADS", "64"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "https://good.example,evil.example"),
+        ("ALLOWED_ORIGINS", "https://good.example/path"),
+        ("DATABASE_URL", "mysql://x"),
+        ("DATABASE_URL", ""),
+        ("SIGNING_KEYS", ""),
+    ],
+)
+def test_a_wrong_value_is_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    set_up(monkeypatch, **{"DATABASE_URL": "sqlite+aiosqlite:///x", "SIGNING_KEYS": "/keys", name: value})
+    with pytest.raises(SystemExit) as caught:
+        load(AuthProcessSettings)
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"BACKCHAT_{name}: ")
+
+
+def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_up(monkeypatch, ALLOWED_ORIGINS="https://Chat.example.org, http://localhost:5173,")
+    assert load(AuthSettings).allowed_origins == ("https://chat.example.org", "http://localhost:5173")
+
+
+def test_the_database_s_password_is_not_shown() -> None:
+    settings = AuthProcessSettings(database_url="postgresql+asyncpg://a:secret@h/d", signing_keys="/k")  # type: ignore[arg-type]
+    assert "secret" not in repr(settings)
