@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from chatbot_worker.catalogue import Catalogue
-from chatbot_worker.replies import SOURCE
+from chatbot_worker.live import SOURCE
 from shared.bus.port import Bus
 from shared.contracts.envelope import Event
 from shared.contracts.topology import CATALOGUE, CATALOGUE_KEY

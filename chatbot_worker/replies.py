@@ -13,13 +13,14 @@ import structlog
 from chatbot_worker.catalogue import Definition
 from chatbot_worker.chatbots.protocol import Turn
 from chatbot_worker.limits import CHATBOT_FAILED, EMPTY_REPLY, TIMEOUT, TOO_LONG, attempt_number
+from chatbot_worker.live import SOURCE, InstantReply, LiveReply
 from chatbot_worker.metrics import ChatbotMetrics
-from chatbot_worker.streaming import ReplyText, Update
+from chatbot_worker.streaming import ReplyText
 from shared.bus.port import Bus
 from shared.contracts import ids
 from shared.contracts.commands import FinishReply
 from shared.contracts.envelope import Event
-from shared.contracts.events import ReplyStreamed, TypingChanged
+from shared.contracts.events import TypingChanged
 from shared.contracts.payload import utc_now
 from shared.contracts.topology import DELIVERY, session_key
 from shared.contracts.turns import RunTurn
@@ -27,72 +28,9 @@ from shared.contracts.views import ErrorView, MessageStatus
 
 logger = structlog.get_logger(__name__)
 
-SOURCE = "chatbot_worker"
-SNAPSHOT_EVERY = 0.9  # seconds of streaming; the contract promises one within 1 s
 RETRY_PAUSE = 0.5  # seconds before a chatbot that raised is tried again, doubled each time
 CLOSE_TIMEOUT = 1.0  # seconds that a chatbot may take to clean up after itself
 STRETCH = 0.01  # seconds after which a chatbot that never waits is made to let others run
-
-
-class LiveReply:
-    """Tells the gateways about one attempt: the first text at once, then at most once an interval."""
-
-    def __init__(self, bus: Bus, turn: RunTurn, *, attempt: int, partition: int, interval: float) -> None:
-        self.text = ReplyText()
-        self._bus = bus
-        self._turn = turn
-        self._attempt = attempt
-        self._key = session_key(partition)
-        self._subject = str(turn.session_id)
-        self._interval = interval
-        self._loop = asyncio.get_running_loop()
-        self._next_at = 0.0  # loop time from which the next update may go
-        self._flush: asyncio.TimerHandle | None = None
-        self._whole: asyncio.TimerHandle | None = None
-
-    def add(self, piece: str) -> None:
-        """Take the next piece, and tell it now or with those that follow within the interval."""
-        self.text.add(piece)
-        if not self._interval or self._loop.time() >= self._next_at:
-            self._tell()
-        elif self._flush is None:
-            self._flush = self._loop.call_at(self._next_at, self._tell)
-        if self._whole is None and self.text.length:
-            self._whole = self._loop.call_later(SNAPSHOT_EVERY, self._tell_whole)
-
-    def close(self) -> None:
-        """Tell what is left and stop."""
-        if self._whole is not None:
-            self._whole.cancel()
-        self._tell()
-
-    def _tell(self) -> None:
-        self._told()
-        if (update := self.text.delta()) is not None:
-            self._send(update)
-
-    def _tell_whole(self) -> None:
-        self._told()
-        self._send(self.text.snapshot())
-        self._whole = self._loop.call_later(SNAPSHOT_EVERY, self._tell_whole)
-
-    def _told(self) -> None:
-        if self._flush is not None:
-            self._flush.cancel()
-            self._flush = None
-        self._next_at = self._loop.time() + self._interval
-
-    def _send(self, update: Update) -> None:
-        streamed = ReplyStreamed(
-            session_id=self._turn.session_id,
-            message_id=self._turn.message_id,
-            chatbot_id=self._turn.chatbot_id,
-            attempt=self._attempt,
-            offset=update.offset,
-            text=update.text,
-            snapshot=update.snapshot,
-        )
-        self._bus.stream(DELIVERY, self._key, Event(SOURCE, streamed, self._subject))
 
 
 class Replier:
@@ -117,6 +55,32 @@ class Replier:
         finally:
             self._typing(turn, typing=False)
 
+    async def answer_at_once(self, turn: RunTurn) -> FinishReply:
+        """The same for an instant chatbot's first try: no task, no timer, nothing to wait for.
+
+        Raises:
+            ChatbotFailed: try it by `answer`.
+        """
+        partition = ids.partition(turn.session_id, self._partitions)
+        attempt = attempt_number(turn.starts + 1, 0, self._definition.limits.attempts, secrets.randbelow)
+        live = InstantReply(
+            self._bus, turn, attempt=attempt, partition=partition, interval=self._definition.delta_interval
+        )
+        pieces = self._definition.chatbot.reply(_turn(turn))
+        try:
+            async for piece in pieces:
+                live.add(piece)
+                if live.text.full:
+                    await _close(pieces)
+                    break
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _cancelled():
+                raise
+            _log_failure(turn, error)
+            raise ChatbotFailed from None
+        live.close()
+        return self._finish(turn, attempt, live.text.content, _fault(live.text))
+
     def give_up(self, turn: RunTurn, starts: int) -> FinishReply:
         """The end of a turn that takes its workers down with it."""
         return self._finish(turn, attempt_number(starts, 0, 1, secrets.randbelow), "", CHATBOT_FAILED)
@@ -136,7 +100,7 @@ class Replier:
             )
             try:
                 error = await self._write(turn, live)
-            except _ChatbotFailed:
+            except ChatbotFailed:
                 error = CHATBOT_FAILED
                 continue
             finally:
@@ -150,9 +114,7 @@ class Replier:
         loop = asyncio.get_running_loop()
         began = loop.time()
         end = began + limits.total
-        pieces = self._definition.chatbot.reply(
-            Turn(turn.session_id, turn.message_id, turn.chatbot_id, tuple(turn.context))
-        )
+        pieces = self._definition.chatbot.reply(_turn(turn))
         deadline = asyncio.timeout_at(min(end, began + limits.first_token))
         try:
             async with deadline:
@@ -160,7 +122,7 @@ class Replier:
                 async for piece in pieces:
                     live.add(piece)
                     if live.text.full:
-                        return TOO_LONG
+                        break
                     now = loop.time()
                     deadline.reschedule(min(end, now + limits.between_tokens))
                     if now - paused > STRETCH:
@@ -171,12 +133,12 @@ class Replier:
                 return TIMEOUT
             if isinstance(error, asyncio.CancelledError) and _cancelled():
                 raise
-            logger.warning("chatbot failed", chatbot=turn.chatbot_id, message_id=str(turn.message_id), **_where(error))
-            raise _ChatbotFailed from None
+            _log_failure(turn, error)
+            raise ChatbotFailed from None
         finally:
             await _close(pieces)
             self._metrics.duration.observe(loop.time() - began)
-        return None if live.text.length else EMPTY_REPLY
+        return _fault(live.text)
 
     def _finish(self, turn: RunTurn, attempt: int, content: str, error: ErrorView | None) -> FinishReply:
         status: MessageStatus = "complete" if error is None else "stopped" if error is TOO_LONG else "failed"
@@ -199,7 +161,7 @@ class Replier:
         self._bus.stream(DELIVERY, key, Event(SOURCE, changed, str(turn.session_id)))
 
 
-class _ChatbotFailed(Exception):
+class ChatbotFailed(Exception):
     """The chatbot raised; it may be tried again."""
 
 
@@ -209,10 +171,28 @@ def _cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _where(error: BaseException) -> dict[str, str]:
+def _turn(turn: RunTurn) -> Turn:
+    return Turn(turn.session_id, turn.message_id, turn.chatbot_id, tuple(turn.context))
+
+
+def _fault(text: ReplyText) -> ErrorView | None:
+    """What is wrong with a reply that ended by itself."""
+    if text.full:
+        return TOO_LONG
+    return None if text.length else EMPTY_REPLY
+
+
+def _log_failure(turn: RunTurn, error: BaseException) -> None:
     """An error's type and place. Never its message: it may quote what people wrote."""
     frames = traceback.extract_tb(error.__traceback__)
-    return {"error": type(error).__name__, "at": f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""}
+    at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    logger.warning(
+        "chatbot failed",
+        chatbot=turn.chatbot_id,
+        message_id=str(turn.message_id),
+        error=type(error).__name__,
+        at=at,
+    )
 
 
 async def _close(pieces: AsyncIterator[str]) -> None:

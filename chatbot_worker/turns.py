@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -20,8 +22,9 @@ from pydantic import ValidationError
 
 from chatbot_worker.catalogue import Definition
 from chatbot_worker.limits import CRASHES_MAX
+from chatbot_worker.live import SOURCE
 from chatbot_worker.metrics import ChatbotMetrics
-from chatbot_worker.replies import SOURCE, Replier
+from chatbot_worker.replies import STRETCH, ChatbotFailed, Replier
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts import ids
 from shared.contracts.commands import FinishReply
@@ -98,6 +101,8 @@ class TurnLoop:
 
     async def _handle(self, subscription: Subscription, delivery: Delivery) -> None:
         turns = await self._read(delivery)
+        if self._definition.instant and not delivery.delivery_count:
+            turns = await self._settle_at_once(turns)
         if len(turns) == 1:
             settled = await self._settle(turns[0], delivery)
         else:
@@ -132,6 +137,29 @@ class TurnLoop:
         except PayloadTooLarge:
             letter = letter.model_copy(update={"body": "", "reason": f"{reason} (too large to keep)"})
             await self._hold([(DEAD, self._queue.name, Event(SOURCE, letter))])
+
+    async def _settle_at_once(self, turns: Sequence[RunTurn]) -> list[RunTurn]:
+        """Answer the turns of an instant chatbot, all in one publication; those left over go the long way."""
+        rest: list[RunTurn] = []
+        finishes: list[FinishReply] = []
+        paused = began = time.perf_counter()
+        for turn in turns:
+            if turn.again or turn.message_id in self._running:
+                rest.append(turn)
+                continue
+            try:
+                finishes.append(await self._replier.answer_at_once(turn))
+            except ChatbotFailed:
+                rest.append(turn)
+            if time.perf_counter() - paused > STRETCH:  # a long batch, or long texts: let others run
+                await asyncio.sleep(0)
+                paused = time.perf_counter()
+        if finishes:
+            self._metrics.duration.observe(time.perf_counter() - began)
+            await self._hold([self._publication(finish) for finish in finishes])
+            for status, turns_so in Counter(finish.status for finish in finishes).items():
+                self._metrics.ended(status, turns_so)
+        return rest
 
     async def _settle(self, turn: RunTurn, delivery: Delivery) -> bool:
         """Answer a turn; whether it may be acked."""

@@ -46,7 +46,8 @@ class FakeSubscription:
 class FakeBus:
     """`refused`: so many publications are `Unavailable` first. `open`: what `IsTurnOpen` is answered with, in turn."""
 
-    connected: bool = True
+    up: bool = True
+    looks: int = 0
     refused: int = 0
     open: list[bool | None] = field(default_factory=list)  # None: Unavailable
     published: list[tuple[str, str, Event]] = field(default_factory=list)
@@ -55,6 +56,11 @@ class FakeBus:
     declared: list[Queue] = field(default_factory=list)
     subscriptions: dict[str, FakeSubscription] = field(default_factory=dict)
     tags: int = 0
+
+    @property
+    def connected(self) -> bool:
+        self.looks += 1
+        return self.up
 
     async def declare(self, exchanges: Sequence[Exchange] = (), queues: Sequence[Queue] = ()) -> None:
         self.declared += queues

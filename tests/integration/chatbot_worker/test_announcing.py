@@ -1,0 +1,47 @@
+"""The catalogue is told until it is heard, and again when the bus is back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from shared.runtime.service import Service
+from tests.integration.chatbot_worker.conftest import until
+from tests.integration.chatbot_worker.fake_bus import FakeBus
+
+Start = Callable[[str], Awaitable[Service]]
+ECHO = '[[chatbots]]\nid = "echo"\nname = "Echo"\nkind = "echo"\n'
+
+
+async def test_it_is_announced_as_soon_as_somebody_listens(bus: FakeBus, start: Start) -> None:
+    """Before persistence has made its queue the announcement is unroutable: it is tried again."""
+    bus.refused = 3
+    await start(ECHO)
+    await until(bus.announced)
+    (announced,) = bus.announced()
+    assert [card.id for card in announced.chatbots] == ["echo"]
+
+
+async def test_it_is_announced_again_after_a_reconnect(
+    bus: FakeBus, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker may have come back empty; and the worker says meanwhile what it lacks."""
+    monkeypatch.setattr("chatbot_worker.announcing.WATCH", 0.01)
+    service = await start(ECHO)
+    await until(bus.announced)
+    assert service.missing() == []
+    bus.up = False
+    assert service.missing() == ["broker"]
+    watched = bus.looks
+    await until(lambda: bus.looks > watched + 1)
+    bus.up = True
+    await until(lambda: len(bus.announced()) == 2)
+
+
+async def test_it_is_announced_again_after_a_while(bus: FakeBus, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a persistence worker that lost it has it again."""
+    monkeypatch.setattr("chatbot_worker.announcing.WATCH", 0.01)
+    monkeypatch.setattr("chatbot_worker.announcing.EVERY", 0.03)
+    await start(ECHO)
+    await until(lambda: len(bus.announced()) >= 3)

@@ -1,0 +1,84 @@
+"""The catalogue: what a TOML file may say, and where it went wrong."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from chatbot_worker.app import build
+from chatbot_worker.catalogue import CatalogueError, load, parse
+from chatbot_worker.settings import ChatbotSettings
+from tests.integration.chatbot_worker.fake_bus import FakeBus
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+ONE = '[[chatbots]]\nid = "a"\nname = "A"\nkind = "echo"\n'
+TWO = ONE + '\n[[chatbots]]\nid = "b"\nname = "B"\nkind = "eliza"\n'
+
+
+def test_the_built_in_list() -> None:
+    """Without a file: eliza, who is the default, and echo; both immediate, with the context they want."""
+    eliza, echo = [definition.card for definition in load(None).definitions]
+    assert (eliza.id, eliza.default, eliza.immediate, eliza.context.messages) == ("eliza", True, True, 40)
+    assert (echo.id, echo.default, echo.immediate, echo.context.messages) == ("echo", False, True, 0)
+
+
+def test_a_file_says_all(tmp_path: Path) -> None:
+    """Each field reaches the definition; the file's own time dates the catalogue."""
+    path = tmp_path / "chatbots.toml"
+    path.write_text(
+        ONE + 'description = "D"\ndefault = true\nconcurrency = 7\ndelta_interval = 0.5\n'
+        "options = {delay = 0}\ncontext = {messages = 3, bytes = 99}\nlimits = {total = 5, attempts = 1}\n"
+    )
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    catalogue = load(path)
+    (one,) = catalogue.definitions
+    assert (one.id, one.card.name, one.card.description, one.card.default) == ("a", "A", "D", True)
+    assert (one.concurrency, one.delta_interval, one.instant) == (7, 0.5, True)
+    assert (one.card.context.messages, one.card.context.bytes) == (3, 99)
+    assert (one.limits.total, one.limits.attempts) == (5, 1)
+    assert catalogue.announcement().modified_at == datetime.fromtimestamp(1_700_000_000, UTC)
+
+
+def test_the_first_is_the_default_if_none_says_so() -> None:
+    """There is always exactly one."""
+    assert [d.card.default for d in parse(TWO, NOW).definitions] == [True, False]
+    assert [d.card.default for d in parse(TWO + "default = true", NOW).definitions] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (ONE + "x = ?", "Invalid value .*line 5"),
+        ("", r"no \[\[chatbots\]\]"),
+        ("chatbots = 3", r"no \[\[chatbots\]\]"),
+        ("title = 1\n" + ONE, "unknown: title"),
+        (ONE.replace('"a"', '"A b"'), r'^chatbot 1 "A b" \(line 1\): id: String should match'),
+        (TWO.replace('name = "B"', ""), r'^chatbot 2 "b" \(line 6\): name: Field required'),
+        (TWO.replace("eliza", "parrot"), r'^chatbot 2 "b" \(line 6\): kind: "parrot" is none of echo, eliza'),
+        (TWO.replace('"b"', '"a"'), r'^chatbot 2 "a" \(line 6\): id: taken by chatbot 1 "a" \(line 1\)'),
+        (ONE + "colour = 1", "colour: Extra inputs"),
+        (ONE + "options = {delay = -1}", r"options\.delay: Input should be greater"),
+        (ONE + "options = {speed = 1}", r"options\.speed: Extra inputs"),
+        (ONE + "limits = {total = 0}", r"limits\.total: Input should be greater"),
+        (ONE + "limits = {total = inf}", r"limits\.total: Input should be"),
+        (ONE + "context = {bytes = 999999999}", r"context\.bytes: Input should be less"),
+        (ONE + "default = true\n" + TWO[len(ONE) :] + "default = true", "chatbot 2.*: default: chatbot 1.* already"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(text: str, reason: str) -> None:
+    """Whoever wrote the file finds the line."""
+    with pytest.raises(CatalogueError, match=reason):
+        parse(text, NOW)
+
+
+def test_a_wrong_catalogue_ends_the_process_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, and the variable is named."""
+    path = tmp_path / "nowhere.toml"
+    with pytest.raises(SystemExit) as ended:
+        build(ChatbotSettings(chatbots=path), bus=FakeBus(), registry=CollectorRegistry())
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"BACKCHAT_CHATBOTS: {path}: No such file or directory\n"

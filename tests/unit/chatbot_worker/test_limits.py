@@ -1,0 +1,21 @@
+"""Attempt numbers: each new start higher than all before it, two runs of one start apart."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatbot_worker.limits import attempt_number
+
+
+@given(st.integers(1, 1_000_000), st.integers(1, 10), st.data())
+def test_attempts_ascend(starts: int, attempts: int, data: st.DataObject) -> None:
+    """Over the retries of one start and into the next start, whatever is drawn."""
+
+    def draw(below: int) -> int:
+        return data.draw(st.integers(0, below - 1))
+
+    numbers = [attempt_number(starts, retry, attempts, draw) for retry in range(attempts)]
+    numbers.append(attempt_number(starts + 1, 0, attempts, draw))
+    assert numbers == sorted(set(numbers))
+    assert all(number // 1000 == starts for number in numbers[:-1])
