@@ -19,12 +19,6 @@ BODY_TIMEOUT = 10.0  # seconds that a client may take to send a body
 F = TypeVar("F", bound=BaseModel)
 
 
-def _without_nul(raw: str) -> str:
-    if "\0" in raw:
-        raise ValueError("must not contain NUL")
-    return raw
-
-
 UserId = Annotated[
     str,
     AfterValidator(accounts.user_id),
@@ -58,7 +52,7 @@ class Credentials(BaseModel):
 
     id: UserId
     passcode: Annotated[
-        str, AfterValidator(_without_nul), Field(min_length=1, json_schema_extra={"format": "password"})
+        str, AfterValidator(passcodes.well_formed), Field(min_length=1, json_schema_extra={"format": "password"})
     ]
 
 

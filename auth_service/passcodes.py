@@ -19,17 +19,26 @@ RAW_MAX = 4 * LENGTH_MAX
 COMMON = Path(__file__).with_name("common_passcodes.txt")
 
 
+def well_formed(raw: str) -> str:
+    """The same text.
+
+    Raises:
+        ValueError: no text at all: NUL, or half of a surrogate pair.
+    """
+    if "\0" in raw:
+        raise ValueError("must not contain NUL")
+    if any("\ud800" <= character <= "\udfff" for character in raw):
+        raise ValueError("must be valid Unicode, without lone surrogates")
+    return raw
+
+
 def normalised(raw: str) -> str:
     """The form that is hashed.
 
     Raises:
         ValueError: not a passcode that anybody could have; the text says why and never what.
     """
-    if "\0" in raw:
-        raise ValueError("must not contain NUL")
-    if any("\ud800" <= character <= "\udfff" for character in raw):
-        raise ValueError("must be valid Unicode, without lone surrogates")
-    passcode = unicodedata.normalize("NFKC", raw) if len(raw) <= RAW_MAX else raw
+    passcode = unicodedata.normalize("NFKC", well_formed(raw)) if len(raw) <= RAW_MAX else raw
     if not LENGTH_MIN <= len(passcode) <= LENGTH_MAX:
         raise ValueError(f"must have {LENGTH_MIN} to {LENGTH_MAX} characters")
     return passcode

@@ -1,0 +1,94 @@
+"""The database goes away and comes back (contract P7), on a PostgreSQL of our own."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.integration.auth_service.conftest import GOOD, Running, running
+from tests.support.servers import PostgreSQL
+
+PATIENCE = 6.0  # seconds (contract P7)
+
+
+@pytest.fixture
+def database() -> Iterator[PostgreSQL]:
+    server = PostgreSQL()
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def auth(database: PostgreSQL, tmp_path: Path) -> AsyncIterator[Running]:
+    async with running(database.url(), tmp_path / "keys") as service:
+        yield service
+
+
+async def assert_unavailable(auth: Running, token: str) -> None:
+    begun = time.monotonic()
+    answers: list[httpx2.Response] = await asyncio.gather(
+        auth.register("bob"), auth.login("alice"), auth.me(f"Bearer {token}")
+    )
+    assert time.monotonic() - begun < PATIENCE
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+
+
+async def until_ready(auth: Running, missing: list[str]) -> None:
+    async with asyncio.timeout(15):
+        while list(auth.service.missing()) != missing:
+            await asyncio.sleep(0.02)
+
+
+async def signed_in(auth: Running) -> str:
+    await auth.register("alice")
+    await asyncio.gather(*(auth.login("alice") for _ in range(8)))  # so that the pool holds several connections
+    token: str = (await auth.login("alice")).json()["access_token"]
+    return token
+
+
+async def test_a_restart_is_not_noticed(auth: Running, database: PostgreSQL) -> None:
+    """Every pooled connection is dead, and each request that meets one tries again on a new one."""
+    token = await signed_in(auth)
+    database.restart()
+    answers = await asyncio.gather(*(auth.me(f"Bearer {token}") for _ in range(8)))
+    assert [answer.status_code for answer in answers] == [200] * 8
+    database.restart()
+    assert (await auth.register("bob")).status_code == 201
+    database.restart()
+    assert (await auth.login("alice")).status_code == 200
+
+
+async def test_away_is_unavailable_in_time_and_over_when_it_is_back(auth: Running, database: PostgreSQL) -> None:
+    token = await signed_in(auth)
+    await until_ready(auth, [])
+    database.kill()
+    await assert_unavailable(auth, token)
+    await until_ready(auth, ["database"])
+    assert (await auth.client.get("/.well-known/jwks.json")).status_code == 200
+    database.start()
+    await until_ready(auth, [])
+    assert (await auth.login("alice")).status_code == 200
+    assert (await auth.register("bob")).status_code == 201
+
+
+async def test_a_frozen_database_is_unavailable_in_time(auth: Running, database: PostgreSQL) -> None:
+    """Nothing fails then, everything just hangs. Afterwards no connection is missing from the pool."""
+    token = await signed_in(auth)
+    database.pause()
+    try:
+        for _ in range(2):
+            await assert_unavailable(auth, token)
+    finally:
+        database.resume()
+    async with asyncio.timeout(20):
+        while True:
+            answers = await asyncio.gather(*(auth.login("alice", GOOD) for _ in range(12)))
+            if {answer.status_code for answer in answers} == {200}:
+                break

@@ -1,0 +1,133 @@
+"""`python -m auth_service`, as an operator starts it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.ports import free_port
+
+CANARY = "canary passcode 7351"
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "auth_service", *arguments],
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def environment(**variables: str) -> dict[str, str]:
+    named = {f"BACKCHAT_{name}": value for name, value in variables.items()}
+    return {"PATH": os.defpath, "BACKCHAT_LOG_FORMAT": "json", **named}
+
+
+@contextmanager
+def serving(log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], httpx2.Client]]:
+    port = free_port()
+    with log.open("a") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "auth_service"],
+            env=environment(PORT=str(port), **variables),
+            stderr=stderr,
+            text=True,
+        )
+    try:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            wait(client, "/healthz", process)
+            yield process, client
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def wait(client: httpx2.Client, path: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if client.get(path).status_code == 200:
+                return
+        except httpx2.TransportError:
+            pass
+        time.sleep(0.05)
+    pytest.fail(f"{path} did not answer 200")
+
+
+def test_migrate_serve_stop_and_serve_again(postgresql_url: str, tmp_path: Path) -> None:
+    """A user registered before the stop logs in after it, and the old token still counts."""
+    log, variables = tmp_path / "log", {"DATABASE_URL": postgresql_url, "SIGNING_KEYS": str(tmp_path / "keys")}
+    migrated = run("migrate", DATABASE_URL=postgresql_url)
+    assert migrated.returncode == 0, migrated.stderr
+    form = {"id": "Alice", "passcode": CANARY}
+    with serving(log, **variables) as (process, client):
+        wait(client, "/readyz", process)
+        assert client.post("/register", json=form).status_code == 201
+        first = client.post("/login", json=form).json()
+        assert client.post("/login", json={**form, "passcode": CANARY + "!"}).status_code == 401
+        assert "backchat_auth_logins_total" in client.get("/metrics").text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    with serving(log, METRICS="off", **variables) as (process, client):
+        bearer = {"Authorization": f"Bearer {first['access_token']}"}
+        assert client.get("/me", headers=bearer).json()["id"] == "alice"
+        assert client.post("/login", json=form).status_code == 200
+        assert client.get("/metrics").status_code == 404
+    written = log.read_text()
+    assert json.loads(written.splitlines()[0])
+    for secret in (CANARY, first["access_token"], first["refresh_token"], first["access_token"].split(".")[2]):
+        assert secret not in written
+
+
+def test_before_the_migration_it_serves_and_says_what_is_missing(postgresql_url: str, tmp_path: Path) -> None:
+    variables = {"DATABASE_URL": postgresql_url, "SIGNING_KEYS": str(tmp_path / "keys")}
+    with serving(tmp_path / "log", **variables) as (process, client):
+        deadline = time.monotonic() + 10
+        while client.get("/readyz").json()["missing"] != ["migrations"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert client.get("/readyz").status_code == 503
+        assert run("migrate", DATABASE_URL=postgresql_url).returncode == 0
+        wait(client, "/readyz", process)
+
+
+def test_a_large_upload_gets_its_answer(postgresql_url: str, tmp_path: Path) -> None:
+    """Over real sockets: the refusal is not lost to a reset while the client still sends."""
+    variables = {"DATABASE_URL": postgresql_url, "SIGNING_KEYS": str(tmp_path / "keys")}
+    with serving(tmp_path / "log", **variables) as (_process, client):
+        for body in (b"x" * 5_000_000, (b"x" * 65_536 for _ in range(80))):
+            answer = client.post("/register", content=body, headers={"Content-Type": "application/json"})
+            assert answer.status_code == 413
+            assert answer.json()["code"] == "payload_too_large"
+
+
+def test_wrong_use_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    good = {"DATABASE_URL": "sqlite+aiosqlite:///x.db", "SIGNING_KEYS": str(tmp_path)}
+    for arguments, variables, said in [
+        (["serve"], {}, "BACKCHAT_DATABASE_URL"),
+        (["serve"], {**good, "SIGNING_KEYS": "/dev/null"}, "BACKCHAT_SIGNING_KEYS"),
+        (["migrate"], {"DATABASE_URL": "oracle://x"}, "BACKCHAT_DATABASE_URL"),
+        (["dance"], good, "usage"),
+    ]:
+        ended = run(*arguments, **variables)
+        assert ended.returncode == 2, ended.stderr
+        assert said in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+def test_migrating_without_a_database_fails_with_a_reason() -> None:
+    ended = run("migrate", DATABASE_URL=f"postgresql+asyncpg://app@127.0.0.1:{free_port()}/x")
+    assert ended.returncode == 1
+    assert "cannot migrate" in ended.stderr
+    assert "Traceback" not in ended.stderr
