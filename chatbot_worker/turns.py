@@ -74,8 +74,7 @@ class TurnLoop:
 
     async def drain(self) -> None:
         """Take no more; let what runs end, and hand back what does not end in time. Under 5 s."""
-        if self._consumer is not None:
-            self._consumer.cancel()
+        await self._stop_taking()
         if self._handlers:
             await asyncio.wait(set(self._handlers), timeout=GRACE)
         for running in self._running.values():
@@ -86,9 +85,17 @@ class TurnLoop:
 
     async def close(self) -> None:
         """Give back what is not acked."""
+        await self._stop_taking()
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
             await subscription.close()
+
+    async def _stop_taking(self) -> None:
+        """End the consumer while its subscription is open: `take` of a closed one is an error."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.cancel()
+            await asyncio.wait({consumer})
 
     async def _consume(self, tasks: Tasks) -> None:
         subscription = await self._bus.subscribe(self._queue, prefetch=self._definition.concurrency)

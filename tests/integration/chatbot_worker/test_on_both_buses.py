@@ -1,0 +1,137 @@
+"""The whole worker on the real buses: a turn goes in, deltas and the finished reply come out; a stop hands back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from chatbot_worker import turns as turns_module
+from chatbot_worker.app import build
+from chatbot_worker.settings import ChatbotSettings
+from shared.bus.in_process import InProcessBus
+from shared.bus.port import Bus, Subscription
+from shared.bus.rabbitmq import RabbitMQBus
+from shared.contracts.commands import FinishReply
+from shared.contracts.envelope import Event, Received, read_body
+from shared.contracts.events import ChatbotsAnnounced, ReplyStreamed
+from shared.contracts.queries import IsTurnOpen, Reply
+from shared.contracts.topology import (
+    CATALOGUE,
+    DELIVERY,
+    QUERIES,
+    TURNS,
+    catalogue_queue,
+    delivery_queue,
+    log,
+    log_queue,
+    query_queue,
+    session_key,
+    turn_queue,
+)
+from shared.runtime.service import Service
+from tests.integration.chatbot_worker.conftest import turn, until
+
+SLOW = '[[chatbots]]\nid = "echo"\nname = "Echo"\nkind = "echo"\noptions = {delay = 0.5}\ndelta_interval = 0\n'
+QUICK = SLOW.replace("0.5", "0.005")
+
+
+@dataclass
+class Others:
+    """What stands around the worker: persistence's queues and one gateway's, and what came into them."""
+
+    bus: Bus
+    seen: list[Received] = field(default_factory=list)
+
+    def of(self, payload: type) -> list[Received]:
+        return [event for event in self.seen if event.type == payload.TYPE]
+
+    async def watch(self, subscription: Subscription) -> None:
+        while True:
+            for delivery in (await subscription.take()).deliveries:
+                for event in read_body(delivery.body):
+                    self.seen.append(event)
+                    if event.type == IsTurnOpen.TYPE:
+                        self.bus.respond(event, Event("test", Reply(result={"open": True})))
+                await subscription.ack([delivery])
+
+
+@pytest.fixture(params=["in_process", "rabbitmq"])
+async def bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bus]:
+    made: InProcessBus | RabbitMQBus
+    if request.param == "in_process":
+        made = InProcessBus(tmp_path / "bus.db")
+    else:
+        made = RabbitMQBus(request.getfixturevalue("amqp_url"), name="test")
+    async with made:
+        yield made
+
+
+@pytest.fixture
+async def others(bus: Bus) -> AsyncIterator[Others]:
+    around = Others(bus)
+    await bus.declare((log(1), CATALOGUE, DELIVERY, QUERIES, TURNS), [turn_queue("echo")])
+    queues = [log_queue(0, 1), catalogue_queue(), query_queue(), delivery_queue("test")]
+    subscriptions = [await bus.subscribe(queue, prefetch=100) for queue in queues]
+    await subscriptions[-1].bind(DELIVERY, session_key(0))
+    watchers = [asyncio.create_task(around.watch(subscription)) for subscription in subscriptions]
+    yield around
+    for watcher in watchers:
+        watcher.cancel()
+    await asyncio.gather(*watchers, return_exceptions=True)
+
+
+@asynccontextmanager
+async def worker(bus: Bus, path: Path, toml: str) -> AsyncIterator[Service]:
+    path.write_text(toml)  # noqa: ASYNC240 - a few bytes
+    service = build(ChatbotSettings(chatbots=path, partitions=1), bus=bus, registry=CollectorRegistry())
+    async with service.lifespan() as tasks:
+        yield service
+        assert not tasks.failed.done()
+
+
+async def test_a_turn_becomes_a_reply(bus: Bus, others: Others, tmp_path: Path) -> None:
+    """Announced, streamed in order, finished once; and the turn is gone from its queue."""
+    async with worker(bus, tmp_path / "chatbots.toml", QUICK):
+        asked = turn("one two three")
+        await bus.publish(TURNS, "echo", Event("test", asked, str(asked.session_id)))
+        await until(lambda: others.of(FinishReply) and others.of(ChatbotsAnnounced))
+        (finish,) = [event.parse(FinishReply) for event in others.of(FinishReply)]
+        assert (finish.message_id, finish.content) == (asked.message_id, "one two three")
+        await until(lambda: len(others.of(ReplyStreamed)) == 3)
+        assert [event.data["text"] for event in others.of(ReplyStreamed)] == ["one ", "two ", "three"]
+    async with worker(bus, tmp_path / "chatbots.toml", QUICK):
+        second = turn("four")
+        await bus.publish(TURNS, "echo", Event("test", second, str(second.session_id)))
+        await until(lambda: len(others.of(FinishReply)) == 2)
+        assert others.of(FinishReply)[1].parse(FinishReply).message_id == second.message_id
+    assert others.of(IsTurnOpen) == []
+
+
+@pytest.mark.parametrize("graceful", [True, False])
+async def test_what_one_worker_leaves_another_finishes(
+    bus: Bus, others: Others, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, graceful: bool
+) -> None:
+    """Handed back or just dropped: the next asks whether the turn is open and answers under a higher attempt."""
+    monkeypatch.setattr(turns_module, "GRACE", 0.01)
+    asked = turn("one two three four")
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(worker(bus, tmp_path / "chatbots.toml", SLOW))
+        await bus.publish(TURNS, "echo", Event("test", asked, str(asked.session_id)))
+        await until(lambda: others.of(ReplyStreamed))
+        if graceful:
+            assert first.drain is not None
+            await first.drain()
+    assert others.of(FinishReply) == []
+    async with worker(bus, tmp_path / "chatbots.toml", QUICK):
+        await until(lambda: others.of(FinishReply))
+    (finish,) = [event.parse(FinishReply) for event in others.of(FinishReply)]
+    assert finish.content == "one two three four"
+    assert finish.attempt > others.of(ReplyStreamed)[0].data["attempt"]
+    assert finish.attempt // 1000 in (2, 3)  # what is handed back may pass once more through the closing subscription
+    assert len(others.of(IsTurnOpen)) == 1
