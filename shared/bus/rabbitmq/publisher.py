@@ -1,7 +1,8 @@
 """Group commit: one publication under way for each (exchange, key); what comes meanwhile leaves as one body.
 
 All lanes that are due leave in one write. Everything happens in callbacks of one loop: there is no task for
-an event, and one future only where somebody waits.
+an event, and one future only where somebody waits. Frames go to aiormq's writer and confirms come back
+through its registers of confirmations; its `basic_publish` would cost a task, a lock and a write a body.
 """
 
 from __future__ import annotations
@@ -18,22 +19,21 @@ from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from shared.bus.port import PUBLISH_TIMEOUT
-from shared.bus.rabbitmq.lanes import Entry, Lane
+from shared.bus.rabbitmq.lanes import Entry, Lane, Lanes
 from shared.bus.rabbitmq.link import Broken, Link, call
 from shared.bus.rabbitmq.metrics import BusMetrics
 from shared.contracts.envelope import join
-from shared.contracts.topology import EVENT_BYTES_MAX, MIB, Exchange
-from shared.errors import BackchatError, PayloadTooLarge, Unavailable
+from shared.contracts.topology import Exchange
+from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
 
-WAITING_EVENTS_MAX = 20_000  # in all lanes together, under way included
-WAITING_BYTES_MAX = 64 * MIB
-KEY_BYTES_MAX = 255  # AMQP's limit of a routing key
 SWEEP_INTERVAL = 0.25  # seconds between looks at who has waited too long
-OUTCOME_TIMEOUT = 30.0  # seconds without a confirm after which the connection is made anew
+OUTCOME_TIMEOUT = 30.0  # seconds without any outcome after which the connection is made anew
 RETRY_INTERVAL = 0.05  # seconds
 CONTENT_TYPE = "application/cloudevents-batch+json"  # CloudEvents 1.0, JSON format, section 4
+
+Frame = Basic.Publish | ContentHeader | ContentBody
 
 
 class Publisher:
@@ -43,18 +43,13 @@ class Publisher:
         self._link = link
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
-        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._lanes = Lanes()
         self._ready: dict[Lane, None] = {}  # lanes with something to send, in order
         self._suspects: deque[Lane] = deque()  # one of them made the broker close the channel
         self._channel: aiormq.Channel | None = None
         self._flushing = False
         self._sweeper: asyncio.TimerHandle | None = None
-        self._events = 0
-        self._bytes = 0
-        self._last_outcome = 0.0
-        self._closed = False
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._last_outcome = 0.0  # the loop's time
 
     @property
     def open(self) -> bool:
@@ -65,7 +60,7 @@ class Publisher:
         """Queue one encoded event at once; the future says whether the broker holds it."""
         held: asyncio.Future[None] = self._loop.create_future()
         entry = Entry(body, held, kept, self._loop.time() + PUBLISH_TIMEOUT)
-        if error := self._refusal(body, key):
+        if error := self._lanes.refusal(body, key):
             self._metrics.refused.inc()
             entry.resolve(error)
         else:
@@ -74,30 +69,13 @@ class Publisher:
 
     def send_and_forget(self, exchange: Exchange, key: str, body: bytes) -> None:
         """Queue one event that nobody waits for; dropped without a connection or over the bound."""
-        if not self.open or self._refusal(body, key):
+        if not self.open or self._lanes.refusal(body, key):
             self._metrics.dropped.inc()
         else:
             self._add(exchange, key, Entry(body, None, kept=False, due=self._loop.time() + PUBLISH_TIMEOUT))
 
-    def _refusal(self, body: bytes, key: str) -> BackchatError | None:
-        if self._closed:
-            return Unavailable("The bus is closed.")
-        if len(body) > EVENT_BYTES_MAX:
-            return PayloadTooLarge("The event is too large for the bus.")
-        if self._events >= WAITING_EVENTS_MAX or self._bytes + len(body) > WAITING_BYTES_MAX:
-            return Unavailable("Too much is waiting for the broker.")
-        if len(key.encode()) > KEY_BYTES_MAX:
-            return Unavailable("No queue has such a long key.")
-        return None
-
     def _add(self, exchange: Exchange, key: str, entry: Entry) -> None:
-        lane = self._lanes.get((exchange.name, key))
-        if lane is None:
-            lane = self._lanes[exchange.name, key] = Lane(exchange, key)
-        lane.waiting.append(entry)
-        self._events += 1
-        self._bytes += len(entry.body)
-        self._empty.clear()
+        lane = self._lanes.add(exchange, key, entry)
         if not lane.tag:
             self._ready[lane] = None
             self._schedule()
@@ -120,7 +98,7 @@ class Publisher:
             self._flushing = True
             self._loop.call_later(RETRY_INTERVAL, self._flush)
             return
-        frames: list[Basic.Publish | ContentHeader | ContentBody] = []
+        frames: list[Frame] = []
         for lane in self._take_ready():
             frames += self._publication(channel, lane)
         if frames:
@@ -137,7 +115,7 @@ class Publisher:
             lane.next_batch()
         return lanes
 
-    def _publication(self, channel: aiormq.Channel, lane: Lane) -> list[Basic.Publish | ContentHeader | ContentBody]:
+    def _publication(self, channel: aiormq.Channel, lane: Lane) -> list[Frame]:
         """The frames of the lane's batch, with its confirm registered."""
         channel.delivery_tag += 1
         lane.tag = channel.delivery_tag
@@ -165,7 +143,7 @@ class Publisher:
             return
         error = outcome.exception()
         if error is not None and not isinstance(error, aiormq.DeliveryError):
-            return  # the channel is gone: `_detach` keeps the batch
+            return  # the channel is gone: `_detach` sees to the batch
         self._last_outcome = self._loop.time()
         if error is None:
             self._metrics.confirmed.inc(len(lane.batch))
@@ -180,43 +158,20 @@ class Publisher:
         self._metrics.refused.inc(len(lane.batch))
         self._finish(lane, Unavailable(reason))
 
-    def _finish(self, lane: Lane, error: BackchatError | None) -> None:
-        """The outcome of the lane's batch is known: tell its waiters and let the next one go."""
-        batch, lane.batch, lane.tag = lane.batch, [], 0
-        for entry in batch:
-            entry.resolve(error)
-        self._release(batch)
+    def _finish(self, lane: Lane, error: Unavailable | None) -> None:
+        self._lanes.finish(lane, error)
         if self._suspects and self._suspects[0] is lane:
             self._suspects.popleft()
         if lane.waiting:
             self._ready[lane] = None
-        else:
-            del self._lanes[lane.exchange.name, lane.key]
         if self._ready or self._suspects:
             self._schedule()
 
-    def _release(self, entries: list[Entry]) -> None:
-        self._events -= len(entries)
-        self._bytes -= sum(len(entry.body) for entry in entries)
-        if not self._events:
-            self._empty.set()
-
     def _sweep(self) -> None:
-        """Tell those who have waited too long; their events stay and are sent until the outcome is known."""
-        self._sweeper = None
         now = self._loop.time()
-        for lane in self._lanes.values():
-            for entries in (lane.batch, lane.waiting):
-                for entry in entries:
-                    if entry.due > now:
-                        break
-                    if entry.held is not None and not entry.held.done():
-                        self._metrics.unknown.inc()
-                        entry.resolve(Unavailable("The broker did not confirm in time."))
-        if self._lanes:
-            self._sweeper = self._loop.call_later(SWEEP_INTERVAL, self._sweep)
-        under_way = any(lane.tag for lane in self._lanes.values())
-        if not under_way:
+        self._metrics.unknown.inc(self._lanes.expire(now))
+        self._sweeper = self._loop.call_later(SWEEP_INTERVAL, self._sweep) if len(self._lanes) else None
+        if not any(lane.tag for lane in self._lanes):
             self._last_outcome = now
         elif now - self._last_outcome > OUTCOME_TIMEOUT:
             logger.error("no confirm from the broker", seconds=OUTCOME_TIMEOUT)
@@ -234,58 +189,46 @@ class Publisher:
                 continue
             assert isinstance(channel, aiormq.Channel)
             self._attach(channel)
-            try:
-                await asyncio.wait({channel.closing})
-            finally:
-                self._detach(alone=not connection.is_closed)
+            closing = channel.closing
+            await asyncio.wait({closing})
+            refused = not closing.cancelled() and isinstance(closing.exception(), aiormq.ChannelClosed)
+            self._detach(alone=refused)
 
     def _attach(self, channel: aiormq.Channel) -> None:
         self._channel = channel
         self._last_outcome = self._loop.time()
-        for lane in self._lanes.values():
-            self._ready[lane] = None
+        self._ready = dict.fromkeys(self._lanes)
         self._schedule()
 
     def _detach(self, *, alone: bool) -> None:
-        """The channel is gone, `alone` or with its connection: what is kept will be sent again, the rest goes."""
+        """The channel is gone, `alone` by the broker's will or with its connection.
+
+        What is kept will be sent again, the rest goes with the connection.
+        """
         self._channel = None
-        under_way = [lane for lane in self._lanes.values() if lane.tag]
+        under_way = [lane for lane in self._lanes if lane.tag]
         for lane in under_way:
             lane.tag = 0
         self._suspects.clear()
         if not alone:
-            self._drop_unkept()
+            self._metrics.dropped.inc(self._lanes.drop_unkept())
         elif len(under_way) == 1:  # the broker will not have this one, whatever the reason
             self._refuse(under_way[0], "The broker refuses this exchange or event.")
         else:
             self._suspects.extend(under_way)
 
-    def _drop_unkept(self) -> None:
-        for lane in list(self._lanes.values()):
-            dropped = lane.drop_unkept()
-            for entry in dropped:
-                entry.resolve(Unavailable("The connection to the broker was lost."))
-            self._metrics.dropped.inc(len(dropped))
-            self._release(dropped)
-            if not lane.batch and not lane.waiting:
-                del self._lanes[lane.exchange.name, lane.key]
-                self._ready.pop(lane, None)
-
     async def drain(self, seconds: float) -> None:
         """Wait until nothing waits any more, `seconds` at most."""
         try:
             async with asyncio.timeout(seconds):
-                await self._empty.wait()
+                await self._lanes.empty.wait()
         except TimeoutError:
-            logger.warning("publications given up", events=self._events)
+            logger.warning("publications not flushed in time", seconds=seconds)
 
     def close(self) -> None:
         """Refuse everything from now on, and tell those who still wait."""
-        self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for lane in self._lanes.values():
-            for entry in (*lane.batch, *lane.waiting):
-                entry.resolve(Unavailable("The bus was closed."))
-        self._lanes.clear()
-        self._ready.clear()
+        self._channel = None
+        if given_up := self._lanes.close():
+            logger.warning("publications given up", events=given_up)

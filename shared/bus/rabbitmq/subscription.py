@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from secrets import randbits
 from typing import Any
 from uuid import uuid4
 from zlib import crc32
@@ -19,8 +17,8 @@ from pamqp.commands import Basic
 
 from shared.bus.port import Batch, Delivery
 from shared.bus.rabbitmq.arguments import bind, declare_queue, has_sentinel, sentinel_name
-from shared.bus.rabbitmq.link import CLOSE_TIMEOUT, Broken, Link, backoff, call, report_death
-from shared.bus.rabbitmq.settling import acknowledgements
+from shared.bus.rabbitmq.inbox import Inbox
+from shared.bus.rabbitmq.link import BACKOFF_MAX, CLOSE_TIMEOUT, Broken, Link, backoff, call, report_death
 from shared.contracts.topology import Exchange, Queue
 from shared.errors import Unavailable
 
@@ -55,12 +53,8 @@ class RabbitMQSubscription:
         self._channel: AbstractChannel | None = None
         self._sentinel: AbstractChannel | None = None
         self._told: int | None = None  # the sentinel's delivery that was not yet handed on
-        self._epoch = 0  # random for each set-up: an ack can never hit a delivery of another one
-        self._buffer: deque[Delivery] = deque()
-        self._unsettled: dict[int, None] = {}  # delivery tags, in order
-        self._gap = False
+        self._inbox = Inbox()
         self._heard = False  # whether anything arrived since the last look at the queue
-        self._arrived = asyncio.Event()
         self._lost = asyncio.Event()
         self._closed = False
         self._opened = asyncio.Event()  # set for good when it was first set up
@@ -86,10 +80,13 @@ class RabbitMQSubscription:
                 await self._discard()
                 await asyncio.sleep(wait)
                 continue
-            attempt = 0
+            since = asyncio.get_running_loop().time()
             await self._watch()
             logger.warning("consumer lost", queue=self._name)
             await self._discard()
+            stable = asyncio.get_running_loop().time() - since > BACKOFF_MAX
+            attempt = 0 if stable else attempt + 1
+            await asyncio.sleep(0 if stable else backoff(attempt))
 
     async def _watch(self) -> None:
         """Return when the channel closed, the broker cancelled the consumer, or it went deaf without a word."""
@@ -112,12 +109,12 @@ class RabbitMQSubscription:
             return True
         if not state.consumer_count:
             return True
-        idle = not self._heard and not self._unsettled and not self._queue.single_active_consumer
+        idle = not self._heard and not self._inbox.holds_some and not self._queue.single_active_consumer
         return idle and bool(state.message_count)
 
     async def _open(self, connection: aiormq.Connection) -> None:
         queue = self._queue
-        self._epoch = randbits(62)
+        epoch = self._inbox.begin()
         self._lost = lost = asyncio.Event()
         if queue.kind == "exclusive":
             self._name = f"{queue.name}.{uuid4()}"
@@ -125,14 +122,14 @@ class RabbitMQSubscription:
         channel.closing.add_done_callback(lambda _: lost.set())
         channel.on_consumer_cancel_callbacks.add(lambda _: lost.set())
         if has_sentinel(queue):
-            await self._open_sentinel(connection, lost)
+            await self._open_sentinel(connection, epoch)
         await declare_queue(channel, queue, self._name)
         await call(channel.basic_qos(prefetch_count=self._prefetch))
-        receive = partial(self._receive, self._epoch)
+        receive = partial(self._receive, epoch)
         await call(channel.basic_consume(self._name, receive, arguments=self._consumer_arguments()))
         await self._bind_again(channel)
         if queue.kind == "exclusive" and self._opened.is_set():
-            self._tell_gap()  # only now: what comes from here on is not missed any more
+            self._inbox.tell_gap()  # only now: what comes from here on is not missed any more
         self.active = True
         self._opened.set()
 
@@ -149,39 +146,33 @@ class RabbitMQSubscription:
             return {}
         return {"x-priority": crc32(f"{self._instance}/{self._queue.name}".encode()) % PRIORITIES}
 
-    async def _open_sentinel(self, connection: aiormq.Connection, lost: asyncio.Event) -> None:
+    async def _open_sentinel(self, connection: aiormq.Connection, epoch: int) -> None:
         """A queue that gets what the main one drops, on a channel of its own: tags must not mix."""
         name = sentinel_name(self._name)
         self._sentinel = channel = await call(connection.channel(publisher_confirms=False))
+        lost = self._lost
         channel.closing.add_done_callback(lambda _: lost.set())
         arguments: dict[str, Any] = {"x-queue-type": "classic", "x-max-length": 1, "x-overflow": "drop-head"}
         await call(channel.queue_declare(name, exclusive=True, arguments=arguments))
         await call(channel.basic_qos(prefetch_count=1))
-        await call(channel.basic_consume(name, partial(self._overflowed, self._epoch)))
+        await call(channel.basic_consume(name, partial(self._overflowed, epoch)))
 
     async def _receive(self, epoch: int, message: DeliveredMessage) -> None:
         # aiormq runs each delivery as a task; tasks start in the order they were made, and this one never
         # waits, so order is kept.
-        if epoch != self._epoch or message.delivery_tag is None:
+        if message.delivery_tag is None:
             return
         headers = message.header.properties.headers or {}
         count = headers.get("x-delivery-count")
         if not isinstance(count, int):
             count = 1 if message.redelivered else 0
-        tag = message.delivery_tag
         self._heard = True
-        self._unsettled[tag] = None
-        self._buffer.append(Delivery(message.body, message.routing_key or "", count, tag, epoch))
-        self._arrived.set()
+        self._inbox.put(Delivery(message.body, message.routing_key or "", count, message.delivery_tag, epoch))
 
     async def _overflowed(self, epoch: int, message: DeliveredMessage) -> None:
-        if epoch == self._epoch:
+        if epoch == self._inbox.epoch:
             self._told = message.delivery_tag
-            self._tell_gap()
-
-    def _tell_gap(self) -> None:
-        self._gap = True
-        self._arrived.set()
+            self._inbox.tell_gap()
 
     async def take(self, most: int = 1_000) -> Batch:
         """See the port.
@@ -189,42 +180,33 @@ class RabbitMQSubscription:
         Raises:
             Unavailable: the subscription was closed.
         """
-        while not self._buffer and not self._gap:
-            if self._closed:
-                raise Unavailable("The subscription is closed.")
-            self._arrived.clear()
-            await self._arrived.wait()
-        gap, self._gap = self._gap, False
-        if gap and self._told is not None:  # now the sentinel may speak again
-            await self._put(self._sentinel, [(self._told, False)])
+        batch = await self._inbox.take(most)
+        if batch.gap:
+            self._listen_to_sentinel()
+        return batch
+
+    def _listen_to_sentinel(self) -> None:
+        """The last overflow was handed on: the sentinel may speak again. Without a wait, which could be cancelled."""
+        channel, told = self._sentinel, self._told
+        if channel is not None and told is not None and not channel.connection.write_queue.full():
             self._told = None
-        buffer = self._buffer
-        return Batch([buffer.popleft() for _ in range(min(most, len(buffer)))], gap)
+            channel.connection.write_queue.put_nowait(_acks(channel, [(told, False)]))
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         """See the port."""
-        settled = {d.tag for d in deliveries if d.epoch == self._epoch and d.tag in self._unsettled}
-        if settled:
-            acks = acknowledgements(self._unsettled, settled)
-            for tag in settled:
-                del self._unsettled[tag]
-            await self._put(self._channel, acks)
-
-    @staticmethod
-    async def _put(channel: AbstractChannel | None, acks: Sequence[tuple[int, bool]]) -> None:
-        """Hand acknowledgements to the writer; on a lost channel they are void."""
-        if channel is None or channel.is_closed:
+        acks = self._inbox.settle(deliveries)
+        channel = self._channel
+        if not acks or channel is None or channel.is_closed:
             return
-        frames = [Basic.Ack(delivery_tag=tag, multiple=multiple) for tag, multiple in acks]
-        frame = ChannelFrame.marshall(channel.number, frames)
         queue = channel.connection.write_queue
         if not queue.full():
-            queue.put_nowait(frame)
+            queue.put_nowait(_acks(channel, acks))
             return
         try:
-            await call(queue.put(frame))
+            await call(queue.put(_acks(channel, acks)))
         except Broken:
-            logger.warning("acknowledgement lost")
+            logger.warning("acknowledgement lost", queue=self._name)
+            self._lost.set()  # else the broker would count these against the prefetch for ever
 
     async def bind(self, exchange: Exchange, key: str) -> None:
         """See the port."""
@@ -260,16 +242,14 @@ class RabbitMQSubscription:
             except (Broken, aiormq.AMQPError):
                 logger.warning("queue not deleted", queue=self._name)
         await self._discard()
-        self._arrived.set()
+        self._inbox.close()
         self._on_close(self)
 
     async def _discard(self) -> None:
         """Forget the channels and what came over them: closing them hands it back, in order."""
         self.active = False
-        self._epoch = 0  # deliveries and acks of the old channel are void from here on
         self._told = None
-        self._buffer.clear()
-        self._unsettled.clear()
+        self._inbox.reset()
         channels, self._channel, self._sentinel = (self._channel, self._sentinel), None, None
         for channel in channels:
             if channel is not None and not channel.is_closed:
@@ -277,3 +257,8 @@ class RabbitMQSubscription:
                     await call(channel.close(), CLOSE_TIMEOUT)
                 except (Broken, aiormq.AMQPError):
                     logger.warning("channel not closed", queue=self._name)
+
+
+def _acks(channel: AbstractChannel, acks: Sequence[tuple[int, bool]]) -> ChannelFrame:
+    frames = [Basic.Ack(delivery_tag=tag, multiple=multiple) for tag, multiple in acks]
+    return ChannelFrame.marshall(channel.number, frames)

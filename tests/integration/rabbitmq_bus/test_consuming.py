@@ -84,12 +84,12 @@ async def test_single_active_consumer_fails_over_in_order(amqp_url: str, bus: Ra
     """The second consumer gets nothing until the first goes, then everything not acked, in order."""
     async with RabbitMQBus(amqp_url, name="other") as other:
         active = await bus.subscribe(log_queue(), prefetch=100)
-        standby = await other.subscribe(log_queue(), prefetch=100)
         for number in range(10):
             await bus.publish(LOG, "0", note(number))
         deliveries = []
         while len(deliveries) < 10:
             deliveries += (await active.take()).deliveries
+        standby = await other.subscribe(log_queue(), prefetch=100)
         waiting = asyncio.create_task(read(standby, 6))
         await active.ack(deliveries[:4])
         assert not waiting.done()

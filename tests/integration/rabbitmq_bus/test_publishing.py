@@ -8,8 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from shared.bus.port import Subscription
-from shared.bus.rabbitmq import RabbitMQBus
-from shared.bus.rabbitmq import publisher as publishing
+from shared.bus.rabbitmq import RabbitMQBus, lanes, publisher
 from shared.contracts.envelope import read_body
 from shared.contracts.topology import BATCH_BYTES, BATCH_EVENTS, EVENT_BYTES_MAX, Exchange, Queue
 from shared.errors import PayloadTooLarge, Unavailable
@@ -104,8 +103,8 @@ async def test_too_large_is_refused_here(bus: RabbitMQBus) -> None:
 
 async def test_memory_is_bounded_without_a_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a broker, publishing fails at once over the bound and as unknown after the timeout."""
-    monkeypatch.setattr(publishing, "WAITING_EVENTS_MAX", 10)
-    monkeypatch.setattr(publishing, "PUBLISH_TIMEOUT", 0.3)
+    monkeypatch.setattr(lanes, "WAITING_EVENTS_MAX", 10)
+    monkeypatch.setattr(publisher, "PUBLISH_TIMEOUT", 0.3)
     registry = CollectorRegistry()
     async with RabbitMQBus(f"amqp://127.0.0.1:{free_port()}/", name="test", registry=registry) as bus:
         assert not bus.connected

@@ -1,0 +1,50 @@
+"""The topology table in AMQP's words."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.bus.rabbitmq.arguments import queue_arguments
+from shared.bus.rabbitmq.link import BACKOFF_MAX, backoff
+from shared.contracts import topology
+from shared.contracts.topology import MIB, Queue
+
+
+@pytest.mark.parametrize(
+    ("queue", "expected"),
+    [
+        (
+            topology.log_queue(0, 4),
+            {
+                "x-queue-type": "quorum",
+                "x-delivery-limit": 1_000_000,
+                "x-single-active-consumer": True,
+                "x-max-length-bytes": 256 * MIB,
+                "x-overflow": "reject-publish",
+            },
+        ),
+        (topology.turn_queue("echo"), {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}),
+        (topology.query_queue(), {"x-queue-type": "classic", "x-message-ttl": 5_000}),
+        (
+            topology.delivery_queue("g"),
+            {
+                "x-queue-type": "classic",
+                "x-max-length": 20_000,
+                "x-max-length-bytes": 32 * MIB,
+                "x-overflow": "drop-head",
+                "x-dead-letter-exchange": "",
+                "x-dead-letter-routing-key": "delivery.g.lost",
+            },
+        ),
+        (Queue("free", "exclusive"), {"x-queue-type": "classic"}),
+    ],
+)
+def test_arguments(queue: Queue, expected: dict[str, object]) -> None:
+    """Exactly these: another set would be refused on a queue that is there already."""
+    assert queue_arguments(queue, queue.name) == expected
+
+
+def test_backoff_grows_and_is_bounded() -> None:
+    assert 0.05 <= backoff(0) <= 0.1
+    assert 0.2 <= backoff(2) <= 0.4
+    assert BACKOFF_MAX / 2 <= backoff(10_000) <= BACKOFF_MAX
