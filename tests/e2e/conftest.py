@@ -1,0 +1,62 @@
+"""The suite runs on both stacks: `stack` is shared by a session's tests, `own_stack` belongs to one test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Fresh
+from tests.support.client import Account, new_account
+from tests.support.stack import DistributedStack, EmbeddedStack, Stack
+
+HERE = Path(__file__).parent
+KINDS = [
+    pytest.param("embedded", id="embedded"),
+    pytest.param("distributed", id="distributed", marks=[pytest.mark.postgresql, pytest.mark.rabbitmq]),
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here is end to end."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running stack that tests share; it must end cleanly after all that they did to it."""
+    yield from _running(request, tmp_path_factory.mktemp(f"shared-{request.param}"))
+
+
+@pytest.fixture(params=KINDS)
+def own_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
+    """A running stack of the test's own, to kill and to restart."""
+    yield from _running(request, tmp_path)
+
+
+@pytest.fixture
+async def account(stack: Stack) -> Account:
+    """Somebody new on the shared stack."""
+    return await new_account(stack.auth_url)
+
+
+def _running(request: pytest.FixtureRequest, directory: Path) -> Iterator[Stack]:
+    if request.param == "embedded":
+        yield from _cared_for(EmbeddedStack(directory))
+        return
+    new_database: Fresh = request.getfixturevalue("new_database")
+    new_vhost: Fresh = request.getfixturevalue("new_vhost")
+    with new_database() as postgresql_url, new_vhost() as amqp_url:
+        yield from _cared_for(DistributedStack(directory, postgresql_url=postgresql_url, amqp_url=amqp_url))
+
+
+def _cared_for(stack: Stack) -> Iterator[Stack]:
+    try:
+        stack.start_now()
+        yield stack
+        stack.stop_now()
+    finally:
+        stack.close()
