@@ -66,16 +66,16 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         self.socket: Any = None
         self.refusals = 0  # malformed packets and failed connects
         self._transport: asyncio.WriteTransport | None = None
+        self._cut_off = False
 
     def enqueue(self, pkt: engineio_packet.Packet) -> None:
         """Queue a packet, without waiting; a client with too many of them waiting is cut off."""
-        if self.closed:
-            return
         queue = self.queue
+        if self.closed or self._cut_off:
+            return
         if queue.qsize() >= self.server.outbound_packets or queue.size > self.server.outbound_bytes:
-            if not self.closing:
-                self.server.watcher.overflowed(self)
-                self.abort()
+            self.server.watcher.overflowed(self)
+            self.abort()
             return
         queue.put_nowait(pkt)
 
@@ -93,6 +93,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
 
     def abort(self) -> None:
         """Cut the connection now; whatever is queued is lost."""
+        self._cut_off = True
         if self._transport is not None:
             self._transport.abort()
             self.queue.put_nowait(None)

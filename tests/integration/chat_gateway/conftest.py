@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import CollectorRegistry
 
 from chat_gateway.app import build
+from chat_gateway.client_events import ClientEvents
 from chat_gateway.settings import GatewaySettings
+from chat_gateway.sockets import SocketServer
 from shared.runtime.process import _config, _Server
 from shared.runtime.service import Service
 from tests.integration.chat_gateway.scripted import ScriptedBus
@@ -26,7 +28,7 @@ from tests.integration.chat_gateway.scripted import ScriptedBus
 async def until(condition: Callable[[], object], timeout: float = 5.0) -> None:
     """Wait until `condition()` is true."""
     async with asyncio.timeout(timeout):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - whatever a test looks at
             await asyncio.sleep(0.005)
 
 
@@ -109,6 +111,19 @@ class Running:
         self.service: Service
         self.registry = CollectorRegistry()
         self._stack = stack
+
+    @property
+    def server(self) -> SocketServer:
+        """The Socket.IO server inside, to look for what was left behind."""
+        return self.service.app._sockets.engineio_server
+
+    @property
+    def events(self) -> ClientEvents:
+        return self.server._doorkeeper._events
+
+    def keys_asked_long_ago(self) -> None:
+        """The cooldown for unknown keys is over."""
+        self.server._doorkeeper._keys._asked_at = float("-inf")
 
     @property
     def url(self) -> str:

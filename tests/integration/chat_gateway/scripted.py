@@ -251,7 +251,7 @@ class ScriptedBus:
         session_id: UUID | str,
         content: str,
         *,
-        id: UUID | None = None,
+        id: UUID | None = None,  # noqa: A002
         user: str | None = None,
         client: str | None = None,
     ) -> Message:

@@ -1,0 +1,190 @@
+"""Who is let in (contract §2, §3)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import jwt
+import pytest
+import socketio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.integration.chat_gateway.conftest import Client, Running, until
+
+
+async def refusal(running: Running, auth: Any, **options: Any) -> Any:
+    client = Client()
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await client.connect(running.url, **{"auth": auth, "transports": ["websocket"], **options})
+    await client.disconnect()
+    return client.refusal["data"]["code"] if isinstance(client.refusal, dict) else None  # else: not even a connect
+
+
+async def test_a_token_in_the_header_will_do(running: Running) -> None:
+    """`Authorization: Bearer`, for clients that send no `auth`."""
+    headers = {"Authorization": "bearer " + running.issuer.token("ada")}
+    client = await running.client("ada", auth=None, headers=headers)
+    assert client.told("ready")[0]["user_id"] == "ada"
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        None,
+        {},
+        {"token": ""},
+        {"token": "x"},
+        {"token": 7},
+        {"token": True},
+        {"token": ["x"]},
+        {"token": {"a": 1}},
+        {"token": "ä.b.c"},
+        {"token": "a.b.c"},
+        {"token": "x" * 5_000},
+        {"token": "eyJhbGciOiJub25lIn0.e30."},
+        {"other": 1},
+        1,
+        [1],
+        "token",
+        True,
+    ],
+)
+async def test_no_token_no_entry(running: Running, auth: Any) -> None:
+    """Every shape of nonsense is a refusal with a code, and leaves nothing behind."""
+    assert await refusal(running, auth) == "unauthenticated"
+    server = running.server
+    await until(lambda: not server.manager.rooms)
+    assert not server.manager.pending_connect
+    assert not server._entering
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "exp", "iat", "nbf", "sub", "sid", "jti"])
+async def test_every_claim_is_required(running: Running, claim: str) -> None:
+    assert await refusal(running, {"token": running.issuer.token("ada", drop=claim)}) == "unauthenticated"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "somebody"},
+        {"aud": "other"},
+        {"sub": ""},
+        {"sid": 7},
+        {"nbf": int(time.time()) + 3_600},
+        {"iat": int(time.time()) + 3_600},
+        {"exp": 10**30},
+    ],
+)
+async def test_claims_that_do_not_fit(running: Running, claims: dict[str, Any]) -> None:
+    assert await refusal(running, {"token": running.issuer.token("ada", **claims)}) == "unauthenticated"
+
+
+async def test_an_expired_token_says_so(running: Running) -> None:
+    token = running.issuer.token("ada", exp=int(time.time()) - 1)
+    assert await refusal(running, {"token": token}) == "token_expired"
+
+
+async def test_the_algorithm_is_ours_and_the_key_is_known(running: Running) -> None:
+    """A foreign key, a foreign `kid`, HMAC with the public key: no."""
+    issuer = running.issuer
+    claims = jwt.decode(issuer.token("ada"), options={"verify_signature": False})
+    foreign = Ed25519PrivateKey.generate()
+    public = issuer.key.public_key().public_bytes_raw()
+    for token in (
+        jwt.encode(claims, foreign, algorithm="EdDSA", headers={"kid": issuer.kid}),
+        jwt.encode(claims, foreign, algorithm="EdDSA", headers={"kid": "../../etc/passwd"}),
+        jwt.encode(claims, foreign, algorithm="EdDSA"),
+        jwt.encode(claims, public, algorithm="HS256", headers={"kid": issuer.kid}),
+        issuer.token("ada", headers={"crit": ["x"], "x": 1}),
+    ):
+        assert await refusal(running, {"token": token}) == "unauthenticated"
+
+
+async def test_a_new_key_is_fetched_when_it_is_first_seen(running: Running) -> None:
+    """And an unknown one does not make us ask again and again."""
+    running.issuer.rotate()
+    running.keys_asked_long_ago()
+    await running.client("ada")
+    fetched = running.issuer.fetches
+    running.issuer.kid = "unknown"
+    for _ in range(5):
+        assert await refusal(running, {"token": running.issuer.token("ada")}) == "unauthenticated"
+    assert running.issuer.fetches == fetched
+
+
+async def test_known_keys_stay_good_while_auth_is_away(running: Running) -> None:
+    running.issuer.down = True
+    await running.client("ada")
+    running.issuer.rotate()
+    running.keys_asked_long_ago()
+    assert await refusal(running, {"token": running.issuer.token("ada")}) == "unavailable"
+
+
+async def test_before_the_first_keys_nobody_is_let_in(gateway: Running) -> None:
+    """`unavailable`, and readiness names what is missing; then it comes by itself."""
+    gateway.issuer.down = True
+    await gateway.start(ready=False)
+    assert "keys" in gateway.service.missing()
+    assert await refusal(gateway, {"token": gateway.issuer.token("ada")}) == "unavailable"
+    gateway.issuer.down = False
+    await until(lambda: not gateway.service.missing())
+    await gateway.client("ada")
+
+
+async def test_readiness_names_the_broker_and_the_log(gateway: Running) -> None:
+    gateway.bus.connected = gateway.bus.log_there = False
+    await gateway.start(ready=False)
+    await until(lambda: set(gateway.service.missing()) == {"broker", "log"})
+    assert await refusal(gateway, {"token": gateway.issuer.token("ada")}) == "unavailable"
+
+
+async def test_too_many_sockets_of_one_user(gateway: Running) -> None:
+    await gateway.start(sockets_per_user=2)
+    first, _ = await gateway.client("ada"), await gateway.client("ada")
+    assert await refusal(gateway, {"token": gateway.issuer.token("ada")}) == "rate_limited"
+    await gateway.client("bob")
+    await first.disconnect()
+    await until(lambda: gateway.metric("sockets") == 2)
+    await gateway.client("ada")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin", "let_in"),
+    [
+        ("", None, True),
+        ("", "own", True),
+        ("", "https://evil.example", False),
+        ("", "null", False),
+        ("https://chat.example", "https://chat.example", True),
+        ("https://chat.example", "https://evil.example", False),
+        ("https://chat.example", None, True),
+    ],
+)
+async def test_origins(gateway: Running, allowed: str, origin: str | None, *, let_in: bool) -> None:
+    """The list, by default our own origin; whoever sends none is no browser."""
+    await gateway.start(allowed_origins=allowed)
+    headers = {} if origin is None else {"Origin": gateway.url if origin == "own" else origin}
+    if let_in:
+        await gateway.client("ada", headers=headers)
+    else:
+        assert await refusal(gateway, {"token": gateway.issuer.token("ada")}, headers=headers) is None
+
+
+async def test_a_client_that_goes_during_its_connect_leaves_nothing(running: Running) -> None:
+    """The bind of its bucket takes a while; the client does not wait."""
+    running.bus.subscription.bind_gate.clear()
+    client = Client()
+    connecting = asyncio.create_task(
+        client.connect(running.url, auth={"token": running.issuer.token("zoe")}, transports=["websocket"], wait=False)
+    )
+    await until(lambda: running.server._entering)
+    await connecting
+    for connection in running.server.connections:
+        connection.abort()
+    running.bus.subscription.bind_gate.set()
+    await until(lambda: not running.server._entering and not running.server.manager.rooms)
+    assert running.metric("sockets") == 0
+    assert not running.server.eio.sockets
+    await client.disconnect()

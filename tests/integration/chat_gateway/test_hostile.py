@@ -1,0 +1,287 @@
+"""Raw frames that no stock client sends: nothing crashes, nothing leaks, everything that can be is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import httpx2
+import pytest
+import websockets
+
+from chat_gateway import engine, sockets
+from tests.integration.chat_gateway.conftest import Running, start_chat, until
+
+
+class Raw:
+    """A WebSocket that speaks frames."""
+
+    def __init__(self, ws: websockets.ClientConnection) -> None:
+        self.ws = ws
+
+    async def say(self, *frames: str | bytes) -> None:
+        for frame in frames:
+            await self.ws.send(frame)
+
+    async def hear(self, prefix: str, timeout: float = 3.0) -> str:
+        async with asyncio.timeout(timeout):
+            while not str(frame := await self.ws.recv()).startswith(prefix):
+                pass
+        return str(frame)
+
+    async def ack(self, text: str, ack_id: int) -> Any:
+        await self.say(text)
+        return json.loads((await self.hear(f"43{ack_id}["))[len(f"43{ack_id}") :])[0]
+
+    async def is_closed(self, timeout: float = 3.0) -> bool:
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    await self.ws.recv()
+        except websockets.ConnectionClosed:
+            return True
+        except TimeoutError:
+            return False
+
+
+@asynccontextmanager
+async def raw(running: Running, user: str | None = "ada") -> AsyncIterator[Raw]:
+    address = running.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
+    async with websockets.connect(address, max_size=None, compression=None) as ws:
+        client = Raw(ws)
+        await client.hear("0{")
+        if user is not None:
+            await client.say("40" + json.dumps({"token": running.issuer.token(user)}))
+            await client.hear('42["ready"')
+        yield client
+
+
+ANSWERED = [
+    '427["connect",{"fake":"environ"},{"token":"x"}]',
+    '427["disconnect","x"]',
+    '427["no such event",{}]',
+    '427["send_message"]',
+    '427["send_message","text"]',
+    '427["send_message",{},{}]',
+    "427{}",
+    "427[]",
+    '427"x"',
+    "427null",
+    "427[7,{}]",
+    "427[null]",
+    "427",
+    "427[",
+    "427[NaN]",
+    '427["send_message",{"content":"\\ud800"}]',
+    '427["send_message",{"session_id":"' + "x" * 1_000 + '"}]',
+    "427" + "[" * 20_000,
+    '427["list_chats",{"limit":' + "9" * 5_000 + "}]",
+    '427["list_chats",{"limit":1e999}]',
+    '427["__init__",{}]',
+]
+
+
+@pytest.mark.parametrize("text", ANSWERED)
+async def test_what_has_an_ack_id_is_answered(running: Running, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    """`invalid_request`, the socket lives on, and no traceback is logged."""
+    async with raw(running) as client:
+        with caplog.at_level(logging.INFO):
+            ack = await client.ack(text, 7)
+            assert ack["error"]["code"] == "invalid_request"
+            assert (await client.ack('428["list_chats",{}]', 8))["ok"]
+        assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "42{}",
+        "42[]",
+        "42",
+        "42[",
+        "4²",
+        "4",
+        "4x",
+        "49",
+        "44{}",
+        "42/admin,[1]",
+        "4" + "2" * 300,
+        "43[]",
+        "4312[1]",
+        "3",
+        "2",
+        "6",
+        "5",
+    ],
+)
+async def test_what_cannot_be_answered_is_left(running: Running, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A few of them do no harm; too many end the connection."""
+    async with raw(running) as client:
+        with caplog.at_level(logging.INFO):
+            await client.say(text)
+            assert (await client.ack('428["list_chats",{}]', 8))["ok"]
+        assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_too_much_nonsense_ends_the_connection(running: Running) -> None:
+    async with raw(running) as client:
+        await client.say(*["42["] * (sockets.REFUSALS_MAX + 1))
+        assert await client.is_closed()
+    assert running.metric("connections_aborted_total", reason="malformed") == 1
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"binary",
+        b"",
+        '451-["send_message",{"_placeholder":true,"num":0}]',
+        '452-["x",{"_placeholder":true,"num":7}]',
+        "4510000000000-[]",
+        "461-1[]",
+        "bAAAA",
+        "",
+        "x",
+        "9",
+        "4" + "x" * engine.FRAME_MAX,
+    ],
+)
+async def test_binary_and_large_frames_close_the_connection(running: Running, frame: str | bytes) -> None:
+    """Text only, and 256 KiB at most (contract §3)."""
+    async with raw(running) as client:
+        with suppress(websockets.ConnectionClosed):
+            await client.say(frame)
+        assert await client.is_closed()
+    await until(lambda: not running.server.eio.sockets)
+
+
+async def test_who_does_not_say_who_he_is_is_closed(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after a refusal, and also when he leaves the namespace again."""
+    monkeypatch.setattr(sockets, "AUTHENTICATE_WITHIN", 0.2)
+    async with raw(running, None) as silent, raw(running, None) as refused, raw(running) as gone, raw(running) as good:
+        await refused.say('40{"token":"x"}')
+        await gone.say("41")
+        assert await silent.is_closed()
+        assert await refused.is_closed()
+        assert await gone.is_closed()
+        assert (await good.ack('428["list_chats",{}]', 8))["ok"]
+
+
+async def test_nothing_is_done_for_who_is_not_let_in(running: Running) -> None:
+    """Events before, during and after a refused connect."""
+    async with raw(running, None) as client:
+        await client.say(
+            '421["list_chats",{}]', '40{"token":"x"}', '422["list_chats",{}]', "41", '423["start_chat",{}]'
+        )
+        await client.hear("44")
+        await client.say("40/admin,{}")
+        assert json.loads((await client.hear("44/admin,")).partition(",")[2])["data"]["code"] == "unauthenticated"
+    assert running.bus.asked == []
+
+
+async def test_a_second_connect_changes_nothing(running: Running) -> None:
+    """The same socket stays who it is."""
+    async with raw(running) as client:
+        await client.say("40" + json.dumps({"token": running.issuer.token("eve")}))
+        assert (await client.ack('421["start_chat",{}]', 1))["session"]["owner_id"] == "ada"
+
+
+async def test_a_disconnected_namespace_can_connect_again(running: Running) -> None:
+    async with raw(running) as client:
+        await client.say("41", '421["list_chats",{}]')
+        await client.say("40" + json.dumps({"token": running.issuer.token("eve")}))
+        assert "eve" in await client.hear('42["ready"')
+        assert (await client.ack('422["start_chat",{}]', 2))["session"]["owner_id"] == "eve"
+
+
+async def test_events_of_one_user_are_limited(gateway: Running) -> None:
+    """Over the budget `rate_limited` with `retry_after`; others do not feel it."""
+    await gateway.start(events_burst=5, events_per_second=0.5)
+    ada, bob = await gateway.client("ada"), await gateway.client("bob")
+    acks = [await ada.call("list_chats", {}) for _ in range(7)]
+    assert [ack["ok"] for ack in acks] == [True] * 5 + [False] * 2
+    assert acks[-1]["error"]["code"] == "rate_limited"
+    assert 0 < acks[-1]["error"]["retry_after"] <= 2.0
+    assert (await bob.call("list_chats", {}))["ok"]
+
+
+async def test_limits_off_lifts_the_budget(gateway: Running) -> None:
+    await gateway.start(events_burst=1, limits="off")
+    ada = await gateway.client("ada")
+    assert all([(await ada.call("list_chats", {}))["ok"] for _ in range(5)])
+
+
+async def test_events_without_an_answer_are_bounded(gateway: Running) -> None:
+    """A socket that piles up events is refused; what was taken is answered."""
+    await gateway.start(events_in_flight=4)
+    ada = await gateway.client("ada")
+    gateway.bus.answering.clear()
+    acks: list[Any] = []
+    for _ in range(6):
+        await ada.emit("list_chats", {}, callback=acks.append)
+    await until(lambda: len(acks) == 2)
+    assert {ack["error"]["code"] for ack in acks} == {"rate_limited"}
+    gateway.bus.answering.set()
+    await until(lambda: len(acks) == 6)
+    assert sum(ack["ok"] for ack in acks) == 4
+
+
+async def test_a_client_that_never_reads_is_cut_off(gateway: Running) -> None:
+    """Its queue is bounded, its neighbours go on, and nothing of it stays."""
+    await gateway.start(outbound_bytes=65_536)
+    ada = await gateway.client("ada")
+    session = await start_chat(ada)
+    async with raw(gateway) as client:
+        await client.ack("421" + json.dumps(["join_chat", {"session_id": session["id"]}]), 1)
+        client.ws.transport.pause_reading()
+        for number in range(600):
+            gateway.bus.store(session["id"], "x" * 15_000)
+            if number % 20 == 0:
+                await asyncio.sleep(0.005)
+        await until(lambda: gateway.metric("connections_aborted_total", reason="slow") == 1)
+        await ada.hears("message", 600)
+        await until(lambda: gateway.metric("sockets") == 1)
+    await until(lambda: len(gateway.server.eio.sockets) == 1)
+
+
+async def test_long_polling_meets_the_same_rules(running: Running) -> None:
+    """Too long a POST, broken UTF-8, binary packets, JSONP, no session."""
+    async with httpx2.AsyncClient(base_url=running.url) as http:
+        for body, lives in [
+            (b"2", True),
+            (b"4" + b"x" * engine.FRAME_MAX, False),
+            (b"\xff\xfe", False),
+            (b"bAAAA", False),
+            (b"2\x1e" * 2_000, False),
+        ]:
+            opened = await http.get("/socket.io/?EIO=4&transport=polling")
+            sid = json.loads(opened.text[1:])["sid"]
+            answer = await http.post(f"/socket.io/?EIO=4&transport=polling&sid={sid}", content=body)
+            assert (answer.status_code == 200) is lives, body[:10]
+            assert (sid in running.server.eio.sockets) is lives
+        assert (await http.get("/socket.io/?EIO=4&transport=polling&j=0")).status_code == 400
+        assert (await http.get("/socket.io/?EIO=4&transport=polling&sid=none")).status_code == 400
+        assert (await http.get("/socket.io/?EIO=3&transport=polling")).status_code == 400
+
+
+async def test_http(running: Running) -> None:
+    """`GET /`, and problem documents for everything else."""
+    async with httpx2.AsyncClient(base_url=running.url) as http:
+        root = await http.get("/", headers={"Accept": "text/html"})
+        assert root.json().keys() == {"name", "message", "version"}
+        assert (root.json()["name"], root.json()["message"]) == ("backchat", "Backchat is running")
+        assert (await http.head("/")).status_code == 200
+        for method, path, status, code in [
+            ("POST", "/", 405, "method_not_allowed"),
+            ("DELETE", "/", 405, "method_not_allowed"),
+            ("GET", "/nothing", 404, "not_found"),
+            ("GET", "/socket.iox", 404, "not_found"),
+            ("POST", "/login", 404, "not_found"),
+        ]:
+            answer = await http.request(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
+            assert answer.headers["content-type"] == "application/problem+json"
