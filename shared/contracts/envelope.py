@@ -113,7 +113,10 @@ def read_body(body: bytes) -> list[Received]:
         MalformedEvent: the body is no array of envelopes.
     """
     try:
-        return [_received(raw) for raw in orjson.loads(body)]
+        envelopes = orjson.loads(body)
+        if not isinstance(envelopes, list):  # an empty object would pass for no events, and be acked
+            raise TypeError("body")
+        return [_received(raw) for raw in envelopes]
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise MalformedEvent(f"no envelope: {type(error).__name__}") from None
 
