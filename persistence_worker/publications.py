@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from uuid import uuid4
 
 from persistence_worker.batches import Start
 from persistence_worker.ledger import Applied, Contexts
@@ -58,9 +59,11 @@ def rounds(publications: Sequence[Publication]) -> Iterator[list[Publication]]:
 
 def _delivery(payload: Payload, traceparent: str | None, partitions: int) -> Iterator[tuple[str, Event]]:
     users: list[str] = []
+    event_id = None
     match payload:
         case MessageStored():
             session_id = payload.message.session_id
+            event_id = f"{payload.message.id}:{payload.message.updated_seq}"
         case SessionHead():
             session_id = payload.session_id
         case SessionUpdated():
@@ -71,7 +74,7 @@ def _delivery(payload: Payload, traceparent: str | None, partitions: int) -> Ite
             return
         case _:
             raise TypeError(type(payload).__name__)
-    event = Event(SOURCE, payload, subject=str(session_id), traceparent=traceparent)
+    event = Event(SOURCE, payload, str(session_id), event_id or str(uuid4()), traceparent=traceparent)
     yield topology.session_key(ids.partition(session_id, partitions)), event
     for bucket in sorted({ids.bucket(user, partitions) for user in users}):
         yield topology.user_key(bucket), event
@@ -90,7 +93,8 @@ def _turn(start: Start, contexts: Contexts, partitions: int) -> Publication:
             again=start.again,
             context=contexts[turn.id],
         )
-        return topology.TURNS, turn.chatbot_id, Event(SOURCE, run, subject=subject, traceparent=turn.traceparent)
+        event = Event(SOURCE, run, subject, f"{turn.id}:{start.starts}", traceparent=turn.traceparent)
+        return topology.TURNS, turn.chatbot_id, event
     failed = FinishReply(
         session_id=turn.session_id,
         message_id=turn.id,

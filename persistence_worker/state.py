@@ -21,7 +21,10 @@ def extended(spans: Spans, number: int) -> Spans:
 
 def holds(spans: Spans, number: int) -> bool:
     """Whether a number is in one of the spans."""
-    return any(first <= number <= last for first, last in spans)
+    for first, last in spans:  # noqa: SIM110 - twice as fast as `any`, and asked for every message of a context
+        if first <= number <= last:
+            return True
+    return False
 
 
 @dataclass(slots=True)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, any_, bindparam, func, insert, literal, null, select, update
+import orjson
+from sqlalchemy import ARRAY, ColumnElement, Connection, any_, bindparam, func, select
 
+from persistence_worker.bulk import BulkInsert, BulkUpdate
 from persistence_worker.state import SessionState, Turn
+from persistence_worker.statements import MEMBERS
 from persistence_worker.tables import (
     chat_messages,
     chat_sessions,
@@ -53,25 +57,7 @@ class Store:
             .order_by(sessions.id)
             .with_for_update()
         )
-        # After the lock, never in one statement with it: a wait for the lock would leave them at the old snapshot.
-        users = select(
-            session_users.c.session_id,
-            session_users.c.user_id.label("member"),
-            literal(0).label("kind"),
-            session_users.c.joined_at.label("joined_at"),
-            literal(0).label("position"),
-        ).where(among(session_users.c.session_id, "ids", dialect))
-        bots = select(
-            session_chatbots.c.session_id,
-            session_chatbots.c.chatbot_id,
-            literal(1),
-            null(),
-            session_chatbots.c.position,
-        ).where(among(session_chatbots.c.session_id, "ids", dialect))
-        self._members = users.union_all(bots).order_by("kind", "position", "joined_at", "member")
-        self._turns = select(*(turns.c[n] for n in TURN_COLUMNS)).where(
-            among(turns.c.session_id, "ids", dialect), turns.c.closed_at.is_(None)
-        )
+        self._members = MEMBERS[dialect]
         self._known = select(chat_messages.c.id, chat_messages.c.session_id).where(
             among(chat_messages.c.id, "ids", dialect)
         )
@@ -83,40 +69,38 @@ class Store:
             .scalar_subquery()
         )
         self._first_words = select(sessions.id, first).where(among(sessions.id, "ids", dialect))
-        self._update_session = (
-            update(chat_sessions)
-            .where(sessions.id == bindparam("key"))
-            .values({name: bindparam(f"new_{name}") for name in SESSION_CHANGES})
-        )
-        self._update_turn = (
-            update(turns)
-            .where(turns.c.id == bindparam("key"))
-            .values({name: bindparam(f"new_{name}") for name in TURN_CHANGES})
-        )
+        self._insert_session = BulkInsert(chat_sessions, SESSION_COLUMNS, dialect)
+        self._insert_user = BulkInsert(session_users, ("session_id", "user_id", "joined_at", "read_seq"), dialect)
+        self._insert_chatbot = BulkInsert(session_chatbots, ("session_id", "chatbot_id", "position"), dialect)
+        self._update_session = BulkUpdate(chat_sessions, SESSION_CHANGES, dialect)
+        self._insert_message = BulkInsert(chat_messages, MESSAGE_COLUMNS, dialect)
+        self._insert_turn = BulkInsert(turns, TURN_COLUMNS, dialect)
+        self._update_turn = BulkUpdate(turns, TURN_CHANGES, dialect)
 
     def load(self, connection: Connection, session_ids: Collection[UUID], message_ids: Collection[UUID]) -> Loaded:
         """Lock the sessions in id order and read what decides about commands for them."""
-        ids = {"ids": list(session_ids)}
         loaded = Loaded()
-        for row in connection.execute(self._lock, ids):
+        for row in connection.execute(self._lock, {"ids": list(session_ids)}):
             loaded.sessions[row[0]] = SessionState(*row)
-        if loaded.sessions:
-            self.load_members(connection, loaded.sessions)
-            for row in connection.execute(self._turns, ids):
-                turn = Turn(*row)
-                loaded.sessions[turn.session_id].turns[turn.chatbot_id] = turn
+        # After the lock, never in one statement with it: a wait for the lock would leave it at the old snapshot.
+        self.load_members(connection, loaded.sessions)
         if message_ids:
             known = connection.execute(self._known, {"ids": list(message_ids)})
             loaded.known = {row[0]: row[1] for row in known}
         return loaded
 
     def load_members(self, connection: Connection, sessions: Mapping[UUID, SessionState]) -> None:
-        """Read users (longest member first) and chatbots (in their order) of these sessions."""
+        """Read users (longest member first), chatbots (in their order) and open turns of these sessions."""
         if not sessions:
             return
-        for session_id, member, kind, *_order in connection.execute(self._members, {"ids": list(sessions)}):
+        postgresql = self._members is MEMBERS["postgresql"]
+        ids: Any = list(sessions) if postgresql else orjson.dumps([session_id.hex for session_id in sessions]).decode()
+        for session_id, users, chatbots, open_turns in connection.execute(self._members, {"ids": ids}):
             session = sessions[session_id]
-            (session.chatbots if kind else session.users).append(member)
+            session.users = orjson.loads(users)
+            session.chatbots = orjson.loads(chatbots)
+            for turn in map(_turn, orjson.loads(open_turns)):
+                session.turns[turn.chatbot_id] = turn
 
     def load_first_words(self, connection: Connection, sessions: Sequence[SessionState]) -> None:
         """Read the beginning of each session's first user message."""
@@ -133,46 +117,27 @@ class Store:
             .limit(most)
             .with_for_update(skip_locked=True)
         )
-        return [Turn(*row) for row in connection.execute(query)]
+        return [_turn(row) for row in connection.execute(query)]
 
     def save(self, connection: Connection, sessions: Iterable[SessionState], messages: Sequence[Message]) -> None:
         """Write what changed: sessions first, since everything else refers to them."""
-        sessions = list(sessions)
-        new = [session for session in sessions if session.new]
-        if new:
-            self._insert_sessions(connection, new)
-        changed = [_session_change(session) for session in sessions if session.changed and not session.new]
-        if changed:
-            connection.execute(self._update_session, changed)
-        if messages:
-            connection.execute(INSERT_MESSAGE, [_message_row(message) for message in messages])
+        new: list[SessionState] = []
+        changed: list[SessionState] = []
+        for session in sessions:
+            if session.new:
+                new.append(session)
+            elif session.changed:
+                changed.append(session)
+        self._insert_session(connection, [_SESSION_ROW(session) for session in new])
+        self._insert_user(connection, [(s.id, user, s.created_at, 0) for s in new for user in s.users])
+        self._insert_chatbot(connection, [(s.id, bot, n) for s in new for n, bot in enumerate(s.chatbots)])
+        self._update_session(connection, [_SESSION_CHANGE(session) for session in changed])
+        self._insert_message(connection, [_message_row(message) for message in messages])
 
     def save_turns(self, connection: Connection, changed: Sequence[Turn]) -> None:
         """Close and change turns before new ones open: at most one is open for a chatbot in a session."""
-        updates = [_turn_change(turn) for turn in changed if not turn.new]
-        if updates:
-            connection.execute(self._update_turn, updates)
-        new = [{name: getattr(turn, name) for name in TURN_ROW} for turn in changed if turn.new]
-        if new:
-            connection.execute(INSERT_TURN, new)
-
-    def _insert_sessions(self, connection: Connection, new: Sequence[SessionState]) -> None:
-        connection.execute(INSERT_SESSION, [{name: getattr(s, name) for name in SESSION_COLUMNS} for s in new])
-        connection.execute(
-            INSERT_USER,
-            [
-                {"session_id": s.id, "user_id": user, "joined_at": s.created_at, "read_seq": 0}
-                for s in new
-                for user in s.users
-            ],
-        )
-        chatbots = [
-            {"session_id": s.id, "chatbot_id": chatbot, "position": position}
-            for s in new
-            for position, chatbot in enumerate(s.chatbots)
-        ]
-        if chatbots:
-            connection.execute(INSERT_CHATBOT, chatbots)
+        self._update_turn(connection, [_turn_change(turn) for turn in changed if not turn.new])
+        self._insert_turn(connection, [_turn_row(turn) for turn in changed if turn.new])
 
 
 SESSION_COLUMNS = (
@@ -188,7 +153,24 @@ SESSION_COLUMNS = (
     "deleted_at",
 )
 SESSION_CHANGES = ("title", "rotation", "seq", "last_seq", "updated_at")
-MESSAGE_COLUMNS = tuple(chat_messages.c.keys())
+_SESSION_ROW = attrgetter(*SESSION_COLUMNS)
+_SESSION_CHANGE = attrgetter("id", *SESSION_CHANGES)
+MESSAGE_COLUMNS = (
+    "id",
+    "session_id",
+    "seq",
+    "updated_seq",
+    "sender_type",
+    "sender_id",
+    "content",
+    "created_at",
+    "client_message_id",
+    "reply_to",
+    "status",
+    "error_code",
+    "error_message",
+    "superseded_by",
+)
 TURN_COLUMNS = (
     "id",
     "session_id",
@@ -199,39 +181,71 @@ TURN_COLUMNS = (
     "waiting_reply_to",
     "starts",
     "published_at",
+    "closed_at",
 )
-TURN_ROW = (*TURN_COLUMNS, "closed_at")
 TURN_CHANGES = ("waiting", "waiting_reply_to", "starts", "published_at", "closed_at")
 
-INSERT_SESSION = insert(chat_sessions)
-INSERT_USER = insert(session_users)
-INSERT_CHATBOT = insert(session_chatbots)
-INSERT_MESSAGE = insert(chat_messages)
-INSERT_TURN = insert(turns)
+
+def _turn(row: Sequence[Any]) -> Turn:
+    """From a row, or from the JSON array of one."""
+    turn_id, session_id, chatbot_id, reply_to, asked, waiting, waiting_reply_to, starts, published_at, _closed_at = row
+    return Turn(
+        id=_uuid(turn_id),
+        session_id=_uuid(session_id),
+        chatbot_id=chatbot_id,
+        reply_to=_uuid(reply_to),
+        asked=orjson.loads(asked),
+        waiting=orjson.loads(waiting),
+        waiting_reply_to=_uuid(waiting_reply_to) if waiting_reply_to else None,
+        starts=starts,
+        published_at=_moment(published_at),
+    )
 
 
-def _session_change(session: SessionState) -> dict[str, Any]:
-    return {"key": session.id} | {f"new_{name}": getattr(session, name) for name in SESSION_CHANGES}
+def _uuid(value: UUID | str) -> UUID:
+    return UUID(value) if isinstance(value, str) else value
 
 
-def _turn_change(turn: Turn) -> dict[str, Any]:
-    return {"key": turn.id} | {f"new_{name}": getattr(turn, name) for name in TURN_CHANGES}
+def _moment(value: datetime | str) -> datetime:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _message_row(message: Message) -> dict[str, Any]:
-    return {
-        "id": message.id,
-        "session_id": message.session_id,
-        "seq": message.seq,
-        "updated_seq": message.updated_seq,
-        "sender_type": message.sender_type,
-        "sender_id": message.sender_id,
-        "content": message.content,
-        "created_at": message.created_at,
-        "client_message_id": message.client_message_id,
-        "reply_to": message.reply_to,
-        "status": message.status,
-        "error_code": message.error.code if message.error else None,
-        "error_message": message.error.message if message.error else None,
-        "superseded_by": message.superseded_by,
-    }
+def _turn_row(turn: Turn) -> tuple[Any, ...]:
+    return (
+        turn.id,
+        turn.session_id,
+        turn.chatbot_id,
+        turn.reply_to,
+        orjson.dumps(turn.asked).decode(),
+        orjson.dumps(turn.waiting).decode(),
+        turn.waiting_reply_to,
+        turn.starts,
+        turn.published_at,
+        turn.closed_at,
+    )
+
+
+def _turn_change(turn: Turn) -> tuple[Any, ...]:
+    waiting = orjson.dumps(turn.waiting).decode()
+    return (turn.id, waiting, turn.waiting_reply_to, turn.starts, turn.published_at, turn.closed_at)
+
+
+def _message_row(message: Message) -> tuple[Any, ...]:
+    error = message.error
+    return (
+        message.id,
+        message.session_id,
+        message.seq,
+        message.updated_seq,
+        message.sender_type,
+        message.sender_id,
+        message.content,
+        message.created_at,
+        message.client_message_id,
+        message.reply_to,
+        message.status,
+        error.code if error else None,
+        error.message if error else None,
+        message.superseded_by,
+    )

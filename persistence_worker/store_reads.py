@@ -15,17 +15,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Integer,
     Row,
-    Text,
-    TextClause,
-    Uuid,
     and_,
-    column,
     func,
     or_,
     select,
-    text,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -33,6 +27,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import BigInteger
 
 from persistence_worker.state import SessionState
+from persistence_worker.statements import CONTEXTS
 from persistence_worker.store import MESSAGE_COLUMNS, SESSION_COLUMNS, Store, among
 from persistence_worker.tables import chat_messages, chat_sessions, session_users, turns
 from persistence_worker.turns import ContextRow, Want
@@ -62,14 +57,7 @@ class Reads:
 
     def __init__(self, store: Store, dialect: str) -> None:
         self._store = store
-        self._contexts = CONTEXTS[dialect].columns(
-            column("n", Integer),
-            column("seq", BigInteger),
-            column("id", Uuid),
-            column("sender_type", Text),
-            column("sender_id", Text),
-            column("content", Text),
-        )
+        self._contexts = CONTEXTS[dialect]
         self._postgresql = dialect == "postgresql"
         self._heads = select(chat_sessions.c.id, chat_sessions.c.last_seq).where(
             among(chat_sessions.c.id, "ids", dialect), chat_sessions.c.deleted_at.is_(None)
@@ -243,36 +231,3 @@ def _message(row: Row[Any]) -> Message:
         error=ErrorView(code=row.error_code, message=row.error_message or "") if row.error_code else None,
         superseded_by=row.superseded_by,
     )
-
-
-CONTEXTS: dict[str, TextClause] = {
-    "postgresql": text("""
-        SELECT CAST(w.n - 1 AS integer) AS n, c.seq, c.id, c.sender_type, c.sender_id, c.content
-        FROM unnest(CAST(:sessions AS uuid[]), CAST(:above AS bigint[]), CAST(:below AS bigint[]),
-                    CAST(:most AS integer[])) WITH ORDINALITY AS w(session_id, above, below, most, n)
-        CROSS JOIN LATERAL (
-            SELECT m.*, sum(octet_length(m.content)) OVER (ORDER BY m.seq DESC) AS bytes
-            FROM (SELECT seq, id, sender_type, sender_id, content FROM chat.chat_messages
-                  WHERE session_id = w.session_id AND seq > w.above AND seq < w.below
-                    AND superseded_by IS NULL AND content <> ''
-                  ORDER BY seq DESC LIMIT w.most) AS m
-        ) AS c
-        WHERE c.bytes <= :bytes
-        """),
-    "sqlite": text("""
-        SELECT n, seq, id, sender_type, sender_id, content
-        FROM (SELECT w.key AS n, m.seq, m.id, m.sender_type, m.sender_id, m.content,
-                     sum(length(CAST(m.content AS BLOB))) OVER (PARTITION BY w.key ORDER BY m.seq DESC) AS bytes
-              FROM json_each(:wants) AS w
-              JOIN chat_messages AS m
-                ON m.session_id = json_extract(w.value, '$[0]') AND m.seq < json_extract(w.value, '$[2]')
-               AND m.seq > max(json_extract(w.value, '$[1]'),
-                               coalesce((SELECT seq FROM chat_messages AS o
-                                         WHERE o.session_id = json_extract(w.value, '$[0]')
-                                           AND o.seq < json_extract(w.value, '$[2]')
-                                           AND o.superseded_by IS NULL AND o.content <> ''
-                                         ORDER BY seq DESC LIMIT 1 OFFSET :most), 0))
-              WHERE m.superseded_by IS NULL AND m.content <> '')
-        WHERE bytes <= :bytes
-        """),
-}

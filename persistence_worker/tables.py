@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -98,8 +97,8 @@ turns = Table(
     Column("session_id", Uuid, ForeignKey(chat_sessions.c.id), nullable=False),
     Column("chatbot_id", Text, nullable=False),
     Column("reply_to", Uuid, nullable=False),  # the newest message that it answers
-    Column("asked", JSON, nullable=False),  # spans of `seq` that it answers: [[5, 9], [12, 12]]
-    Column("waiting", JSON, nullable=False),  # spans that arrived meanwhile: the next turn's
+    Column("asked", Text, nullable=False),  # spans of `seq` that it answers: [[5,9],[12,12]]
+    Column("waiting", Text, nullable=False),  # spans that arrived meanwhile: the next turn's
     Column("waiting_reply_to", Uuid),
     Column("starts", Integer, nullable=False),  # how often it was published
     Column("published_at", UtcDateTime, nullable=False),

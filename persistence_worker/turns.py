@@ -63,22 +63,23 @@ def context(turn: Turn, rows: Iterable[ContextRow], wanted: ContextWanted) -> li
     end = _end(turn)
     unique = {row.seq: row for row in rows if row.seq < end and row.content}
     newest_first = sorted(unique.values(), reverse=True)
+    measure = _no_size if _surely_fit(newest_first) else _json_size
     room = CONTEXT_BYTES_MAX - HEAD
     chosen: list[tuple[ContextRow, bool]] = []
+    earlier: list[ContextRow] = []
     for row in newest_first:
-        if holds(turn.asked, row.seq):
-            room -= _json_size(row)
-            if room < 0:
-                return _messages(chosen)
-            chosen.append((row, True))
-    messages, room_asked_for = wanted.messages, wanted.bytes
-    for row in newest_first:
-        if holds(turn.asked, row.seq):
+        if not holds(turn.asked, row.seq):
+            earlier.append(row)
             continue
-        messages -= 1
+        room -= measure(row)
+        if room < 0:
+            return _messages(chosen)
+        chosen.append((row, True))
+    room_asked_for = wanted.bytes
+    for row in earlier[: wanted.messages]:
         room_asked_for -= len(row.content.encode())
-        room -= _json_size(row)
-        if min(messages, room_asked_for, room) < 0:
+        room -= measure(row)
+        if room_asked_for < 0 or room < 0:
             break
         chosen.append((row, False))
     return _messages(chosen)
@@ -87,6 +88,15 @@ def context(turn: Turn, rows: Iterable[ContextRow], wanted: ContextWanted) -> li
 def _end(turn: Turn) -> int:
     """The first number that belongs to the next turn."""
     return turn.waiting[0][0] if turn.waiting else SEQ_MAX
+
+
+def _surely_fit(rows: Sequence[ContextRow]) -> bool:
+    """Whether not even the longest JSON of these (six bytes for a control character) is too long."""
+    return sum(6 * len(row.content) + AROUND + 64 for row in rows) < CONTEXT_BYTES_MAX - HEAD
+
+
+def _no_size(_row: ContextRow) -> int:
+    return 0
 
 
 def _json_size(row: ContextRow) -> int:

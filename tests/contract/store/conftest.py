@@ -17,10 +17,7 @@ from tests.contract.store.desk import Desk
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 async def empty_engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
     """An engine on a database without a table."""
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "chat.db")
-    else:
-        url = request.getfixturevalue("postgresql_url")
+    url = sqlite_url(tmp_path / "chat.db") if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
     engine = open_engine(url, schema=SCHEMA)
     yield engine
     await engine.dispose()

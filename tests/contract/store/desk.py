@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from persistence_worker import publications
 from persistence_worker.batches import Order
 from persistence_worker.catalogue import Catalogue
 from persistence_worker.catalogue_store import load_catalogue, save_catalogue
@@ -23,7 +24,6 @@ from shared.contracts.payload import Payload, utc_now
 from shared.contracts.queries import Reply
 from shared.contracts.turns import RunTurn
 from shared.contracts.views import Message, Session
-from persistence_worker import publications
 
 M = TypeVar("M")
 

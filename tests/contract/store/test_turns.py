@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.contract.store.desk import Desk, finish, send, start
+from tests.contract.store.desk import Desk, finish, send
 
 
 async def test_a_whole_turn_is_stored_and_told(desk: Desk) -> None:
-    """seq 1 is the user's message, seq 2 the reply, seq 3 the title; each is told once, deliveries before turns."""
+    """Seq 1 is the user's message, seq 2 the reply, seq 3 the title; each is told once, deliveries before turns."""
     session_id = await desk.session()
     assert [s.seq for s in desk.updated] == [0]
     await desk.apply(send(session_id, "hello there"))
