@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import argon2
@@ -90,17 +90,12 @@ class Argon2Hasher:
             with self._metrics.hashing_seconds.time():
                 return work()
 
-        # The place belongs to the work: a caller that goes away does not free it while the thread still works.
+        # The place belongs to the work, not to the caller: one that goes away frees it only where the work has not
+        # begun, and then it never will.
         self._taken += 1
         future = self._threads.submit(timed)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
-        return await asyncio.shield(_awaitable(future))
+        return await asyncio.wrap_future(future)
 
     def _leave(self) -> None:
         self._taken -= 1
-
-
-def _awaitable(future: Future[T]) -> asyncio.Future[T]:
-    wrapped = asyncio.wrap_future(future)
-    wrapped.add_done_callback(lambda done: done.cancelled() or done.exception())  # a caller gone away asks no more
-    return wrapped

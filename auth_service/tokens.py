@@ -86,6 +86,7 @@ class AccessTokens:
     def _decode(self, token: str) -> Claims:
         header = jwt.get_unverified_header(token)
         key = self._keys.public(header.get("kid"))
+        # PyJWT refuses what it does not know in `crit`; we use no extension at all.
         if key is None or header.get("typ") != TYPE or "crit" in header or "b64" in header:
             raise TokenInvalid
         claims = jwt.decode(

@@ -1,4 +1,4 @@
-"""How auth works with its database: bounded in time, never cut off half-way, one SQLite writer at a time."""
+"""How auth works with its database: transactions are never cut off half-way; SQLite gets one writer at a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ AWAY = (DBAPIError, PoolTimeoutError, asyncpg.PostgresError, asyncpg.InterfaceEr
 
 
 class Transactions:
-    """Runs units of work, each in a transaction of its own."""
+    """Runs units of work, each in a transaction of its own; none is begun after the request's deadline."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -46,7 +46,7 @@ class Transactions:
         """The result of `work`, which only reads.
 
         Raises:
-            Unavailable: the database is away, or too slow.
+            Unavailable: the database is away.
         """
         return await self._bounded(self._attempt_twice(self._reading, work))
 
@@ -55,8 +55,7 @@ class Transactions:
 
         Raises:
             IntegrityError: a constraint refused it.
-            Unavailable: not done, or unknown whether done (the connection was lost at the commit, or it takes too
-                long); nothing is begun once this was raised.
+            Unavailable: not done, or unknown whether done (the connection was lost at the commit).
         """
 
         async def alone() -> T:
@@ -75,10 +74,7 @@ class Transactions:
         task = asyncio.create_task(_translated(transaction), name="auth transaction")
         self._running.add(task)
         task.add_done_callback(self._ended)
-        done, _ = await asyncio.wait({task}, timeout=max(0.0, latest() - asyncio.get_running_loop().time()))
-        if not done:
-            raise Unavailable("The database takes too long.", retry_after=RETRY_AFTER)
-        return task.result()
+        return await asyncio.shield(task)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

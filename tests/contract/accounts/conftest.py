@@ -13,10 +13,8 @@ from shared.database.engine import open_engine, sqlite_url
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def empty_engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
     """An engine whose database has no tables yet."""
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "auth.db")
-    else:
-        url = request.getfixturevalue("postgresql_url")
+    on_sqlite = request.param == "sqlite"
+    url = sqlite_url(tmp_path / "auth.db") if on_sqlite else request.getfixturevalue("postgresql_url")
     engine = open_engine(url, schema=SCHEMA)
     yield engine
     await engine.dispose()

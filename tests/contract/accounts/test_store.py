@@ -1,6 +1,7 @@
 """What the account store promises, on SQLite and on PostgreSQL."""
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -108,7 +109,7 @@ async def test_a_login_that_cannot_have_its_token_is_not_there_at_all(
     await store.add_user(ALICE, "a hash")
     await store.add_login(login("one"))
     twin = Login("twin", "alice", NOW, login("one").refresh_token_hash, NOW)
-    with pytest.raises(Exception, match="(?i)unique"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         await store.add_login(twin)
     assert await rows(engine, select(logins.c.sid)) == [("one",)]
 
@@ -144,6 +145,24 @@ async def test_writers_and_readers_at_once_all_succeed(store: DatabaseStore) -> 
     )
     found = await asyncio.gather(*(store.user_of_login("alice", f"login-{n}") for n in range(60)))
     assert found == [ALICE] * 60
+
+
+async def test_waiting_writers_do_not_keep_readers_out(store: DatabaseStore, engine: AsyncEngine) -> None:
+    """SQLite: while somebody else holds the file, our writers wait in our queue and not on all the connections."""
+    if engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL has many writers")
+    await store.add_user(ALICE, "a hash")
+    blocker = sqlite3.connect(engine.url.database or "", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    try:
+        writers = [asyncio.create_task(store.add_login(login(f"login-{n}"))) for n in range(40)]
+        await asyncio.sleep(0.1)  # all of them are at it
+        async with asyncio.timeout(1):
+            await asyncio.gather(*(store.credentials("alice") for _ in range(5)))
+    finally:
+        blocker.execute("ROLLBACK")
+        blocker.close()
+    await asyncio.gather(*writers)
 
 
 async def test_a_caller_that_goes_away_breaks_nothing(store: DatabaseStore) -> None:

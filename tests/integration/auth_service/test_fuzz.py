@@ -1,5 +1,6 @@
 """Whatever is sent, it is answered as documented and never a 5xx."""
 
+import asyncio
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,8 +44,6 @@ async def send(auth: Running, path: str, body: bytes, kind: bytes) -> Any:
 @pytest.mark.parametrize("path", ["/register", "/login"])
 async def test_no_body_is_our_fault(path: str) -> None:
     """One service for all examples; each example is a coroutine on the test's own loop."""
-    import asyncio
-
     with TemporaryDirectory() as home:
         async with running(sqlite_url(Path(home) / "auth.db"), Path(home) / "keys") as auth:
             loop = asyncio.get_running_loop()
@@ -58,8 +57,6 @@ async def test_no_body_is_our_fault(path: str) -> None:
 
 
 async def test_no_authorization_is_our_fault() -> None:
-    import asyncio
-
     with TemporaryDirectory() as home:
         async with running(sqlite_url(Path(home) / "auth.db"), Path(home) / "keys") as auth:
             loop = asyncio.get_running_loop()

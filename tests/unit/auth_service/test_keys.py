@@ -1,5 +1,6 @@
 """Signing keys in a directory."""
 
+import base64
 import stat
 import subprocess
 import sys
@@ -84,8 +85,6 @@ def test_the_jwks_holds_public_halves_only(tmp_path: Path) -> None:
 
 def test_the_kid_is_the_thumbprint_of_rfc_8037_appendix_a3() -> None:
     """Its example key has this thumbprint."""
-    import base64
-
     secret = base64.urlsafe_b64decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
     key = SigningKey.of(ed25519.Ed25519PrivateKey.from_private_bytes(secret))
     assert key.kid == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
