@@ -1,0 +1,166 @@
+"""A disk that is full, slow or odd: refused clearly, bounded, and well again by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.bus.in_process import InProcessBus, publisher
+from shared.bus.in_process.journal import Journal
+from shared.contracts.envelope import Event, read_body
+from shared.contracts.queries import Reply
+from shared.contracts.topology import Exchange, Queue
+from shared.errors import Unavailable
+
+LOG = Exchange("log", "direct", persistent=True, mandatory=True)
+DELIVERY = Exchange("delivery", "direct", persistent=False, mandatory=False)
+QUEUE = Queue("queue", "quorum", ((LOG, "k"),))
+
+
+def _event(n: int, padding: int = 0) -> Event:
+    return Event("test", Reply(result={"n": n, "padding": "x" * padding}))
+
+
+async def _rest(bus: InProcessBus, count: int) -> list[int]:
+    """The numbers of so many events, acked."""
+    subscription = await bus.subscribe(QUEUE, prefetch=1_000)
+    got: list[int] = []
+    async with asyncio.timeout(5):
+        while len(got) < count:
+            batch = await subscription.take()
+            got += [event.data["result"]["n"] for d in batch.deliveries for event in read_body(d.body)]
+            await subscription.ack(batch.deliveries)
+    return got
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - the bus tells nobody
+            await asyncio.sleep(0.005)
+
+
+async def test_a_failed_commit_refuses_and_a_later_one_heals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "RETRY_DELAY", 0.01)
+    broken = threading.Event()
+    write = Journal.write
+
+    def failing(self: Journal, rows: Any, settled: Any) -> None:
+        if broken.is_set():
+            raise sqlite3.OperationalError("database or disk is full")
+        write(self, rows, settled)
+
+    monkeypatch.setattr(Journal, "write", failing)
+    async with InProcessBus(tmp_path / "bus.db") as bus:
+        await bus.declare(queues=[QUEUE])
+        await bus.publish(LOG, "k", _event(1))
+        broken.set()
+        with pytest.raises(Unavailable):
+            await bus.publish(LOG, "k", _event(2))
+        assert not bus.connected
+
+        broken.clear()
+        await _until(lambda: bus.connected)  # nothing is published: it finds out by itself
+        await bus.publish(LOG, "k", _event(3))
+        assert await _rest(bus, 2) == [1, 3]
+
+
+async def test_acks_that_could_not_be_written_are_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "RETRY_DELAY", 0.01)
+    failures = ["first", "second"]
+    write = Journal.write
+
+    def failing(self: Journal, rows: Any, settled: Any) -> None:
+        if settled and failures:
+            raise sqlite3.OperationalError(f"disk I/O error, the {failures.pop(0)}")
+        write(self, rows, settled)
+
+    monkeypatch.setattr(Journal, "write", failing)
+    async with InProcessBus(tmp_path / "bus.db") as bus:
+        await bus.declare(queues=[QUEUE])
+        for n in range(3):
+            await bus.publish(LOG, "k", _event(n))
+        assert await _rest(bus, 3) == [0, 1, 2]
+        await _until(lambda: not failures and bus.connected)
+        await bus.publish(LOG, "k", _event(3))
+
+    async with InProcessBus(tmp_path / "bus.db") as bus:
+        assert await _rest(bus, 1) == [3]
+
+
+async def test_a_slow_commit_is_unknown_and_still_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "PUBLISH_TIMEOUT", 0.05)
+    go_on = threading.Event()
+    go_on.set()
+    write = Journal.write
+
+    def slow(self: Journal, rows: Any, settled: Any) -> None:
+        go_on.wait(5)
+        write(self, rows, settled)
+
+    monkeypatch.setattr(Journal, "write", slow)
+    async with InProcessBus(tmp_path / "bus.db") as bus:
+        await bus.declare(queues=[QUEUE])
+        go_on.clear()
+        first = bus.publish(LOG, "k", _event(1))
+        await asyncio.sleep(0)
+        second = bus.publish(LOG, "k", _event(2))
+        for published in (first, second):
+            with pytest.raises(Unavailable, match="not known"):
+                await published
+        go_on.set()
+        assert await _rest(bus, 2) == [1, 2]
+
+
+async def test_all_queues_together_are_bounded(tmp_path: Path) -> None:
+    gateway = Queue("gateway", "exclusive", ((DELIVERY, "s"),), max_length=20_000, max_bytes=50_000)
+    async with InProcessBus(tmp_path / "bus.db", held_bytes_max=100_000) as bus:
+        await bus.declare(queues=[QUEUE])
+        listener = await bus.subscribe(gateway, prefetch=10)
+        held = 0
+        with pytest.raises(Unavailable):
+            while True:
+                await bus.publish(LOG, "k", _event(held, 5_000))
+                held += 1
+        assert 10 < held < 20
+        await bus.publish(DELIVERY, "s", _event(-1))  # a queue with a bound of its own goes on
+        assert (await listener.take()).deliveries
+        assert await _rest(bus, held) == list(range(held))
+        await bus.publish(LOG, "k", _event(held))
+
+
+async def test_what_was_confirmed_is_restored_beyond_a_smaller_bound(tmp_path: Path) -> None:
+    async with InProcessBus(tmp_path / "bus.db") as bus:
+        await bus.declare(queues=[QUEUE])
+        for n in range(20):
+            await bus.publish(LOG, "k", _event(n, 5_000))
+    async with InProcessBus(tmp_path / "bus.db", held_bytes_max=50_000) as bus:
+        with pytest.raises(Unavailable):
+            await bus.publish(LOG, "k", _event(20))
+        assert await _rest(bus, 20) == list(range(20))
+        await bus.publish(LOG, "k", _event(20))
+
+
+async def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    async with InProcessBus(tmp_path / "bus.db"):
+        pass
+    database = sqlite3.connect(tmp_path / "bus.db")
+    database.execute("PRAGMA user_version=2")
+    database.close()
+    with pytest.raises(Unavailable, match="newer release"):
+        await InProcessBus(tmp_path / "bus.db").__aenter__()
+
+
+async def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "bus.db"
+    path.write_bytes(b"these are somebody's notes, not a database" * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        await InProcessBus(path).__aenter__()
+    assert path.read_bytes().startswith(b"these are")
