@@ -72,11 +72,13 @@ class Scripted:
         self.plays: list[Callable[[Turn], AsyncIterator[str]]] = []
         self.started = 0
         self.closed = 0
+        self.streams: list[AsyncIterator[str]] = []  # held, so that nothing but `aclose` closes them
 
     def reply(self, turn: Turn) -> AsyncIterator[str]:
         play = self.plays[min(self.started, len(self.plays) - 1)]
         self.started += 1
-        return self._watched(play(turn))
+        self.streams.append(self._watched(play(turn)))
+        return self.streams[-1]
 
     async def _watched(self, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
         try:
@@ -176,6 +178,7 @@ async def test_a_turn_that_may_be_over_is_asked_about(
     await until(lambda: len(bus.subscriptions["turns.echo"].acked) == 2)
     assert [f.attempt // 1000 for f in bus.finished()] == [5 + delivery_count]
     assert bus.asked == 3
+    assert bus.typing() == ([] if toml is INSTANT else [True, False])
 
 
 async def test_a_turn_that_runs_here_is_not_started_again(bus: FakeBus, start: Start, scripted: Scripted) -> None:
