@@ -35,7 +35,7 @@ class AuthSettings(CommonSettings):
         default=2, ge=1, le=4, description="Passcodes hashed at the same time, a thread and `hashing_memory` each"
     )
     hashing_queue: int = Field(
-        default=100, ge=1, le=1_000, description="Passcodes that may wait for a thread; more are refused `unavailable`"
+        default=150, ge=1, le=1_000, description="Passcodes that may wait for a thread; more are refused `unavailable`"
     )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins besides our own that a browser may call from, separated by commas"
