@@ -89,7 +89,7 @@ class InProcessBus:
             (entry.count, entry.id) for queue in self._queues.values() for entry in queue.waiting() if entry.id
         ]
         for queue in self._queues.values():
-            queue.clear()
+            queue.stop()
         try:
             await self._in_writer(lambda: self._journal.close(delivered))
         except Exception as failure:  # noqa: BLE001 (all that was confirmed is in the file; the next start mends the rest)
@@ -203,7 +203,7 @@ class InProcessBus:
         if queue.spec.kind == "exclusive":
             self._routes.forget(queue)
             del self._queues[queue.spec.name]
-            queue.clear()
+            queue.end()
 
     def _write(self, rows: Sequence[Row], settled: Sequence[int]) -> asyncio.Future[None]:
         return self._in_writer(lambda: self._journal.write(rows, settled))

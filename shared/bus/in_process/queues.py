@@ -62,6 +62,7 @@ class MessageQueue:
         self._consumers: list[Consumer] = []
         self._expiry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self._ended = False
 
     @property
     def bounds_itself(self) -> bool:
@@ -92,6 +93,9 @@ class MessageQueue:
 
     def put(self, entry: Entry) -> None:
         """Add an entry for which room was set aside, and wake the consumers."""
+        if self._ended:
+            self.settle(entry)
+            return
         self._places += 1
         entry.place = self._places
         self._ready.append(entry)
@@ -137,12 +141,18 @@ class MessageQueue:
         self._consumers.remove(consumer)
         self._wake()
 
-    def clear(self) -> None:
-        """Drop everything: the queue of one connection, which has ended."""
+    def end(self) -> None:
+        """Drop everything that is there or still comes: the queue of one connection, which has ended."""
+        self._ended = True
         while self._ready:
             self._drop_oldest()
+        self.stop()
+
+    def stop(self) -> None:
+        """Let no time run any more; what waits stays."""
         if self._expiry is not None:
             self._expiry.cancel()
+            self._expiry = None
 
     def waiting(self) -> Iterable[Entry]:
         """What is ready, oldest first."""

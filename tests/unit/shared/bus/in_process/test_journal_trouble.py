@@ -36,6 +36,7 @@ async def _rest(bus: InProcessBus, count: int) -> list[int]:
             batch = await subscription.take()
             got += [event.data["result"]["n"] for d in batch.deliveries for event in read_body(d.body)]
             await subscription.ack(batch.deliveries)
+    await subscription.close()
     return got
 
 
@@ -146,6 +147,33 @@ async def test_what_was_confirmed_is_restored_beyond_a_smaller_bound(tmp_path: P
             await bus.publish(LOG, "k", _event(20))
         assert await _rest(bus, 20) == list(range(20))
         await bus.publish(LOG, "k", _event(20))
+
+
+async def test_nothing_goes_on_after_leaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "SETTLE_DELAY", 0.0)
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    async with InProcessBus(tmp_path / "bus.db") as bus:
+        await bus.declare(queues=[QUEUE])
+        for n in range(3):
+            await bus.publish(LOG, "k", _event(n))
+    await asyncio.sleep(0.05)  # timers that were left behind would fire
+    assert complaints == []
+    async with InProcessBus(tmp_path / "bus.db") as bus:
+        assert await _rest(bus, 3) == [0, 1, 2]
+
+
+async def test_what_a_commit_brings_to_an_ended_queue_costs_nothing(tmp_path: Path) -> None:
+    own = Queue("own", "exclusive", ((LOG, "k"),))
+    async with InProcessBus(tmp_path / "bus.db", held_bytes_max=20_000) as bus:
+        await bus.declare(queues=[QUEUE])
+        for n in range(20):
+            listener = await bus.subscribe(own, prefetch=1)
+            published = bus.publish(LOG, "k", _event(n, 2_000))
+            await asyncio.sleep(0)
+            await listener.close()  # while the commit is under way
+            await published
+            assert await _rest(bus, 1) == [n]
 
 
 async def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path) -> None:
