@@ -1,0 +1,221 @@
+"""What a client must not be able to do: wrong tokens, malformed payloads, broken frames. Everything is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import pytest
+import websockets
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from tests.support.client import PATIENCE, Account, Device, Refused
+from tests.support.stack import Stack
+
+
+def forged(stack: Stack, token: str, **changes: Any) -> str:
+    """The token with other claims, signed by the stack's own key, as nobody outside could."""
+    header = jwt.get_unverified_header(token)
+    claims = {**jwt.decode(token, options={"verify_signature": False}), **changes}
+    pem = max(stack.keys.glob("*.pem")).read_bytes()
+    return jwt.encode(claims, load_pem_private_key(pem, None), "EdDSA", headers={"kid": header["kid"]})
+
+
+async def refusal(stack: Stack, token: Any) -> str:
+    with pytest.raises(Refused) as refused:
+        async with Device(stack.gateway_urls[0], token):
+            pass
+    assert refused.value.data["message"]
+    return str(refused.value.data["data"]["code"])
+
+
+async def test_a_forgery_by_the_right_key_is_believed(stack: Stack, account: Account) -> None:
+    """So the refusals below are for the claims, not for how the test signs."""
+    async with Device(stack.gateway_urls[0], forged(stack, account.token, jti=str(uuid4()))) as device:
+        assert (await device.until("ready"))["user_id"] == account.id
+
+
+async def test_a_token_that_has_run_out_is_refused_as_expired(stack: Stack, account: Account) -> None:
+    past = int(time.time()) - 3600
+    token = forged(stack, account.token, iat=past - 900, nbf=past - 900, exp=past)
+    assert await refusal(stack, token) == "token_expired"
+
+
+@pytest.mark.parametrize("claim", [{"aud": "somebody-else"}, {"iss": "somebody-else"}, {"nbf": 2**31}, {"sub": ""}])
+async def test_a_token_with_a_wrong_claim_is_refused(stack: Stack, account: Account, claim: dict[str, Any]) -> None:
+    assert await refusal(stack, forged(stack, account.token, **claim)) == "unauthenticated"
+
+
+@pytest.mark.parametrize("token", [None, "", "x", 1, True, {"a": 1}, ["t"], "a" * 10_000, "é.é.é"])
+async def test_what_is_no_token_is_refused(stack: Stack, token: Any) -> None:
+    assert await refusal(stack, token) == "unauthenticated"
+
+
+async def test_a_token_with_a_lone_surrogate_is_refused(stack: Stack) -> None:
+    async with websockets.connect(websocket_url(stack)) as socket:
+        await socket.send('40{"token":"\\ud800.a.b"}')
+        assert json.loads((await answer(socket, "44"))[2:])["data"]["code"] == "unauthenticated"
+
+
+async def test_a_token_signed_by_a_strange_key_or_by_none_is_refused(stack: Stack, account: Account) -> None:
+    header = jwt.get_unverified_header(account.token)
+    claims = jwt.decode(account.token, options={"verify_signature": False})
+    strange = Ed25519PrivateKey.generate()
+    same_kid = jwt.encode(claims, strange, "EdDSA", headers={"kid": header["kid"]})
+    other_kid = jwt.encode(claims, strange, "EdDSA", headers={"kid": "../../etc/passwd"})
+    unsigned = jwt.encode(claims, None, "none", headers={"kid": header["kid"]})
+    payload, _, signature = account.token.rpartition(".")
+    truncated = f"{payload}.{signature[:-4]}"
+    raised = base64.urlsafe_b64encode(json.dumps({**claims, "sub": "admin"}).encode()).decode().rstrip("=")
+    swapped = f"{account.token.split('.')[0]}.{raised}.{signature}"
+    for token in (same_kid, other_kid, unsigned, truncated, swapped):
+        assert await refusal(stack, token) == "unauthenticated"
+
+
+ANY = object()  # stands for the id of a session of one's own
+MALFORMED: list[tuple[str, Any]] = [
+    *(
+        (event, payload)
+        for event in ("start_chat", "send_message", "list_chats")
+        for payload in ("x", 1, [], True, [{}])
+    ),
+    ("send_message", None),
+    ("send_message", {}),
+    ("send_message", {"session_id": ANY}),
+    ("send_message", {"content": "no session"}),
+    *(("send_message", {"session_id": ANY, "content": bad}) for bad in ("", "  \n ", 1, None, ["x"], "nul\0", {})),
+    *(("send_message", {"session_id": bad, "content": "x"}) for bad in ("x", "", 1, None, {}, str(uuid4()) + "0")),
+    *(("send_message", {"session_id": ANY, "content": "x", "client_message_id": b}) for b in ("", "é", "x" * 129, 7)),
+    ("send_message", {"session_id": ANY, "content": "x", "reply_to": "not-an-id"}),
+    *(("start_chat", {"title": bad}) for bad in ("", "x" * 201, 5)),
+    *(("start_chat", {"chatbot_ids": bad}) for bad in ("echo", [1], {"echo": 1})),
+    ("start_chat", {"reply_policy": "sometimes"}),
+    ("start_chat", {"client_request_id": "\n"}),
+    *(("join_chat", {"session_id": ANY, "after_seq": bad}) for bad in (-1, "1", 1.5, True, 2**70)),
+    *(("get_messages", {"session_id": ANY, "limit": bad}) for bad in (0, 201, "50", -1)),
+    *(("list_chats", {"cursor": bad}) for bad in ("not a cursor", 5, {}, "é")),
+    ("no_such_event", {}),
+    ("connect", {}),
+    ("disconnect", {}),
+    ("message", {"content": "x"}),
+]
+
+
+async def test_whatever_is_malformed_is_answered_with_invalid_request(stack: Stack, account: Account) -> None:
+    async with Device(stack.gateway_urls[0], account.token) as device:
+        session = await device.start_chat()
+        answers = []
+        for event, payload in MALFORMED:
+            if isinstance(payload, dict):
+                payload = {field: session["id"] if value is ANY else value for field, value in payload.items()}  # noqa: PLW2901
+            ack = await device.call(event, payload)
+            answers.append((event, payload, ack.get("error", {}).get("code")))
+        assert (await device.ok("list_chatbots"))["chatbots"], "the socket is of no more use"
+        assert (await device.ok("get_messages", session_id=session["id"]))["messages"] == []
+    assert [answer for answer in answers if answer[2] != "invalid_request"] == []
+
+
+async def test_a_lone_surrogate_is_answered_with_invalid_request(stack: Stack, account: Account) -> None:
+    """Python's client cannot send one, so this is by hand: Engine.IO 4 and Socket.IO 5 on the wire."""
+    async with Device(stack.gateway_urls[0], account.token) as device:
+        session = await device.start_chat()
+    async with raw(stack, account.token) as socket:
+        await socket.send(f'420["send_message",{{"session_id":"{session["id"]}","content":"\\ud800"}}]')
+        assert json.loads((await answer(socket, "430"))[3:])[0]["error"]["code"] == "invalid_request"
+
+
+async def test_too_long_is_said_to_be_too_long(stack: Stack, account: Account) -> None:
+    async with Device(stack.gateway_urls[0], account.token) as device:
+        session = await device.start_chat(reply_policy="silent")
+        longest = await device.send(session, "🦊" * 16_000)
+        code = await device.error("send_message", {"session_id": session["id"], "content": "x" * 16_001})
+        await device.until("message", lambda m: m["id"] == longest)
+        history = await device.history(session)
+    assert code == "payload_too_large"
+    assert [m["content"] for m in history] == ["🦊" * 16_000]
+
+
+async def test_null_is_absent_and_unknown_fields_are_ignored(stack: Stack, account: Account) -> None:
+    async with Device(stack.gateway_urls[0], account.token) as device:
+        session = (await device.ok("start_chat", title=None, chatbot_ids=None, role="admin", seq=9))["session"]
+        ack = await device.ok(
+            "send_message", session_id=session["id"], content=" x ", reply_to=None, sender_id="eve", seq=7, id="1"
+        )
+        stored = await device.until("message", lambda m: m["id"] == ack["message_id"])
+        assert (stored["seq"], stored["sender_id"], stored["content"]) == (1, account.id, " x ")
+
+
+async def test_a_reply_to_that_names_no_message_of_the_session_is_stored_as_null(
+    stack: Stack, account: Account
+) -> None:
+    async with Device(stack.gateway_urls[0], account.token) as device:
+        session = await device.start_chat(reply_policy="silent")
+        first = await device.send(session, "first")
+        answered = await device.send(session, "to the first", reply_to=first)
+        nothing = await device.send(session, "to nothing", reply_to=str(uuid4()))
+        await device.until("message", lambda m: m["id"] == nothing)
+        history = {m["id"]: m for m in await device.history(session)}
+    assert history[answered]["reply_to"] == first
+    assert history[nothing]["reply_to"] is None
+
+
+async def test_an_event_without_ack_id_is_processed(stack: Stack, account: Account) -> None:
+    async with Device(stack.gateway_urls[0], account.token) as device:
+        session = await device.start_chat(reply_policy="silent")
+        await device.client.emit("send_message", {"session_id": session["id"], "content": "no ack, please"})
+        assert (await device.until("message"))["content"] == "no ack, please"
+
+
+@pytest.mark.parametrize(
+    "frame", [b"\x00", "4" + "x" * (256 * 1024), '451-["send_message",{"_placeholder":true,"num":0}]']
+)
+async def test_binary_and_oversized_frames_close_the_connection(
+    stack: Stack, account: Account, frame: str | bytes
+) -> None:
+    async with raw(stack, account.token) as socket:
+        await socket.send(frame)
+        with pytest.raises(websockets.ConnectionClosed):
+            await answer(socket, "never")
+
+
+@pytest.mark.parametrize(
+    "frame", ["42{}", "42[]", "42", "42[1]", "42[" * 5000, "4²", '42["connect",{}]', "42[NaN]", "49"]
+)
+async def test_garbage_never_harms_other_sockets(stack: Stack, account: Account, frame: str) -> None:
+    async with Device(stack.gateway_urls[0], account.token) as device:
+        async with raw(stack, account.token) as socket:
+            await socket.send(frame)
+            await socket.send('421["list_chatbots",{}]')
+            with contextlib.suppress(websockets.ConnectionClosed):  # closing the sender is an answer, too
+                await answer(socket, "431")
+        assert (await device.ok("list_chatbots"))["chatbots"]
+
+
+@contextlib.asynccontextmanager
+async def raw(stack: Stack, token: str) -> AsyncIterator[websockets.ClientConnection]:
+    """A WebSocket that has connected to Socket.IO's namespace `/` by hand."""
+    async with websockets.connect(websocket_url(stack)) as socket:
+        await socket.send("40" + json.dumps({"token": token}))
+        await answer(socket, '42["ready"')
+        yield socket
+
+
+def websocket_url(stack: Stack) -> str:
+    return f"{stack.gateway_urls[0].replace('http', 'ws', 1)}/socket.io/?EIO=4&transport=websocket"
+
+
+async def answer(socket: websockets.ClientConnection, start: str) -> str:
+    """The next frame that starts so."""
+    async with asyncio.timeout(PATIENCE):
+        while not (frame := str(await socket.recv())).startswith(start):
+            if frame == "2":
+                await socket.send("3")
+    return frame
