@@ -50,10 +50,20 @@ async def declare_exchange(channel: AbstractChannel, exchange: Exchange) -> None
 
 
 async def declare_queue(channel: AbstractChannel, queue: Queue, name: str) -> None:
-    """Declare one queue, the exchanges it is bound to, and its bindings."""
+    """Declare one queue, the exchanges it is bound to, and its bindings.
+
+    An exclusive one goes with its consumer: one whose channel alone is lost must not fill up unread.
+    """
     exclusive = queue.kind == "exclusive"
-    arguments = queue_arguments(queue, name)
-    await call(channel.queue_declare(name, durable=not exclusive, exclusive=exclusive, arguments=arguments))
+    await call(
+        channel.queue_declare(
+            name,
+            durable=not exclusive,
+            exclusive=exclusive,
+            auto_delete=exclusive,
+            arguments=queue_arguments(queue, name),
+        )
+    )
     await bind(channel, name, queue.bindings)
 
 

@@ -75,7 +75,8 @@ class RabbitMQBus:
         await self._publisher.drain(FLUSH_TIMEOUT)
         self._publisher.close()
         self._replies.lost()
-        await asyncio.gather(*(subscription.close() for subscription in self._subscriptions), return_exceptions=True)
+        for subscription in list(self._subscriptions):
+            await subscription.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -190,6 +190,7 @@ class Link:
         self._ready.clear()
         if self._connection is not None and not self._connection.is_closed:
             try:
+                await call(self._connection.write_queue.join(), CLOSE_TIMEOUT)  # acks; closing would drop them
                 await call(self._connection.close(), CLOSE_TIMEOUT)
             except (Broken, aiormq.AMQPError):
                 logger.warning("broker did not say good-bye", link=self._name)

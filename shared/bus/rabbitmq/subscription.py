@@ -56,7 +56,6 @@ class RabbitMQSubscription:
         self._inbox = Inbox()
         self._heard = False  # whether anything arrived since the last look at the queue
         self._lost = asyncio.Event()
-        self._closed = False
         self._opened = asyncio.Event()  # set for good when it was first set up
         self.active = False
         self._task = asyncio.create_task(self._run(), name=f"bus subscription {queue.name}")
@@ -153,7 +152,7 @@ class RabbitMQSubscription:
         lost = self._lost
         channel.closing.add_done_callback(lambda _: lost.set())
         arguments: dict[str, Any] = {"x-queue-type": "classic", "x-max-length": 1, "x-overflow": "drop-head"}
-        await call(channel.queue_declare(name, exclusive=True, arguments=arguments))
+        await call(channel.queue_declare(name, exclusive=True, auto_delete=True, arguments=arguments))
         await call(channel.basic_qos(prefetch_count=1))
         await call(channel.basic_consume(name, partial(self._overflowed, epoch)))
 
@@ -231,17 +230,15 @@ class RabbitMQSubscription:
 
     async def close(self) -> None:
         """See the port."""
-        if self._closed:
-            return
-        self._closed = True
+        await self.stop()
+        await self._discard()
+
+    async def stop(self) -> None:
+        """Stop without a word to the broker: enough where the connection is closed next, which hands back as well."""
+        self.active = False
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        if self._queue.kind == "exclusive" and self.active and self._channel is not None:
-            try:
-                await call(self._channel.queue_delete(self._name), CLOSE_TIMEOUT)
-            except (Broken, aiormq.AMQPError):
-                logger.warning("queue not deleted", queue=self._name)
-        await self._discard()
+        self._inbox.reset()
         self._inbox.close()
         self._on_close(self)
 

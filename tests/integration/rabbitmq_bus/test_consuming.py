@@ -24,6 +24,7 @@ from tests.integration.rabbitmq_bus.conftest import (
     read,
     until,
 )
+from tests.support.servers import RabbitMQ
 
 
 async def test_what_was_not_acked_comes_again_in_place(bus: RabbitMQBus) -> None:
@@ -191,6 +192,19 @@ async def test_bindings_come_and_go(bus: RabbitMQBus) -> None:
     await bus.publish(NEWS, "a", note(3))
     await bus.publish(NEWS, "b", note(4))
     assert await read(inbox, 1) == [4]
+
+
+async def test_an_exclusive_queue_goes_with_its_consumer(rabbitmq: RabbitMQ, amqp_url: str, bus: RabbitMQBus) -> None:
+    """Neither a closed subscription nor one whose channel was lost leaves a queue that fills up unread."""
+    closed = await bus.subscribe(INBOX, prefetch=10)
+    await closed.close()
+    lost = await bus.subscribe(INBOX, prefetch=10)
+    with pytest.raises(aiormq.ChannelNotFoundEntity):
+        await lost._channel.queue_declare("nowhere", passive=True)
+    assert (await lost.take()).gap
+    vhost = amqp_url.rpartition("/")[2]
+    listed = await asyncio.to_thread(rabbitmq.ctl, "list_queues", "-p", vhost, "--no-table-headers", "name")
+    assert len([name for name in listed.split() if name.startswith(INBOX.name)]) == 2  # one, and its sentinel
 
 
 async def test_requests_are_answered(amqp_url: str, bus: RabbitMQBus) -> None:
