@@ -56,6 +56,7 @@ async def test_a_crash_in_the_middle_loses_nothing_confirmed(
                     await asyncio.sleep(0.05)
             confirmed[key].append(number)
 
+    reading = asyncio.create_task(_stored(bus, 0, 1_250))  # one queue is read all the while
     sending = [asyncio.create_task(send(key)) for key in range(4)]
     await until(lambda: sum(map(len, confirmed)) > 1_500)
     await asyncio.to_thread(rabbitmq.kill)
@@ -63,7 +64,8 @@ async def test_a_crash_in_the_middle_loses_nothing_confirmed(
     assert at_crash < 5_000
     await asyncio.to_thread(rabbitmq.start)
     await asyncio.gather(*sending)
-    for key in range(4):
+    assert await reading == confirmed[0] == list(range(1_250))
+    for key in range(1, 4):
         assert await _stored(bus, key, 1_250) == confirmed[key] == list(range(1_250))
 
 
@@ -163,9 +165,10 @@ async def test_a_frozen_broker_holds_nobody_up(frozen: RabbitMQ, amqp_url: str) 
         inbox = await bus.subscribe(INBOX, prefetch=10)
         await bus.publish(LOG, "0", note(0))
         frozen.pause()
+        unknown = await _unanswered(bus)
         start = time.monotonic()
         with pytest.raises(Unavailable):
-            await bus.publish(LOG, "0", note(1))
+            await unknown
         assert time.monotonic() - start < 6.0
         with pytest.raises(Unavailable):
             await bus.request(QUESTIONS, "q", note(2), timeout=1.0)
@@ -174,15 +177,22 @@ async def test_a_frozen_broker_holds_nobody_up(frozen: RabbitMQ, amqp_url: str) 
         await until(lambda: not bus.connected, 15)
         frozen.resume()
         await until(lambda: bus.connected, 30)
-        assert await _stored(bus, 0, 2) == [0, 1]
-        subscription = await bus.subscribe(log_queue("1"), prefetch=10)
+        assert await _stored(bus, 0, 2) == [0, 3]
+        await bus.subscribe(log_queue("1"), prefetch=10)
         frozen.pause()
-        unknown = bus.publish(LOG, "0", note(3))
-        assert subscription
+        unknown = await _unanswered(bus)
         start = time.monotonic()
     assert time.monotonic() - start < 6.0
     with pytest.raises(Unavailable, match="closed"):
         await unknown
+
+
+async def _unanswered(bus: RabbitMQBus) -> asyncio.Future[None]:
+    """A publication without an outcome: all threads of a frozen broker stop soon, not at once."""
+    while True:
+        published = asyncio.ensure_future(bus.publish(LOG, "0", note(3)))
+        if not (await asyncio.wait({published}, timeout=0.5))[0]:
+            return published
 
 
 async def test_addresses_are_tried_in_turn(amqp_url: str) -> None:
