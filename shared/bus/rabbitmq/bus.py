@@ -14,6 +14,7 @@ from uuid import uuid4
 import aiormq
 import structlog
 from prometheus_client import CollectorRegistry
+from yarl import URL
 
 from shared.bus.port import REQUEST_TIMEOUT
 from shared.bus.rabbitmq.arguments import declare_exchange, declare_queue
@@ -39,7 +40,10 @@ class RabbitMQBus:
     """
 
     def __init__(self, url: str, *, name: str, registry: CollectorRegistry | None = None) -> None:
-        self._addresses = [address.strip() for address in url.split(",") if address.strip()]
+        """Raises `ValueError` (which names no password) if one of the addresses is none."""
+        self._addresses = [URL(address.strip()) for address in url.split(",")]
+        if any(address.scheme not in {"amqp", "amqps"} or not address.host for address in self._addresses):
+            raise ValueError("each address must have the form amqp://user:password@host:port/vhost")
         self._name = name
         self._instance = f"{name}.{uuid4()}"
         self._metrics = BusMetrics(registry)

@@ -109,13 +109,13 @@ class Link:
 
     def __init__(
         self,
-        addresses: list[str],
+        addresses: list[URL],
         *,
         name: str,
         prepare: Callable[[aiormq.Connection], Awaitable[None]],
         on_loss: Callable[[], None],
     ) -> None:
-        self._addresses = [URL(address).update_query(heartbeat=str(HEARTBEAT)) for address in addresses]
+        self._addresses = [address.update_query(heartbeat=str(HEARTBEAT)) for address in addresses]
         self._name = name
         self._prepare = prepare
         self._on_loss = on_loss

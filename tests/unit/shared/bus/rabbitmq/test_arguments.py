@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shared.bus.rabbitmq import RabbitMQBus
 from shared.bus.rabbitmq.arguments import queue_arguments
 from shared.bus.rabbitmq.link import BACKOFF_MAX, backoff
 from shared.contracts import topology
@@ -42,6 +43,13 @@ from shared.contracts.topology import MIB, Queue
 def test_arguments(queue: Queue, expected: dict[str, object]) -> None:
     """Exactly these: another set would be refused on a queue that is there already."""
     assert queue_arguments(queue, queue.name) == expected
+
+
+@pytest.mark.parametrize("url", ["", "amqp://a,", "amqp://a,b:5672", "http://a", "amqp:///vhost", "amqp://u:secret@"])
+def test_a_wrong_address_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="address") as caught:
+        RabbitMQBus(url, name="test")
+    assert "secret" not in str(caught.value)
 
 
 def test_backoff_grows_and_is_bounded() -> None:
