@@ -8,6 +8,7 @@ from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from persistence_worker.batches import Batch, Order, Start
 from persistence_worker.catalogue import Catalogue
@@ -49,6 +50,7 @@ class Ledger:
 
     async def apply(self, orders: Sequence[Order]) -> Applied:
         """Apply and commit; what has already been applied changes nothing, what is too late does not begin."""
+        raced = False
         while True:
             now = utc_now()
             live = [order for order in orders if not order.received.is_late(now)]
@@ -56,6 +58,10 @@ class Ledger:
                 return await self._database.write(partial(self._transaction, orders=live))
             except TooLate:
                 continue
+            except IntegrityError:
+                if raced:
+                    raise
+                raced = True  # two workers made the same session at once: now it is there, and can be locked
 
     def _transaction(self, connection: Connection, orders: Sequence[Order]) -> Applied:
         loaded = self._load(connection, orders)

@@ -34,6 +34,8 @@ from persistence_worker.turns import ContextRow, Want
 from shared.contracts.turns import CONTEXT_BYTES_MAX
 from shared.contracts.views import ActiveTurn, ErrorView, Message
 
+CONTEXT_READ_BYTES = 2 * CONTEXT_BYTES_MAX  # of contents: more than fits, so that what does not is seen to be cut
+
 
 class octets(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
     """Bytes of a text in UTF-8 (PostgreSQL answers without unpacking a large one)."""
@@ -196,8 +198,9 @@ class Reads:
         if not wants:
             return found
         values = self._arrays(wants) if self._postgresql else self._json(wants)
-        for n, *row in connection.execute(self._contexts, values | {"bytes": CONTEXT_BYTES_MAX}):
-            found[n].append(ContextRow(*row))
+        rows = connection.execute(self._contexts, values | {"bytes": CONTEXT_READ_BYTES})
+        for n, seq, message_id, sender_type, sender_id, content in rows:
+            found[n].append(ContextRow(seq, message_id, sender_type, sender_id, content))
         return found
 
     @staticmethod

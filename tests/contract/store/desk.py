@@ -28,7 +28,7 @@ from shared.contracts.views import Message, Session
 M = TypeVar("M")
 
 ADA = "ada"
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def card(name: str, *, default: bool = False, messages: int = 20, size: int = 32_768) -> ChatbotCard:

@@ -57,6 +57,7 @@ def worker(engine: AsyncEngine) -> Worker:
     @asynccontextmanager
     async def start(bus: FakeBus | None = None, **knobs: Any) -> AsyncIterator[Running]:
         bus = bus or FakeBus()
+        bus.dialect = engine.dialect.name
         registry = CollectorRegistry()
         settings = PersistenceSettings(partitions=PARTITIONS, **knobs)
         service = app.build(settings, bus=bus, engine=engine, registry=registry)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ P = TypeVar("P")
 
 @dataclass
 class FakeQueue:
-    """Bodies in order; `busy` is what a subscription holds."""
+    """Bodies in order that nobody holds."""
 
     ready: list[Delivery] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -28,7 +28,8 @@ class FakeSubscription:
     """One consumer."""
 
     def __init__(self, bus: FakeBus, name: str) -> None:
-        self._bus, self._queue, self._held = bus, bus.queues[name], list[Delivery]()
+        self._bus, self._name, self._queue = bus, name, bus.queues[name]
+        self._held: list[Delivery] = []
 
     async def take(self, most: int = 1_000) -> Batch:
         while not self._queue.ready:
@@ -36,15 +37,18 @@ class FakeSubscription:
             await self._queue.changed.wait()
         taken, self._queue.ready = self._queue.ready[:most], self._queue.ready[most:]
         self._held += taken
+        self._bus.busy[self._name] += len(taken)
         return Batch(taken)
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         assert self._held[: len(deliveries)] == list(deliveries)  # the oldest ones, in order
         del self._held[: len(deliveries)]
-        self._bus.acked += len(deliveries)
+        self._bus.busy[self._name] -= len(deliveries)
+        self._bus.told.set()
 
     async def close(self) -> None:
         back = [replace(delivery, delivery_count=delivery.delivery_count + 1) for delivery in self._held]
+        self._bus.busy[self._name] -= len(back)
         self._queue.ready, self._held = back + self._queue.ready, []
         self._queue.changed.set()
 
@@ -59,7 +63,9 @@ class FakeBus:
         self.bindings: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.published: list[tuple[Exchange, str, Event]] = []
         self.answers: list[tuple[Received, Event]] = []
-        self.acked = 0
+        self.opened: list[tuple[Received, Event]] = []  # answers of which a test has seen enough
+        self.dialect = ""
+        self.busy: dict[str, int] = defaultdict(int)
         self.failures = 0  # so many of the next publications fail
         self.told = asyncio.Event()
         self._tag = 0
@@ -99,6 +105,10 @@ class FakeBus:
     def respond(self, to: Received, answer: Event) -> None:
         self.answers.append((to, answer))
         self.told.set()
+
+    def held(self, queue: Queue) -> bool:
+        """Whether anything of a queue is not acked."""
+        return bool(self.queues[queue.name].ready or self.busy[queue.name])
 
     def events(self, kind: type[P]) -> list[P]:
         """Payloads of a type in order of publication, each once however many keys it went to."""
