@@ -63,8 +63,8 @@ class Cemetery:
         """
         logger.error("poison", queue=queue.name, type=received.type if received else None, reason=reason(error))
         body = delivery.body if received is None else orjson.dumps([_envelope(received)])
-        letter = DeadLetter.of(body, queue=queue.name, reason=reason(error), attempts=delivery.delivery_count)
         subject = received.subject if received else None
+        letter = DeadLetter.of(body, queue=queue.name, reason=reason(error), attempts=delivery.delivery_count)
         told = [(topology.DEAD, queue.name, Event(publications.SOURCE, letter, subject=subject))]
         if received is not None and (rejection := _rejection(received)) is not None:
             told.append(publications.rejected(rejection, self._partitions))

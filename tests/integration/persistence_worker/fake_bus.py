@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -116,10 +117,10 @@ class FakeBus:
         return [data for data in seen.values() if isinstance(data, kind)]
 
     async def until(self, condition: Any) -> Any:
-        """Wait until `condition()` is true, looking again whenever something was published."""
-        async with asyncio.timeout(10):
+        """Wait until `condition()` is true, looking again when something was published, and now and then."""
+        async with asyncio.timeout(20):
             while not (result := condition()):
                 self.told.clear()
-                if not (result := condition()):
-                    await self.told.wait()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.told.wait(), 0.05)
         return result
