@@ -20,6 +20,7 @@ SECRET_FIELDS = frozenset(
 JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 URL_PASSWORD = re.compile(r"(\w+://[^:/@\s]+:)[^@\s]+@")
 QUIET = ("socketio", "socketio.server", "engineio", "engineio.server", "aiormq", "aio_pika", "alembic", "httpx2")
+QUIET += ("uvicorn", "uvicorn.error", "aiosqlite")  # addresses with queries, frames, parameters of statements
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -63,6 +64,6 @@ def configure(service: str, *, level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in QUIET:  # at info they print packets, tokens included
+    for name in QUIET:  # at info or debug they print packets, tokens included
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.contextvars.bind_contextvars(service=service)

@@ -12,10 +12,8 @@ from tests.support.client import Account, new_account
 from tests.support.stack import DistributedStack, EmbeddedStack, Stack
 
 HERE = Path(__file__).parent
-KINDS = [
-    pytest.param("embedded", id="embedded"),
-    pytest.param("distributed", id="distributed", marks=[pytest.mark.postgresql, pytest.mark.rabbitmq]),
-]
+DISTRIBUTED = pytest.param("distributed", marks=[pytest.mark.postgresql, pytest.mark.rabbitmq])
+KINDS = [pytest.param("embedded"), DISTRIBUTED]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
