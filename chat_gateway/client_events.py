@@ -64,8 +64,7 @@ class Call:
             return
         self._settled = True
         self.socket.in_flight -= 1
-        self._metrics.events.labels(self.event, code).inc()
-        self._metrics.ack_seconds.labels(self.event).observe(time.monotonic() - self.arrived_at)
+        self._metrics.settled(self.event, code, time.monotonic() - self.arrived_at)
         if self.ack_id is not None:
             self.socket.send(emission.ack(self.ack_id, body))
 
@@ -125,7 +124,12 @@ class ClientEvents:
 
     def malformed(self, socket: Socket, ack_id: int) -> None:
         """Answer what is no event."""
-        Call(socket, ack_id, "unknown", self._metrics).refuse(InvalidRequest("This is no event."))
+        call = Call(socket, ack_id, "unknown", self._metrics)
+        try:
+            self._check_budget(socket)
+            call.refuse(InvalidRequest("This is no event."))
+        except BackchatError as error:
+            call.refuse(error)
 
     def _check_budget(self, socket: Socket) -> None:
         if self.stopping:

@@ -29,7 +29,8 @@ from shared.contracts.topology import delivery_queue, user_key
 logger = structlog.get_logger(__name__)
 
 PREFETCH = 500  # bodies
-TAKE = 100  # bodies at once, then other tasks get a turn
+TAKE = 500  # bodies at once
+BREATH = 500  # events or KiB, then the sockets' writers get a turn
 
 
 class Deliveries:
@@ -67,18 +68,21 @@ class Deliveries:
             if batch.gap:
                 self._gaps.inc()
                 self._sessions.doubt()
+            taken = 0
             for delivery in batch.deliveries:
-                self.take(delivery)
-                await asyncio.sleep(0)  # a body is up to 500 events: let the sockets' writers run
+                taken += self.take(delivery) + len(delivery.body) // 1024
+                if taken >= BREATH:
+                    taken = 0
+                    await asyncio.sleep(0)
             await subscription.ack(batch.deliveries)
 
-    def take(self, delivery: Delivery) -> None:
-        """Pass on what is in one body; what does not parse is counted and left."""
+    def take(self, delivery: Delivery) -> int:
+        """Pass on what is in one body, how many events; what does not parse is counted and left."""
         try:
             events = read_body(delivery.body)
         except MalformedEvent:
             self._malformed.inc()
-            return
+            return 1
         of_users = delivery.key.startswith("u.")
         for event in events:
             try:
@@ -86,6 +90,7 @@ class Deliveries:
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 self._malformed.inc()
                 logger.warning("event of an unknown form", type=event.type, reason=type(error).__name__)
+        return len(events)
 
     def _one(self, event: Received, user_bucket: str | None) -> None:
         if user_bucket is not None:

@@ -3,7 +3,7 @@
 python-engineio wraps each frame in tasks and timeouts; here the reader and the writer of a WebSocket are
 two plain loops, which is worth about 40 % of the CPU of a round trip. Liveness is left to the monitor
 task (`check_ping_timeout`), which aborts what does not answer. This leans on private parts of
-python-engineio 4.15 and of uvicorn 0.54: tests/contract/test_socketio_private_parts.py says which.
+python-engineio 4.15 and of uvicorn 0.54: tests/unit/chat_gateway/test_private_parts.py says which.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import engineio
 from engineio import async_socket, exceptions
 from engineio import packet as engineio_packet
 
+from chat_gateway.wire import WebSocketsSansIOProtocol, protocol_of, write_frames
+
 FRAME_MAX = 256 * 1024  # characters of one frame, and bytes of one POST (contract §3)
 POST_PACKETS_MAX = 1_000  # packets in one POST of long-polling
+BURST_FACTOR = 8  # how far over its bounds a queue may go in one burst, as long as the client reads
 LAST_WORDS = 3.0  # seconds that a client gets to read what is queued, then the transport is aborted
 
 
@@ -65,7 +68,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         super().__init__(server, sid)
         self.socket: Any = None
         self.refusals = 0  # malformed packets and failed connects
-        self._transport: asyncio.WriteTransport | None = None
+        self._protocol: WebSocketsSansIOProtocol | None = None
         self._cut_off = False
 
     def enqueue(self, pkt: engineio_packet.Packet) -> None:
@@ -73,7 +76,8 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         queue = self.queue
         if self.closed or self._cut_off:
             return
-        if queue.qsize() >= self.server.outbound_packets or queue.size > self.server.outbound_bytes:
+        load = max(queue.qsize() / self.server.outbound_packets, queue.size / self.server.outbound_bytes)
+        if load >= 1 and (load >= BURST_FACTOR or not self._writable()):
             self.server.watcher.overflowed(self)
             self.abort()
             return
@@ -94,11 +98,15 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
     def abort(self) -> None:
         """Cut the connection now; whatever is queued is lost."""
         self._cut_off = True
-        if self._transport is not None:
-            self._transport.abort()
+        if self._protocol is not None:
+            self._protocol.transport.abort()
             self.queue.put_nowait(None)
         else:
             self.server.close_soon(self)
+
+    def _writable(self) -> bool:
+        """Whether the client has read what was written; if so, a queue that is full was filled just now."""
+        return self._protocol is not None and self._protocol.writable.is_set()
 
     def _abort_if_open(self) -> None:
         if not self.closed:
@@ -116,8 +124,8 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             self.queue.put_nowait(engineio_packet.Packet(engineio_packet.CLOSE))
         self.closed = True
         self.queue.put_nowait(None)
-        if self._transport is not None and reason == self.server.reason.PING_TIMEOUT:
-            self._transport.abort()
+        if self._protocol is not None and reason == self.server.reason.PING_TIMEOUT:
+            self._protocol.transport.abort()
         self.server.sockets.pop(self.sid, None)
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
@@ -151,7 +159,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         return not self.closed
 
     async def _websocket_handler(self, ws: Any) -> None:
-        self._transport = getattr(getattr(ws.asgi_send, "__self__", None), "transport", None)
+        self._protocol = protocol_of(ws.asgi_send)
         if self.connected:
             self.upgrading = True  # what is polled meanwhile is a NOOP
             try:
@@ -166,7 +174,9 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             await self._read(ws.asgi_receive)
         finally:
             self.queue.put_nowait(None)
+            cutting = asyncio.get_running_loop().call_later(LAST_WORDS, self.abort)  # if it does not read
             await writer
+            cutting.cancel()
             await self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
 
     async def _upgrade(self, ws: Any) -> bool:
@@ -189,10 +199,8 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
                 return
 
     async def _write(self, ws: Any) -> None:
-        send, queue = ws.asgi_send, self.queue
         with contextlib.suppress(OSError):  # the client is gone
-            while (pkt := await queue.get()) is not None:
-                await send({"type": "websocket.send", "text": pkt.encode()})
+            await write_frames(self.queue, ws.asgi_send)
         await ws.close()
 
 

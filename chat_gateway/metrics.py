@@ -35,3 +35,12 @@ class Metrics:
         self.released = counter("changes_released", "Stored changes let out to joined sockets")
         self.gaps = counter("delivery_gaps", "Times that deliveries may have been lost")
         self.catch_ups = counter("catch_ups", "Reads of missed changes by outcome", "outcome")
+        self._settled: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+
+    def settled(self, event: str, code: str, seconds: float) -> None:
+        """A client event was answered with `code`, or `ok`, after so many seconds."""
+        series = self._settled.get((event, code))
+        if series is None:
+            series = self._settled[event, code] = (self.events.labels(event, code), self.ack_seconds.labels(event))
+        series[0].inc()
+        series[1].observe(seconds)

@@ -96,6 +96,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         self._doorkeeper = doorkeeper
         self._metrics = metrics
         self._entering: dict[str, Socket | None] = {}  # by Engine.IO id: connects under way
+        metrics.connections.set_function(lambda: len(self.eio.sockets))
         self.eio.watcher = self
         self.eio.outbound_packets = settings.outbound_packets
         self.eio.outbound_bytes = settings.outbound_bytes
@@ -113,7 +114,6 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
 
     def opened(self, connection: Connection) -> None:
         """Give the client some time to say who it is."""
-        self._metrics.connections.set(len(self.eio.sockets))
         asyncio.get_running_loop().call_later(AUTHENTICATE_WITHIN, self._reap, connection)
 
     def overflowed(self, connection: Connection) -> None:

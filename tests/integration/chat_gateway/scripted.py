@@ -62,7 +62,13 @@ class ScriptedSubscription:
         while not self._batches:
             self._there.clear()
             await self._there.wait()
-        return self._batches.popleft()
+        deliveries: list[Delivery] = []
+        gap = False
+        while self._batches and not gap and len(deliveries) < most:
+            batch = self._batches.popleft()
+            deliveries += batch.deliveries
+            gap = batch.gap
+        return Batch(deliveries, gap)
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         pass

@@ -62,9 +62,7 @@ class CursorMachine(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 3))
     def a_page_comes(self, limit: int) -> None:
         assert self.reading_from is not None
-        newest: dict[int, int] = {}
-        for number, subject in enumerate(self.subject_of, 1):
-            newest[subject] = number
+        newest = {subject: number for number, subject in enumerate(self.subject_of, 1)}
         found = sorted(number for number in newest.values() if number > self.reading_from)
         page, more = found[:limit], len(found) > limit
         upto = page[-1] if more else self._stored()

@@ -1,0 +1,122 @@
+"""The private parts of our libraries that the gateway's fast path leans on.
+
+When one of these fails after an upgrade, read chat_gateway/engine.py, sockets.py and wire.py beside the
+library's changes before touching the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import engineio
+import pytest
+import socketio
+from engineio import async_socket, base_socket
+from engineio import packet as engineio_packet
+from engineio.async_drivers import asgi
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame, Opcode
+
+from chat_gateway.engine import Connection, Engine, Outbound
+from chat_gateway.wire import text_frame
+
+
+@pytest.mark.parametrize(
+    ("package", "release"), [("python-socketio", "5.18"), ("python-engineio", "4.15"), ("uvicorn", "0.54")]
+)
+def test_these_are_the_releases_that_were_read(package: str, release: str) -> None:
+    """An upgrade is a decision: read their changes, then change this line."""
+    assert version(package).rpartition(".")[0] == release
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "parameters"),
+    [
+        (async_socket.AsyncSocket, "poll", ["self"]),
+        (async_socket.AsyncSocket, "send", ["self", "pkt"]),
+        (async_socket.AsyncSocket, "close", ["self", "wait", "abort", "reason"]),
+        (async_socket.AsyncSocket, "schedule_ping", ["self"]),
+        (async_socket.AsyncSocket, "check_ping_timeout", ["self"]),
+        (async_socket.AsyncSocket, "handle_get_request", ["self", "environ"]),
+        (async_socket.AsyncSocket, "handle_post_request", ["self", "environ"]),
+        (async_socket.AsyncSocket, "_websocket_handler", ["self", "ws"]),
+        (engineio.AsyncServer, "create_queue", ["self", "args", "kwargs"]),
+        (engineio.AsyncServer, "_handle_connect", ["self", "environ", "transport", "jsonp_index"]),
+        (engineio.AsyncServer, "_trigger_event", ["self", "event", "args", "kwargs"]),
+        (engineio.AsyncServer, "_service_task", ["self"]),
+        (engineio.AsyncServer, "_upgrades", ["self", "sid", "transport"]),
+        (engineio.AsyncServer, "_ok", ["self", "packets", "headers", "jsonp_index"]),
+        (socketio.AsyncServer, "_handle_connect", ["self", "eio_sid", "namespace", "data"]),
+        (socketio.AsyncServer, "_handle_disconnect", ["self", "eio_sid", "namespace", "reason"]),
+        (socketio.AsyncServer, "_send_packet", ["self", "eio_sid", "pkt"]),
+        (socketio.AsyncServer, "_engineio_server_class", ["self"]),
+        (socketio.AsyncManager, "sid_from_eio_sid", ["self", "eio_sid", "namespace"]),
+        (socketio.AsyncManager, "eio_sid_from_sid", ["self", "sid", "namespace"]),
+        (socketio.AsyncManager, "is_connected", ["self", "sid", "namespace"]),
+        (socketio.AsyncManager, "disconnect", ["self", "sid", "namespace", "kwargs"]),
+        (WebSocketsSansIOProtocol, "send", ["self", "message"]),
+    ],
+)
+def test_methods_that_are_overridden_or_called(owner: type, name: str, parameters: list[str]) -> None:
+    """They are there, with these parameters."""
+    method: Callable[..., Any] = getattr(owner, name)
+    assert list(inspect.signature(method).parameters) == parameters
+
+
+def test_attributes_of_a_connection() -> None:
+    """What an Engine.IO socket keeps, and that our queue is its queue."""
+
+    async def make() -> Connection:
+        return Connection(Engine(async_mode="asgi"), "sid")
+
+    connection = asyncio.run(make())
+    assert isinstance(connection.queue, Outbound)
+    assert {"closed", "closing", "connected", "upgraded", "upgrading", "last_ping", "queue"} <= vars(connection).keys()
+    assert isinstance(connection, base_socket.BaseSocket)
+
+
+def test_the_asgi_driver_hands_its_channels_over() -> None:
+    """The reader and the writer use them directly."""
+    source = inspect.getsource(asgi.WebSocket.__call__)
+    assert "self.asgi_receive = environ['asgi.receive']" in source
+    assert "self.asgi_send = environ['asgi.send']" in source
+
+
+def test_uvicorn_tells_when_a_client_does_not_read() -> None:
+    """`writable`, `disconnected`, `close_sent` and `transport` belong to its protocol, `send` is a method of it."""
+    source = inspect.getsource(WebSocketsSansIOProtocol)
+    for attribute in ("self.writable = asyncio.Event()", "self.disconnected = False", "self.close_sent = False"):
+        assert attribute in source
+    assert "self.writable.clear()" in inspect.getsource(WebSocketsSansIOProtocol.pause_writing)
+    assert "self.writable.set()" in inspect.getsource(WebSocketsSansIOProtocol.connection_lost)
+    assert "await self.app(self.scope, self.receive, self.send)" in inspect.getsource(WebSocketsSansIOProtocol.run_asgi)
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 65_535, 65_536, 300_000])
+def test_frames_are_those_of_websockets(length: int) -> None:
+    """What we write is what uvicorn's library would have written."""
+    text = "ä" * (length // 2) + "x" * (length % 2)
+    assert text_frame(text) == Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+
+
+async def test_the_queue_knows_its_size() -> None:
+    """In characters, over put and get."""
+    queue = Outbound()
+    packet = engineio_packet.Packet(engineio_packet.MESSAGE, "12345")
+    queue.put_nowait(packet)
+    queue.put_nowait(engineio_packet.Packet(engineio_packet.NOOP))
+    queue.put_nowait(None)
+    assert queue.size == 5
+    assert await queue.get() is packet
+    assert queue.size == 0
+
+
+def test_a_packet_is_encoded_once_for_all() -> None:
+    """Engine.IO packets cache their text, so that one frame can be queued for many."""
+    packet = engineio_packet.Packet(engineio_packet.MESSAGE, "2[]")
+    assert packet.encode() == "42[]"
+    assert packet.encode() is packet.encode(b64=True)
