@@ -32,8 +32,9 @@ REQUEST_TIMEOUT = 5.0  # seconds
 class Delivery:
     """One body taken from a queue, with the events that were published together.
 
-    `delivery_count` is how often it was delivered before without an ack. `tag` and `epoch` are the
-    implementation's: they name the delivery and the connection that it came over.
+    `delivery_count` is how often it was delivered before without an ack; a crash of the bus itself may
+    make it smaller, but not 0 again. `tag` and `epoch` are the implementation's: they name the delivery
+    and the connection that it came over.
     """
 
     body: bytes
