@@ -101,9 +101,16 @@ class Device:
         return str(ack["error"]["code"])
 
     async def start_chat(self, chatbot: str = "echo", **payload: Any) -> dict[str, Any]:
-        """A new session with one chatbot, which this device has joined; it has a title, or its first reply gives one."""
-        payload = {"title": "A chat", "chatbot_ids": [chatbot], **payload}
-        session: dict[str, Any] = (await self.ok("start_chat", **payload))["session"]
+        """A new session with one chatbot, which this device has joined; it has a title, or its first reply gives one.
+
+        Tries again while it is `unavailable`, as it may be until the chatbots of a new system are known.
+        """
+        payload = {"title": "A chat", "chatbot_ids": [chatbot], "client_request_id": secrets.token_hex(8), **payload}
+        async with asyncio.timeout(PATIENCE):
+            while not (ack := await self.call("start_chat", payload))["ok"]:
+                assert ack["error"]["code"] == "unavailable", ack
+                await asyncio.sleep(0.1)
+        session: dict[str, Any] = ack["session"]
         return session
 
     async def send(self, session: dict[str, Any], content: str, **payload: Any) -> str:
