@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker.tables import SCHEMA, settings
@@ -22,6 +22,8 @@ logger = structlog.get_logger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 PROBE_INTERVAL = 5.0  # seconds between looks at a database that answers
 PROBE_BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between looks at one that does not; the last one repeats
+
+PARTITIONS = select(settings.c.value).where(settings.c.name == "partitions")
 
 T = TypeVar("T")
 
@@ -115,22 +117,36 @@ class Database:
             await asyncio.wait_for(self._doubted.wait(), PROBE_INTERVAL)
 
     async def _agree(self) -> bool:
-        kept = await self.write(_keep_partitions(self._partitions))
-        if kept != self._partitions:
-            raise refuse("PARTITIONS", f"is {self._partitions}, but the database was made with {kept}")
+        _compare(await self.write(_keep_partitions(self._partitions)), self._partitions)
         return True
+
+
+async def refuse_other_partitions(engine: AsyncEngine, partitions: int) -> None:
+    """End at once, before anything is opened, where a look can already tell; a database that is away cannot.
+
+    Raises:
+        SystemExit: the database was made with another number of partitions.
+    """
+    with suppress(SQLAlchemyError, OSError, TimeoutError):
+        async with engine.connect() as connection:
+            kept = await connection.scalar(PARTITIONS)
+        _compare(kept, partitions)
+
+
+def _compare(kept: int | str | None, partitions: int) -> None:
+    if kept is not None and int(kept) != partitions:
+        raise refuse("PARTITIONS", f"is {partitions}, but the database was made with {kept}")
 
 
 def _keep_partitions(partitions: int) -> Callable[[Connection], int]:
     def work(connection: Connection) -> int:
-        query = select(settings.c.value).where(settings.c.name == "partitions")
-        found = connection.scalar(query)
+        found = connection.scalar(PARTITIONS)
         if found is None:
             try:
                 with connection.begin_nested():
                     connection.execute(insert(settings).values(name="partitions", value=str(partitions)))
             except IntegrityError:  # another worker was faster
-                found = connection.scalar(query)
+                found = connection.scalar(PARTITIONS)
         return int(found) if found is not None else partitions
 
     return work

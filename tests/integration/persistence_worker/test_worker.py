@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker.database import Database
+from persistence_worker.database import Database, refuse_other_partitions
 from shared.contracts import ids, topology
 from shared.contracts.dead import DeadLetter
 from shared.contracts.envelope import Event, read_body
@@ -203,10 +203,20 @@ async def test_a_stop_finishes_what_was_begun_and_hands_the_rest_back(worker: Wo
         assert running.bus.queues[queue.name].ready
 
 
-async def test_another_number_of_partitions_ends_the_process(worker: Worker, engine: AsyncEngine) -> None:
+async def test_another_number_of_partitions_ends_the_process(
+    worker: Worker, engine: AsyncEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit code 2 and a line that names the variable."""
     async with worker():
         pass
-    with pytest.raises(SystemExit) as caught:
-        await Database(engine, PARTITIONS + 1).watch()
-    assert caught.value.code == 2
+    await refuse_other_partitions(engine, PARTITIONS)
+    for refused in (Database(engine, PARTITIONS + 1).watch(), refuse_other_partitions(engine, PARTITIONS + 1)):
+        with pytest.raises(SystemExit) as caught:
+            await refused
+        assert caught.value.code == 2
+    assert capsys.readouterr().err.count("BACKCHAT_PARTITIONS: is 3") == 2
+
+
+async def test_an_empty_database_refuses_nobody(empty_engine: AsyncEngine) -> None:
+    """The look before the start tells only what it can."""
+    await refuse_other_partitions(empty_engine, PARTITIONS)

@@ -1,0 +1,108 @@
+"""The main job over the buses that the product runs on: SQLite in process, PostgreSQL with RabbitMQ."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from persistence_worker import app
+from persistence_worker.settings import PersistenceSettings
+from persistence_worker.tables import SCHEMA
+from shared.bus.in_process import InProcessBus
+from shared.bus.port import Bus
+from shared.bus.rabbitmq import RabbitMQBus
+from shared.contracts import ids, topology
+from shared.contracts.envelope import Event, Received, read_body
+from shared.contracts.events import ChatbotsAnnounced, MessageStored, SessionUpdated
+from shared.contracts.payload import Payload
+from shared.contracts.queries import JoinResult, JoinSession, ListChatbots, Reply
+from shared.contracts.turns import RunTurn
+from shared.database.engine import open_engine, sqlite_url
+from tests.contract.store.desk import ADA, CARDS, NOON, finish, send, start
+
+PARTITIONS = 4
+
+
+@pytest.fixture(params=["in_process", pytest.param("rabbitmq", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql])])
+async def parts(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Bus, AsyncEngine]]:
+    """A bus and a migrated database as one of the two ways of running has them."""
+    async with AsyncExitStack() as stack:
+        bus: Bus
+        if request.param == "in_process":
+            engine = open_engine(sqlite_url(tmp_path / "chat.db"), schema=SCHEMA)
+            bus = await stack.enter_async_context(InProcessBus(tmp_path / "bus.db"))
+        else:
+            engine = open_engine(request.getfixturevalue("postgresql_url"), schema=SCHEMA)
+            bus = await stack.enter_async_context(RabbitMQBus(request.getfixturevalue("amqp_url"), name="tests"))
+        stack.push_async_callback(engine.dispose)
+        await app.migrate(engine)
+        yield bus, engine
+
+
+async def there(bus: Bus, queue: topology.Queue) -> None:
+    """Wait until somebody has declared a queue."""
+    while not await bus.exists(queue):  # noqa: ASYNC110 - the port has no event for it
+        await asyncio.sleep(0.02)
+
+
+async def test_the_main_job_over_a_real_bus(parts: tuple[Bus, AsyncEngine]) -> None:
+    """Announce, start, send, run, finish, join: every exchange and queue of the worker is used once."""
+    bus, engine = parts
+    settings = PersistenceSettings(partitions=PARTITIONS)
+    service = app.build(settings, bus=bus, engine=engine, registry=CollectorRegistry())
+
+    async def put(command: object) -> None:
+        number = ids.partition(command.session_id, PARTITIONS)  # type: ignore[attr-defined]
+        event = Event("tests", command, subject=str(command.session_id))  # type: ignore[arg-type, attr-defined]
+        await bus.publish(topology.log(PARTITIONS), str(number), event)
+
+    async def ask(query: Payload) -> Reply:
+        answer = await bus.request(topology.QUERIES, topology.QUERY_KEY, Event("tests", query))
+        return answer.parse(Reply)
+
+    async with asyncio.timeout(30), service.lifespan():
+        for queue in (topology.log_queue(PARTITIONS - 1, PARTITIONS), topology.catalogue_queue()):
+            await there(bus, queue)
+        assert service.missing() == []
+        announced = ChatbotsAnnounced(chatbots=CARDS, modified_at=NOON)
+        await bus.publish(topology.CATALOGUE, topology.CATALOGUE_KEY, Event("tests", announced))
+        await there(bus, topology.turn_queue("eliza"))
+        command = start(chatbot_ids=["eliza"])
+        number = ids.partition(command.session_id, PARTITIONS)
+        deliveries = await bus.subscribe(topology.delivery_queue("tests"), prefetch=100)
+        await deliveries.bind(topology.DELIVERY, topology.session_key(number))
+        turns = await bus.subscribe(topology.turn_queue("eliza"), prefetch=10)
+        started = await bus.request(topology.log(PARTITIONS), str(number), Event("tests", command))
+        assert started.parse(Reply).error is None
+
+        async def take(subscription: object, kind: type[Payload]) -> Received:
+            while True:
+                batch = await subscription.take()  # type: ignore[attr-defined]
+                await subscription.ack(batch.deliveries)  # type: ignore[attr-defined]
+                events = [event for delivery in batch.deliveries for event in read_body(delivery.body)]
+                for event in events:
+                    if event.type == kind.TYPE:
+                        return event
+
+        await put(send(command.session_id, "hello"))
+        assert (await take(deliveries, MessageStored)).parse(MessageStored).message.seq == 1
+        turn = (await take(turns, RunTurn)).parse(RunTurn)
+        await put(finish(turn))
+        await take(deliveries, SessionUpdated)
+        query = JoinSession(user_id=ADA, session_id=command.session_id, after_seq=None, limit=50)
+        joined = JoinResult.read((await ask(query)).result)
+        assert [m.seq for m in joined.messages] == [1, 2]
+        assert joined.last_seq == 3
+        chatbots = (await ask(ListChatbots())).result
+        assert chatbots is not None
+        assert [c["id"] for c in chatbots["chatbots"]] == ["echo", "eliza"]
+        await deliveries.close()
+        await turns.close()
+        assert service.drain is not None
+        await service.drain()
