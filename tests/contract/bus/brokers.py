@@ -91,9 +91,10 @@ async def take(subscription: Subscription, count: int, *, ack: bool = True) -> l
     """Deliveries with at least `count` events in them."""
     taken: list[Delivery] = []
     async with asyncio.timeout(PATIENCE):
-        while len(events(taken)) < count:
+        while count > 0:
             batch = await subscription.take()
             taken.extend(batch.deliveries)
+            count -= len(events(batch.deliveries))
             if ack:
                 await subscription.ack(batch.deliveries)
     return taken

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -145,8 +144,8 @@ async def test_a_request_nobody_answers_is_unavailable_in_time(bus: Bus, names: 
     [late] = events(await take(subscription, 1))
     assert late.is_late(utc_now() + timedelta(milliseconds=1))
     bus.respond(late, number(2))  # too late, and harmless
-    bus.respond(replace(late, replyto=f"{names.prefix}.gone"), number(3))
-    bus.respond(replace(late, replyto=None), number(4))
+    bus.respond(late._replace(replyto=f"{names.prefix}.gone"), number(3))
+    bus.respond(late._replace(replyto=None), number(4))
 
 
 async def test_a_request_that_reaches_no_queue_is_unavailable_at_once(bus: Bus, names: Names) -> None:
