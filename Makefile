@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock format clean
+.PHONY: help run test check bench docs lock format clean
 MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
@@ -28,6 +28,10 @@ check: ## Format, lint, types, imports, unit and contract tests, in under a minu
 bench: ## Measure throughput and latency, beside two baselines
 	@tools/environment dev
 	@exec $(python) -m benchmarks $(BENCH)
+
+docs: ## Write the generated pages of the reference anew
+	@tools/environment dev
+	@exec $(python) docs/generate.py
 
 lock: ## Pin the dependencies anew from pyproject.toml (LOCK=--upgrade: the newest)
 	@tools/environment dev

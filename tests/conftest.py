@@ -31,12 +31,17 @@ Server = TypeVar("Server", PostgreSQL, RabbitMQ)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the servers that it stands on, so that `-m "not rabbitmq"` needs no reminder."""
+    """Mark each test by the servers that it stands on, so that `-m "not rabbitmq"` needs no reminder.
+
+    Fixtures tell, and parameters with the name of a server, by which a suite runs on several implementations.
+    """
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if "new_database" in fixtures or "postgresql" in fixtures:
+        asked = {*getattr(item, "fixturenames", ())}
+        if callspec := getattr(item, "callspec", None):
+            asked |= {value for value in callspec.params.values() if isinstance(value, str)}
+        if asked & {"new_database", "postgresql"}:
             item.add_marker(pytest.mark.postgresql)
-        if "new_vhost" in fixtures or "rabbitmq" in fixtures:
+        if asked & {"new_vhost", "rabbitmq"}:
             item.add_marker(pytest.mark.rabbitmq)
 
 

@@ -19,8 +19,10 @@ SECRET_FIELDS = frozenset(
 )
 JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 URL_PASSWORD = re.compile(r"(\w+://[^:/@\s]+:)[^@\s]+@")
-QUIET = ("socketio", "socketio.server", "engineio", "engineio.server", "aio_pika", "alembic", "httpx2")
-QUIET += ("uvicorn", "uvicorn.error", "aiosqlite")  # addresses with queries, frames, parameters of statements
+QUIET = (
+    *("socketio", "socketio.server", "engineio", "engineio.server", "aiormq", "aio_pika", "alembic", "httpx2"),
+    *("uvicorn", "uvicorn.error", "aiosqlite"),  # addresses with queries, frames, parameters of statements
+)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
