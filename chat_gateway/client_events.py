@@ -92,6 +92,7 @@ class ClientEvents:
         self._handlers: dict[type[protocol.ClientPayload], Callable[[Call, Any], Awaitable[None]]] = {
             protocol.StartChat: self._start_chat,
             protocol.JoinChat: self._join_chat,
+            protocol.LeaveChat: self._leave_chat,
             protocol.GetMessages: self._get_messages,
             protocol.ListChats: self._list_chats,
             protocol.ListChatbots: self._list_chatbots,
@@ -112,8 +113,8 @@ class ClientEvents:
             payload = protocol.parse(name, arguments)
             if isinstance(payload, protocol.SendMessage):
                 self._send_message(call, payload)
-            elif isinstance(payload, protocol.LeaveChat):
-                self._leave_chat(call, payload)
+            elif isinstance(payload, protocol.LeaveChat) and self._leave_joined(call, payload):
+                pass
             else:
                 self._keep(asyncio.create_task(self._run(call, payload), name=call.event))
         except BackchatError as error:
@@ -228,10 +229,17 @@ class ClientEvents:
         if await self._sessions.join(call.socket, request, call.accept):
             self._joined(call.socket, str(request.session_id))
 
-    def _leave_chat(self, call: Call, request: protocol.LeaveChat) -> None:
-        key = str(request.session_id)
-        call.socket.joined.discard(key)
-        self._sessions.leave(call.socket, key)
+    def _leave_joined(self, call: Call, request: protocol.LeaveChat) -> bool:
+        """At once, also while a join is under way; false if there is nothing to leave."""
+        socket, key = call.socket, str(request.session_id)
+        socket.joined.discard(key)
+        if left := self._sessions.leave(socket, key):
+            call.accept({})
+        return left
+
+    async def _leave_chat(self, call: Call, request: protocol.LeaveChat) -> None:
+        """Not joined: nothing changes, and a session that is not theirs is `not_found` as everywhere."""
+        await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
         call.accept({})
 
     async def _get_messages(self, call: Call, request: protocol.GetMessages) -> None:

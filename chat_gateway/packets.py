@@ -17,11 +17,12 @@ DIGITS = frozenset("0123456789")
 
 
 class Malformed(ValueError):
-    """Text that is no packet. `id` is the ack id, where it could be read, and `event` says it was an event."""
+    """Text that is no packet. `ack_id` where it could be read; `connect`: it was to be a connect, so it is refused."""
 
-    def __init__(self, reason: str, *, ack_id: int | None = None) -> None:
+    def __init__(self, reason: str, *, ack_id: int | None = None, connect: bool = False) -> None:
         super().__init__(reason)
         self.ack_id = ack_id
+        self.connect = connect
 
 
 class Binary(ValueError):
@@ -70,7 +71,8 @@ class TextPacket(socketio_packet.Packet):  # type: ignore[misc]
             try:
                 self.data = orjson.loads(encoded_packet[at:])
             except ValueError:  # RecursionError does not come: orjson limits the depth by itself
-                raise Malformed("no JSON", ack_id=self.id) from None
+                connect = self.packet_type == socketio_packet.CONNECT and self.namespace is None
+                raise Malformed("no JSON", ack_id=self.id, connect=connect) from None
         return 0
 
 

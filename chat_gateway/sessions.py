@@ -169,11 +169,13 @@ class Sessions:
         subscriber.lacking = set(self.replies.of_session(session.key))
         return True
 
-    def leave(self, socket: Recipient, key: str) -> None:
-        """The socket receives nothing more of this session."""
+    def leave(self, socket: Recipient, key: str) -> bool:
+        """The socket receives nothing more of this session; true if it did, or was about to."""
         session = self._sessions.get(key)
-        if session is not None and session.subscribers.pop(socket, None) is not None:
-            self._touch(session)
+        if session is None or session.subscribers.pop(socket, None) is None:
+            return False
+        self._touch(session)
+        return True
 
     def changed(self, session: ServedSession, number: int, change: Change) -> None:
         """A stored change was delivered."""

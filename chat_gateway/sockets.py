@@ -27,6 +27,7 @@ logger = structlog.get_logger(__name__)
 
 AUTHENTICATE_WITHIN = 10.0  # seconds (contract §3)
 REFUSALS_MAX = 20  # malformed packets and refused connects of one connection, then it is closed
+NO_CREDENTIALS = {"token": False}  # what a connect that cannot be read is taken for
 
 
 class Socket:
@@ -135,6 +136,8 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
             connection.hang_up()
             return None
         except Malformed as error:
+            if error.connect:
+                return self._handle_connect(connection.sid, None, NO_CREDENTIALS)
             return self._malformed(connection, error.ack_id)
         kind, data, socket = packet.packet_type, packet.data, connection.socket
         if kind == socketio_packet.EVENT:

@@ -85,7 +85,7 @@ async def test_what_is_missing_and_what_is_foreign_look_the_same(running: Runnin
     """`not_found`, word for word."""
     ada, eve = await running.client("ada"), await running.client("eve")
     session = await start_chat(ada)
-    for event in ("send_message", "join_chat", "get_messages"):
+    for event in ("send_message", "join_chat", "leave_chat", "get_messages"):
         foreign = await eve.call(event, {"session_id": session["id"], "content": "x"})
         missing = await eve.call(event, {"session_id": str(uuid4()), "content": "x"})
         assert foreign == missing

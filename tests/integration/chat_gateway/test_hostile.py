@@ -183,6 +183,17 @@ async def test_nothing_is_done_for_who_is_not_let_in(running: Running) -> None:
     assert running.bus.asked == []
 
 
+@pytest.mark.parametrize(
+    "text", ['40{"token":"\\ud800.a.b"}', "40{", "40NaN", "40" + "[" * 20_000, '40{"token":1}', "401"]
+)
+async def test_a_connect_that_cannot_be_read_is_refused(running: Running, text: str) -> None:
+    """With the code of every other connect without a token; and nothing is left of it."""
+    async with raw(running, None) as client:
+        await client.say(text)
+        assert json.loads((await client.hear("44"))[2:])["data"]["code"] == "unauthenticated"
+        assert not running.server.manager.rooms
+
+
 async def test_a_second_connect_changes_nothing(running: Running) -> None:
     """The same socket stays who it is."""
     async with raw(running) as client:
