@@ -15,7 +15,7 @@ run: ## Serve the embedded system until Ctrl-C (settings: BACKCHAT_… in the en
 test: ## Run every test, on a private PostgreSQL and RabbitMQ
 	@tools/environment dev
 	@tools/test-machine
-	@exec $(python) -m pytest $(PYTEST)
+	@exec $(python) -m pytest -n 2 --dist loadfile $(PYTEST)
 
 check: ## Format, lint, types, imports, unit and contract tests, in under a minute
 	@tools/environment dev
