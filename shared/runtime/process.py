@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -27,6 +28,7 @@ logger = structlog.get_logger(__name__)
 DRAIN_DEADLINE = 5.0  # seconds for all `drain`s together
 CLOSE_DEADLINE = 2  # seconds for open requests after that
 FRAME_MAX = 256 * 1024  # bytes of one WebSocket frame (contract §3)
+GC_THRESHOLDS = (50_000, 20, 100)  # collecting after 700 new objects cost 40 % of the persistence worker's CPU
 BACKLOG = 2048  # connections that the kernel holds while a storm is absorbed
 
 
@@ -73,6 +75,7 @@ async def _main(assemble: Assemble, host: str, port: int, announce: Callable[[st
     try:
         assembly = await assemble(stack)
         failures = [(await stack.enter_async_context(service.lifespan())).failed for service in assembly.services]
+        _spare_the_collector()
         server = _Server(_config(assembly.app))
         serving: asyncio.Future[None] = asyncio.create_task(server.serve(sockets=[listener]), name="listener")
         stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -94,6 +97,13 @@ async def _main(assemble: Assemble, host: str, port: int, announce: Callable[[st
         await close_all(stack)
         listener.close()
         logger.info("stopped")
+
+
+def _spare_the_collector() -> None:
+    """What is there after the start stays for good: never walk it again, and look less often at what is young."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _stop_on_signals() -> asyncio.Event:
