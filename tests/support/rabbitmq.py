@@ -15,21 +15,27 @@ VHOSTS_AT_ONCE = 12  # one call of rabbitmqctl takes 0.5 s however many it makes
 
 
 class RabbitMQ:
-    """A private RabbitMQ node with an epmd of its own; user and password `test`."""
+    """A private RabbitMQ node; user and password `test`.
+
+    `peer` is a node to form a cluster with: this one shares its epmd and its cookie. `configuration` is added to
+    rabbitmq.conf, `erlang` to the virtual machine's arguments.
+    """
 
     CREDENTIALS = "test:test"
 
-    def __init__(self) -> None:
+    def __init__(self, *, peer: RabbitMQ | None = None, configuration: str = "", erlang: str = "") -> None:
         self._server = _rabbitmq_server()
         self._home = Home("mq")
+        self._peer = peer
         self.port = free_port()
-        self._ports = {"dist": free_port(), "epmd": free_port()}
-        self._node = f"t{secrets.token_hex(6)}@localhost"
+        self._ports: dict[str, int] = {"dist": free_port(), "epmd": peer._ports["epmd"] if peer else free_port()}
+        self._cookie: str = peer._cookie if peer else secrets.token_hex(16)
+        self.node = f"t{secrets.token_hex(6)}@localhost"
         self._child: Child | None = None
         self._epmd: Child | None = None
         self._vhosts: list[str] = []
         self._used: list[str] = []
-        self._configure()
+        self._configure(configuration, erlang)
 
     @property
     def url(self) -> str:
@@ -42,12 +48,21 @@ class RabbitMQ:
 
     def start(self) -> Self:
         """Start, with the data of the last time if there was one; returns when it speaks AMQP."""
-        if not (self._epmd and self._epmd.running):
+        self.launch()
+        return self.wait()
+
+    def launch(self) -> None:
+        """Start and do not wait."""
+        if not (self._peer or (self._epmd and self._epmd.running)):
             # A child of ours, since the one that a node starts outlives it as a daemon.
             command = ["epmd", "-port", str(self._ports["epmd"]), "-address", "127.0.0.1"]
             self._epmd = Child(self._home, "epmd", command, environment=PLAIN_ENVIRONMENT)
             self._epmd.wait_until(lambda: answers(self._ports["epmd"], b"", b""), timeout=START_TIMEOUT)
         self._child = Child(self._home, "rabbitmq", [self._server], environment=self._environment)
+
+    def wait(self) -> Self:
+        """Wait until it speaks AMQP."""
+        assert self._child
         self._child.wait_until(lambda: answers(self.port, b"AMQP\0\0\x09\x01", b"\x01"), timeout=START_TIMEOUT)
         return self
 
@@ -102,7 +117,7 @@ class RabbitMQ:
 
     def ctl(self, *arguments: str) -> str:
         """Run `rabbitmqctl` on the node (0.5 s) and return its output."""
-        command = [str(self._server.with_name("rabbitmqctl")), "-q", "-n", self._node, *arguments]
+        command = [str(self._server.with_name("rabbitmqctl")), "-q", "-n", self.node, *arguments]
         done = subprocess.run(
             command, env=self._environment, cwd=self._home.path, capture_output=True, text=True, timeout=60, check=False
         )
@@ -110,7 +125,7 @@ class RabbitMQ:
             raise RuntimeError(f"rabbitmqctl {arguments[0]} failed: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def _configure(self) -> None:
+    def _configure(self, configuration: str, erlang: str) -> None:
         home = self._home.path
         user, password = self.CREDENTIALS.split(":")
         (home / "rabbitmq.conf").write_text(
@@ -118,15 +133,16 @@ class RabbitMQ:
             f"default_user = {user}\ndefault_pass = {password}\nloopback_users = none\n"
             "log.console = true\nlog.console.level = warning\nlog.file = false\n"
             "vm_memory_high_watermark.absolute = 1GB\ndisk_free_limit.absolute = 50MB\n"
+            f"{configuration}"
         )
         (home / "enabled_plugins").write_text("[].\n")
         cookie = home / ".erlang.cookie"
-        cookie.write_text(secrets.token_hex(16))
+        cookie.write_text(self._cookie)
         cookie.chmod(0o400)
         self._environment = PLAIN_ENVIRONMENT | {
             "PATH": f"{self._server.parent}:{PLAIN_ENVIRONMENT['PATH']}",
             "HOME": str(home),
-            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_DIST_PORT": str(self._ports["dist"]),
@@ -137,7 +153,7 @@ class RabbitMQ:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
             "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} {erlang}".strip(),
             "ERL_EPMD_PORT": str(self._ports["epmd"]),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
