@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -117,6 +117,7 @@ class ScriptedBus:
         self.publishing.set()
         self.answering = asyncio.Event()
         self.answering.set()
+        self.between: Callable[[], Awaitable[None]] | None = None  # what happens between a snapshot and its answer
         self.refuse_publish: BackchatError | None = None
         self.refuse_queries: BackchatError | None = None
 
@@ -163,6 +164,8 @@ class ScriptedBus:
                 await self.answering.wait()
             assert (exchange == QUERIES) is not isinstance(payload, StartSession)
             reply = Reply(result=self.answer(payload).model_dump(mode="json"))
+            if self.between is not None:
+                await self.between()
         except TimeoutError:
             raise Unavailable from None
         except BackchatError as error:

@@ -115,6 +115,45 @@ async def test_a_join_is_followed_by_live_events_with_no_gap_and_no_repeat(runni
     assert ack["last_seq"] == 3
 
 
+async def test_what_comes_between_the_snapshot_and_the_ack_comes_after_the_ack(running: Running) -> None:
+    """Released to others meanwhile, kept for the joining socket."""
+    ada = await running.client("ada")
+    session = await start_chat(ada)
+    other = await running.client("ada")
+
+    async def between() -> None:
+        running.bus.store(session["id"], "between")
+        await ada.hears("message")
+        assert other.told("message") == []
+
+    running.bus.between = between
+    ack = await other.call("join_chat", {"session_id": session["id"]})
+    assert (ack["messages"], ack["last_seq"]) == ([], 0)
+    assert [message["content"] for message in await other.hears("message")] == ["between"]
+
+
+async def test_a_message_does_not_overtake_one_that_waits_for_its_session(running: Running) -> None:
+    """Although another socket has loaded the session meanwhile."""
+    first = await running.client("ada")
+    session = await start_chat(first)
+    gateway = Running(running.bus, running.issuer, running._stack)
+    running.bus.subscription = type(running.bus.subscription)()
+    await gateway.start()
+    sender, other = await gateway.client("ada"), await gateway.client("ada")
+    running.bus.answering.clear()
+    acks: list[Any] = []
+    await sender.emit("send_message", {"session_id": session["id"], "content": "one"}, callback=acks.append)
+    await until(lambda: "ReadSession" in running.bus.asked)
+    held, running.bus.answering = running.bus.answering, asyncio.Event()
+    running.bus.answering.set()
+    assert (await other.call("join_chat", {"session_id": session["id"]}))["ok"]
+    await sender.emit("send_message", {"session_id": session["id"], "content": "two"}, callback=acks.append)
+    assert (await sender.call("list_chats", {}))["ok"]  # by now `two` has been taken
+    held.set()
+    await until(lambda: len(acks) == 2)
+    assert [send.content for send in running.bus.sent] == ["one", "two"]
+
+
 async def test_join_pages_with_after_seq(running: Running) -> None:
     """While `has_more`, the socket has not joined; with the last page it has."""
     ada = await running.client("ada")

@@ -66,7 +66,9 @@ class CursorMachine(RuleBasedStateMachine):
         found = sorted(number for number in newest.values() if number > self.reading_from)
         page, more = found[:limit], len(found) > limit
         upto = page[-1] if more else self._stored()
-        self._let_out(self.cursor.read([(number, number) for number in reversed(page)], upto, more=more))
+        outside = [self.reading_from, upto + 1]  # a session's own change may lie before the page or after it
+        changes = [(number, number) for number in [*outside, *reversed(page)]]
+        self._let_out(self.cursor.read(changes, upto, more=more))
         self.reading_from = upto if more else None
 
     @precondition(lambda self: self.reading_from is not None)
