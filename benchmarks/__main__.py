@@ -1,10 +1,13 @@
-"""`python -m benchmarks [flags]`: run, print the table, write the JSON. Exit code 1 if anything was lost or wrong."""
+"""`python -m benchmarks [flags]`: run, print the table, write the JSON. Exit code 1 if anything was lost or wrong,
+2 if it could not be measured.
+"""
 
 from __future__ import annotations
 
 import sys
 
 from benchmarks import figures, micro, report
+from benchmarks.measure import GeneratorFailed
 from benchmarks.options import parse
 from benchmarks.run import run, say
 from tests.support.children import NotInstalled
@@ -18,7 +21,7 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     try:
         result = run(options)
-    except NotInstalled as error:
+    except (NotInstalled, GeneratorFailed) as error:
         say(str(error))
         return 2
     path = report.write(result, options.results)

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from benchmarks.generator.job import Phase
-from benchmarks.measure import GeneratorFailed, Result, measure
+from benchmarks.measure import Result, measure
 from benchmarks.options import Options
 from benchmarks.processes import Parts
 from benchmarks.systems.backchat import Distributed, Embedded
@@ -38,6 +38,8 @@ def run(options: Options) -> dict[str, Any]:
         stack.callback(stores.stop)
         ceiling = _ceiling(processes)
         systems = [stack.enter_context(_running(system)) for system in _systems(options, processes, stores)]
+        for system in systems:
+            say(f"{system.name} runs as {processes.pids(system.parts)}")
         results: dict[str, list[Result]] = {system.name: [] for system in systems}
         for number in range(options.rounds):
             for system in systems:
@@ -96,6 +98,3 @@ def _machine() -> dict[str, str]:
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip()
-
-
-__all__ = ["GeneratorFailed", "run", "say"]
