@@ -1,0 +1,143 @@
+"""What a client holds of one session, and how answers and events change it (contract §3). Pure.
+
+**Cursor.** The highest number applied while joined, or the `last_seq` of the latest answer to `join_chat`. What comes
+while the socket has not joined changes what is held but never the cursor: `session_updated` goes to all sockets, and a
+cursor moved by it would skip the messages that were missed and have not been read yet.
+
+**Gaps.** A number above cursor + 1 on a joined socket is no loss: numbers only ascend there, and one is left out only
+where what it changed comes again under its later number. Should the connection break in between, that later number is
+above the cursor, so the next join brings it. What can be missed is missed between two connections; hence the rule is
+to join again with the cursor on every connect, and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from backchat_client.replies import ActiveReplies, Reply
+from backchat_client.wire import Message, Payload, Session
+
+Change = tuple[str, Payload]  # ("message" | "message_updated" | "session_updated" | "reply" | "loaded", what it is now)
+
+
+class SessionState:
+    """One session as the client knows it. Read it freely; only the kit changes it."""
+
+    def __init__(self, session_id: str) -> None:
+        self.id = session_id
+        self.session: Session | None = None
+        self.joined = False
+        self.cursor: int | None = None  # None: not loaded yet
+        self.replies = ActiveReplies()
+        self._floor: int | None = None  # the lowest `seq` shown; 0: there are no older ones; None: not loaded yet
+        self._held: dict[str, Message] = {}
+        self._shown: list[Message] | None = None  # sorted, until something changes
+
+    @property
+    def messages(self) -> list[Message]:
+        """The history as far as it is loaded, without a hole, ascending by `seq`."""
+        if self._shown is None:
+            floor = self._floor
+            shown = [m for m in self._held.values() if floor is not None and m["seq"] >= floor]
+            self._shown = sorted(shown, key=lambda message: message["seq"])
+        return list(self._shown)
+
+    @property
+    def has_older(self) -> bool:
+        """Whether there is history before what is shown."""
+        return self._floor is not None and self._floor > 0
+
+    @property
+    def older_than(self) -> int | None:
+        """The `before_seq` of the next page of history; None if there is none."""
+        return self._floor or None
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The texts so far of the replies under way, by message id."""
+        return {message_id: reply.text for message_id, reply in self.replies.by_id.items()}
+
+    def message(self, message_id: str) -> Message | None:
+        """A message that is held."""
+        return self._held.get(message_id)
+
+    def started(self, session: Session) -> None:
+        """`start_chat` made it just now (its `last_seq` is 0): the socket has joined, and there is nothing to load."""
+        self.session = session
+        self.cursor = self._floor = 0
+        self.joined = True
+
+    def disconnected(self) -> None:
+        """The socket is gone, and with it the join."""
+        self.joined = False
+
+    def reset(self) -> None:
+        """Forget everything: the server's numbers went back (`conflict`)."""
+        self.session = self.cursor = self._floor = self._shown = None
+        self.joined = False
+        self.replies = ActiveReplies()
+        self._held.clear()
+
+    def join_answered(self, answer: Payload, after_seq: int | None) -> list[Change]:
+        """Apply an answer to `join_chat`; what changed. With pages to come the socket has not joined."""
+        first = after_seq is None
+        messages: list[Message] = answer["messages"]
+        if first:
+            self._floor = messages[0]["seq"] if answer["has_more"] and messages else 0
+            self._shown = None
+        changes = self._session(answer["session"])
+        found = [change for message in messages for change in self._message(message)]
+        self.cursor = max(self.cursor or 0, answer["last_seq"])
+        # A first load is the present state, not news: one change, however many messages.
+        changes += [("loaded", {"session_id": self.id, "messages": messages})] if first else found
+        if first or not answer["has_more"]:
+            self.joined = True
+            begun = self.replies.joined(answer["active_replies"], self._held)
+            changes += [self._reply(reply) for reply in begun]
+        return changes
+
+    def older_answered(self, before_seq: int, answer: Payload) -> list[Change]:
+        """Apply an answer to `get_messages` with `before_seq`: the page just before what is shown."""
+        messages: list[Message] = answer["messages"]
+        for message in messages:
+            self._message(message)
+        if before_seq == self._floor:
+            if not answer["has_more"]:
+                self._floor = 0
+            elif messages:
+                self._floor = messages[0]["seq"]
+            self._shown = None
+        return [("loaded", {"session_id": self.id, "messages": messages})]
+
+    def event(self, name: str, payload: Payload) -> list[Change]:
+        """Apply `message`, `message_updated`, `message_delta` or `session_updated`; what changed."""
+        if name == "message_delta":
+            if payload["message_id"] in self._held or not self.replies.piece(payload):
+                return []
+            return [self._reply(self.replies.by_id[payload["message_id"]])]
+        if name == "session_updated":
+            number, changes = payload["seq"], self._session(cast("Session", payload))
+        else:
+            number, changes = payload["updated_seq"], self._message(cast("Message", payload))
+        if self.joined and self.cursor is not None:
+            self.cursor = max(self.cursor, number)
+        return changes
+
+    def _message(self, message: Message) -> list[Change]:
+        known = self._held.get(message["id"])
+        if known is not None and known["updated_seq"] >= message["updated_seq"]:
+            return []
+        self._held[message["id"]] = message
+        self._shown = None
+        self.replies.ended(message["id"])
+        return [("message" if known is None else "message_updated", cast("Payload", message))]
+
+    def _session(self, session: Session) -> list[Change]:
+        if self.session is not None and self.session["seq"] >= session["seq"]:
+            return []
+        self.session = session
+        return [("session_updated", cast("Payload", session))]
+
+    def _reply(self, reply: Reply) -> Change:
+        shape: dict[str, Any] = {"session_id": self.id, "message_id": reply.message_id, "chatbot_id": reply.chatbot_id}
+        return "reply", {**shape, "attempt": reply.attempt, "text": reply.text}

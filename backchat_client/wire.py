@@ -1,0 +1,89 @@
+"""The shapes of the public contract (§3) that the kit reads, and what an answer means. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+Payload = dict[str, Any]
+
+
+class Fault(TypedDict):
+    """Why a reply is not complete."""
+
+    code: str
+    message: str
+
+
+class Message(TypedDict):
+    """A stored message. `seq` is its place for ever, `updated_seq` the number of its latest change."""
+
+    id: str
+    session_id: str
+    seq: int
+    updated_seq: int
+    sender_type: Literal["user", "chatbot"]
+    sender_id: str
+    content: str
+    created_at: str
+    client_message_id: str | None
+    reply_to: str | None
+    status: Literal["complete", "stopped", "failed", "erased"]
+    error: Fault | None
+    superseded_by: str | None
+
+
+class Chatbot(TypedDict):
+    """A participant of a session."""
+
+    id: str
+    name: str
+
+
+class Session(TypedDict):
+    """A session. `seq` is the number of its own latest change."""
+
+    id: str
+    title: str | None
+    owner_id: str
+    users: list[str]
+    chatbots: list[Chatbot]
+    reply_policy: Literal["mentioned", "all", "round_robin", "silent"]
+    seq: int
+    last_seq: int
+    created_at: str
+    updated_at: str
+
+
+AGAIN = frozenset({"unavailable", "internal", "rate_limited"})  # codes after which the same call is made again
+MISSING = "no_ack"  # our own code for an answer that did not come
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an answer means: `code` None is success; `again`: the same call is to be made again, with the same ids."""
+
+    code: str | None
+    message: str = ""
+    retry_after: float = 0.0  # seconds; 0: the server names none
+    again: bool = False
+
+
+def outcome(answer: Any) -> Outcome:
+    """Judge an ack; `None` is one that did not come in time, and whatever is not of the contract counts as that."""
+    if not isinstance(answer, Mapping):
+        return Outcome(MISSING, again=True)
+    if answer.get("ok") is True:
+        return Outcome(None)
+    error = answer.get("error")
+    if not isinstance(error, Mapping) or not isinstance(error.get("code"), str):
+        return Outcome(MISSING, again=True)
+    code = error["code"]
+    return Outcome(code, str(error.get("message", "")), seconds(error.get("retry_after")), again=code in AGAIN)
+
+
+def seconds(value: Any) -> float:
+    """A `retry_after`; 0 where it is absent or no number."""
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return float(value) if usable else 0.0
