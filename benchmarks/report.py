@@ -11,6 +11,7 @@ from benchmarks.figures import Figure, Rounds
 from benchmarks.targets import verdicts
 
 NOTHING = "-"  # not measured
+STRANGERS_MAX = 10  # per cent of the machine; with more the figures say little
 
 
 def markdown(run: dict[str, Any], closed: list[str], opened: list[str]) -> str:
@@ -92,7 +93,8 @@ def _notes(run: dict[str, Any]) -> list[str]:
             f" {ceiling['generator_us']:.0f} µs of its own CPU a turn there; in the first shape: {used} µs."
         ),
         f"{turns} turns checked. Medians of the rounds [least..greatest]; ratios are taken round by round.",
-        f"Other processes used {_text(strangers)} % of the machine meanwhile.",
+        f"Other processes used {_text(strangers)} % of the machine meanwhile."
+        + (" DISTRUST THIS RUN." if strangers and strangers.median > STRANGERS_MAX else ""),
         " · ".join(f"{name} {value}" for name, value in machine.items())
         + f" · flags: {' '.join(run['flags']) or NOTHING}",
     ]

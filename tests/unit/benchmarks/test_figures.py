@@ -80,6 +80,20 @@ def test_the_gateway_is_measured_against_bare() -> None:
     assert not verdict.met
 
 
+@pytest.mark.parametrize(("share", "distrusted"), [(0.02, False), (0.3, True)])
+def test_a_run_on_a_busy_machine_is_not_to_be_trusted(share: float, distrusted: bool) -> None:
+    measured = one_round(1, {"bare": 1.0})
+    for phase in measured["phases"].values():
+        phase["strangers"] = share
+    run = {
+        "systems": {"bare": [measured]},
+        "ceiling": {"turns_per_second": 1.0, "generator_us": 1.0},
+        "machine": {},
+        "flags": [],
+    }
+    assert ("DISTRUST" in report.markdown(run, ["100x4"], ["50/s"])) is distrusted
+
+
 def test_the_table_has_a_row_a_system_and_a_closing_line() -> None:
     run = {
         "systems": {"distributed": rounds(2000, part="gateway"), "seed": rounds(100, part="flask")},
