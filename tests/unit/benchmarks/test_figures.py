@@ -81,7 +81,7 @@ def test_the_gateway_is_measured_against_bare() -> None:
 
 
 @pytest.mark.parametrize(("share", "distrusted"), [(0.02, False), (0.3, True)])
-def test_a_run_on_a_busy_machine_is_not_to_be_trusted(share: float, distrusted: bool) -> None:
+def test_a_run_on_a_busy_machine_is_not_to_be_trusted(*, share: float, distrusted: bool) -> None:
     measured = one_round(1, {"bare": 1.0})
     for phase in measured["phases"].values():
         phase["strangers"] = share
