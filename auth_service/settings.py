@@ -38,7 +38,7 @@ class AuthSettings(CommonSettings):
         default=150, ge=1, le=1_000, description="Passcodes that may wait for a thread; more are refused `unavailable`"
     )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Origins besides our own that a browser may call from, separated by commas"
+        default=(), description="Origins that a browser may connect from, separated by commas; none: the server's own"
     )
 
     @field_validator("allowed_origins", mode="before")

@@ -20,6 +20,7 @@ from shared.contracts.events import (
     MessageRejected,
     MessageStored,
     ReplyStreamed,
+    SessionActivity,
     SessionHead,
     SessionUpdated,
     TypingChanged,
@@ -55,6 +56,7 @@ class Deliveries:
         }
         self._of_user: dict[str, Callable[[dict[str, Any], str], None]] = {
             SessionUpdated.TYPE: self._users_session_updated,
+            SessionActivity.TYPE: self._session_activity,
             MessageRejected.TYPE: self._message_rejected,
         }
         self._counters = {kind: metrics.delivered.labels(kind) for kind in (*self._of_session, *self._of_user)}
@@ -145,16 +147,23 @@ class Deliveries:
             emission.send_all(joined, emission.event("typing", data))
 
     def _users_session_updated(self, data: dict[str, Any], bucket: str) -> None:
-        """To the sockets that have not joined; the others get it through the cursor, in its place."""
         view = data["session"]
-        session = self._sessions.find(view["id"])
+        self._to_not_joined(view["id"], view["users"], bucket, "session_updated", view)
+
+    def _session_activity(self, data: dict[str, Any], bucket: str) -> None:
+        shown = {name: data[name] for name in ("session_id", "last_seq", "updated_at")}
+        self._to_not_joined(data["session_id"], data["users"], bucket, "session_activity", shown)
+
+    def _to_not_joined(self, key: str, users: list[str], bucket: str, name: str, payload: dict[str, Any]) -> None:
+        """To the sockets that have not joined; the others get the change through the cursor, in its place."""
+        session = self._sessions.find(key)
         frame: emission.Frame | None = None
-        for user in view["users"]:
+        for user in users:
             for socket in self._presence.sockets(user):
                 if user_key(ids.bucket(user, self._partitions)) != bucket:
                     break
                 if session is None or not session.has_joined(socket):
-                    frame = frame or emission.event("session_updated", view)
+                    frame = frame or emission.event(name, payload)
                     socket.send(frame)
 
     def _message_rejected(self, data: dict[str, Any], _bucket: str) -> None:

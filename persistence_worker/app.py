@@ -15,6 +15,7 @@ from persistence_worker.database import MIGRATIONS, Database
 from persistence_worker.handlers import Partition
 from persistence_worker.ledger import Ledger
 from persistence_worker.metrics import Metrics
+from persistence_worker.notices import Notices
 from persistence_worker.overdue import Overdue
 from persistence_worker.poison import Cemetery
 from persistence_worker.queries import Queries
@@ -39,6 +40,7 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
     catalogue = Catalogue()
     database = Database(engine, settings.partitions)
     ledger = Ledger(database, catalogue, chatbots_max=settings.chatbots_max)
+    notices = Notices(bus=bus, partitions=settings.partitions)
     cemetery = Cemetery(bus, metrics, settings.partitions)
     announcements = Announcements(bus=bus, database=database, catalogue=catalogue, cemetery=cemetery)
     overdue = Overdue(
@@ -65,6 +67,7 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
             database=database,
             ledger=ledger,
             cemetery=cemetery,
+            notices=notices,
             metrics=metrics,
         )
         for number in range(settings.partitions)
@@ -80,6 +83,7 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
             tasks.start("catalogue", announcements.run())
             tasks.start("overdue turns", overdue.run())
             tasks.start("queries", server.run())
+            tasks.start("notices", notices.run())
             for number, partition in enumerate(partitions):
                 tasks.start(f"partition {number}", partition.run())
             try:

@@ -14,6 +14,7 @@ from persistence_worker.batches import Command, Order
 from persistence_worker.database import Database
 from persistence_worker.ledger import Applied, Ledger
 from persistence_worker.metrics import Metrics
+from persistence_worker.notices import Notices
 from persistence_worker.poison import Cemetery, is_poison
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts import topology
@@ -53,6 +54,7 @@ class Partition:
         database: Database,
         ledger: Ledger,
         cemetery: Cemetery,
+        notices: Notices,
         metrics: Metrics,
     ) -> None:
         self._partitions = partitions
@@ -61,6 +63,7 @@ class Partition:
         self._database = database
         self._ledger = ledger
         self._cemetery = cemetery
+        self._notices = notices
         self._metrics = metrics
 
         self._task: asyncio.Task[None] | None = None
@@ -169,6 +172,7 @@ class Partition:
         for received, reply in applied.batch.answers:
             if received.replyto is not None:
                 self._bus.respond(received, Event(publications.SOURCE, reply, subject=received.subject))
+        self._notices.note(session for session in applied.batch.loaded.sessions.values() if session.changed)
 
 
 def pieces(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:

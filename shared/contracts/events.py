@@ -46,6 +46,17 @@ class SessionHead(Payload):
     last_seq: int
 
 
+class SessionActivity(Payload):
+    """Something new is stored in a session; told at most once a second. Keys: the bucket of each of its users."""
+
+    TYPE: ClassVar[str] = "backchat.session.activity.v1"
+
+    session_id: UUID
+    users: list[str]
+    last_seq: int
+    updated_at: Timestamp
+
+
 class ReplyStreamed(Payload):
     """A piece of a reply under way. `offset` counts code points before `text`. Key: the session's partition."""
 
@@ -106,6 +117,7 @@ EVENTS: tuple[type[Payload], ...] = (
     MessageRejected,
     SessionUpdated,
     SessionHead,
+    SessionActivity,
     ReplyStreamed,
     TypingChanged,
     ChatbotsAnnounced,

@@ -14,7 +14,9 @@ from shared.contracts.turns import CONTEXT_BYTES_MAX
 DELIVERY_LIMIT = 1_000_000  # the worker decides what is poison; unset is 20 on 4.x, then silent deletion
 BATCH_EVENTS = 500  # events in one AMQP message at most
 BATCH_BYTES = 256 * 1024  # and bytes, unless one event alone is larger
-EVENT_BYTES_MAX = 4 * CONTEXT_BYTES_MAX  # no event of ours comes near; a bus refuses a larger one
+EVENT_BYTES_MAX = (
+    8 * CONTEXT_BYTES_MAX
+)  # no event of ours comes near, not even in a dead letter; a bus refuses a larger one
 MIB = 1024 * 1024
 
 

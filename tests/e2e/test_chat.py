@@ -261,3 +261,16 @@ async def test_both_transports_serve(stack: Stack, account: Account, transport: 
         session = await device.start_chat()
         reply = await device.reply_to(await device.send(session, "over " + transport))
     assert reply["content"] == "over " + transport
+
+
+async def test_a_device_that_has_not_joined_hears_of_activity(stack: Stack, account: Account) -> None:
+    """`session_activity` goes to the user's sockets that have not joined, and to them alone."""
+    async with Device(stack.gateway_urls[0], account.token) as device:
+        session = await device.start_chat()
+        async with Device(stack.gateway_urls[-1], account.token) as other:
+            reply = await device.reply_to(await device.send(session, "one two three"))
+            told = await other.until("session_activity", lambda a: a["last_seq"] >= reply["seq"])
+            assert set(told) == {"session_id", "last_seq", "updated_at"}
+            assert told["session_id"] == session["id"]
+            assert not other.received("message", session=session)
+    assert not device.received("session_activity", session=session)
