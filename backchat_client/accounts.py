@@ -112,7 +112,7 @@ class Login:
             except Refused as error:
                 if error.code in PASSING:
                     raise
-                raise NotSignedIn(error.code, str(error)) from error
+                raise NotSignedIn(error.code, error.detail) from error
             self._token = grant["access_token"]
             self._good_until = self._clock() + max(grant["expires_in"] - RENEW_BEFORE, grant["expires_in"] / 2)
             return self._token

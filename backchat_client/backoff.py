@@ -6,7 +6,7 @@ FIRST = 0.5  # seconds; doubled with each failure in a row
 LONGEST = 30.0  # seconds
 SPREAD = 0.5  # up to this part is added at random, so that many clients do not come together
 RECONNECT_FIRST = 1.0  # seconds: the ceiling after the first failure
-RECONNECT_LONGEST = 8.0  # seconds: low, as every try is cheap and somebody is waiting
+RECONNECT_LONGEST = 4.0  # seconds: low, as a try is cheap and somebody is waiting
 
 
 def delay(failures: int, retry_after: float, random: float) -> float:

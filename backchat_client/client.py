@@ -117,7 +117,9 @@ class BackchatClient:
             self._store.close()
 
     async def register(self) -> Payload:
-        """Make the account: see `Accounts.register`."""
+        """Make the account, before the client is started: see `Accounts.register`."""
+        if self._running:
+            raise RuntimeError("register() belongs before start() and `async with`: it logs in from there on")
         return await self._accounts.register(self._user_id, self._passcode)
 
     # ---- what is known

@@ -17,11 +17,12 @@ class BackchatClientError(Exception):
 
 
 class Refused(BackchatClientError):
-    """The server said no. `code` is the contract's; `retry_after` (seconds) where the server names it."""
+    """The server said no. `code` is the contract's, `detail` for people, `retry_after` in seconds, if named."""
 
     def __init__(self, code: str, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(f"{code}: {message}" if message else code)
         self.code = code
+        self.detail = message
         self.retry_after = retry_after
 
 

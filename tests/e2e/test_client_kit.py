@@ -1,0 +1,182 @@
+"""The Python client kit against real processes that are killed under it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from backchat_client import BackchatClient, Message, NotSignedIn, Refused, Sending, SessionState, SQLiteStore, Store
+from tests.support.client import PATIENCE, Account, Device, new_account
+from tests.support.ports import free_port
+from tests.support.stack import ROOT, Stack
+
+RECOVERY = 40.0  # seconds; a process starts anew in between, on a machine that is busy
+MANY = 30  # messages
+
+# A program that puts messages into its outbox, can send none of them, and is killed.
+PROGRAM = """
+import asyncio, sys
+from backchat_client import BackchatClient, SQLiteStore
+
+async def main(auth, gateway, user, passcode, store, session, count):
+    client = BackchatClient(auth_url=auth, gateway_urls=[gateway], user_id=user, passcode=passcode, store=SQLiteStore(store))
+    async with client:
+        for number in range(int(count)):
+            await client.send(session, f"kept {number}")
+        print("kept", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def client_of(stack: Stack, account: Account, store: Store | None = None) -> BackchatClient:
+    return BackchatClient(
+        auth_url=stack.auth_url,
+        gateway_urls=stack.gateway_urls,
+        user_id=account.id,
+        passcode=account.passcode,
+        store=store,
+    )
+
+
+async def until(client: BackchatClient, holds: Callable[[], bool], within: float = PATIENCE) -> None:
+    """Wait until something holds, looking again after every notice."""
+    stream = client.events()
+    async with asyncio.timeout(within):
+        while not holds():
+            await anext(stream)
+
+
+async def ledger(stack: Stack, account: Account, session_id: str) -> list[Message]:
+    """The history, read by a plain client that is not the kit, over the last gateway."""
+    async with Device(stack.gateway_urls[-1], account.token) as device:
+        return await device.history({"id": session_id})  # type: ignore[return-value]
+
+
+def part_at(stack: Stack, url: str | None) -> str:
+    """The process that listens there."""
+    return next(name for name, part in stack.parts.items() if part.url == url)
+
+
+def answered(state: SessionState) -> bool:
+    """Whether the newest of my messages has its reply, and nothing is under way."""
+    mine = [m["id"] for m in state.messages if m["sender_type"] == "user"]
+    return bool(mine) and not state.texts and any(m["reply_to"] == mine[-1] for m in state.messages)
+
+
+@pytest.fixture
+async def own_account(own_stack: Stack) -> AsyncIterator[Account]:
+    yield await new_account(own_stack.auth_url)
+
+
+async def test_a_chat(stack: Stack) -> None:
+    """Register, start a chat, see the reply grow and be stored; another device of the user holds the very same."""
+    account = Account(id=f"kit-{secrets.token_hex(6)}", passcode=secrets.token_urlsafe(16), token="")
+    client = client_of(stack, account)
+    await client.register()
+    async with client, client_of(stack, account) as other:
+        texts: list[str] = []
+        client.listen(lambda notice: texts.append(notice.payload["text"]) if notice.name == "reply" else None)
+        state = await client.start_chat("A chat", chatbot_ids=["echo"])
+        mirror = await other.open(state.id)
+        sending = await client.send(state.id, "one two three four 😀")
+        message = await sending.stored()
+        assert (message["id"], message["seq"]) == (await sending.accepted(), 1)
+        await until(client, lambda: answered(state))
+        await until(other, lambda: answered(mirror))
+        reply = state.messages[-1]
+        assert reply["content"] == "one two three four 😀"
+        assert texts and all(reply["content"].startswith(text) for text in texts)
+        assert texts == sorted(texts, key=len)
+        assert mirror.messages == state.messages
+        assert client.unsettled == []
+        with pytest.raises(Refused, match="not_found"):
+            await client.open("00000000-0000-4000-8000-000000000000")
+        assert [s["id"] for s in (await client.call("list_chats"))["sessions"]] == [state.id]
+
+
+async def test_older_history(stack: Stack, account: Account) -> None:
+    """A session opened late shows its newest page, and the ones before it on demand, without a hole."""
+    async with client_of(stack, account) as client:
+        state = await client.start_chat("Long", chatbot_ids=["echo"], reply_policy="silent")
+        sendings = [await client.send(state.id, f"number {n}") for n in range(60)]
+        await asyncio.gather(*(sending.stored() for sending in sendings))
+    async with client_of(stack, account) as later:
+        late = await later.open(state.id)
+        assert [m["seq"] for m in late.messages] == list(range(11, 61))
+        assert late.has_older
+        await later.older(state.id)
+        assert [m["content"] for m in late.messages] == [f"number {n}" for n in range(60)]
+        assert not late.has_older
+
+
+async def test_a_wrong_passcode(stack: Stack, account: Account) -> None:
+    """The client stops for good, and says so to whoever waits."""
+    async with client_of(stack, Account(account.id, "not the passcode", "")) as client:
+        with pytest.raises(NotSignedIn, match="invalid_credentials"):
+            await client.start_chat()
+        with pytest.raises(NotSignedIn):
+            await client.send("00000000-0000-4000-8000-000000000000", "anything")
+
+
+@pytest.mark.timeout(150)
+async def test_a_gateway_dies_in_mid_conversation(own_stack: Stack, own_account: Account, tmp_path: Path) -> None:
+    """Killed, then stopped in order: the kit recovers by itself, and everything is there once, in order."""
+    async with client_of(own_stack, own_account, SQLiteStore(tmp_path / "outbox.db")) as client:
+        shown: list[tuple[str, int]] = []
+        client.listen(
+            lambda notice: (
+                shown.append((notice.payload["id"], notice.payload["seq"])) if notice.name == "message" else None
+            )
+        )
+        state = await client.start_chat("Faults", chatbot_ids=["echo"])
+        sendings: list[Sending] = []
+        for round_, fault in enumerate((own_stack.kill9, own_stack.restart)):
+            first = round_ * MANY
+            for number in range(first, first + MANY):
+                sendings.append(await client.send(state.id, f"message {number}"))
+                if number == first + MANY // 2:
+                    await sendings[first].stored()
+                    assert client.gateway
+                    await fault(part_at(own_stack, client.gateway))
+            await own_stack.start()
+            async with asyncio.timeout(RECOVERY):
+                await asyncio.gather(*(sending.stored() for sending in sendings))
+        await until(client, lambda: answered(state), RECOVERY)
+        history = await ledger(own_stack, own_account, state.id)
+        mine = [m["content"] for m in history if m["sender_type"] == "user"]
+        assert mine == [f"message {number}" for number in range(2 * MANY)]
+        assert state.messages == history
+        assert shown == [(m["id"], m["seq"]) for m in history]  # each once, in order, over three connections
+        assert state.cursor == history[-1]["seq"]
+        assert client.unsettled == []
+
+
+async def test_a_killed_client_sends_its_outbox_later(stack: Stack, account: Account, tmp_path: Path) -> None:
+    """Messages that a killed program had not got rid of go out with its next start, once, in order."""
+    store = tmp_path / "outbox.db"
+    async with client_of(stack, account) as client:
+        state = await client.start_chat("Outbox", chatbot_ids=["echo"], reply_policy="silent")
+    nobody = f"http://127.0.0.1:{free_port()}"
+    arguments = [stack.auth_url, nobody, account.id, account.passcode, str(store), state.id, str(MANY)]
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, *arguments, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    assert program.stdout
+    assert await asyncio.wait_for(program.stdout.readline(), PATIENCE) == b"kept\n"
+    program.send_signal(signal.SIGKILL)
+    await program.wait()
+    for _ in range(2):  # the second time there is nothing left to send
+        async with client_of(stack, account, SQLiteStore(store)) as client:
+            state = await client.open(state.id)
+            await until(client, lambda: not client.unsettled)
+            await until(client, lambda: len(state.messages) == MANY)  # noqa: B023
+    history = await ledger(stack, account, state.id)
+    assert [m["content"] for m in history] == [f"kept {number}" for number in range(MANY)]
