@@ -1,0 +1,123 @@
+/** Accounts over HTTP, and the tokens of one login. Tokens stay in memory; what outlives it is the program's choice. */
+
+import { Backoff } from "./backoff.ts";
+import { asBackchatError, BackchatError } from "./errors.ts";
+
+/** The answer of `/login` and `/refresh`; lifetimes in seconds. */
+export interface Tokens {
+  readonly access_token: string;
+  readonly token_type: "bearer";
+  readonly expires_in: number;
+  readonly refresh_token: string;
+  readonly refresh_expires_in: number;
+}
+
+export interface AccountOptions {
+  /** The origin, `https://chat.example`. */
+  readonly url: string;
+  /** Told of each new pair of tokens, so that a later start can `resume` the login. */
+  readonly onTokens?: (tokens: Tokens) => void;
+  readonly fetch?: typeof fetch;
+}
+
+const EARLY = 30_000; // milliseconds before its end that a token counts as expired
+const TIMEOUT = 10_000; // milliseconds for an HTTP request
+const TRIES = 3; // of a refresh whose answer was lost: the same token again is no reuse for a few seconds
+
+/** One login: `account.token` is the client's `TokenSource`. */
+export class Account {
+  private refreshing: Promise<string> | undefined;
+  private expiresAt: number; // `Date.now()` time
+  private readonly options: AccountOptions;
+  private tokens: Tokens;
+
+  private constructor(options: AccountOptions, tokens: Tokens) {
+    this.options = options;
+    this.tokens = tokens;
+    this.expiresAt = endOf(tokens);
+    options.onTokens?.(tokens);
+  }
+
+  /** Make an account. Rejects with `user_exists`, `weak_passcode`, `invalid_request` … */
+  static async register(options: AccountOptions, id: string, passcode: string): Promise<void> {
+    await post(options, "/register", { id, passcode });
+  }
+
+  /** Log in. Rejects with `invalid_credentials`, `rate_limited` … */
+  static async login(options: AccountOptions, id: string, passcode: string): Promise<Account> {
+    return new Account(options, (await post(options, "/login", { id, passcode })) as Tokens);
+  }
+
+  /** Go on with a login by its refresh token. Rejects with `token_invalid` … when it has ended. */
+  static async resume(options: AccountOptions, refreshToken: string): Promise<Account> {
+    return new Account(options, await refreshed(options, refreshToken));
+  }
+
+  /** An access token; another one than last time if `renew`. Concurrent callers share one refresh. */
+  readonly token = async (renew = false): Promise<string> => {
+    if (!renew && Date.now() < this.expiresAt - EARLY) return this.tokens.access_token;
+    this.refreshing ??= this.refresh().finally(() => {
+      this.refreshing = undefined;
+    });
+    return this.refreshing;
+  };
+
+  /** End this login, or every login of the user. */
+  async logout(everywhere = false): Promise<void> {
+    await post(this.options, everywhere ? "/logout/all" : "/logout", undefined, await this.token());
+  }
+
+  private async refresh(): Promise<string> {
+    this.tokens = await refreshed(this.options, this.tokens.refresh_token);
+    this.expiresAt = endOf(this.tokens);
+    this.options.onTokens?.(this.tokens);
+    return this.tokens.access_token;
+  }
+}
+
+function endOf(tokens: Tokens): number {
+  return Date.now() + tokens.expires_in * 1000;
+}
+
+async function refreshed(options: AccountOptions, refreshToken: string): Promise<Tokens> {
+  const backoff = new Backoff();
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return (await post(options, "/refresh", { refresh_token: refreshToken })) as Tokens;
+    } catch (thrown) {
+      const error = asBackchatError(thrown);
+      if (!error.temporary || tries === TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, backoff.next(error.retryAfter) * 1000));
+    }
+  }
+}
+
+async function post(options: AccountOptions, path: string, body?: object, token?: string): Promise<unknown> {
+  const request = options.fetch ?? fetch;
+  const headers: Record<string, string> = { accept: "application/json" };
+  if (body) headers["content-type"] = "application/json";
+  if (token) headers.authorization = `Bearer ${token}`;
+  let response: Response;
+  try {
+    response = await request(new URL(path, options.url), {
+      method: "POST",
+      headers,
+      body: body ? JSON.stringify(body) : null,
+      signal: AbortSignal.timeout(TIMEOUT),
+    });
+  } catch (error) {
+    throw asBackchatError(error);
+  }
+  if (response.status === 204) return undefined;
+  const answer: unknown = await response.json().catch(() => undefined);
+  if (response.ok && answer !== undefined) return answer;
+  throw problem(response, answer);
+}
+
+/** An RFC 9457 problem as an error; an answer that is none comes from something in between. */
+function problem(response: Response, answer: unknown): BackchatError {
+  const { code, detail } = (answer ?? {}) as { code?: string; detail?: string };
+  const retryAfter = Number(response.headers.get("retry-after")) || undefined;
+  const fallback = response.ok || response.status >= 500 ? "unavailable" : "invalid_request";
+  return new BackchatError(code ?? fallback, detail ?? response.statusText, retryAfter);
+}

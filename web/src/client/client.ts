@@ -1,0 +1,268 @@
+/** The client: one connection of one user, the sessions it follows, and an outbox. */
+
+import { Chats } from "./chats.ts";
+import { Connection, type ConnectionState, type TokenSource } from "./connection.ts";
+import { Emitter, type Listener } from "./emitter.ts";
+import { BackchatError } from "./errors.ts";
+import type { Reply, SessionState } from "./session.ts";
+import { MemoryStorage, type OutboxEntry, type OutboxStorage } from "./storage.ts";
+import type { Answer, ClientEvent, Message, Payload, ServerEvents, StartChat } from "./types.ts";
+
+/** What a program may listen to. Events of sessions come after the session has changed. */
+export interface Events {
+  state: { readonly state: ConnectionState; readonly error?: BackchatError | undefined };
+  ready: ServerEvents["ready"];
+  /** A session that is held: stored or changed, live or as part of what was missed; each change once. */
+  message: Message;
+  message_updated: Message;
+  /** The same for a session, held or not. */
+  session_updated: ServerEvents["session_updated"];
+  /** A reply under way, with the whole text so far. Its `message` ends it. */
+  reply: Reply & { readonly session_id: string };
+  /** A session is complete as of now: after its first load, and whenever what was missed is applied. */
+  synced: SessionState;
+  /** A session is not held any more. */
+  closed: { readonly session_id: string; readonly code: string };
+  accepted: { readonly session_id: string; readonly client_message_id: string; readonly message_id: string };
+  failed: {
+    readonly session_id: string;
+    readonly client_message_id: string;
+    readonly code: string;
+    readonly message: string;
+  };
+  session_deleted: ServerEvents["session_deleted"];
+  session_activity: ServerEvents["session_activity"];
+  typing: ServerEvents["typing"];
+  read: ServerEvents["read"];
+}
+
+export interface ClientOptions {
+  /** The origin, `https://chat.example`. */
+  readonly url: string;
+  /** `account.token`, or a source of one's own. */
+  readonly token: TokenSource;
+  /** Where messages wait; in memory by default. A store belongs to one user. */
+  readonly storage?: OutboxStorage;
+  /** Milliseconds to wait for an ack. */
+  readonly ackTimeout?: number;
+  readonly transports?: readonly ("websocket" | "polling")[];
+}
+
+/** A message on its way. `stored` settles where the session is held; both reject with a `BackchatError`. */
+export interface Sent {
+  readonly client_message_id: string;
+  /** The server holds it durably; resolves to the id of the message. */
+  readonly accepted: Promise<string>;
+  readonly stored: Promise<Message>;
+}
+
+const PASSED_ON = ["ready", "session_deleted", "session_activity", "typing", "read"] as const;
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: BackchatError) => void;
+}
+
+export class Client {
+  private readonly emitter = new Emitter<Events>();
+  private readonly connection: Connection;
+  private readonly chats: Chats;
+  private readonly sends = new Map<string, { accepted: Deferred<string>; stored: Deferred<Message> }>();
+  private readonly starts = new Map<string, Deferred<SessionState>>();
+  private readonly opens = new Map<string, Deferred<SessionState>>();
+
+  constructor({ url, token, storage, ackTimeout, transports }: ClientOptions) {
+    this.connection = new Connection({
+      url,
+      token,
+      ...(ackTimeout === undefined ? {} : { ackTimeout }),
+      ...(transports === undefined ? {} : { transports }),
+      listener: {
+        state: (state, error) => this.stateChanged(state, error),
+        event: (name, payload) => this.arrived(name, payload),
+      },
+    });
+    this.chats = new Chats({
+      link: this.connection,
+      storage: storage ?? new MemoryStorage(),
+      listener: {
+        accepted: (sent) => this.accepted(sent),
+        failed: (sent) => this.failed(sent),
+        started: ({ client_request_id, session }) => this.started(client_request_id, session),
+        startFailed: ({ client_request_id, error }) => take(this.starts, client_request_id)?.reject(error),
+        synced: (session) => this.synced(session),
+        closed: (session) => this.closed(session),
+        changed: ({ event, payload }) => this.emitter.emit(event, payload as never),
+        stored: (message) => take(this.sends, message.client_message_id ?? "")?.stored.resolve(message),
+        streamed: (reply) => this.emitter.emit("reply", reply),
+      },
+    });
+  }
+
+  get state(): ConnectionState {
+    return this.connection.state;
+  }
+
+  /** The sessions held, in the order opened. */
+  get sessions(): readonly SessionState[] {
+    return this.chats.all;
+  }
+
+  /** Messages that the server does not hold yet, in the order of sending. */
+  get outbox(): readonly OutboxEntry[] {
+    return this.chats.outbox.entries;
+  }
+
+  /** Listen; the returned function ends it. */
+  on<E extends keyof Events>(event: E, listener: Listener<Events[E]>): () => void {
+    return this.emitter.on(event, listener);
+  }
+
+  /** Connect, and come back after every loss until `close`. While waiting to come back: try now. */
+  connect(): void {
+    this.connection.connect();
+  }
+
+  /** Drop the connection and come back at once. */
+  reconnect(): void {
+    this.connection.reconnect();
+  }
+
+  /** Go offline until `connect`; what is sent meanwhile waits in the outbox. */
+  disconnect(): void {
+    this.connection.close();
+  }
+
+  /** Disconnect for good; what is in the outbox's store is sent by the next client on it. */
+  close(): void {
+    this.chats.close();
+    this.connection.close();
+    const error = new BackchatError("closed", "The client was closed.");
+    for (const { accepted, stored } of this.sends.values())
+      for (const each of [accepted, stored]) each.reject(error);
+    for (const waiting of [...this.starts.values(), ...this.opens.values()]) waiting.reject(error);
+  }
+
+  /** Hold a session and follow it until `leave`; resolves when it is complete, at once if it is. */
+  open(sessionId: string): Promise<SessionState> {
+    const state = this.chats.open(sessionId);
+    if (state.live) return Promise.resolve(state);
+    const waiting = this.opens.get(sessionId) ?? deferred<SessionState>();
+    this.opens.set(sessionId, waiting);
+    return waiting.promise;
+  }
+
+  /** Hold a session no longer; one stays its member. */
+  leave(sessionId: string): void {
+    this.chats.leave(sessionId);
+    take(this.opens, sessionId)?.reject(new BackchatError("closed", "The session was left."));
+  }
+
+  /** Start a session; asked for again, under the same request id, until it is there or refused. */
+  start(request: StartChat = {}): Promise<SessionState> {
+    const client_request_id = request.client_request_id ?? crypto.randomUUID();
+    const waiting = this.starts.get(client_request_id) ?? deferred<SessionState>();
+    this.starts.set(client_request_id, waiting);
+    this.chats.start({ ...request, client_request_id });
+    return waiting.promise;
+  }
+
+  /**
+   * Send a message: it is in the outbox when this returns, and goes out as soon as there is a connection.
+   * Throws what the store throws, `QuotaExceededError` for example; then nothing is sent.
+   */
+  send(
+    sessionId: string,
+    content: string,
+    options: { reply_to?: string; client_message_id?: string } = {},
+  ): Sent {
+    const client_message_id = options.client_message_id ?? crypto.randomUUID();
+    const known = this.sends.get(client_message_id);
+    const promises = known ?? { accepted: deferred<string>(), stored: deferred<Message>() };
+    this.sends.set(client_message_id, promises);
+    try {
+      this.chats.outbox.send({
+        session_id: sessionId,
+        content,
+        client_message_id,
+        reply_to: options.reply_to,
+      });
+    } catch (error) {
+      if (!known) this.sends.delete(client_message_id);
+      throw error;
+    }
+    return { client_message_id, accepted: promises.accepted.promise, stored: promises.stored.promise };
+  }
+
+  /** Load the page of history before what a held session shows. */
+  older(sessionId: string, limit?: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.chats.older(sessionId, (error) => (error ? reject(error) : resolve()), limit);
+    });
+  }
+
+  /** Call the server once, for everything else; rejects with a `BackchatError`. */
+  call<E extends ClientEvent>(event: E, payload: Payload<E>): Promise<Answer<E>> {
+    return this.connection.ask(event, payload);
+  }
+
+  private stateChanged(state: ConnectionState, error: BackchatError | undefined): void {
+    if (state !== "online") this.chats.disconnected();
+    this.emitter.emit("state", { state, error });
+  }
+
+  private arrived<E extends keyof ServerEvents>(name: E, payload: ServerEvents[E]): void {
+    if (name === "ready") this.chats.connected((payload as ServerEvents["ready"]).user_id);
+    this.chats.event(name, payload);
+    for (const passed of PASSED_ON) if (passed === name) this.emitter.emit(passed, payload as never);
+  }
+
+  private accepted(sent: Events["accepted"]): void {
+    this.sends.get(sent.client_message_id)?.accepted.resolve(sent.message_id);
+    if (!this.chats.find(sent.session_id)) this.sends.delete(sent.client_message_id); // nobody will see it stored
+    this.emitter.emit("accepted", sent);
+  }
+
+  private failed(sent: Events["failed"]): void {
+    const promises = take(this.sends, sent.client_message_id);
+    const error = new BackchatError(sent.code, sent.message);
+    promises?.accepted.reject(error);
+    promises?.stored.reject(error);
+    this.emitter.emit("failed", sent);
+  }
+
+  private started(requestId: string, session: SessionState): void {
+    take(this.starts, requestId)?.resolve(session);
+  }
+
+  private synced(session: SessionState): void {
+    take(this.opens, session.id)?.resolve(session);
+    this.emitter.emit("synced", session);
+  }
+
+  private closed(session: Events["closed"]): void {
+    take(this.opens, session.session_id)?.reject(
+      new BackchatError(session.code, "The session cannot be opened."),
+    );
+    this.emitter.emit("closed", session);
+  }
+}
+
+/** A promise and its ends; nobody has to handle its rejection. */
+function deferred<T>(): Deferred<T> {
+  let resolve!: (value: T) => void;
+  let reject!: (error: BackchatError) => void;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
+
+function take<T>(map: Map<string, T>, key: string): T | undefined {
+  const value = map.get(key);
+  map.delete(key);
+  return value;
+}

@@ -1,0 +1,234 @@
+/** The connection against a real Socket.IO server that a test drives. */
+
+import { createServer, type Server as HttpServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Server, type Socket } from "socket.io";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+
+import { Connection, type ConnectionState } from "./connection.ts";
+import { BackchatError } from "./errors.ts";
+
+const READY = {
+  user_id: "ada",
+  token_expires_at: "2026-11-23T12:00:00.000Z",
+  server_time: "2026-11-23T12:00:00.000Z",
+  protocol: 1,
+  limits: {},
+};
+
+let http: HttpServer;
+let server: Server;
+let connection: Connection;
+let states: [ConnectionState, string | undefined][];
+let events: string[];
+let tokens: boolean[]; // the `renew` of each time a token was asked for
+let sockets: Socket[];
+let admit: (token: unknown) => { code: string; retry_after?: number } | undefined;
+
+beforeEach(async () => {
+  [states, events, tokens, sockets] = [[], [], [], []];
+  admit = () => undefined;
+  http = createServer();
+  server = new Server(http);
+  server.use((socket, next) => {
+    const data = admit(socket.handshake.auth.token);
+    next(data ? Object.assign(new Error("no"), { data }) : undefined);
+  });
+  server.on("connection", (socket) => {
+    sockets.push(socket);
+    socket.emit("ready", READY);
+  });
+  await new Promise<void>((listening) => http.listen(0, "127.0.0.1", listening));
+});
+
+afterEach(async () => {
+  connection.close();
+  await server.close();
+});
+
+function connect(token: (renew: boolean) => string | Promise<string> = () => "good", ackTimeout = 300): void {
+  connection = new Connection({
+    url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
+    token: (renew) => {
+      tokens.push(renew);
+      return token(renew);
+    },
+    ackTimeout,
+    listener: {
+      state: (state, error) => void states.push([state, error?.code]),
+      event: (name) => void events.push(name),
+    },
+  });
+  connection.connect();
+}
+
+const becomes = (state: ConnectionState) =>
+  vi.waitFor(() => expect(connection.state).toBe(state), { timeout: 10_000, interval: 5 });
+
+const comesBack = (times: number) =>
+  vi.waitFor(
+    () => {
+      expect(sockets).toHaveLength(times);
+      expect(connection.state).toBe("online");
+    },
+    { timeout: 10_000, interval: 5 },
+  );
+
+it("is online once the server says ready", async () => {
+  connect();
+  expect(connection.state).toBe("connecting");
+  await becomes("online");
+  expect(events).toEqual(["ready"]);
+  expect(tokens).toEqual([false]);
+});
+
+it("shows the token of its source", async () => {
+  const shown: unknown[] = [];
+  admit = (token) => void shown.push(token);
+  connect(async () => "from afar");
+  await becomes("online");
+  expect(shown).toEqual(["from afar"]);
+});
+
+it("renews an expired token", async () => {
+  admit = (token) => (token === "new" ? undefined : { code: "token_expired" });
+  connect((renew) => (renew ? "new" : "old"));
+  await becomes("online");
+  expect(tokens).toEqual([false, true]);
+});
+
+it("signs out when a renewed token is refused too", async () => {
+  admit = () => ({ code: "unauthenticated" });
+  connect();
+  await becomes("signed_out");
+  expect(tokens).toEqual([false, true]);
+  expect(states.at(-1)).toEqual(["signed_out", "unauthenticated"]);
+});
+
+it("signs out when its source has no token any more", async () => {
+  connect(() => Promise.reject(new BackchatError("token_invalid", "The login was ended.")));
+  await becomes("signed_out");
+});
+
+it("waits as long as it is told when the server is busy", async () => {
+  const refusedAt: number[] = [];
+  admit = () =>
+    refusedAt.push(performance.now()) > 1 ? undefined : { code: "rate_limited", retry_after: 0.8 };
+  connect();
+  await becomes("online");
+  expect((refusedAt[1] ?? 0) - (refusedAt[0] ?? 0)).toBeGreaterThan(790);
+});
+
+it("asks for a token again when its source is away for a moment", async () => {
+  connect(() => {
+    if (tokens.length < 2) throw new BackchatError("unavailable", "auth is away");
+    return "good";
+  });
+  await becomes("online");
+  expect(states[1]).toEqual(["connecting", "unavailable"]);
+});
+
+it("comes back when the transport is lost", async () => {
+  connect();
+  await becomes("online");
+  sockets[0]?.conn.close();
+  await comesBack(2);
+  expect(states.map(([state]) => state)).toEqual(["connecting", "online", "connecting", "online"]);
+});
+
+it("stays away when the login was ended", async () => {
+  connect();
+  await becomes("online");
+  sockets[0]?.disconnect();
+  await becomes("signed_out");
+});
+
+it("comes back with a new token after auth_expired", async () => {
+  connect();
+  await becomes("online");
+  sockets[0]?.emit("auth_expired", {});
+  sockets[0]?.disconnect();
+  await comesBack(2);
+  expect(tokens).toEqual([false, true]);
+});
+
+it("does not come back earlier than a gateway that goes away asks for", async () => {
+  connect();
+  await becomes("online");
+  const left = performance.now();
+  sockets[0]?.emit("going_away", { retry_after: 1 });
+  sockets[0]?.conn.close();
+  await comesBack(2);
+  expect(performance.now() - left).toBeGreaterThan(990);
+});
+
+it("shows a new token before the old one ends", async () => {
+  connect((renew) => (renew ? "new" : "old"));
+  await becomes("online");
+  const shown = new Promise((resolve) => {
+    sockets[0]?.on("refresh_token", (payload, ack) => {
+      ack({ ok: true, expires_at: READY.token_expires_at });
+      resolve(payload);
+    });
+  });
+  sockets[0]?.emit("token_expiring", { expires_at: READY.token_expires_at });
+  expect(await shown).toEqual({ token: "new" });
+  expect(connection.state).toBe("online");
+});
+
+it("answers calls in the order of the events around them", async () => {
+  connect();
+  await becomes("online");
+  sockets[0]?.on("list_chats", (_, ack) => {
+    sockets[0]?.emit("read", {});
+    ack({ ok: true, sessions: [], next_cursor: null });
+    sockets[0]?.emit("typing", {});
+  });
+  await new Promise<void>((answered) => {
+    connection.call("list_chats", {}, () => {
+      events.push("ack");
+      answered();
+    });
+  });
+  await vi.waitFor(() => expect(events).toEqual(["ready", "read", "ack", "typing"]));
+});
+
+it("gives a call up that is not acked, and a connection on which nothing is heard", async () => {
+  connect();
+  await becomes("online");
+  await expect(connection.ask("list_chats", {})).rejects.toMatchObject({ code: "unavailable" });
+  await comesBack(2);
+});
+
+it("keeps a connection on which something else is heard", async () => {
+  connect();
+  await becomes("online");
+  const chatter = setInterval(() => sockets[0]?.emit("typing", {}), 20);
+  await expect(connection.ask("list_chats", {})).rejects.toMatchObject({ code: "unavailable" });
+  clearInterval(chatter);
+  expect(connection.state).toBe("online");
+});
+
+it("ends what is asked for when the connection is lost, and never sends it later", async () => {
+  connect();
+  await becomes("online");
+  const asked = connection.ask("list_chats", {});
+  sockets[0]?.conn.close();
+  await expect(asked).rejects.toMatchObject({ code: "unavailable" });
+  await expect(connection.ask("list_chatbots", {})).rejects.toMatchObject({ code: "unavailable" });
+  await comesBack(2);
+  const late: string[] = [];
+  sockets[1]?.onAny((name) => late.push(name));
+  sockets[1]?.on("leave_chat", (_, ack) => ack({ ok: true }));
+  await connection.ask("leave_chat", { session_id: "S" });
+  expect(late).toEqual(["leave_chat"]);
+});
+
+it("comes back at once when asked to", async () => {
+  connect();
+  await becomes("online");
+  const asked = performance.now();
+  connection.reconnect();
+  await comesBack(2);
+  expect(performance.now() - asked).toBeLessThan(400); // by itself it would wait for half a second or so
+});

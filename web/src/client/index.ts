@@ -1,0 +1,9 @@
+/** The Backchat client kit: correct behaviour towards the server, so that it is nobody's homework. */
+
+export { Account, type AccountOptions, type Tokens } from "./account.ts";
+export { Client, type ClientOptions, type Events, type Sent } from "./client.ts";
+export type { ConnectionState, TokenSource } from "./connection.ts";
+export { BackchatError, NotConnected } from "./errors.ts";
+export { codePoints, type Reply, type SessionState } from "./session.ts";
+export { MemoryStorage, type OutboxEntry, type OutboxStorage, WebStorage } from "./storage.ts";
+export type * from "./types.ts";

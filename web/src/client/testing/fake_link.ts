@@ -1,0 +1,41 @@
+/** A connection that a test plays: it keeps the calls, and answers them when told to. */
+
+import type { Link } from "../pursuit.ts";
+import type { Ack, Answer, ClientEvent, Payload } from "../types.ts";
+
+type Done = (ack: Ack<never> | null) => void;
+
+export class FakeLink implements Link {
+  connected = false;
+  /** Calls since the last `take`. */
+  private calls: [string, Record<string, unknown>][] = [];
+  private unanswered: { event: string; done: Done }[] = [];
+
+  call<E extends ClientEvent>(
+    event: E,
+    payload: Payload<E>,
+    done: (ack: Ack<Answer<E>> | null) => void,
+  ): void {
+    this.calls.push([event, JSON.parse(JSON.stringify(payload))]);
+    this.unanswered.push({ event, done: done as Done });
+  }
+
+  take(): [string, Record<string, unknown>][] {
+    const calls = this.calls;
+    this.calls = [];
+    return calls;
+  }
+
+  /** Answer the oldest unanswered call of an event; `null`: none came. */
+  answer(event: string, ack: unknown): void {
+    const at = this.unanswered.findIndex((call) => call.event === event);
+    const [call] = at < 0 ? [] : this.unanswered.splice(at, 1);
+    if (!call) throw new Error(`nobody called ${event}`);
+    call.done(ack as Ack<never> | null);
+  }
+
+  lose(): void {
+    this.connected = false;
+    this.unanswered = [];
+  }
+}

@@ -1,0 +1,17 @@
+/** The hand-written types against the golden events of the services: a field too many or too few does not compile. */
+
+import { expect, expectTypeOf, it } from "vitest";
+import rejected from "../../../tests/contract/golden/backchat.message.rejected.v1.json";
+import type stored from "../../../tests/contract/golden/backchat.message.stored.v1.json";
+import type streamed from "../../../tests/contract/golden/backchat.reply.streamed.v1.json";
+import type updated from "../../../tests/contract/golden/backchat.session.updated.v1.json";
+import type { Message, MessageDelta, MessageRejected, Session } from "./types.ts";
+
+it("names the fields of the golden events, all of them", () => {
+  expectTypeOf<keyof typeof stored.data.message>().toEqualTypeOf<keyof Message>();
+  expectTypeOf<keyof typeof updated.data.session>().toEqualTypeOf<Exclude<keyof Session, "read_seq">>();
+  expectTypeOf<keyof typeof streamed.data>().toEqualTypeOf<keyof MessageDelta>();
+  expect(Object.keys(rejected.data)).toEqual(
+    expect.arrayContaining<keyof MessageRejected>(["session_id", "message_id", "client_message_id", "code"]),
+  );
+});
