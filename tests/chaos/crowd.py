@@ -1,0 +1,102 @@
+"""The processes full of clients, seen from the run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.chaos.job import Job, Person, Status
+from tests.support.client import new_account
+from tests.support.stack import ROOT
+
+REGISTRATIONS = 4  # at the same time: hashing passcodes fills the cores anyway
+SECOND_DEVICE = 4  # every so-manieth person has one
+
+
+async def people(auth_url: str, count: int) -> list[Person]:
+    """New accounts; every fourth person reads on a second device."""
+    gate = asyncio.Semaphore(REGISTRATIONS)
+
+    async def one(number: int) -> Person:
+        async with gate:
+            account = await new_account(auth_url)
+        return Person(id=account.id, token=account.token, devices=1 + (number % SECOND_DEVICE == 0))
+
+    return list(await asyncio.gather(*map(one, range(count))))
+
+
+class Crowd:
+    """One process of clients: a `tests.chaos.clients`, told what to do by lines."""
+
+    def __init__(self, job: Job, errors: Path) -> None:
+        self.status = Status()
+        self._job = job
+        self._errors = errors
+
+    async def start(self) -> None:
+        """Start the process; clients begin to connect and to chat."""
+        with self._errors.open("ab") as errors:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.chaos.clients"),
+                cwd=ROOT,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C is for the run, which then ends this in order
+            )
+        self._reader = asyncio.create_task(self._read())
+        await self._say(self._job.model_dump_json())
+
+    async def drain(self) -> None:
+        """Let it send nothing new."""
+        await self._say("drain")
+
+    async def end(self) -> None:
+        """End it; every ledger is complete afterwards. Raises RuntimeError if it failed."""
+        with contextlib.suppress(ConnectionError):
+            await self._say("end")
+        try:
+            code = await asyncio.wait_for(self._process.wait(), 30)
+        except TimeoutError:
+            self._process.kill()
+            code = await self._process.wait()
+        self._reader.cancel()
+        if code:
+            raise RuntimeError(f"the clients failed with exit code {code}:\n{self._errors.read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """End it at once if it still runs."""
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def _say(self, line: str) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(line.encode() + b"\n")
+        await self._process.stdin.drain()
+
+    async def _read(self) -> None:
+        assert self._process.stdout
+        async for line in self._process.stdout:
+            self.status = Status.model_validate_json(line)
+
+
+def together(crowds: Sequence[Crowd]) -> Status:
+    """The sum of all."""
+    fields = list(Status.model_fields)
+    return Status(**{name: sum(getattr(crowd.status, name) for crowd in crowds) for name in fields})
+
+
+async def until(
+    crowds: Sequence[Crowd], holds: Callable[[Status], bool], patience: float, *, poll: float = 0.25
+) -> bool:
+    """Wait until the sum of all fits, at most `patience` seconds; whether it did."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            await asyncio.sleep(2 * poll)  # one status later than what was said last
+            while not holds(together(crowds)):  # noqa: ASYNC110 - the statuses come from other processes
+                await asyncio.sleep(poll)
+            return True
+    return False

@@ -1,0 +1,66 @@
+"""Doubled deliveries: a guest on the broker that publishes every message once more, as a lost confirm would."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import aiormq
+from aiormq.abc import DeliveredMessage
+
+from shared.contracts import topology
+
+PARTITIONS = 4
+CHATBOT = "echo"
+MARK = "x-doubled"
+
+
+class Doubler:
+    """Copies what is routed to the log, to the turns and to the gateways back to where it came from, marked."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = urls
+
+    async def run(self, seconds: float) -> None:
+        """Double for a while; an address that does not answer gives way to the next one."""
+        for url in self._urls:
+            with contextlib.suppress(aiormq.AMQPError, OSError):
+                await self._double(url, seconds)
+                return
+
+    async def _double(self, url: str, seconds: float) -> None:
+        connection = await aiormq.connect(url)
+        try:
+            channel = await connection.channel()
+            queue = (await channel.queue_declare(exclusive=True, auto_delete=True)).queue
+            assert queue
+            for exchange, key in _routes():
+                await channel.queue_bind(queue, exchange, key)
+
+            async def copy(message: DeliveredMessage) -> None:
+                properties = message.header.properties
+                headers = dict(properties.headers or {})
+                if MARK in headers:
+                    return
+                properties.headers = {**headers, MARK: True}
+                assert message.exchange is not None
+                routing_key = message.routing_key or ""
+                await channel.basic_publish(
+                    message.body, exchange=message.exchange, routing_key=routing_key, properties=properties
+                )
+
+            await channel.basic_consume(queue, copy, no_ack=True)
+            await asyncio.sleep(seconds)
+        finally:
+            await connection.close()
+
+
+def _routes() -> list[tuple[str, str]]:
+    keys = range(PARTITIONS)
+    return [
+        *((topology.log(PARTITIONS).name, str(n)) for n in keys),
+        (topology.TURNS.name, CHATBOT),
+        *((topology.DELIVERY.name, topology.session_key(n)) for n in keys),
+        *((topology.DELIVERY.name, topology.user_key(n)) for n in keys),
+    ]

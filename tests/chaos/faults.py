@@ -1,0 +1,95 @@
+"""Which faults there are, and the seeded plan of a run. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+SERVICES = ("gateway", "persistence", "chatbot", "auth")
+ON_BROKER = ("gateway", "persistence", "chatbot")
+ON_DATABASE = ("persistence", "auth")
+GAP = (1.5, 5.0)  # seconds from one fault's repair to the next fault's start, at random in this range
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault: what is done, to which part, for how long (seconds, at random in `lasts`)."""
+
+    action: str
+    part: str
+    lasts: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def name(self) -> str:
+        """As reports show it."""
+        return f"{self.action} {self.part}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault of a plan. `choice` picks one process, node or link out of several: any integer."""
+
+    kind: Kind
+    gap: float  # seconds to wait before it
+    lasts: float  # seconds
+    choice: int
+
+
+def _of(action: str, parts: Sequence[str], lasts: tuple[float, float] = (0.0, 0.0)) -> list[Kind]:
+    return [Kind(action, part, lasts) for part in parts]
+
+
+SINGLE: tuple[Kind, ...] = (
+    *_of("kill", SERVICES),
+    *_of("pause", SERVICES, (1.0, 10.0)),
+    *_of("restart", SERVICES),
+    *_of("kill", ("broker", "database"), (0.0, 3.0)),
+    *_of("pause", ("broker", "database"), (1.0, 10.0)),
+    *_of("restart", ("broker", "database"), (0.0, 1.0)),
+    *_of("cut", [f"{part}-broker" for part in ON_BROKER]),
+    *_of("cut", [f"{part}-database" for part in ON_DATABASE]),
+    *_of("cut", ("client-gateway",)),
+    *_of("stall", [f"{part}-broker" for part in ON_BROKER], (2.0, 9.0)),
+    *_of("stall", [f"{part}-database" for part in ON_DATABASE], (2.0, 9.0)),
+    *_of("stall", ("client-gateway",), (2.0, 9.0)),
+    *_of("delay", ("broker", "database"), (3.0, 6.0)),
+    *_of("close channels of", ("consumers",), (1.0, 3.0)),
+    *_of("double", ("deliveries",), (3.0, 6.0)),
+)
+CLUSTER: tuple[Kind, ...] = (
+    *(kind for kind in SINGLE if kind.part != "broker" or kind.action == "delay"),
+    *_of("kill", ("broker node", "leader node"), (0.0, 3.0)),
+    *_of("pause", ("broker node", "leader node"), (2.0, 10.0)),
+    *_of("restart", ("broker node",), (0.0, 1.0)),
+)
+PROFILES = {"single": SINGLE, "cluster": CLUSTER}
+
+
+def plan(seed: int, kinds: Sequence[Kind]) -> Iterator[Fault]:
+    """Faults without end: every kind once, in random order, then every kind again. The same for the same seed."""
+    generator = random.Random(seed)
+    for _ in count():
+        for kind in generator.sample(kinds, len(kinds)):
+            yield Fault(
+                kind=kind,
+                gap=generator.uniform(*GAP),
+                lasts=generator.uniform(*kind.lasts),
+                choice=generator.randrange(2**30),
+            )
+
+
+def chosen(profile: str, pattern: str) -> tuple[Kind, ...]:
+    """The kinds of a profile whose names contain one of the comma-separated words of `pattern` (empty: all).
+
+    Raises:
+        ValueError: none does.
+    """
+    words = [word.strip() for word in pattern.split(",") if word.strip()]
+    kinds = tuple(kind for kind in PROFILES[profile] if not words or any(word in kind.name for word in words))
+    if not kinds:
+        raise ValueError(
+            f"no kind of fault matches {pattern!r}; there are: {', '.join(k.name for k in PROFILES[profile])}"
+        )
+    return kinds

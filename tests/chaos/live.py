@@ -1,0 +1,113 @@
+"""What a socket was told while it was joined, against what is stored. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tests.chaos.ledger import Entry
+
+
+class Report(Protocol):
+    """Where findings go."""
+
+    counts: Counter[str]
+
+    def add(self, harm: str, where: str) -> None:
+        """Note one harm."""
+
+
+@dataclass(slots=True)
+class Following:
+    """One joined socket: the number that comes next, and those that it was not told."""
+
+    next: int
+    missing: set[int] = field(default_factory=set)
+
+
+def check_live(client: str, ledger: Iterable[Entry], history: Sequence[Mapping[str, Any]], report: Report) -> None:
+    """On each joined socket numbers only ascend, each once, none left out, each as it is stored."""
+    by_number = {message["updated_seq"]: message for message in history}
+    following: dict[str, Following] = {}
+    for entry in ledger:
+        what, socket = entry["what"], entry.get("socket", "")
+        if what == "created":
+            following[socket] = Following(1)
+        elif what == "joined":
+            _check_page(socket, entry, by_number, report)
+            if not entry["has_more"]:
+                following[socket] = Following(entry["last_seq"] + 1)
+        elif what in ("message", "message_updated", "session_updated"):
+            number = entry["seq"] if what == "session_updated" else entry["message"]["updated_seq"]
+            if what == "message" and by_number.get(number) != entry["message"]:
+                report.add("live_differs", f"{socket}: number {number}")
+            if socket in following:
+                _follow(following[socket], number, socket, report)
+        elif what == "closed" and (state := following.pop(socket, None)):
+            last = max(by_number, default=0)
+            if entry["final"] and state.next <= last:
+                state.missing.update(range(state.next, last + 1))
+            if state.missing:
+                report.add("live_missed", f"{client} {socket}: {sorted(state.missing)[:10]}")
+
+
+def _check_page(socket: str, entry: Entry, by_number: Mapping[int, Mapping[str, Any]], report: Report) -> None:
+    """A page of a join is exactly what is stored between its two numbers."""
+    wanted = [by_number[n] for n in range(entry["after"] + 1, entry["last_seq"] + 1) if n in by_number]
+    if entry["messages"] != wanted:
+        report.add("live_differs", f"{socket}: join from {entry['after']} to {entry['last_seq']}")
+
+
+def _follow(state: Following, number: int, socket: str, report: Report) -> None:
+    if number < state.next:
+        state.missing.discard(number)
+        report.add("live_repeated", f"{socket}: {number} after {state.next - 1}")
+        return
+    state.missing.update(range(state.next, number))
+    state.next = number + 1
+
+
+@dataclass(slots=True)
+class Streaming:
+    """The text of a reply so far, as the contract tells a client to put it together."""
+
+    attempt: int
+    text: str
+
+
+def check_deltas(client: str, ledger: Iterable[Entry], report: Report) -> None:
+    """What a client shows of a streaming reply is at any time the beginning of what is stored in the end."""
+    texts: dict[tuple[str, str], Streaming] = {}
+    for entry in ledger:
+        socket = entry.get("socket", "")
+        if entry["what"] == "joined":
+            for active in entry["active_replies"]:
+                if active["attempt"]:
+                    texts[socket, active["message_id"]] = Streaming(active["attempt"], active["text"])
+        elif entry["what"] == "delta":
+            _apply(texts, socket, entry["delta"], report)
+        elif entry["what"] == "message":
+            message = entry["message"]
+            shown = texts.pop((socket, message["id"]), None)
+            if shown and message["status"] == "complete" and not message["content"].startswith(shown.text):
+                report.add("torn_deltas", f"{client} {socket}: {message['id']}")
+
+
+def _apply(texts: dict[tuple[str, str], Streaming], socket: str, delta: Mapping[str, Any], report: Report) -> None:
+    where = (socket, delta["message_id"])
+    now = texts.get(where)
+    if delta["snapshot"]:
+        if now is None or delta["attempt"] >= now.attempt:
+            texts[where] = Streaming(delta["attempt"], delta["text"])
+    elif now is None or delta["attempt"] > now.attempt:
+        if delta["offset"] == 0:
+            texts[where] = Streaming(delta["attempt"], delta["text"])
+        else:
+            texts[where] = Streaming(delta["attempt"], "")
+            report.counts["deltas_skipped"] += 1
+    elif delta["attempt"] == now.attempt and delta["offset"] == len(now.text):
+        now.text += delta["text"]
+    else:
+        report.counts["deltas_skipped"] += 1
