@@ -33,6 +33,12 @@ docs: ## Write the generated pages of the reference anew
 	@tools/environment dev
 	@exec $(python) docs/generate.py
 
+chaos: ## Break everything while clients chat, and see that nothing is lost (FAULTS CLIENTS SECONDS SEED PROFILE)
+	@tools/environment dev
+	@tools/test-machine
+	@exec $(python) -m tests.chaos $(if $(FAULTS),--faults $(FAULTS)) $(if $(CLIENTS),--clients $(CLIENTS)) \
+		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(PROFILE),--profile $(PROFILE)) $(CHAOS)
+
 lock: ## Pin the dependencies anew from pyproject.toml (LOCK=--upgrade: the newest)
 	@tools/environment dev
 	@tools/lock $(LOCK)
