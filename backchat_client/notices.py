@@ -11,7 +11,8 @@ from backchat_client.wire import Payload
 class Notice:
     """Something for the program. `name`:
 
-    - `message`, `message_updated` (a Message): new to the client, live or caught up on; each once, in order.
+    - `message`, `message_updated` (a Message): new to the client, live or caught up on; each once, ascending by
+      `updated_seq` (its place in the history is `seq`: one that was edited while the client was away comes late).
     - `reply` `{session_id, message_id, chatbot_id, attempt, text}`: the whole text so far of a reply under way.
     - `session_updated` (a Session).
     - `loaded` `{session_id, messages}`: a session's newest page after `open`, or a page of older history.

@@ -130,7 +130,9 @@ class SessionState:
         self._held[message["id"]] = message
         self._shown = None
         self.replies.ended(message["id"])
-        return [("message" if known is None else "message_updated", cast("Payload", message))]
+        # One from before what is loaded is no news, even if it is held now for the first time.
+        new = known is None and (self._floor is None or message["seq"] >= self._floor)
+        return [("message" if new else "message_updated", cast("Payload", message))]
 
     def _session(self, session: Session) -> list[Change]:
         if self.session is not None and self.session["seq"] >= session["seq"]:

@@ -14,7 +14,7 @@ from backchat_client.session import SessionState
 SCENARIOS = Path(__file__).parents[2] / "contract" / "client_scenarios"
 TOLD = frozenset({"accepted", "failed", "started", "closed"})
 NOON = "2026-11-23T12:00:00.000Z"
-MESSAGE = {
+MESSAGE: dict[str, Any] = {
     "session_id": "S",
     "sender_type": "user",
     "sender_id": "ada",
@@ -25,7 +25,7 @@ MESSAGE = {
     "superseded_by": None,
     "status": "complete",
 }
-SESSION = {
+SESSION: dict[str, Any] = {
     "id": "S",
     "title": None,
     "owner_id": "ada",
@@ -37,7 +37,8 @@ SESSION = {
     "created_at": NOON,
     "updated_at": NOON,
 }
-DELTA = {"session_id": "S", "chatbot_id": "echo", "attempt": 1, "snapshot": False}
+DELTA: dict[str, Any] = {"session_id": "S", "chatbot_id": "echo", "attempt": 1, "snapshot": False}
+DEFAULTS: dict[str, dict[str, Any]] = {"session_updated": SESSION, "message_delta": DELTA}
 
 
 def message(short: dict[str, Any]) -> dict[str, Any]:
@@ -48,13 +49,14 @@ def message(short: dict[str, Any]) -> dict[str, Any]:
 def event(name: str, short: dict[str, Any]) -> dict[str, Any]:
     if name in ("message", "message_updated"):
         return message(short)
-    return {**{"session_updated": SESSION, "message_delta": DELTA}.get(name, {}), **short}
+    return {**DEFAULTS.get(name, {}), **short}
 
 
 def answer(name: str, short: dict[str, Any] | None) -> dict[str, Any] | None:
     if short is None or not short["ok"]:
         return short
-    whole = {**({"messages": [], "active_replies": [], "has_more": False} if name == "join_chat" else {}), **short}
+    empty: dict[str, Any] = {"messages": [], "active_replies": [], "has_more": False}
+    whole = {**(empty if name == "join_chat" else {}), **short}
     if "session" in whole:
         whole["session"] = {**SESSION, **whole["session"]}
     if "messages" in whole:
