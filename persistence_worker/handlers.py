@@ -15,7 +15,7 @@ from persistence_worker.database import Database
 from persistence_worker.ledger import Applied, Ledger
 from persistence_worker.metrics import Metrics
 from persistence_worker.notices import Notices
-from persistence_worker.poison import Cemetery, is_poison
+from persistence_worker.poison import Cemetery, DeliveredTooOften, failed_reply, is_poison, reason
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts import topology
 from shared.contracts.commands import FinishReply, SendMessage, StartSession
@@ -27,7 +27,9 @@ logger = structlog.get_logger(__name__)
 PREFETCH = 100  # bodies
 PIECE_EVENTS = 500  # of one transaction, unless one body has more
 PIECE_BYTES = 2 * 1024 * 1024
-ALONE_FROM = 3  # earlier deliveries of a body from which on its events are applied one by one
+ALONE_FROM = 3  # earlier deliveries of a body from which on it is taken alone and its events one by one
+SUSPECT_FROM = 100  # and from which on its first event that is not yet applied counts as poison
+TRIES_A_SUSPECT = 10  # further deliveries after which one event more of the body does
 RETRY_FOR = 3.0  # seconds that a batch is tried again in place; then its deliveries go back
 RETRY_PAUSE = 0.1  # seconds
 
@@ -69,6 +71,7 @@ class Partition:
         self._task: asyncio.Task[None] | None = None
         self._busy = False
         self._stopping = False
+        self._survived = False  # something was tried here, and this process still lives
 
     async def run(self) -> None:
         """Consume until `stop`; while the database is away nothing is held."""
@@ -112,19 +115,64 @@ class Partition:
                 self._busy = False
 
     async def _settle(self, deliveries: Sequence[Delivery]) -> None:
-        together: list[Item] = []
-        for delivery in deliveries:
-            try:
-                events = read_body(delivery.body)
-            except MalformedEvent as error:
-                await self._cemetery.bury(self._queue, delivery, None, error)
-                continue
-            together += [Item(received, delivery) for received in events]
-            if delivery.delivery_count >= ALONE_FROM:
-                for item in together:
+        items = [item for delivery in deliveries for item in await self._read(delivery)]
+        earlier = deliveries[0].delivery_count
+        try:
+            if earlier >= SUSPECT_FROM and not self._survived:
+                items = await self._without_suspects(items, 1 + (earlier - SUSPECT_FROM) // TRIES_A_SUSPECT)
+            if earlier >= ALONE_FROM:
+                for item in items:
                     await self._handle([item])
-                together = []
-        await self._handle(together)
+            else:
+                await self._handle(items)
+        finally:
+            self._survived = True
+
+    async def _read(self, delivery: Delivery) -> list[Item]:
+        try:
+            return [Item(received, delivery) for received in read_body(delivery.body)]
+        except MalformedEvent as error:
+            await self._cemetery.bury(self._queue, delivery, None, error)
+            return []
+
+    async def _without_suspects(self, items: Sequence[Item], most: int) -> list[Item]:
+        """Put aside the first events that are not yet applied, `most` at most; what is left, in order.
+
+        Each delivery of this body may have ended a process, at the first event that was not applied: all before
+        it had transactions of their own. Only the first body that a process meets is suspected, since what
+        waited behind it was delivered as often, and an event that was tried and let us live ends nobody.
+        """
+        suspects: list[Item] = []
+        left: list[Item] = []
+        for item in items:
+            if len(suspects) < most and not await self._is_applied(item):
+                suspects.append(item)
+            else:
+                left.append(item)
+        for item in suspects:
+            await self._bury(item, DeliveredTooOften())
+        return left
+
+    async def _is_applied(self, item: Item) -> bool:
+        try:
+            return await self._ledger.is_applied(_order(item.received))
+        except MalformedEvent:
+            return False
+
+    async def _bury(self, item: Item, error: Exception) -> None:
+        """Put one event aside; a reply that cannot be stored ends its turn all the same, as failed."""
+        await self._cemetery.bury(self._queue, item.delivery, item.received, error)
+        failed = failed_reply(item.received)
+        if failed is None:
+            return
+        try:
+            applied = await self._persist([Order(item.received, failed)])
+        except Exception as again:
+            if not is_poison(again):
+                raise
+            logger.error("turn left open", queue=self._queue.name, reason=reason(again))  # noqa: TRY400 - no content
+        else:
+            await self._tell(applied)
 
     async def _handle(self, items: Sequence[Item]) -> None:
         """Apply these events together; if one of them turns out to be poison, one by one."""
@@ -133,7 +181,7 @@ class Partition:
             try:
                 sound.append((item, _order(item.received)))
             except MalformedEvent as error:
-                await self._cemetery.bury(self._queue, item.delivery, item.received, error)
+                await self._bury(item, error)
         if not sound:
             return
         try:
@@ -142,8 +190,7 @@ class Partition:
             if not is_poison(error):
                 raise
             if len(sound) == 1:
-                item = sound[0][0]
-                await self._cemetery.bury(self._queue, item.delivery, item.received, error)
+                await self._bury(sound[0][0], error)
                 return
             for item, _ in sound:
                 await self._handle([item])
@@ -176,12 +223,13 @@ class Partition:
 
 
 def pieces(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
-    """Deliveries by what goes into one transaction."""
+    """Deliveries by what goes into one transaction; what was delivered often goes alone."""
     piece: list[Delivery] = []
     events = size = 0
     for delivery in deliveries:
         count = delivery.body.count(b'"specversion"')  # no fewer than the events in it, and cheap
-        if piece and (events + count > PIECE_EVENTS or size + len(delivery.body) > PIECE_BYTES):
+        often = max(delivery.delivery_count, piece[0].delivery_count if piece else 0) >= ALONE_FROM
+        if piece and (often or events + count > PIECE_EVENTS or size + len(delivery.body) > PIECE_BYTES):
             yield piece
             piece, events, size = [], 0, 0
         piece.append(delivery)

@@ -63,6 +63,26 @@ class Ledger:
                     raise
                 raced = True  # two workers made the same session at once: now it is there, and can be locked
 
+    async def is_applied(self, order: Order) -> bool:
+        """Whether a command has left its mark, judged by ids alone: nothing of its content is touched.
+
+        It asks for the row's lock, so a database that takes no changes raises instead.
+        """
+        return await self._database.write(partial(self._is_applied, order=order))
+
+    def _is_applied(self, connection: Connection, order: Order) -> bool:
+        command = order.command
+        message_ids = [command.message_id] if isinstance(command, SendMessage) else []
+        loaded = self.store.load(connection, [command.session_id], message_ids)
+        session = loaded.sessions.get(command.session_id)
+        match command:
+            case SendMessage():
+                return command.message_id in loaded.known
+            case FinishReply():
+                return session is None or all(turn.id != command.message_id for turn in session.turns.values())
+            case StartSession():
+                return session is not None
+
     def _transaction(self, connection: Connection, orders: Sequence[Order]) -> Applied:
         loaded = self._load(connection, orders)
         batch = Batch(loaded, self._catalogue, self._chatbots_max, utc_now())

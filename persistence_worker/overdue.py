@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
@@ -21,6 +22,7 @@ from shared.contracts.payload import utc_now
 logger = structlog.get_logger(__name__)
 
 INTERVAL = 10.0  # seconds between looks, at the catalogue too
+CLAIM = 30.0  # seconds after which a turn whose publication is not known to be held is published again
 BATCH = 100  # turns of one transaction
 
 
@@ -45,6 +47,7 @@ class Overdue:
         self._metrics = metrics
         self._partitions = partitions
         self._patience = timedelta(seconds=patience)
+        self._claim_lasts = timedelta(seconds=min(CLAIM, patience))
 
     async def run(self) -> None:
         """Look now and then until cancelled."""
@@ -62,21 +65,30 @@ class Overdue:
             await asyncio.sleep(min(INTERVAL, self._patience.total_seconds()))
 
     async def publish(self) -> int:
-        """Publish a batch of overdue turns again; says how many."""
-        starts, contexts = await self._database.write(self._take)
+        """Publish a batch of overdue turns again; says how many.
+
+        They are claimed for a short while, and are done with only when the bus holds them: what fails, or dies,
+        in between is soon overdue again.
+        """
+        starts, contexts = await self._database.write(self._claim)
+        turns = iter([start.turn for start in starts])
         for piece in publications.rounds(publications.of_turns(starts, contexts, self._partitions)):
-            await self._bus.publish_all(piece)
+            ends = await asyncio.gather(*(self._bus.publish(*each) for each in piece), return_exceptions=True)
+            held = [turn.id for end, turn in zip(ends, turns, strict=False) if end is None]
+            await self._database.write(partial(self._ledger.store.turns_published, turn_ids=held, now=utc_now()))
+            if refused := [end for end in ends if end is not None]:
+                raise refused[0]
         if starts:
             self._metrics.repeated.inc(len(starts))
             logger.warning("turns published again", turns=len(starts))
         return len(starts)
 
-    def _take(self, connection: Connection) -> tuple[list[Start], Contexts]:
+    def _claim(self, connection: Connection) -> tuple[list[Start], Contexts]:
         now = utc_now()
         turns = self._ledger.store.overdue(connection, now - self._patience, BATCH)
         starts = [Start(turn, starts=turn.starts, again=True) for turn in turns]
         for turn in turns:
             turn.starts += 1
-            turn.published_at = now
+            turn.published_at = now - self._patience + self._claim_lasts
         self._ledger.store.save_turns(connection, turns)
         return starts, self._ledger.contexts(connection, starts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import orjson
 import structlog
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
@@ -13,15 +12,22 @@ from persistence_worker.batches import refusal
 from persistence_worker.metrics import Metrics
 from shared.bus.port import Bus, Delivery
 from shared.contracts import topology
-from shared.contracts.commands import SendMessage
+from shared.contracts.commands import FinishReply, SendMessage
 from shared.contracts.dead import DeadLetter
-from shared.contracts.envelope import Event, Received
+from shared.contracts.envelope import Event, Received, join
 from shared.contracts.events import MessageRejected
-from shared.errors import BackchatError, Internal
+from shared.contracts.payload import utc_now
+from shared.contracts.views import ErrorView
+from shared.errors import BackchatError, Internal, PayloadTooLarge
 
 logger = structlog.get_logger(__name__)
 
 POISON_CLASSES = ("22", "23")  # SQLSTATE: data exception, integrity constraint violation
+NOT_STORED = ErrorView(code="internal", message="The reply could not be stored. Please ask again.")
+
+
+class DeliveredTooOften(Exception):
+    """An event that has ended every process which tried it, as far as anybody can tell."""
 
 
 def is_poison(error: Exception) -> bool:
@@ -62,26 +68,43 @@ class Cemetery:
             Unavailable: not known to be kept; the delivery must not be acked.
         """
         logger.error("poison", queue=queue.name, type=received.type if received else None, reason=reason(error))
-        body = delivery.body if received is None else orjson.dumps([_envelope(received)])
+        body = delivery.body if received is None else join([received.encode()])
         subject = received.subject if received else None
         letter = DeadLetter.of(body, queue=queue.name, reason=reason(error), attempts=delivery.delivery_count)
-        told = [(topology.DEAD, queue.name, Event(publications.SOURCE, letter, subject=subject))]
-        if received is not None and (rejection := _rejection(received)) is not None:
-            told.append(publications.rejected(rejection, self._partitions))
-        await self._bus.publish_all(told)
+        rejection = _rejection(received) if received is not None else None
+        told = [] if rejection is None else [publications.rejected(rejection, self._partitions)]
+        try:
+            await self._bus.publish_all([_posted(queue, letter, subject), *told])
+        except PayloadTooLarge:  # no event of ours: keep that it was there
+            letter = letter.model_copy(update={"body": "", "reason": f"{letter.reason} (too large to keep)"})
+            await self._bus.publish_all([_posted(queue, letter, subject), *told])
         if received is not None and received.replyto is not None:
             self._bus.respond(received, Event(publications.SOURCE, refusal(Internal()), subject=subject))
         self._metrics.poison.labels(queue.name).inc()
 
 
-def _envelope(received: Received) -> dict[str, object]:
-    head = {name: getattr(received, name) for name in ("id", "source", "type", "time")}
-    more = ("subject", "traceparent", "replyto", "correlationid", "deadline")
-    return (
-        head
-        | {name: value for name in more if (value := getattr(received, name)) is not None}
-        | {"data": received.data}
-    )
+def failed_reply(received: Received) -> FinishReply | None:
+    """What ends the turn of a reply that cannot be stored; none for other events, or if it does not name its turn."""
+    if received.type != FinishReply.TYPE:
+        return None
+    data = received.data
+    try:
+        return FinishReply(
+            session_id=UUID(data["session_id"]),
+            message_id=UUID(data["message_id"]),
+            chatbot_id=data["chatbot_id"],
+            attempt=0,
+            content="",
+            status="failed",
+            error=NOT_STORED,
+            created_at=utc_now(),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _posted(queue: topology.Queue, letter: DeadLetter, subject: str | None) -> publications.Publication:
+    return topology.DEAD, queue.name, Event(publications.SOURCE, letter, subject=subject)
 
 
 def _rejection(received: Received) -> MessageRejected | None:

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, ColumnElement, Connection, any_, bindparam, func, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, any_, bindparam, func, select, update
 
 from persistence_worker.bulk import BulkInsert, BulkUpdate
 from persistence_worker.state import SessionState, Turn
@@ -76,6 +76,11 @@ class Store:
         self._insert_message = BulkInsert(chat_messages, MESSAGE_COLUMNS, dialect)
         self._insert_turn = BulkInsert(turns, TURN_COLUMNS, dialect)
         self._update_turn = BulkUpdate(turns, TURN_CHANGES, dialect)
+        self._turns_published = (
+            update(turns)
+            .where(among(turns.c.id, "ids", dialect), turns.c.closed_at.is_(None))
+            .values(published_at=bindparam("now"))
+        )
 
     def load(self, connection: Connection, session_ids: Collection[UUID], message_ids: Collection[UUID]) -> Loaded:
         """Lock the sessions in id order and read what decides about commands for them."""
@@ -118,6 +123,11 @@ class Store:
             .with_for_update(skip_locked=True)
         )
         return [_turn(row) for row in connection.execute(query)]
+
+    def turns_published(self, connection: Connection, turn_ids: Sequence[UUID], now: datetime) -> None:
+        """Note that these are published; of a turn that a batch holds, nothing else is touched."""
+        if turn_ids:
+            connection.execute(self._turns_published, {"ids": list(turn_ids), "now": now})
 
     def save(self, connection: Connection, sessions: Iterable[SessionState], messages: Sequence[Message]) -> None:
         """Write what changed: sessions first, since everything else refers to them."""

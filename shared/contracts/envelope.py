@@ -104,6 +104,11 @@ class Received(NamedTuple):
             fields = ", ".join(".".join(map(str, e["loc"])) or e["type"] for e in error.errors()[:5])
             raise MalformedEvent(f"{self.type}: {fields}") from None  # never the values: they are people's words
 
+    def encode(self) -> bytes:
+        """The envelope as JSON again, without the array around it: what a dead letter keeps."""
+        head = {name: value for name, value in self._asdict().items() if value is not None}
+        return orjson.dumps({"specversion": SPEC_VERSION, **head})
+
     def is_late(self, now: datetime) -> bool:
         """Whether its deadline has passed."""
         return self.deadline is not None and datetime.fromisoformat(self.deadline) < now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from shared.bus.port import Batch, Delivery
 from shared.contracts.envelope import Event, Received, join
 from shared.contracts.topology import Exchange, Queue
-from shared.errors import Unavailable
+from shared.errors import PayloadTooLarge, Unavailable
 
 P = TypeVar("P")
 
@@ -68,6 +69,7 @@ class FakeBus:
         self.dialect = ""
         self.busy: dict[str, int] = defaultdict(int)
         self.failures = 0  # so many of the next publications fail
+        self.event_bytes_max: float = math.inf
         self.told = asyncio.Event()
         self._tag = 0
 
@@ -92,6 +94,8 @@ class FakeBus:
         if self.failures:
             self.failures -= 1
             raise Unavailable
+        if any(len(event.encode()) > self.event_bytes_max for _, _, event in publications):
+            raise PayloadTooLarge
         for exchange, key, event in publications:
             self.published.append((exchange, key, event))
             queues = self.bindings[exchange.name, key]
@@ -102,6 +106,9 @@ class FakeBus:
 
     def publish(self, exchange: Exchange, key: str, event: Event) -> Awaitable[None]:
         return self.publish_all([(exchange, key, event)])
+
+    def stream(self, exchange: Exchange, key: str, event: Event) -> None:
+        self.published.append((exchange, key, event))
 
     def respond(self, to: Received, answer: Event) -> None:
         self.answers.append((to, answer))
