@@ -84,7 +84,7 @@ class Player:
     def check(self, where: str, calls: list[Call], expected: dict[str, Any]) -> None:
         made = [[c.event, {k: v for k, v in c.payload.items() if k != "limit"}] for c in calls]
         assert made == expected.get("calls", []), where
-        told = [[n.name, n.payload] for n in self.core.notices() if n.name in TOLD]
+        told = [(n.name, n.payload) for n in self.core.notices() if n.name in TOLD]
         if "told" in expected:
             fitting = [
                 [n, {k: p.get(k) for k in want}] for (n, p), (_, want) in zip(told, expected["told"], strict=True)
