@@ -23,10 +23,11 @@ let states: [ConnectionState, string | undefined][];
 let events: string[];
 let tokens: boolean[]; // the `renew` of each time a token was asked for
 let sockets: Socket[];
+let heard: string[]; // events from clients, over whatever connection
 let admit: (token: unknown) => { code: string; retry_after?: number } | undefined;
 
 beforeEach(async () => {
-  [states, events, tokens, sockets] = [[], [], [], []];
+  [states, events, tokens, sockets, heard] = [[], [], [], [], []];
   admit = () => undefined;
   http = createServer();
   server = new Server(http);
@@ -36,6 +37,7 @@ beforeEach(async () => {
   });
   server.on("connection", (socket) => {
     sockets.push(socket);
+    socket.onAny((name) => heard.push(name));
     socket.emit("ready", READY);
   });
   await new Promise<void>((listening) => http.listen(0, "127.0.0.1", listening));
@@ -128,6 +130,16 @@ it("asks for a token again when its source is away for a moment", async () => {
   expect(states[1]).toEqual(["connecting", "unavailable"]);
 });
 
+it("stays closed when its source fails afterwards", async () => {
+  let fail: (error: Error) => void = () => undefined;
+  connect(() => new Promise((_, reject) => (fail = reject)));
+  await vi.waitFor(() => expect(tokens).toHaveLength(1));
+  connection.close();
+  fail(new BackchatError("unavailable", "auth is away"));
+  await new Promise(setImmediate);
+  expect(states.at(-1)).toEqual(["offline", undefined]);
+});
+
 it("comes back when the transport is lost", async () => {
   connect();
   await becomes("online");
@@ -217,11 +229,24 @@ it("ends what is asked for when the connection is lost, and never sends it later
   await expect(asked).rejects.toMatchObject({ code: "unavailable" });
   await expect(connection.ask("list_chatbots", {})).rejects.toMatchObject({ code: "unavailable" });
   await comesBack(2);
-  const late: string[] = [];
-  sockets[1]?.onAny((name) => late.push(name));
   sockets[1]?.on("leave_chat", (_, ack) => ack({ ok: true }));
   await connection.ask("leave_chat", { session_id: "S" });
-  expect(late).toEqual(["leave_chat"]);
+  expect(heard).not.toContain("list_chatbots");
+  expect(heard.at(-1)).toBe("leave_chat");
+});
+
+it("sends nothing later that socket.io-client held back because the connection seemed dead", async () => {
+  connect(() => "good", 8_000); // or the call would be given up before the next connection
+  await becomes("online");
+  const { engine } = Reflect.get(connection, "manager");
+  engine._hasPingExpired = () => true; // as after the machine slept
+  connection.call("delete_chat", { session_id: "S" }, () => undefined);
+  sockets[0]?.conn.close();
+  await comesBack(2);
+  sockets[1]?.on("leave_chat", (_, ack) => ack({ ok: true }));
+  await connection.ask("leave_chat", { session_id: "S" });
+  expect(heard).not.toContain("delete_chat");
+  expect(heard.at(-1)).toBe("leave_chat");
 });
 
 it("comes back at once when asked to", async () => {

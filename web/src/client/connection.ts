@@ -142,7 +142,8 @@ export class Connection implements Link {
       const token = await this.token(this.renew);
       if (engine === this.manager.engine) give({ token }); // else a later connection has its own turn
     } catch (error) {
-      if (engine === this.manager.engine) this.failed(asBackchatError(error));
+      if (engine === this.manager.engine && this.current === "connecting")
+        this.failed(asBackchatError(error));
     }
   }
 
@@ -193,7 +194,7 @@ export class Connection implements Link {
 
   /** `connect_error`: of the network (socket.io-client tries again) or of the server (it does not). */
   private refused(error: Error & { data?: { code?: string; retry_after?: number } }): void {
-    if (this.current === "offline") return;
+    if (this.current !== "connecting") return;
     if (this.socket.active) {
       this.enter("connecting", new BackchatError("unavailable", error.message));
       return;

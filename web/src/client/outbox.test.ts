@@ -115,6 +115,23 @@ describe("Outbox", () => {
     expect(told).toEqual(["accepted 1"]);
   });
 
+  it("counts the failures of each connection apart", () => {
+    const outbox = outboxOn();
+    online(outbox);
+    outbox.send(draft("1"));
+    for (const delay of [500, 1000, 2000]) {
+      link.answer("send_message", UNAVAILABLE);
+      vi.advanceTimersByTime(delay);
+    }
+    link.lose();
+    outbox.disconnected();
+    online(outbox);
+    link.answer("send_message", UNAVAILABLE);
+    called();
+    vi.advanceTimersByTime(500);
+    expect(called()).toEqual(["1"]);
+  });
+
   it("ignores an answer that comes after the loss of its connection", () => {
     const outbox = outboxOn();
     online(outbox);

@@ -132,7 +132,7 @@ export class Player {
   }
 }
 
-function filledAnswer(event: string, answer: Fields | null): Fields | null {
+export function filledAnswer(event: string, answer: Fields | null): Fields | null {
   if (!answer?.ok) return answer;
   const filled: Fields = { ...answer };
   if (event === "join_chat")
@@ -151,7 +151,7 @@ function filledEvent(name: string, payload: Fields): Fields {
   return payload;
 }
 
-function message(short: Fields): Fields {
+export function message(short: Fields): Fields {
   return {
     id: `m${short.seq}`,
     session_id: "S",
