@@ -16,7 +16,7 @@ SNAPSHOT_EVERY = 0.9  # seconds of streaming; the contract promises one within 1
 
 
 class InstantReply:
-    """One attempt without pauses: the first text at once, the rest together at the end (each piece, at interval 0)."""
+    """One attempt without pauses: nothing to stream, its message comes at once (at interval 0 each piece is told)."""
 
     def __init__(self, bus: Bus, turn: RunTurn, *, attempt: int, partition: int, interval: float) -> None:
         self.text = ReplyText()
@@ -32,12 +32,8 @@ class InstantReply:
     def add(self, piece: str) -> None:
         """Take the next piece."""
         self.text.add(piece)
-        if not self._interval or not self._told:
+        if not self._interval:
             self._tell()
-
-    def close(self) -> None:
-        """Tell what is left and stop."""
-        self._tell()
 
     def _tell(self) -> None:
         if (update := self.text.delta()) is not None:

@@ -78,7 +78,6 @@ class Replier:
                 raise
             _log_failure(turn, error)
             raise ChatbotFailed from None
-        live.close()
         return self._finish(turn, attempt, live.text.content, _fault(live.text))
 
     def give_up(self, turn: RunTurn, starts: int) -> FinishReply:

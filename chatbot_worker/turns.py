@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import orjson
 import structlog
 from pydantic import ValidationError
 
@@ -29,7 +28,7 @@ from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts import ids
 from shared.contracts.commands import FinishReply
 from shared.contracts.dead import DeadLetter
-from shared.contracts.envelope import Event, MalformedEvent, Received, read_body
+from shared.contracts.envelope import Event, MalformedEvent, join, read_body
 from shared.contracts.queries import IsTurnOpen, Reply, TurnResult
 from shared.contracts.topology import DEAD, QUERIES, QUERY_KEY, TURNS, Exchange, log, turn_queue
 from shared.contracts.turns import RunTurn
@@ -132,7 +131,7 @@ class TurnLoop:
                     raise MalformedEvent("not a turn")
                 turns.append(event.parse(RunTurn))
             except MalformedEvent as error:
-                await self._bury(_encode(event), str(error), delivery)
+                await self._bury(join([event.encode()]), str(error), delivery)
         return turns
 
     async def _bury(self, body: bytes, reason: str, delivery: Delivery) -> None:
@@ -250,7 +249,3 @@ async def _wait(pause: float) -> float:
     """Wait about `pause` seconds (no two workers in step); the pause after that."""
     await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
     return min(pause * 2, PAUSE_MAX)
-
-
-def _encode(event: Received) -> bytes:
-    return orjson.dumps([event])

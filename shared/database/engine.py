@@ -84,6 +84,9 @@ def _postgresql(url: str, pool_size: int) -> AsyncEngine:
                 "statement_timeout": f"{STATEMENT_TIMEOUT}s",
                 "lock_timeout": f"{LOCK_TIMEOUT}s",
                 "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT}s",
+                # Plans of prepared statements that were made while a table was nearly empty stay; without this
+                # they scan it whole, for ever: 366 µs a message and growing, against 3 µs by its index.
+                "enable_seqscan": "off",
             },
         },
     )

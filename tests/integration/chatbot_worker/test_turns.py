@@ -31,7 +31,8 @@ name = "Echo"
 kind = "echo"
 delta_interval = 0
 """
-INSTANT = ECHO + "options = {delay = 0}\n"
+PIECEWISE = ECHO + "options = {delay = 0}\n"
+INSTANT = PIECEWISE.replace("delta_interval = 0\n", "")
 
 
 async def test_a_reply_is_streamed_then_stored_then_acked(bus: FakeBus, start: Start) -> None:
@@ -56,12 +57,20 @@ async def test_a_reply_is_streamed_then_stored_then_acked(bus: FakeBus, start: S
     assert {key for _, key, _ in bus.streamed} == {f"s.{asked.session_id.int % 4}"}
 
 
-async def test_an_instant_chatbot_does_not_type(bus: FakeBus, start: Start) -> None:
-    """Without pauses there is nothing to wait for, so nobody is told that somebody types."""
+async def test_an_instant_chatbot_neither_types_nor_streams(bus: FakeBus, start: Start) -> None:
+    """Without pauses there is nothing to wait for: its message comes at once."""
     await start(INSTANT)
     tag = bus.deliver("turns.echo", body(turn("a b")))
     await until(lambda: bus.subscriptions["turns.echo"].acked == [tag])
     assert bus.typing() == []
+    assert bus.deltas() == []
+
+
+async def test_an_instant_chatbot_without_interval_tells_each_piece(bus: FakeBus, start: Start) -> None:
+    """What a measurement of streaming wants."""
+    await start(PIECEWISE)
+    tag = bus.deliver("turns.echo", body(turn("a b")))
+    await until(lambda: bus.subscriptions["turns.echo"].acked == [tag])
     assert [d.text for d in bus.deltas()] == ["a ", "b"]
 
 
