@@ -1,0 +1,37 @@
+"""Query plans: what is on the path of every message goes by an index from the first message on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+HOT = {
+    "known messages": "SELECT id FROM {0}chat_messages WHERE id = '00000000-0000-4000-8000-000000000000'",
+    "open turns": (
+        "SELECT id FROM {0}turns WHERE session_id = '00000000-0000-4000-8000-000000000000' AND closed_at IS NULL"
+    ),
+    "changes after a number": (
+        "SELECT id FROM {0}chat_messages WHERE session_id = '00000000-0000-4000-8000-000000000000'"
+        " AND updated_seq > 7 ORDER BY updated_seq LIMIT 50"
+    ),
+    "a page of history": (
+        "SELECT id FROM {0}chat_messages WHERE session_id = '00000000-0000-4000-8000-000000000000'"
+        " AND seq < 7 ORDER BY seq DESC LIMIT 50"
+    ),
+}
+
+
+@pytest.mark.parametrize("statement", HOT.values(), ids=HOT.keys())
+async def test_an_empty_table_is_not_scanned(engine: AsyncEngine, statement: str) -> None:
+    """A plan made now is kept by a prepared statement when the table has grown."""
+    postgresql = engine.dialect.name == "postgresql"
+    explain = "EXPLAIN " if postgresql else "EXPLAIN QUERY PLAN "
+    async with asyncio.timeout(20), engine.connect() as connection:
+        rows = await connection.execute(text(explain + statement.format("chat." if postgresql else "")))
+        plan = "\n".join(str(row) for row in rows)
+    assert "Index" in plan if postgresql else "USING" in plan, plan
+    assert "Seq Scan" not in plan, plan
+    assert "SCAN chat_messages" not in plan, plan
