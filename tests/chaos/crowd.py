@@ -13,17 +13,19 @@ from tests.support.client import new_account
 from tests.support.stack import ROOT
 
 REGISTRATIONS = 4  # at the same time: hashing passcodes fills the cores anyway
-SECOND_DEVICE = 4  # every so-manieth person has one
+SECOND_DEVICES = 2  # so many of four people have one: one with the kit, one without
 
 
 async def people(auth_url: str, count: int) -> list[Person]:
-    """New accounts; every fourth person reads on a second device."""
+    """New accounts; every second one has the kit, and half of each a second device to read on."""
     gate = asyncio.Semaphore(REGISTRATIONS)
 
     async def one(number: int) -> Person:
         async with gate:
             account = await new_account(auth_url)
-        return Person(id=account.id, token=account.token, devices=1 + (number % SECOND_DEVICE == 0))
+        return Person(
+            id=account.id, token=account.token, devices=1 + (number % 4 < SECOND_DEVICES), kit=number % 2 == 1
+        )
 
     return list(await asyncio.gather(*map(one, range(count))))
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import orjson
 
-from tests.chaos.checker import HARMS, Findings, History, Run, check, messages_of
+from tests.chaos.checker import HARMS, Findings, History, Run, check
 from tests.chaos.injection import Injected
 from tests.chaos.ledger import read
 from tests.chaos.recovery import Recoveries, homes, median, operations, summary
+from tests.chaos.sent import messages_of
 
 HISTORIES = "histories.json"
 FAULTS = "faults.jsonl"

@@ -8,11 +8,12 @@ from pydantic import BaseModel
 
 
 class Person(BaseModel):
-    """Somebody with an account; `devices` read the same session, the first one also writes."""
+    """Somebody with an account; `devices` read the same session, the first one also writes. `kit`: by our own kit."""
 
     id: str
     token: str
     devices: int
+    kit: bool
 
 
 class Job(BaseModel):

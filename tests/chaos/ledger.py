@@ -7,7 +7,7 @@ Every entry has `t`, the system-wide monotonic clock in seconds, and `what`; the
 | `opened` | `socket`, `gateway` | a connection is ready; `socket` names it for ever |
 | `closed` | `socket`, `final` | it is gone; `final`: the run is over, and it was open until then |
 | `created` | `socket`, `session` | `start_chat` was acked: joined from the first number on |
-| `joined` | `socket`, `session`, `after`, `last_seq`, `messages`, `has_more` | a page of `join_chat` |
+| `joined` | `socket`, `session`, `after` (None: a first load), `last_seq`, `messages`, `has_more` | a page of `join_chat` |
 | `sent` | `socket`, `session`, `key`, `content` | a try of one message is about to leave; `key`: its client_message_id |
 | `acked` | `socket`, `key`, `message_id` | accepted |
 | `refused` | `socket`, `key`, `code` | the ack says no; `unavailable` and `internal` mean unknown |
@@ -16,6 +16,8 @@ Every entry has `t`, the system-wide monotonic clock in seconds, and `what`; the
 | `session_updated` | `socket`, `session`, `seq` | the event's number |
 | `delta` | `socket`, `session`, `delta` | the event, whole |
 | `rejected` | `socket`, `session`, `message_id`, `code` | `message_rejected` |
+| `shown` | `seq`, `device` | the client kit showed its program a message |
+| `held` | `messages` | what the kit holds of the session when the run is over |
 | `login` | `began` | the prober got a token; it asked at `began` |
 """
 

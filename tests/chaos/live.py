@@ -37,7 +37,7 @@ def check_live(client: str, ledger: Iterable[Entry], history: Sequence[Mapping[s
             following[socket] = Following(1)
         elif what == "joined":
             _check_page(socket, entry, by_number, report)
-            if not entry["has_more"]:
+            if entry["after"] is None or not entry["has_more"]:
                 following[socket] = Following(entry["last_seq"] + 1)
         elif what in ("message", "message_updated", "session_updated"):
             number = entry["seq"] if what == "session_updated" else entry["message"]["updated_seq"]
@@ -54,8 +54,9 @@ def check_live(client: str, ledger: Iterable[Entry], history: Sequence[Mapping[s
 
 
 def _check_page(socket: str, entry: Entry, by_number: Mapping[int, Mapping[str, Any]], report: Report) -> None:
-    """A page of a join is exactly what is stored between its two numbers."""
-    wanted = [by_number[n] for n in range(entry["after"] + 1, entry["last_seq"] + 1) if n in by_number]
+    """A page of a join is exactly what is stored between its two numbers; a first load, the newest up to its last."""
+    after = entry["last_seq"] - len(entry["messages"]) if entry["after"] is None else entry["after"]
+    wanted = [by_number[n] for n in range(after + 1, entry["last_seq"] + 1) if n in by_number]
     if entry["messages"] != wanted:
         report.add("live_differs", f"{socket}: join from {entry['after']} to {entry['last_seq']}")
 
@@ -67,6 +68,19 @@ def _follow(state: Following, number: int, socket: str, report: Report) -> None:
         return
     state.missing.update(range(state.next, number))
     state.next = number + 1
+
+
+def check_kit(client: str, ledger: Iterable[Entry], history: Sequence[Mapping[str, Any]], report: Report) -> None:
+    """A client kit shows each message once, in order, and holds in the end what is stored."""
+    shown: dict[str, list[int]] = {}
+    for entry in ledger:
+        if entry["what"] == "shown":
+            shown.setdefault(entry["device"], []).append(entry["seq"])
+        elif entry["what"] == "held" and entry["messages"] != list(history):
+            report.add("kit_wrong", f"{client}: holds {len(entry['messages'])} of {len(history)}")
+    for device, numbers in shown.items():
+        if numbers != list(range(numbers[0], len(history) + 1)) or (device == "a" and numbers[0] != 1):
+            report.add("kit_wrong", f"{client}{device}: showed {len(numbers)} from {numbers[0]} on, of {len(history)}")
 
 
 @dataclass(slots=True)

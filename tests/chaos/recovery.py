@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from tests.chaos.checker import Sent
 from tests.chaos.ledger import Entry
+from tests.chaos.sent import Sent
 
 PARTITIONS = 4
 LANES = {  # what a fault of a part affects: an operation, and what its lanes are told apart by
@@ -131,13 +131,13 @@ class Recoveries:
         """On each affected lane: when somebody first wanted something after `base`, and when somebody first got it."""
         if by == "homes":
             at_home = {s for start, end, s, g in self._homes if g == fault["target"] and start <= fault["start"] <= end}
-            tries = [(o.began, o.done) for o in self._acks if o.session in at_home and o.began >= base]
-            if tries:
-                yield min(tries)[0], min(done for _, done in tries)
+            tries = [o.done for o in self._acks if o.session in at_home and o.began >= base]
+            if tries:  # who is cut off wants something all the time
+                yield base, min(tries)
             return
         for lane, (began, soonest) in self._lanes.items():
             if lane[:2] == (name, by) and (place := bisect_left(began, base)) < len(began):
-                yield began[place], soonest[place]
+                yield base if by == "all" else began[place], soonest[place]  # the prober wants in all the time
 
     def _own(self, fault: Mapping[str, Any], wanted: float, done: float) -> float:
         """Seconds of the wait, less those in which a later fault was under way."""
