@@ -17,6 +17,7 @@ from tests.support.ports import free_port
 from tests.support.stack import ROOT, Stack
 
 RECOVERY = 40.0  # seconds; a process starts anew in between, on a machine that is busy
+FROZEN = 20.0  # seconds: the 8 that the kit waits for an ack, and what a busy machine adds
 MANY = 30  # messages
 
 # A program that puts messages into its outbox, can send none of them, and is killed.
@@ -69,6 +70,21 @@ def answered(state: SessionState) -> bool:
     """Whether the newest of my messages has its reply, and nothing is under way."""
     mine = [m["id"] for m in state.messages if m["sender_type"] == "user"]
     return bool(mine) and not state.texts and any(m["reply_to"] == mine[-1] for m in state.messages)
+
+
+async def past_a_frozen_gateway(stack: Stack, client: BackchatClient, session_id: str, content: str) -> Sending:
+    """Send with the client's gateway stopped by SIGSTOP: it finds another one."""
+    frozen = client.gateway
+    child = stack.parts[part_at(stack, frozen)].child
+    assert child
+    child.signal(signal.SIGSTOP)
+    try:
+        sending = await client.send(session_id, content)
+        await asyncio.wait_for(sending.stored(), FROZEN)
+        assert client.gateway != frozen
+    finally:
+        child.signal(signal.SIGCONT)
+    return sending
 
 
 @pytest.fixture
@@ -149,10 +165,12 @@ async def test_a_gateway_dies_in_mid_conversation(own_stack: Stack, own_account:
             await own_stack.start()
             async with asyncio.timeout(RECOVERY):
                 await asyncio.gather(*(sending.stored() for sending in sendings))
+        if len(own_stack.gateway_urls) > 1:
+            sendings.append(await past_a_frozen_gateway(own_stack, client, state.id, f"message {2 * MANY}"))
         await until(client, lambda: answered(state), RECOVERY)
         history = await ledger(own_stack, own_account, state.id)
         mine = [m["content"] for m in history if m["sender_type"] == "user"]
-        assert mine == [f"message {number}" for number in range(2 * MANY)]
+        assert mine == [f"message {number}" for number in range(len(sendings))]
         assert state.messages == history
         assert shown == [(m["id"], m["seq"]) for m in history]  # each once, in order, over three connections
         assert state.cursor == history[-1]["seq"]
