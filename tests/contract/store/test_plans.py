@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+BATCH = ", ".join(f"'{UUID(int=n)}'" for n in range(200))  # with so many ids PostgreSQL would rather scan
 HOT = {
-    "known messages": "SELECT id FROM {0}chat_messages WHERE id = '00000000-0000-4000-8000-000000000000'",
+    "known messages": f"SELECT id FROM {{0}}chat_messages WHERE id IN ({BATCH})",
     "open turns": (
         "SELECT id FROM {0}turns WHERE session_id = '00000000-0000-4000-8000-000000000000' AND closed_at IS NULL"
     ),
