@@ -22,14 +22,15 @@ class Doubler:
     def __init__(self, urls: Sequence[str]) -> None:
         self._urls = urls
 
-    async def run(self, seconds: float) -> None:
-        """Double for a while; an address that does not answer gives way to the next one."""
+    async def run(self, seconds: float) -> int:
+        """Double for a while; how many. An address that does not answer gives way to the next one."""
         for url in self._urls:
             with contextlib.suppress(aiormq.AMQPError, OSError):
-                await self._double(url, seconds)
-                return
+                return await self._double(url, seconds)
+        return 0
 
-    async def _double(self, url: str, seconds: float) -> None:
+    async def _double(self, url: str, seconds: float) -> int:
+        copies = 0
         connection = await aiormq.connect(url)
         try:
             channel = await connection.channel()
@@ -39,12 +40,14 @@ class Doubler:
                 await channel.queue_bind(queue, exchange, key)
 
             async def copy(message: DeliveredMessage) -> None:
+                nonlocal copies
                 properties = message.header.properties
                 headers = dict(properties.headers or {})
                 if MARK in headers:
                     return
                 properties.headers = {**headers, MARK: True}
                 assert message.exchange is not None
+                copies += 1
                 routing_key = message.routing_key or ""
                 await channel.basic_publish(
                     message.body, exchange=message.exchange, routing_key=routing_key, properties=properties
@@ -54,6 +57,7 @@ class Doubler:
             await asyncio.sleep(seconds)
         finally:
             await connection.close()
+        return copies
 
 
 def _routes() -> list[tuple[str, str]]:

@@ -60,11 +60,9 @@ class Injector:
         elif kind.part.endswith(" node"):
             target = await self._node(kind.action, kind.part, fault)
         elif kind.part == "consumers":
-            target = "broker"
-            await self._storm(fault.lasts)
+            target = f"{await self._storm(fault.lasts)} times"
         elif kind.part == "deliveries":
-            target = "broker"
-            await self._doubler.run(fault.lasts)
+            target = f"{await self._doubler.run(fault.lasts)} copies"
         else:
             target = await self._links(kind.action, kind.part, fault)
         instant = kind.action == "cut" or (kind.action == "kill" and kind.part in KINDS)
@@ -125,12 +123,15 @@ class Injector:
             _each(links, Proxy.resume)
         return name
 
-    async def _storm(self, lasts: float) -> None:
-        until = time.monotonic() + lasts
+    async def _storm(self, lasts: float) -> int:
+        """Close the channels of all consumers again and again; how many times."""
+        until, times = time.monotonic() + lasts, 0
         while time.monotonic() < until:
-            node = self._stores.nodes[0]
-            await asyncio.to_thread(node.evaluate, CLOSE_CHANNELS)
+            for node in self._stores.nodes:
+                await asyncio.to_thread(node.evaluate, CLOSE_CHANNELS)
+            times += 1
             await asyncio.sleep(STORM)
+        return times
 
 
 async def _outage(action: str, server: Any, lasts: float) -> None:
