@@ -49,5 +49,5 @@ format: ## Format the code and apply the safe fixes
 	@$(python) -m ruff format .
 
 clean: ## Remove what the targets above made, except data
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/javascript/node_modules
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/javascript/node_modules web/node_modules
 	@find . -name __pycache__ -prune -exec rm -rf {} +

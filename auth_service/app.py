@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -49,6 +50,12 @@ async def migrate(engine: AsyncEngine) -> None:
 def serves(path: str) -> bool:
     """Whether a path on the one origin is auth's."""
     return path in PATHS
+
+
+def openapi() -> dict[str, Any]:
+    """The description of the public routes, without anything behind them."""
+    nobody: Any = None
+    return public_app(nobody, nobody).openapi()
 
 
 def build(settings: AuthSettings, *, engine: AsyncEngine, keys: KeyRing, registry: CollectorRegistry) -> Service:

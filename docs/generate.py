@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
 import auth_service.app
 import auth_service.settings
 import chat_gateway.asyncapi
@@ -15,8 +18,6 @@ import chat_gateway.settings
 import chatbot_worker.settings
 import embedded.settings
 import persistence_worker.settings
-from pydantic_settings import BaseSettings
-
 from shared.runtime.settings import PREFIX
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -38,7 +39,8 @@ HEAD = """# Configuration
 
 Generated from the settings models by `make docs`; do not edit.
 
-The environment is the only configuration. A wrong or missing value is one line that names the variable, and exit code 2.
+The environment is the only configuration. A wrong or missing value is one line that names the variable, and exit
+code 2.
 """
 
 
@@ -57,8 +59,7 @@ def configuration() -> str:
     for process, model in PROCESSES.items():
         models = (model, *EMBEDDED) if process == "embedded" else (model,)
         for name, info in ((n, i) for m in models for n, i in m.model_fields.items()):
-            default = "required" if info.is_required() else f"`{info.get_default(call_default_factory=True)}`"
-            known = rows.setdefault(name, (default, [], info.description or ""))
+            known = rows.setdefault(name, (_default(info), [], info.description or ""))
             if process not in known[1]:
                 known[1].append(process)
     lines = [HEAD, "| variable | default | read by | meaning |", "| --- | --- | --- | --- |"]
@@ -66,6 +67,13 @@ def configuration() -> str:
         who = "all" if len(readers) == len(PROCESSES) else ", ".join(readers)
         lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {who} | {meaning.replace('|', ', ')} |")
     return "\n".join(lines) + "\n"
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    value = info.get_default(call_default_factory=True)
+    return "–" if value in (None, ()) else f"`{value}`"
 
 
 def _json(document: object) -> str:

@@ -52,7 +52,7 @@ async def assemble(settings: EmbeddedSettings, data: DataDirectory, stack: Async
     await auth_service.app.migrate(auth_engine)
     await persistence_worker.app.migrate(chat_engine)
     bus: Bus = await stack.enter_async_context(InProcessBus(data.journal))
-    keys = auth_service.app.load_keys(data.keys)
+    keys = auth_service.app.load_keys(settings.signing_keys or data.keys)
 
     async def jwks() -> dict[str, Any]:
         return keys.jwks()

@@ -14,4 +14,7 @@ class EmbeddedSettings(CommonSettings):
     """What `python -m embedded` reads besides the settings of the four services."""
 
     data_dir: Path = Field(default=Path("data"), description="Directory of the databases, the journal and the keys")
+    signing_keys: Path | None = Field(
+        default=None, description="Directory of Ed25519 PEM keys; embedded: made in the data directory"
+    )
     metrics: Literal["on", "off"] = Field(default="off", description="Whether `/metrics` is served")

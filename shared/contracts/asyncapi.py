@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,32 +36,29 @@ class Channel:
 def describe(title: str, version: str, description: str, channels: Sequence[Channel]) -> dict[str, Any]:
     """The document, ready for `json.dumps`."""
     models = {m for c in channels for m in (*c.messages.values(), *c.replies.values())}
-    ordered = sorted(models, key=lambda m: m.__name__)
-    _, schema = models_json_schema([(m, "serialization") for m in ordered], ref_template=REF)
+    ordered = sorted(models, key=lambda m: (m.__name__, m.__module__))
+    refs, schema = models_json_schema([(m, "serialization") for m in ordered], ref_template=REF)
+    named = {model: refs[model, "serialization"] for model in ordered}
     return {
         "asyncapi": ASYNCAPI,
         "info": {"title": title, "version": version, "description": description},
         "defaultContentType": "application/json",
-        "channels": {c.name: _channel(c) for c in channels},
+        "channels": {c.name: _channel(c, named) for c in channels},
         "operations": {f"{c.action}.{c.name}": _operation(c) for c in channels},
         "components": {"schemas": schema.get("$defs", {})},
     }
 
 
-def _channel(channel: Channel) -> dict[str, Any]:
-    messages = {
-        name: {"name": name, "payload": {"$ref": REF.format(model=model.__name__)}} | _ack(channel, name)
-        for name, model in channel.messages.items()
-    }
+def _channel(channel: Channel, named: Mapping[type[BaseModel], Any]) -> dict[str, Any]:
+    messages = {}
+    for name, model in channel.messages.items():
+        messages[name] = {"name": name, "payload": named[model]}
+        if name in channel.replies:
+            messages[name]["x-ack"] = named[channel.replies[name]]
     described: dict[str, Any] = {"address": channel.address, "description": channel.description, "messages": messages}
     if channel.bindings:
         described["bindings"] = channel.bindings
     return described
-
-
-def _ack(channel: Channel, name: str) -> dict[str, Any]:
-    model = channel.replies.get(name)
-    return {"x-ack": {"$ref": REF.format(model=model.__name__)}} if model else {}
 
 
 def _operation(channel: Channel) -> dict[str, Any]:

@@ -1,0 +1,51 @@
+"""The generated reference is what the code says, and the AsyncAPI document is one."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from pydantic_asyncapi.v3 import AsyncAPI
+
+from chat_gateway.asyncapi import document
+from chat_gateway.protocol import CLIENT_EVENTS
+
+GENERATOR = Path(__file__).parents[2] / "docs" / "generate.py"
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", GENERATOR)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_is_up_to_date(generator: ModuleType) -> None:
+    """`make docs` would change nothing."""
+    stale = [path.name for path, text in generator.render().items() if path.read_text(encoding="utf-8") != text]
+    assert stale == []
+
+
+def test_the_description_is_valid_asyncapi() -> None:
+    """Bindings aside, which the checker knows in an older form."""
+    described = copy.deepcopy(document())
+    for channel in described["channels"].values():
+        channel.pop("bindings", None)
+    assert AsyncAPI.model_validate(described).asyncapi == "3.0.0"
+
+
+def test_every_client_event_is_described_and_every_reference_resolves() -> None:
+    described = document()
+    assert set(described["channels"]["client"]["messages"]) == set(CLIENT_EVENTS)
+    schemas = described["components"]["schemas"]
+    for channel in described["channels"].values():
+        for message in channel["messages"].values():
+            for part in ("payload", "x-ack"):
+                if part in message:
+                    assert message[part]["$ref"].removeprefix("#/components/schemas/") in schemas
