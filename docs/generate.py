@@ -73,7 +73,7 @@ def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
     value = info.get_default(call_default_factory=True)
-    return "–" if value in (None, ()) else f"`{value}`"
+    return "-" if value in (None, ()) else f"`{value}`"
 
 
 def _json(document: object) -> str:
