@@ -13,7 +13,7 @@ from functools import partial
 
 import aiormq
 import structlog
-from aiormq.abc import ChannelFrame
+from aiormq.abc import AbstractConnection, ChannelFrame
 from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
@@ -31,6 +31,8 @@ logger = structlog.get_logger(__name__)
 SWEEP_INTERVAL = 0.25  # seconds between looks at who has waited too long
 OUTCOME_TIMEOUT = 30.0  # seconds without any outcome after which the connection is made anew
 RETRY_INTERVAL = 0.05  # seconds
+RENEWAL_INTERVAL = 1.0  # seconds between two channels, while the broker refuses
+RENEWAL_PATIENCE = 1.0  # seconds that a new channel waits for what is under way on the old one
 CONTENT_TYPE = "application/cloudevents-batch+json"  # CloudEvents 1.0, JSON format, section 4
 
 Frame = Basic.Publish | ContentHeader | ContentBody
@@ -48,6 +50,10 @@ class Publisher:
         self._suspects: deque[Lane] = deque()  # one of them made the broker close the channel
         self._channel: aiormq.Channel | None = None
         self._flushing = False
+        self._holding = False  # whether nothing is sent just now, since the channel is being changed
+        self._attached = 0.0  # the loop's time
+        self._distrusted = False
+        self._worn: asyncio.Future[None] = self._loop.create_future()  # done: the channel is to be changed
         self._sweeper: asyncio.TimerHandle | None = None
         self._last_outcome = 0.0  # the loop's time
 
@@ -91,7 +97,7 @@ class Publisher:
     def _flush(self) -> None:
         self._flushing = False
         channel = self._channel
-        if channel is None or channel.is_closed:
+        if channel is None or channel.is_closed or self._holding:
             return
         queue = channel.connection.write_queue
         if queue.full():  # the writer is held up: gather on
@@ -152,6 +158,22 @@ class Publisher:
             self._refuse(lane, "No queue takes this.")
         else:
             self._refuse(lane, "The queue is full.")
+            self._distrust()
+
+    def _distrust(self) -> None:
+        """Have the channel changed, soon: the queue may not be full at all.
+
+        A channel of RabbitMQ 3.10 that first publishes to a quorum queue just after its leader's node died goes on
+        asking the dead one, and refuses for ever (observed on 3.10.8).
+        """
+        if not self._distrusted:
+            self._distrusted = True
+            self._loop.call_at(self._attached + RENEWAL_INTERVAL, self._wear_out, self._worn)
+
+    @staticmethod
+    def _wear_out(worn: asyncio.Future[None]) -> None:
+        if not worn.done():
+            worn.set_result(None)
 
     def _refuse(self, lane: Lane, reason: str) -> None:
         logger.warning("publication refused", exchange=lane.exchange.name, key=lane.key, reason=reason)
@@ -189,15 +211,44 @@ class Publisher:
                 continue
             assert isinstance(channel, aiormq.Channel)
             self._attach(channel)
+            while await self._wears_out(channel):
+                channel = await self._renewed(connection, channel)
             closing = channel.closing
-            await asyncio.wait({closing})
             refused = not closing.cancelled() and isinstance(closing.exception(), aiormq.ChannelClosed)
             self._detach(alone=refused)
 
+    async def _wears_out(self, channel: aiormq.Channel) -> bool:
+        """Wait until the channel closes (false) or is to be changed (true)."""
+        closing = channel.closing
+        await asyncio.wait({closing, self._worn}, return_when=asyncio.FIRST_COMPLETED)
+        return not closing.done()
+
+    async def _renewed(self, connection: AbstractConnection, old: aiormq.Channel) -> aiormq.Channel:
+        """A fresh channel in place of the old one, or the old one if the broker gives none.
+
+        What is under way gets some time for its outcome; what has none then is sent again, over the new one.
+        """
+        self._holding = True
+        if under_way := list(old.confirmations.values()):
+            await asyncio.wait(under_way, timeout=RENEWAL_PATIENCE)
+        try:
+            fresh = await call(connection.channel(publisher_confirms=True))
+            await call(old.close())  # first: nothing may come over the old one after what comes over the new one
+        except (Broken, aiormq.AMQPError):
+            fresh = old
+        else:
+            for lane in self._lanes:
+                lane.tag = 0
+        assert isinstance(fresh, aiormq.Channel)
+        self._attach(fresh)
+        return fresh
+
     def _attach(self, channel: aiormq.Channel) -> None:
         self._channel = channel
-        self._last_outcome = self._loop.time()
-        self._ready = dict.fromkeys(self._lanes)
+        self._attached = self._last_outcome = self._loop.time()
+        self._holding = self._distrusted = False
+        self._worn = self._loop.create_future()
+        self._ready = dict.fromkeys(lane for lane in self._lanes if not lane.tag)
         self._schedule()
 
     def _detach(self, *, alone: bool) -> None:

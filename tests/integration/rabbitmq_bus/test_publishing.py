@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -99,6 +100,36 @@ async def test_full_queue_refuses(bus: RabbitMQBus) -> None:
     subscription = await bus.subscribe(queue, prefetch=100)
     assert await read(subscription, len(confirmed)) == confirmed
     await bus.publish(LOG, "small", note(1_000))  # and it takes again
+
+
+async def test_a_queue_that_refuses_harms_no_other(bus: RabbitMQBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each refusal has the channel changed: everything else gets through, in order, while that goes on."""
+    monkeypatch.setattr(publisher, "RENEWAL_INTERVAL", 0.01)
+    full = Queue("test.full", "quorum", ((LOG, "full"),), max_length=1, overflow="reject-publish")
+    keys = ["a", "b", "c"]
+    await bus.declare([LOG], [full, *map(log_queue, keys)])
+
+    async def send(key: str) -> None:
+        for number in range(200):
+            await bus.publish(LOG, key, note(number))
+
+    async def knock() -> None:
+        while True:
+            with suppress(Unavailable):
+                await bus.publish(LOG, "full", note(0))
+
+    channels = set()
+    knocking = asyncio.create_task(knock())
+    sending = asyncio.gather(*map(send, keys))
+    while not sending.done():
+        channels.add(bus._publisher._channel)
+        await asyncio.sleep(0.01)
+    await sending
+    knocking.cancel()
+    assert len(channels) > 3, "the channel was not changed"
+    for key in keys:
+        subscription = await bus.subscribe(log_queue(key), prefetch=100)
+        assert await read(subscription, 200) == list(range(200))
 
 
 async def test_too_large_is_refused_here(bus: RabbitMQBus) -> None:
