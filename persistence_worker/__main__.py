@@ -1,15 +1,16 @@
-"""The process: `python -m persistence_worker [serve | migrate]`."""
+"""The process: `python -m persistence_worker [serve | migrate | dead list | dead show | dead replay]`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from contextlib import AsyncExitStack
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker import app
+from persistence_worker import app, dead_command
 from persistence_worker.database import refuse_other_partitions
 from persistence_worker.settings import PersistenceMigrationSettings, PersistenceProcessSettings
 from persistence_worker.tables import SCHEMA
@@ -19,20 +20,36 @@ from shared.runtime import logs
 from shared.runtime.health import routes
 from shared.runtime.http import WithHealth
 from shared.runtime.process import Assembly, run
-from shared.runtime.settings import load
+from shared.runtime.settings import DistributedSettings, load
 
 SPARE_CONNECTIONS = 3  # catalogue, overdue turns, watch
 
 
 def main() -> None:
-    """Read the command and the environment, then serve or migrate."""
+    """Read the command and the environment, then do as told."""
     parser = argparse.ArgumentParser(prog="persistence_worker")
-    parser.add_argument("command", nargs="?", choices=("serve", "migrate"), default="serve")
-    command = parser.parse_args().command
-    if command == "migrate":
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("serve", help="the default")
+    commands.add_parser("migrate", help="bring the tables up to this release")
+    dead_command.add_arguments(commands.add_parser("dead", help="look at dead letters and replay them"))
+    chosen = parser.parse_args()
+    if chosen.command == "migrate":
         migrate(load(PersistenceMigrationSettings))
+    elif chosen.command == "dead":
+        sys.exit(dead(load(DistributedSettings), chosen))
     else:
         serve(load(PersistenceProcessSettings))
+
+
+def dead(settings: DistributedSettings, chosen: argparse.Namespace) -> int:
+    """Look at dead letters or replay them; the exit code."""
+    logs.configure(app.NAME, level="error", form=settings.log_format)
+
+    async def work() -> int:
+        async with RabbitMQBus(settings.amqp_url, name=f"{app.NAME} dead") as bus:
+            return await dead_command.run(bus, settings.partitions, chosen)
+
+    return asyncio.run(work())
 
 
 def migrate(settings: PersistenceMigrationSettings) -> None:

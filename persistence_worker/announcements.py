@@ -12,7 +12,7 @@ from persistence_worker.catalogue_store import load_catalogue, save_catalogue
 from persistence_worker.database import Database
 from persistence_worker.poison import Cemetery, is_poison
 from shared.bus.port import Bus, Delivery
-from shared.contracts.envelope import MalformedEvent, read_body
+from shared.contracts.envelope import read_body
 from shared.contracts.events import ChatbotsAnnounced
 from shared.contracts.topology import DEAD, catalogue_queue, dead_queue, turn_queue
 from shared.errors import Unavailable
@@ -64,13 +64,14 @@ class Announcements:
 
     async def _take(self, delivery: Delivery) -> None:
         try:
-            announced = [received.parse(ChatbotsAnnounced) for received in read_body(delivery.body)]
-        except MalformedEvent as error:
+            for received in read_body(delivery.body):
+                catalogue = received.parse(ChatbotsAnnounced)
+                if await self._database.write(partial(save_catalogue, announced=catalogue)):
+                    logger.info("catalogue taken", chatbots=len(catalogue.chatbots))
+        except Exception as error:
+            if not is_poison(error):
+                raise
             await self._cemetery.bury(catalogue_queue(), delivery, None, error)
-            return
-        for catalogue in announced:
-            if await self._database.write(partial(save_catalogue, announced=catalogue)):
-                logger.info("catalogue taken", chatbots=len(catalogue.chatbots))
         await self.reload()
 
     async def _declare(self) -> None:
