@@ -10,18 +10,24 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from chat_gateway.accepted import Accepted
 from chat_gateway.authentication import KeyTable
 from chat_gateway.bindings import Bindings
+from chat_gateway.calls import Calls
 from chat_gateway.client_events import ClientEvents
 from chat_gateway.deliveries import Deliveries
+from chat_gateway.following import Following
 from chat_gateway.gateway import Gateway
 from chat_gateway.http import PublicApp
 from chat_gateway.metrics import Metrics
 from chat_gateway.presence import Presence
 from chat_gateway.questions import Questions
+from chat_gateway.registry import Registry
+from chat_gateway.replies import Replies
+from chat_gateway.sending import Sending
+from chat_gateway.server import SocketServer
 from chat_gateway.sessions import Sessions
 from chat_gateway.settings import GatewaySettings
-from chat_gateway.sockets import SocketServer
 from shared.bus.port import Bus
 from shared.contracts.topology import DELIVERY, QUERIES, log
 from shared.runtime.service import Service, Tasks
@@ -39,18 +45,19 @@ def build(
     keys = KeyTable(jwks)
     bindings = Bindings()
     questions = Questions(bus, settings.partitions)
-    sessions = Sessions(
-        questions,
-        bindings,
-        metrics,
-        partitions=settings.partitions,
-        most=settings.sessions_served,
-        text_max=settings.reply_text_bytes,
-    )
+    replies = Replies(settings.reply_text_bytes)
+    served = Registry(bindings, replies, metrics, partitions=settings.partitions, most=settings.sessions_served)
+    accepted = Accepted()
+    following = Following(questions, served, replies, accepted, metrics)
+    sessions = Sessions(questions, bindings, served, following, replies)
     presence = Presence(bindings, settings)
-    events = ClientEvents(bus, questions, sessions, presence, metrics, settings)
-    deliveries = Deliveries(bus, bindings, sessions, presence, metrics, settings.partitions)
-    gateway = Gateway(bus, keys, sessions, presence, events, settings)
+    calls = Calls(metrics, settings)
+    sending = Sending(bus, sessions, accepted, settings.partitions)
+    events = ClientEvents(calls, sending, questions, sessions, presence, settings)
+    deliveries = Deliveries(
+        bus, bindings, served, following, replies, accepted, sending, presence, metrics, settings.partitions
+    )
+    gateway = Gateway(bus, keys, sessions, presence, calls, events, settings)
     server = SocketServer(gateway, settings, metrics)
     app = PublicApp(server)
 
@@ -65,12 +72,14 @@ def build(
                 tasks.start("gateway exchanges", declare())
                 tasks.start("gateway deliveries", deliveries.run(uuid.uuid4().hex))
                 tasks.start("gateway log watch", gateway.watch_log())
-                tasks.start("gateway heads", sessions.watch_heads())
+                tasks.start("gateway heads", following.watch_heads())
+                tasks.start("gateway buffers", server.watch_buffers())
                 tasks.start("gateway sweep", sessions.sweep())
                 yield tasks
             finally:
                 await server.shutdown()
-                sessions.close()
+                deliveries.close()
+                following.close()
                 bindings.close()
 
     return Service("chat_gateway", lifespan, gateway.missing, app, partial(gateway.drain, server, app))

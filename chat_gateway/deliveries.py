@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 
 from chat_gateway import emission
+from chat_gateway.accepted import Accepted
 from chat_gateway.bindings import Bindings
+from chat_gateway.following import Following
 from chat_gateway.metrics import Metrics
 from chat_gateway.presence import Presence
-from chat_gateway.sessions import Sessions
+from chat_gateway.registry import Registry
+from chat_gateway.replies import Replies
+from chat_gateway.sending import Sending
 from shared.bus.port import Bus, Delivery
 from shared.contracts import ids
 from shared.contracts.envelope import MalformedEvent, Received, read_body
@@ -38,11 +43,26 @@ class Deliveries:
     """The consumer of this gateway's own queue."""
 
     def __init__(
-        self, bus: Bus, bindings: Bindings, sessions: Sessions, presence: Presence, metrics: Metrics, partitions: int
+        self,
+        bus: Bus,
+        bindings: Bindings,
+        registry: Registry,
+        following: Following,
+        replies: Replies,
+        accepted: Accepted,
+        sending: Sending,
+        presence: Presence,
+        metrics: Metrics,
+        partitions: int,
     ) -> None:
         self._bus = bus
         self._bindings = bindings
-        self._sessions = sessions
+        self._registry = registry
+        self._following = following
+        self._replies = replies
+        self._accepted = accepted
+        self._sending = sending
+        self._gap: asyncio.Task[None] | None = None
         self._presence = presence
         self._partitions = partitions
         self._gaps = metrics.gaps
@@ -69,7 +89,8 @@ class Deliveries:
             batch = await subscription.take(TAKE)
             if batch.gap:
                 self._gaps.inc()
-                self._sessions.doubt()
+                self._following.doubt()
+                self._send_again()
             taken = 0
             for delivery in batch.deliveries:
                 taken += self.take(delivery) + len(delivery.body) // 1024
@@ -77,6 +98,17 @@ class Deliveries:
                     taken = 0
                     await asyncio.sleep(0)
             await subscription.ack(batch.deliveries)
+
+    def _send_again(self) -> None:
+        """A rejection may have been lost with the rest, and no number shows that."""
+        if self._gap is not None:
+            self._gap.cancel()  # the newer gap covers what the older one does
+        self._gap = asyncio.create_task(self._sending.again(time.monotonic()), name="unheard of")
+
+    def close(self) -> None:
+        """Stop what is under way."""
+        if self._gap is not None:
+            self._gap.cancel()
 
     def take(self, delivery: Delivery) -> int:
         """Pass on what is in one body, how many events; what does not parse is counted and left."""
@@ -101,7 +133,7 @@ class Deliveries:
                 self._counters[event.type].inc()
                 to_users(event.data, user_bucket)
             return
-        if self._sessions.find(event.subject) is None:
+        if self._registry.find(event.subject) is None:
             return
         to_session = self._of_session.get(event.type)
         if to_session is not None:
@@ -110,26 +142,26 @@ class Deliveries:
 
     def _message_stored(self, data: dict[str, Any]) -> None:
         message = data["message"]
-        session = self._sessions.find(message["session_id"])
+        session = self._registry.find(message["session_id"])
         if session is not None:
-            self._sessions.changed(session, message["updated_seq"], ("message", message))
+            self._following.changed(session, message["updated_seq"], ("message", message))
 
     def _session_updated(self, data: dict[str, Any]) -> None:
         view = data["session"]
-        session = self._sessions.find(view["id"])
+        session = self._registry.find(view["id"])
         if session is not None and view["seq"] > 0:  # creation takes no number
-            self._sessions.changed(session, view["seq"], ("session_updated", view))
+            self._following.changed(session, view["seq"], ("session_updated", view))
 
     def _session_head(self, data: dict[str, Any]) -> None:
-        session = self._sessions.find(data["session_id"])
+        session = self._registry.find(data["session_id"])
         if session is not None:
-            self._sessions.told(session, data["last_seq"])
+            self._following.told(session, data["last_seq"])
 
     def _reply_streamed(self, data: dict[str, Any]) -> None:
-        session = self._sessions.find(data["session_id"])
+        session = self._registry.find(data["session_id"])
         if session is None:
             return
-        reply = self._sessions.replies.streamed(
+        reply = self._replies.streamed(
             session.key,
             data["message_id"],
             data["chatbot_id"],
@@ -142,7 +174,7 @@ class Deliveries:
             session.stream(reply, data)
 
     def _typing_changed(self, data: dict[str, Any]) -> None:
-        session = self._sessions.find(data["session_id"])
+        session = self._registry.find(data["session_id"])
         if session is not None and (joined := session.joined()):
             emission.send_all(joined, emission.event("typing", data))
 
@@ -156,7 +188,7 @@ class Deliveries:
 
     def _to_not_joined(self, key: str, users: list[str], bucket: str, name: str, payload: dict[str, Any]) -> None:
         """To the sockets that have not joined; the others get the change through the cursor, in its place."""
-        session = self._sessions.find(key)
+        session = self._registry.find(key)
         frame: emission.Frame | None = None
         for user in users:
             for socket in self._presence.sockets(user):
@@ -168,4 +200,5 @@ class Deliveries:
 
     def _message_rejected(self, data: dict[str, Any], _bucket: str) -> None:
         shown = {name: data[name] for name in ("session_id", "message_id", "client_message_id", "code")}
+        self._accepted.settled(data["message_id"])
         emission.send_all(list(self._presence.sockets(data["user_id"])), emission.event("message_rejected", shown))

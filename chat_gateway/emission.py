@@ -8,10 +8,19 @@ from typing import Any, Protocol
 from engineio import packet as engineio_packet
 
 from chat_gateway.packets import ack_text, event_text
+from chat_gateway.wire import payload_of, text_frame
 
 
 class Frame(engineio_packet.Packet):  # type: ignore[misc]
-    """One Engine.IO message packet; it caches its encoded form, so that many clients share it."""
+    """One Engine.IO message packet, kept as the WebSocket frame that it leaves in; many clients share it."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(engineio_packet.MESSAGE)
+        self.wire = text_frame(b"4" + text)
+
+    def encode(self, b64: bool = False) -> str:  # noqa: ARG002, FBT001, FBT002 - as in python-engineio
+        """As long-polling needs it."""
+        return payload_of(self.wire).decode()
 
 
 class Recipient(Protocol):
@@ -23,12 +32,12 @@ class Recipient(Protocol):
 
 def event(name: str, payload: Any) -> Frame:
     """The frame of a server event."""
-    return Frame(engineio_packet.MESSAGE, event_text(name, payload))
+    return Frame(event_text(name, payload))
 
 
 def ack(ack_id: int, body: Any) -> Frame:
     """The frame of an ack."""
-    return Frame(engineio_packet.MESSAGE, ack_text(ack_id, body))
+    return Frame(ack_text(ack_id, body))
 
 
 def send_all(recipients: Iterable[Recipient], frame: Frame) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +13,15 @@ import structlog
 
 from chat_gateway import emission
 from chat_gateway.authentication import Authenticator, Identity, KeyTable
+from chat_gateway.calls import Calls
 from chat_gateway.client_events import ClientEvents
 from chat_gateway.http import PublicApp
 from chat_gateway.presence import Presence
 from chat_gateway.protocol import PROTOCOL
+from chat_gateway.server import SocketServer
 from chat_gateway.sessions import Sessions
 from chat_gateway.settings import GatewaySettings
-from chat_gateway.sockets import Socket, SocketServer
+from chat_gateway.sockets import Socket
 from shared.bus.port import Bus
 from shared.contracts.payload import rfc3339, utc_now
 from shared.contracts.topology import log_queue
@@ -45,6 +48,7 @@ class Gateway:
         keys: KeyTable,
         sessions: Sessions,
         presence: Presence,
+        calls: Calls,
         events: ClientEvents,
         settings: GatewaySettings,
     ) -> None:
@@ -52,6 +56,7 @@ class Gateway:
         self._keys = keys
         self._sessions = sessions
         self._presence = presence
+        self._calls = calls
         self._events = events
         self._settings = settings
         self._authenticator = Authenticator(keys, issuer=settings.issuer)
@@ -105,13 +110,13 @@ class Gateway:
         }
         socket.send(emission.event("ready", ready))
 
-    def event(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any]) -> None:
-        """A client event."""
-        self._events.take(socket, ack_id, name, arguments)
+    def event(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any]) -> Awaitable[None] | None:
+        """A client event; what it returns is awaited before the next one is taken."""
+        return self._events.take(socket, ack_id, name, arguments)
 
-    def malformed(self, socket: Socket, ack_id: int) -> None:
+    def malformed(self, socket: Socket, ack_id: int) -> Awaitable[None] | None:
         """What is no event, but can be answered."""
-        self._events.malformed(socket, ack_id)
+        return self._events.malformed(socket, ack_id)
 
     def goodbye(self, socket: Socket) -> None:
         """Forget a socket."""
@@ -126,16 +131,16 @@ class Gateway:
         for socket in self._presence.everybody():
             retry_after = round(random.uniform(0.1, COME_BACK_MOST), 3)  # noqa: S311 - spreads the storm
             socket.send(emission.event("going_away", {"retry_after": retry_after}))
-        if pending := list(self._events.pending):
-            await asyncio.wait(pending, timeout=ANSWER_WITHIN)
-        await asyncio.sleep(0)  # acks that were just decided
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_WITHIN):
+                await self._calls.answered()
         connections = server.connections
         random.shuffle(connections)
         for number, connection in enumerate(connections, 1):
             connection.hang_up()
             if number % max(1, len(connections) // 50) == 0:
                 await asyncio.sleep(CLOSE_WITHIN / 50)
-        logger.info("sockets sent elsewhere", connections=len(connections), unanswered=len(self._events.pending))
+        logger.info("sockets sent elsewhere", connections=len(connections), unanswered=len(self._calls))
 
 
 def _rfc3339(seconds: float) -> str:

@@ -30,3 +30,22 @@ class TokenBucket:
     def is_full(self, now: float) -> bool:
         """Whether forgetting it changes nothing."""
         return self._at is None or self._tokens + (now - self._at) * self.rate >= self.burst
+
+
+class Pace:
+    """`burst` at once, then `rate` a second: tells how long to wait, and keeps that place (GCRA).
+
+    Source: ATM Forum, Traffic Management Specification 4.1, section 4.4.2 (virtual scheduling).
+    """
+
+    __slots__ = ("_interval", "_lead", "_next")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._interval = 1.0 / rate
+        self._lead = burst / rate
+        self._next = float("-inf")
+
+    def delay(self, now: float) -> float:
+        """How many seconds to wait before going on. Times are seconds of any monotonic clock."""
+        self._next = max(self._next, now - self._lead) + self._interval
+        return max(0.0, self._next - now)

@@ -19,8 +19,11 @@ class Metrics:
 
         self.sockets = gauge("sockets", "Authenticated sockets")
         self.connections = gauge("connections", "Engine.IO sessions, authenticated or not")
+        self.handshakes = gauge("handshakes", "Connections that have not authenticated yet")
+        self.in_flight = gauge("events_in_flight", "Client events that are not answered yet")
         self.sessions = gauge("sessions_served", "Sessions kept in memory")
         self.connects = counter("connects", "Connect attempts by outcome", "code")
+        self.turned_away = counter("sessions_refused", "Sessions refused at their opening, by reason", "reason")
         self.events = counter("events", "Client events by name and outcome", "event", "code")
         self.ack_seconds = Histogram(
             "backchat_gateway_ack_seconds",

@@ -96,11 +96,11 @@ def _ack_id(text: str, at: int) -> tuple[int | None, int]:
     return (int(text[at:end]) if end > at else None), end
 
 
-def event_text(name: str, payload: Any) -> str:
-    """An event packet of namespace `/`."""
-    return "2" + orjson.dumps([name, payload]).decode()
+def event_text(name: str, payload: Any) -> bytes:
+    """An event packet of namespace `/`, in UTF-8."""
+    return b"2" + orjson.dumps([name, payload])
 
 
-def ack_text(ack_id: int, body: Any) -> str:
-    """An ack packet of namespace `/`."""
-    return f"3{ack_id}" + orjson.dumps([body]).decode()
+def ack_text(ack_id: int, body: Any) -> bytes:
+    """An ack packet of namespace `/`, in UTF-8."""
+    return b"3%d" % ack_id + orjson.dumps([body])

@@ -27,6 +27,15 @@ class GatewaySettings(CommonSettings):
     events_in_flight: int = Field(
         default=256, ge=1, description="Events of one socket that may be unanswered; more are refused `rate_limited`"
     )
+    events_in_flight_all: int = Field(
+        default=10_000, ge=1, description="Events of all sockets that may be unanswered; more are refused `unavailable`"
+    )
+    handshakes: int = Field(
+        default=1_000, ge=1, description="Connections that may be unauthenticated at a time; more are refused with 503"
+    )
+    handshakes_per_address: int = Field(
+        default=256, ge=1, description="The same from one address; behind an edge that is all clients of the edge"
+    )
     sockets_per_user: int = Field(default=200, ge=1, description="Open sockets of one user on one gateway")
     sessions_per_socket: int = Field(default=1_000, ge=1, description="Sessions that one socket may have joined")
     sessions_served: int = Field(
@@ -36,9 +45,7 @@ class GatewaySettings(CommonSettings):
         default=1_000, ge=10, description="Packets that may wait for one slow socket before it is closed"
     )
     outbound_bytes: int = Field(
-        default=2 * 1024 * 1024,
-        ge=65_536,
-        description="Characters that may wait for one slow socket before it is closed",
+        default=256 * 1024, ge=65_536, description="Bytes that may wait for one slow socket before it is closed"
     )
     reply_text_bytes: int = Field(
         default=64 * 1024 * 1024, ge=1_048_576, description="Characters of unfinished replies that a gateway remembers"

@@ -9,23 +9,37 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol as WebSocketProtocol
 
-__all__ = ["WebSocketsSansIOProtocol", "protocol_of", "text_frame", "write_frames"]
+__all__ = [
+    "Stalled",
+    "WebSocketProtocol",
+    "cut_if_unread",
+    "payload_of",
+    "protocol_of",
+    "text_frame",
+    "write_frames",
+]
 
-JOINED_MAX = 64 * 1024  # characters of one write, about
+JOINED_MAX = 64 * 1024  # bytes of one write, about
+STALLED_AFTER = 30.0  # seconds in which a client must read what one write holds
 
 
-def protocol_of(asgi_send: Any) -> WebSocketsSansIOProtocol | None:
+class Stalled(Exception):
+    """The client does not read."""
+
+
+def protocol_of(asgi_send: Any) -> WebSocketProtocol | None:
     """The protocol object of uvicorn behind an ASGI `send`; `None` where it is another server's."""
     owner = getattr(asgi_send, "__self__", None)
-    return owner if isinstance(owner, WebSocketsSansIOProtocol) else None
+    return owner if isinstance(owner, WebSocketProtocol) else None
 
 
 async def write_frames(queue: asyncio.Queue[Any], asgi_send: Any) -> None:
     """Write the packets of a queue until `None` comes or the client is gone.
 
     Raises:
+        Stalled: the client has read next to nothing for `STALLED_AFTER` seconds.
         OSError: the client is gone.
     """
     protocol = protocol_of(asgi_send)
@@ -39,7 +53,7 @@ async def write_frames(queue: asyncio.Queue[Any], asgi_send: Any) -> None:
         frames: list[bytes] = []
         size = 0
         while packet is not None:
-            frame = text_frame(packet.encode())
+            frame = getattr(packet, "wire", None) or text_frame(packet.encode().encode())
             frames.append(frame)
             size += len(frame)
             if size >= JOINED_MAX or queue.empty():
@@ -47,19 +61,46 @@ async def write_frames(queue: asyncio.Queue[Any], asgi_send: Any) -> None:
             packet = queue.get_nowait()
         last = packet is None
         if not protocol.writable.is_set():
-            await protocol.writable.wait()
+            await _until_writable(protocol)
         if protocol.disconnected or protocol.close_sent or protocol.transport.is_closing():
             return
         if frames:
             protocol.transport.write(b"".join(frames))
 
 
-def text_frame(text: str) -> bytes:
+async def _until_writable(protocol: WebSocketProtocol) -> None:
+    try:
+        async with asyncio.timeout(STALLED_AFTER):
+            await protocol.writable.wait()
+    except TimeoutError:
+        raise Stalled from None
+
+
+def cut_if_unread(asgi_send: Any) -> None:
+    """Cut an HTTP connection whose client reads nothing of an answer: uvicorn would keep it for ever."""
+    transport = getattr(getattr(asgi_send, "__self__", None), "transport", None)
+    if transport is not None and not transport.is_closing() and (left := transport.get_write_buffer_size()):
+        asyncio.get_running_loop().call_later(STALLED_AFTER, _cut_if_still, transport, left)
+
+
+def _cut_if_still(transport: asyncio.Transport, before: int) -> None:
+    left = transport.get_write_buffer_size()
+    if left >= before:
+        transport.abort()
+    elif left:
+        asyncio.get_running_loop().call_later(STALLED_AFTER, _cut_if_still, transport, left)
+
+
+def text_frame(payload: bytes) -> bytes:
     """One whole unmasked text frame (RFC 6455, section 5.2)."""
-    payload = text.encode()
     length = len(payload)
     if length < 126:
         return bytes((0x81, length)) + payload
     if length < 65_536:
         return b"\x81\x7e" + length.to_bytes(2, "big") + payload
     return b"\x81\x7f" + length.to_bytes(8, "big") + payload
+
+
+def payload_of(frame: bytes) -> bytes:
+    """What a frame of `text_frame` carries."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 import websockets
 
-from chat_gateway import engine, sockets
+from chat_gateway import connection, server
 from tests.integration.chat_gateway.conftest import Running, start_chat, until
 
 
@@ -129,7 +129,7 @@ async def test_what_cannot_be_answered_is_left(running: Running, text: str, capl
 
 async def test_too_much_nonsense_ends_the_connection(running: Running) -> None:
     async with raw(running) as client:
-        await client.say(*["42["] * (sockets.REFUSALS_MAX + 1))
+        await client.say(*["42["] * (server.REFUSALS_MAX + 1))
         assert await client.is_closed()
     assert running.metric("connections_aborted_total", reason="malformed") == 1
 
@@ -147,7 +147,7 @@ async def test_too_much_nonsense_ends_the_connection(running: Running) -> None:
         "",
         "x",
         "9",
-        "4" + "x" * engine.FRAME_MAX,
+        "4" + "x" * connection.FRAME_MAX,
     ],
 )
 async def test_binary_and_large_frames_close_the_connection(running: Running, frame: str | bytes) -> None:
@@ -161,7 +161,7 @@ async def test_binary_and_large_frames_close_the_connection(running: Running, fr
 
 async def test_who_does_not_say_who_he_is_is_closed(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also after a refusal, and also when he leaves the namespace again."""
-    monkeypatch.setattr(sockets, "AUTHENTICATE_WITHIN", 0.2)
+    monkeypatch.setattr(server, "AUTHENTICATE_WITHIN", 0.2)
     async with raw(running, None) as silent, raw(running, None) as refused, raw(running) as gone, raw(running) as good:
         await refused.say('40{"token":"x"}')
         await gone.say("41")
@@ -265,7 +265,7 @@ async def test_long_polling_meets_the_same_rules(running: Running) -> None:
     async with httpx2.AsyncClient(base_url=running.url) as http:
         for body, lives in [
             (b"2", True),
-            (b"4" + b"x" * engine.FRAME_MAX, False),
+            (b"4" + b"x" * connection.FRAME_MAX, False),
             (b"\xff\xfe", False),
             (b"bAAAA", False),
             (b"2\x1e" * 2_000, False),

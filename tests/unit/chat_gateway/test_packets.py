@@ -70,6 +70,6 @@ def test_any_text_is_a_packet_or_a_refusal(text: str) -> None:
 
 
 def test_writes_what_the_library_reads() -> None:
-    assert Packet(encoded_packet=event_text("message", {"a": "ä"})).data == ["message", {"a": "ä"}]
-    ack = Packet(encoded_packet=ack_text(7, {"ok": True}))
+    assert Packet(encoded_packet=event_text("message", {"a": "ä"}).decode()).data == ["message", {"a": "ä"}]
+    ack = Packet(encoded_packet=ack_text(7, {"ok": True}).decode())
     assert (ack.packet_type, ack.id, ack.data) == (3, 7, [{"ok": True}])

@@ -1,6 +1,6 @@
 """The private parts of our libraries that the gateway's fast path leans on.
 
-When one of these fails after an upgrade, read chat_gateway/engine.py, sockets.py and wire.py beside the
+When one of these fails after an upgrade, read chat_gateway/connection.py, engine.py, server.py and wire.py beside the
 library's changes before touching the test.
 """
 
@@ -18,11 +18,16 @@ import socketio
 from engineio import async_socket, base_socket
 from engineio import packet as engineio_packet
 from engineio.async_drivers import asgi
+from engineio.payload import Payload
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame, Opcode
 
-from chat_gateway.engine import Connection, Engine, Outbound
-from chat_gateway.wire import text_frame
+from chat_gateway.connection import Connection
+from chat_gateway.emission import Frame as OurFrame
+from chat_gateway.engine import Engine
+from chat_gateway.outbound import SHORT, Outbound
+from chat_gateway.wire import payload_of, text_frame
 
 
 @pytest.mark.parametrize(
@@ -100,11 +105,13 @@ def test_uvicorn_tells_when_a_client_does_not_read() -> None:
 def test_frames_are_those_of_websockets(length: int) -> None:
     """What we write is what uvicorn's library would have written."""
     text = "ä" * (length // 2) + "x" * (length % 2)
-    assert text_frame(text) == Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+    frame = text_frame(text.encode())
+    assert frame == Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+    assert payload_of(frame) == text.encode()
 
 
 async def test_the_queue_knows_its_size() -> None:
-    """In characters, over put and get."""
+    """In bytes, over put and get; and when there is little in it again."""
     queue = Outbound()
     packet = engineio_packet.Packet(engineio_packet.MESSAGE, "12345")
     queue.put_nowait(packet)
@@ -113,10 +120,24 @@ async def test_the_queue_knows_its_size() -> None:
     assert queue.size == 5
     assert await queue.get() is packet
     assert queue.size == 0
+    large = OurFrame("ä".encode() * SHORT)
+    queue.put_nowait(large)
+    assert queue.size == len(large.wire) > 2 * SHORT
+    assert not queue.short.is_set()
+    while await queue.get() is not large:
+        pass
+    assert queue.short.is_set()
 
 
-def test_a_packet_is_encoded_once_for_all() -> None:
-    """Engine.IO packets cache their text, so that one frame can be queued for many."""
-    packet = engineio_packet.Packet(engineio_packet.MESSAGE, "2[]")
-    assert packet.encode() == "42[]"
-    assert packet.encode() is packet.encode(b64=True)
+def test_a_frame_is_encoded_once_for_all() -> None:
+    """The WebSocket frame is kept; long-polling reads it back, through python-engineio's own payload."""
+    frames = [OurFrame(b"2[]"), OurFrame(b"2" + b"x" * 70_000)]
+    assert frames[0].wire == b"\x81\x0442[]"
+    assert Payload(frames).encode() == "42[]\x1e42" + "x" * 70_000
+
+
+def test_an_answer_that_nobody_reads_can_be_cut() -> None:
+    """Uvicorn's HTTP cycle, which owns `send`, knows its transport."""
+    source = inspect.getsource(RequestResponseCycle)
+    assert "self.transport = transport" in source
+    assert "self.scope, self.receive, self.send" in source
