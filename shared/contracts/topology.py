@@ -34,12 +34,12 @@ class Exchange:
 class Queue:
     """A queue and what it is bound to, as (exchange, routing key).
 
-    `quorum`: replicated, survives everything. `classic`: durable, shared, for messages that expire.
+    `quorum`: replicated, survives everything. `transient`: shared, itself as safe, for messages that need not survive.
     `exclusive`: one connection's own; the bus adds a fresh suffix to the name for each connection.
     """
 
     name: str
-    kind: Literal["quorum", "classic", "exclusive"]
+    kind: Literal["quorum", "transient", "exclusive"]
     bindings: tuple[tuple[Exchange, str], ...] = ()
     single_active_consumer: bool = False
     max_bytes: int | None = None
@@ -83,7 +83,7 @@ def turn_queue(chatbot_id: str) -> Queue:
 
 def query_queue() -> Queue:
     """Reads: nobody waits longer than they live."""
-    return Queue("persistence.queries", "classic", ((QUERIES, QUERY_KEY),), message_ttl=5.0)
+    return Queue("persistence.queries", "transient", ((QUERIES, QUERY_KEY),), message_ttl=5.0)
 
 
 def catalogue_queue() -> Queue:

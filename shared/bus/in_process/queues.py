@@ -71,7 +71,7 @@ class MessageQueue:
 
     def keeps(self, *, persistent: bool) -> bool:
         """Whether a message belongs in the journal."""
-        return self.spec.kind == "quorum" or (persistent and self.spec.kind == "classic")
+        return self.spec.kind == "quorum" or (persistent and self.spec.kind == "transient")
 
     def reserve(self, size: int, *, forced: bool = False) -> bool:
         """Set room aside for an entry that will come; false when there is none and it is not `forced`."""

@@ -12,10 +12,15 @@ from shared.contracts.topology import DELIVERY_LIMIT, Exchange, Queue
 
 
 def queue_arguments(queue: Queue, name: str) -> dict[str, Any]:
-    """The `x-` arguments of a queue that is called `name` on the broker."""
-    arguments: dict[str, Any] = {"x-queue-type": "quorum" if queue.kind == "quorum" else "classic"}
-    if queue.kind == "quorum":
-        arguments["x-delivery-limit"] = DELIVERY_LIMIT
+    """The `x-` arguments of a queue that is called `name` on the broker.
+
+    Every shared one is a quorum queue: a durable classic one lives on one node of a cluster, and can be neither
+    used nor declared while that node is away.
+    """
+    if queue.kind == "exclusive":
+        arguments: dict[str, Any] = {"x-queue-type": "classic"}
+    else:
+        arguments = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT}
     if queue.single_active_consumer:
         arguments["x-single-active-consumer"] = True
     if queue.max_bytes is not None:

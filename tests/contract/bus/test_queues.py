@@ -82,7 +82,7 @@ async def test_without_overflow_there_is_no_gap(bus: Bus, names: Names) -> None:
 
 
 async def test_an_expired_message_is_not_delivered(bus: Bus, names: Names) -> None:
-    queue = Queue(f"{names.prefix}.queries", "classic", ((names.queries, "q"),), message_ttl=0.2)
+    queue = Queue(f"{names.prefix}.queries", "transient", ((names.queries, "q"),), message_ttl=0.2)
     await bus.declare([names.queries], [queue])
     await bus.publish(names.queries, "q", number(1))
     await asyncio.sleep(0.4)  # the passing of time is the subject
@@ -92,7 +92,7 @@ async def test_an_expired_message_is_not_delivered(bus: Bus, names: Names) -> No
 
 
 async def test_a_request_gets_its_own_answer(bus: Bus, names: Names) -> None:
-    queue = Queue(f"{names.prefix}.queries", "classic", ((names.queries, "q"),), message_ttl=5.0)
+    queue = Queue(f"{names.prefix}.queries", "transient", ((names.queries, "q"),), message_ttl=5.0)
     subscription = await _subscribed(bus, names, queue)
 
     async def answer() -> None:
@@ -117,7 +117,7 @@ async def _subscribed(bus: Bus, names: Names, queue: Queue) -> Subscription:
 
 
 async def test_an_answer_names_the_request_it_answers(bus: Bus, names: Names) -> None:
-    queue = Queue(f"{names.prefix}.queries", "classic", ((names.queries, "q"),))
+    queue = Queue(f"{names.prefix}.queries", "transient", ((names.queries, "q"),))
     subscription = await _subscribed(bus, names, queue)
     question = number(1)
     asking = asyncio.ensure_future(bus.request(names.queries, "q", question))
@@ -134,7 +134,7 @@ async def test_an_answer_names_the_request_it_answers(bus: Bus, names: Names) ->
 
 
 async def test_a_request_nobody_answers_is_unavailable_in_time(bus: Bus, names: Names) -> None:
-    queue = Queue(f"{names.prefix}.queries", "classic", ((names.queries, "q"),))
+    queue = Queue(f"{names.prefix}.queries", "transient", ((names.queries, "q"),))
     subscription = await _subscribed(bus, names, queue)
     started = asyncio.get_running_loop().time()
     with pytest.raises(Unavailable):

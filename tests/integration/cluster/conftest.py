@@ -1,4 +1,4 @@
-"""One cluster of three nodes for the session, whole again after each test."""
+"""One cluster of three nodes for the session, whole at the start of each test."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ def shared_cluster() -> Iterator[RabbitMQCluster]:
     except NotInstalled as error:
         pytest.fail(str(error), pytrace=False)
     try:
-        yield cluster.start()
+        yield cluster
     finally:
         cluster.stop()
 
 
 @pytest.fixture
-def cluster(shared_cluster: RabbitMQCluster) -> Iterator[RabbitMQCluster]:
-    """Every node of it up, before the test and after."""
-    yield shared_cluster
-    shared_cluster.start()
+def cluster(shared_cluster: RabbitMQCluster) -> RabbitMQCluster:
+    """With every node up."""
+    return shared_cluster.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -44,7 +45,7 @@ class Sender:
 
     @property
     def longest_gap(self) -> float:
-        return max(later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False))
+        return max(later - earlier for earlier, later in pairwise(self.times))
 
 
 @pytest.mark.parametrize("through", ["the leader", "another node"])

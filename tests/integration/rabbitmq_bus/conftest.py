@@ -40,7 +40,7 @@ def log_queue(key: str = "0") -> Queue:
     )
 
 
-QUESTION_QUEUE = Queue("test.questions", "classic", ((QUESTIONS, "q"),), message_ttl=5.0)
+QUESTION_QUEUE = Queue("test.questions", "transient", ((QUESTIONS, "q"),), message_ttl=5.0)
 INBOX = Queue("test.inbox", "exclusive", max_length=1_000, max_bytes=4 * MIB)
 
 

@@ -25,7 +25,10 @@ from shared.contracts.topology import MIB, Queue
             },
         ),
         (topology.turn_queue("echo"), {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}),
-        (topology.query_queue(), {"x-queue-type": "classic", "x-message-ttl": 5_000}),
+        (
+            topology.query_queue(),
+            {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000, "x-message-ttl": 5_000},
+        ),
         (
             topology.delivery_queue("g"),
             {
