@@ -15,7 +15,7 @@ cluster_partition_handling = pause_minority
 """
 ERLANG = "+S 1:1 -kernel net_ticktime 10"  # a frozen node is given up after 7.5 to 12.5 s
 HEAL_TIMEOUT = 90.0  # seconds
-POLL_INTERVAL = 0.2  # seconds; a look itself takes 0.5
+POLL_INTERVAL = 0.5  # seconds; a look itself takes as long, of one core
 
 WHOLE = """
 Nodes = [node() | nodes()],

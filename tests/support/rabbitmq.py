@@ -1,15 +1,31 @@
-"""A private RabbitMQ node for tests."""
+"""A private RabbitMQ node for tests.
+
+`BACKCHAT_TEST_RABBITMQ_ROOT` names a directory with the files of another Debian (`.ci/rabbitmq4` makes one); the
+server then runs in there, by chroot.
+"""
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from tests.support.children import PLAIN_ENVIRONMENT, START_TIMEOUT, Child, Home, NotInstalled, answers
 from tests.support.ports import free_port
+
+# Read at import: `conftest` clears the environment.
+ROOT: Final = os.environ.get("BACKCHAT_TEST_RABBITMQ_ROOT")  # noqa: TID251 - the tests' own setting
+
+# In a mount namespace of its own, which ends with the process: nothing to clean up, nothing to see from outside.
+ENTER = """
+mount --bind "$1" "$0$1" && mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" || exit 1
+root=$0; shift
+exec /usr/sbin/chroot "$root" "$@"
+"""
 
 VHOSTS_AT_ONCE = 12  # one call of rabbitmqctl takes 0.5 s however many it makes
 
@@ -55,10 +71,10 @@ class RabbitMQ:
         """Start and do not wait."""
         if not (self._peer or (self._epmd and self._epmd.running)):
             # A child of ours, since the one that a node starts outlives it as a daemon.
-            command = ["epmd", "-port", str(self._ports["epmd"]), "-address", "127.0.0.1"]
+            command = self._inside(["epmd", "-port", str(self._ports["epmd"]), "-address", "127.0.0.1"])
             self._epmd = Child(self._home, "epmd", command, environment=PLAIN_ENVIRONMENT)
             self._epmd.wait_until(lambda: answers(self._ports["epmd"], b"", b""), timeout=START_TIMEOUT)
-        self._child = Child(self._home, "rabbitmq", [self._server], environment=self._environment)
+        self._child = Child(self._home, "rabbitmq", self._inside([self._server]), environment=self._environment)
 
     def wait(self) -> Self:
         """Wait until it speaks AMQP."""
@@ -117,13 +133,20 @@ class RabbitMQ:
 
     def ctl(self, *arguments: str) -> str:
         """Run `rabbitmqctl` on the node (0.5 s) and return its output."""
-        command = [str(self._server.with_name("rabbitmqctl")), "-q", "-n", self.node, *arguments]
+        command = self._inside([self._server.with_name("rabbitmqctl"), "-q", "-n", self.node, *arguments])
         done = subprocess.run(
             command, env=self._environment, cwd=self._home.path, capture_output=True, text=True, timeout=60, check=False
         )
         if done.returncode:
             raise RuntimeError(f"rabbitmqctl {arguments[0]} failed: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def _inside(self, command: Sequence[str | Path]) -> list[str]:
+        """The command, run in the directory of `BACKCHAT_TEST_RABBITMQ_ROOT` if there is one."""
+        plain = [str(part) for part in command]
+        if not ROOT:
+            return plain
+        return ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", ENTER, ROOT, str(self._home.path.parent), *plain]
 
     def _configure(self, configuration: str, erlang: str) -> None:
         home = self._home.path
@@ -174,6 +197,7 @@ def _rabbitmq_server() -> Path:
     # Debian's /usr/sbin/rabbitmq-server changes user, drops the environment and ignores SIGTERM: never that one.
     places = ("/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
     for place in places:
-        if (path := Path(place) / "rabbitmq-server").exists():
+        path = Path(place) / "rabbitmq-server"
+        if Path(f"{ROOT or ''}{path}").exists():
             return path
     raise NotInstalled("RabbitMQ is not installed: install it (Debian: apt-get install rabbitmq-server)")
