@@ -198,7 +198,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
 
     async def _write(self, ws: Any) -> None:
         try:
-            await write_frames(self.queue, ws.asgi_send)
+            await write_frames(self.queue, ws.asgi_send, self.server.read_within)
         except Stalled:
             self.cut_off()
         except OSError:

@@ -33,6 +33,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
     watcher: Watcher
     outbound_packets: int
     outbound_bytes: int
+    read_within: float
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -51,7 +51,7 @@ class PublicApp:
         else:
             await self._sockets(scope, receive, send)
             if scope["type"] == "http":
-                cut_if_unread(send)
+                cut_if_unread(send, self._server.eio.read_within)
 
     def _refuses(self, scope: Scope) -> str | None:
         """Why this request opens no session, if it wants one. Clients of a stopping gateway go elsewhere."""

@@ -61,6 +61,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         self.eio.watcher = self
         self.eio.outbound_packets = settings.outbound_packets
         self.eio.outbound_bytes = settings.outbound_bytes
+        self.eio.read_within = settings.read_within
         self.eio.on("message", self._take)
         self.on("connect", self._admit)
         self.on("disconnect", self._leave)

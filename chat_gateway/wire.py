@@ -22,7 +22,6 @@ __all__ = [
 ]
 
 JOINED_MAX = 64 * 1024  # bytes of one write, about
-STALLED_AFTER = 30.0  # seconds in which a client must read what one write holds
 
 
 class Stalled(Exception):
@@ -35,11 +34,11 @@ def protocol_of(asgi_send: Any) -> WebSocketProtocol | None:
     return owner if isinstance(owner, WebSocketProtocol) else None
 
 
-async def write_frames(queue: asyncio.Queue[Any], asgi_send: Any) -> None:
+async def write_frames(queue: asyncio.Queue[Any], asgi_send: Any, patience: float) -> None:
     """Write the packets of a queue until `None` comes or the client is gone.
 
     Raises:
-        Stalled: the client has read next to nothing for `STALLED_AFTER` seconds.
+        Stalled: the client has read next to nothing for `patience` seconds.
         OSError: the client is gone.
     """
     protocol = protocol_of(asgi_send)
@@ -61,34 +60,34 @@ async def write_frames(queue: asyncio.Queue[Any], asgi_send: Any) -> None:
             packet = queue.get_nowait()
         last = packet is None
         if not protocol.writable.is_set():
-            await _until_writable(protocol)
+            await _until_writable(protocol, patience)
         if protocol.disconnected or protocol.close_sent or protocol.transport.is_closing():
             return
         if frames:
             protocol.transport.write(b"".join(frames))
 
 
-async def _until_writable(protocol: WebSocketProtocol) -> None:
+async def _until_writable(protocol: WebSocketProtocol, patience: float) -> None:
     try:
-        async with asyncio.timeout(STALLED_AFTER):
+        async with asyncio.timeout(patience):
             await protocol.writable.wait()
     except TimeoutError:
         raise Stalled from None
 
 
-def cut_if_unread(asgi_send: Any) -> None:
+def cut_if_unread(asgi_send: Any, patience: float) -> None:
     """Cut an HTTP connection whose client reads nothing of an answer: uvicorn would keep it for ever."""
     transport = getattr(getattr(asgi_send, "__self__", None), "transport", None)
     if transport is not None and not transport.is_closing() and (left := transport.get_write_buffer_size()):
-        asyncio.get_running_loop().call_later(STALLED_AFTER, _cut_if_still, transport, left)
+        asyncio.get_running_loop().call_later(patience, _cut_if_still, transport, left, patience)
 
 
-def _cut_if_still(transport: asyncio.Transport, before: int) -> None:
+def _cut_if_still(transport: asyncio.Transport, before: int, patience: float) -> None:
     left = transport.get_write_buffer_size()
     if left >= before:
         transport.abort()
     elif left:
-        asyncio.get_running_loop().call_later(STALLED_AFTER, _cut_if_still, transport, left)
+        asyncio.get_running_loop().call_later(patience, _cut_if_still, transport, left, patience)
 
 
 def text_frame(payload: bytes) -> bytes:

@@ -147,8 +147,8 @@ class ScriptedBus:
             return
         self.store(send.session_id, send.content, id=send.message_id, user=send.user_id, client=send.client_message_id)
 
-    def publish_all(self, publications: Sequence[tuple[Exchange, str, Event]]) -> Awaitable[None]:
-        raise NotImplementedError
+    def publish_all(self, publications: Sequence[tuple[Exchange, str, Event]]) -> Awaitable[Any]:
+        return asyncio.gather(*(self.publish(*publication) for publication in publications))
 
     def stream(self, exchange: Exchange, key: str, event: Event) -> None:
         raise NotImplementedError

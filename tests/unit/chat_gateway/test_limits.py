@@ -1,11 +1,12 @@
-"""The token bucket."""
+"""The token bucket, and the pace."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_gateway.limits import TokenBucket
+from chat_gateway.limits import Pace, TokenBucket
 
 
 def test_a_burst_then_the_rate() -> None:
@@ -33,3 +34,12 @@ def test_never_more_than_burst_and_rate_allow(times: list[float]) -> None:
     times = sorted(times)
     taken = sum(bucket.take(now) == 0.0 for now in times)
     assert taken <= 5 + 3 * (times[-1] - times[0]) + 1e-6
+
+
+def test_a_pace_lets_a_burst_go_and_spreads_what_follows() -> None:
+    """Each one that has to wait gets a place of its own; a pause earns the burst again, and no more."""
+    pace = Pace(rate=10, burst=3)
+    assert [pace.delay(100.0) for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert [pace.delay(100.0) for _ in range(3)] == pytest.approx([0.1, 0.2, 0.3])
+    assert [pace.delay(200.0) for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert pace.delay(200.0) == pytest.approx(0.1)

@@ -1,0 +1,184 @@
+"""More than there is room for: refused early, clearly, and cheaply; nobody else feels it (P6)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+import websockets
+
+from chat_gateway import calls, sending, server
+from tests.integration.chat_gateway.conftest import Client, Running, start_chat, until
+from tests.integration.chat_gateway.test_hostile import raw
+
+
+async def test_all_sockets_together_are_bounded(gateway: Running) -> None:
+    """`unavailable` with a `retry_after` that differs from one to the next; what was taken is answered."""
+    await gateway.start(events_in_flight_all=4)
+    clients = [await gateway.client(f"user{n}") for n in range(3)]
+    gateway.bus.answering.clear()
+    acks: list[Any] = []
+    for client in clients:
+        for _ in range(2):
+            await client.emit("list_chatbots", {}, callback=acks.append)
+    await until(lambda: len(acks) == 2)
+    assert {ack["error"]["code"] for ack in acks} == {"unavailable"}
+    assert len({ack["error"]["retry_after"] for ack in acks}) == 2
+    gateway.bus.answering.set()
+    await until(lambda: len(acks) == 6)
+    assert sum(ack["ok"] for ack in acks) == 4
+
+
+async def test_a_log_that_does_not_keep_up_takes_nothing_on_top(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New messages are refused at once, instead of running out of time; later they are taken again."""
+    monkeypatch.setattr(sending, "CROWD", 4)
+    monkeypatch.setattr(sending, "PATIENCE", 0.1)
+    ada = await running.client("ada")
+    session = await start_chat(ada)
+    running.bus.publishing.clear()
+    acks: list[Any] = []
+    payload = {"session_id": session["id"], "content": "x"}
+    for _ in range(4):
+        await ada.emit("send_message", payload, callback=acks.append)
+    await until(lambda: len(running.bus.sent) == 4)
+    async with asyncio.timeout(3):
+        while (ack := await _answered_soon(ada, payload, acks)) is None:
+            pass
+    assert ack["error"]["code"] == "unavailable"
+    assert ack["error"]["retry_after"] > 0
+    running.bus.publishing.set()
+    await until(lambda: all(a["ok"] for a in acks[:4]) and len(acks) >= 4)
+    assert (await ada.call("send_message", payload))["ok"]
+
+
+async def _answered_soon(client: Client, payload: Any, acks: list[Any]) -> Any:
+    """The ack if it comes at once; a message that was taken is answered later, into `acks`."""
+    answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def answered(ack: Any) -> None:
+        acks.append(ack) if answer.done() else answer.set_result(ack)
+
+    await client.emit("send_message", payload, callback=answered)
+    done, _ = await asyncio.wait({answer}, timeout=0.05)
+    if not done:
+        answer.cancel()
+        return None
+    return answer.result()
+
+
+async def test_who_goes_on_after_refusals_is_listened_to_more_slowly(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each event is answered all the same, and the next client's as fast as ever."""
+    monkeypatch.setattr(calls, "REFUSALS_PER_SECOND", 50.0)
+    await gateway.start()
+    ada = await gateway.client("ada")
+    begun = time.monotonic()
+    async with raw(gateway, "eve") as eve:
+        await eve.say(*[f'42{n}["nonsense",{{}}]' for n in range(1, 76)])
+        assert (await ada.call("list_chats", {}))["ok"]
+        heard = time.monotonic() - begun
+        for n in range(1, 76):
+            ack = json.loads((await eve.hear(f"43{n}["))[len(f"43{n}") :])[0]
+            assert ack["error"]["code"] == "invalid_request"
+    assert time.monotonic() - begun >= 0.4  # 50 at once, the other 25 at 50 a second
+    assert heard < 0.4
+
+
+async def test_only_so_many_may_be_at_the_door(gateway: Running) -> None:
+    """503 where a session would be opened, over both transports; a stock client then comes in by itself."""
+    await gateway.start(handshakes=1, sockets_per_user=1)
+    address = gateway.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
+    async with raw(gateway, None), httpx2.AsyncClient(base_url=gateway.url) as http:
+        with pytest.raises(websockets.InvalidStatus) as caught:
+            await websockets.connect(address, compression=None)
+        assert caught.value.response.status_code == 503
+        assert int(caught.value.response.headers["Retry-After"]) >= 1
+        refused = await http.get("/socket.io/?EIO=4&transport=polling")
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert gateway.metric("sessions_refused_total", reason="full") == 2
+        waiting = Client(reconnection=True, reconnection_delay=0.05, reconnection_delay_max=0.1)
+        connecting = asyncio.create_task(
+            waiting.connect(
+                gateway.url, auth={"token": gateway.issuer.token("ada")}, transports=["websocket"], retry=True
+            )
+        )
+        await until(lambda: gateway.metric("sessions_refused_total", reason="full") >= 4)
+    await connecting
+    await waiting.hears("ready")
+    await until(lambda: gateway.metric("handshakes") == 0)
+    await waiting.disconnect()
+
+
+async def test_the_door_is_free_again_whatever_became_of_who_stood_there(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let in, refused and gone, never said a word, cut off."""
+    monkeypatch.setattr(server, "AUTHENTICATE_WITHIN", 0.2)
+    await gateway.start()
+    async with raw(gateway), raw(gateway, None) as refused, raw(gateway, None) as silent:
+        assert gateway.metric("handshakes") == 2
+        await refused.say('40{"token":"x"}')
+        await silent.is_closed()
+    async with httpx2.AsyncClient(base_url=gateway.url) as http:
+        await http.get("/socket.io/?EIO=4&transport=polling")
+    await until(lambda: gateway.metric("handshakes") == 0)
+    await until(lambda: not gateway.server.eio.sockets)
+
+
+async def test_who_makes_us_write_and_does_not_read_is_cut_off(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WebSocket pongs are written by uvicorn itself, past every queue of ours."""
+    monkeypatch.setattr(server, "BUFFERED_MAX", 128 * 1024)
+    monkeypatch.setattr(server, "WATCH_EVERY", 0.02)
+    await gateway.start()
+    ada = await gateway.client("ada")
+    async with raw(gateway, "eve") as eve:
+        eve.ws.transport.pause_reading()
+        with pytest.raises((websockets.ConnectionClosed, OSError)):
+            async with asyncio.timeout(20):
+                while True:
+                    for _ in range(2_000):
+                        eve.ws.protocol.send_ping(b"x" * 125)
+                    for data in eve.ws.protocol.data_to_send():
+                        eve.ws.transport.write(data)
+                    await asyncio.sleep(0.01)
+                    if eve.ws.transport.is_closing():
+                        raise ConnectionResetError
+    await until(lambda: gateway.metric("connections_aborted_total", reason="slow") == 1)
+    assert (await ada.call("list_chats", {}))["ok"]
+
+
+async def test_a_rejection_lost_in_a_gap_can_be_told_after_it(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No number shows it, so what nothing was heard of is published once more; what is stored is not."""
+    monkeypatch.setattr(sending, "HEARD_WITHIN", 0.1)
+    ada = await running.client("ada")
+    bus = running.bus
+    gone, other = await start_chat(ada), await start_chat(ada)
+    del bus.chats[UUID(gone["id"])]
+    assert (await ada.call("send_message", {"session_id": gone["id"], "content": "rejected"}))["ok"]
+    await _talk(ada, other, 1)
+    bus.subscription.put("", gap=True)
+    for number in range(2, 200):
+        await _talk(ada, other, number)  # the log is being worked off
+        if [send.content for send in bus.sent].count("rejected") == 2:
+            break
+        await asyncio.sleep(0.02)
+    contents = [send.content for send in bus.sent]
+    assert contents.count("rejected") == 2
+    assert contents.count("1") == 1
+
+
+async def _talk(client: Client, session: dict[str, Any], number: int) -> None:
+    assert (await client.call("send_message", {"session_id": session["id"], "content": str(number)}))["ok"]
+    await client.hears("message", number)
