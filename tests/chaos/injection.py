@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,7 +16,6 @@ from tests.chaos.faults import Fault
 from tests.chaos.proxy import Proxy
 from tests.chaos.stack import KINDS, ChaosStack, Stores, Supervisor
 
-DELAY = 0.15  # seconds by which a delayed link is late, in each direction
 STORM = 0.4  # seconds between two closings of all consumers' channels
 LEADER_OF = "persistence.4.p.0"
 CLOSE_CHANNELS = """
@@ -37,6 +38,19 @@ class Injected(BaseModel):
     repair: float
 
 
+Act = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A fault about to be done: to what, how it begins, and how it is repaired."""
+
+    target: str
+    harm: Act
+    mend: Act
+    lasts: float  # seconds in between
+
+
 class Injector:
     """Does faults to a stack."""
 
@@ -47,123 +61,112 @@ class Injector:
         self._doubler = Doubler([node.url for node in stores.nodes])
 
     async def inject(self, fault: Fault) -> Injected:
-        """Do one fault and repair it."""
+        """Do one fault and repair it. It starts when its harm is done, so that nobody is served after it by chance."""
         kind = fault.kind
+        deed = await self._deed(fault)
+        await deed.harm()
         start = time.monotonic()
-        if kind.part in KINDS:
-            names = KINDS[kind.part]
-            target = names[fault.choice % len(names)]
-            await self._service(kind.action, target, fault.lasts)
-        elif kind.part in ("broker", "database"):
-            target = kind.part
-            await self._server(kind.action, kind.part, fault.lasts)
-        elif kind.part.endswith(" node"):
-            target = await self._node(kind.action, kind.part, fault)
-        elif kind.part == "consumers":
-            target = f"{await self._storm(fault.lasts)} times"
-        elif kind.part == "deliveries":
-            target = f"{await self._doubler.run(fault.lasts)} copies"
-        else:
-            target = await self._links(kind.action, kind.part, fault)
+        await asyncio.sleep(deed.lasts)
+        done = await deed.mend()
         instant = kind.action == "cut" or (kind.action == "kill" and kind.part in KINDS)
-        repair = start if instant else time.monotonic()
-        return Injected(kind=kind.name, action=kind.action, part=kind.part, target=target, start=start, repair=repair)
+        return Injected(
+            kind=kind.name,
+            action=kind.action,
+            part=kind.part,
+            target=deed.target if done is None else f"{deed.target}, {done} times",
+            start=start,
+            repair=start if instant else time.monotonic(),
+        )
 
-    async def _service(self, action: str, name: str, lasts: float) -> None:
-        if action == "kill":
-            await asyncio.to_thread(self._supervisor.kill, name)
-        elif action == "restart":
-            await asyncio.to_thread(self._supervisor.terminate, name)
-        else:
-            child = self._stack.parts[name].child
-            assert child
-            await _paused(child, lasts)
-
-    async def _server(self, action: str, part: str, lasts: float) -> None:
+    async def _deed(self, fault: Fault) -> Deed:
+        action, part, lasts = fault.kind.action, fault.kind.part, fault.lasts
+        if part in KINDS:
+            return self._to_service(action, KINDS[part][fault.choice % len(KINDS[part])], lasts)
+        if part.endswith(" node"):
+            return await self._to_node(action, part, fault)
+        if part == "consumers":
+            return Deed("broker", _nothing, partial(self._storm, lasts), 0)
+        if part == "deliveries":
+            return Deed("broker", _nothing, partial(self._doubler.run, lasts), 0)
+        if part not in ("broker", "database"):
+            return self._to_links(action, part, fault)
         if action == "delay":
-            links = self._stack.broker_links if part == "broker" else self._stack.database_links
-            await _delayed([link for group in links.values() for link in group], lasts)
-            return
-        server: Any = self._stores.nodes[0] if part == "broker" else self._stores.postgresql
-        await _outage(action, server, lasts)
+            groups = self._stack.broker_links if part == "broker" else self._stack.database_links
+            links = [link for group in groups.values() for link in group]
+            return Deed(part, _each(links, Proxy.slow_down), _each(links, Proxy.speed_up), lasts)
+        return _to_server(action, part, self._stores.nodes[0] if part == "broker" else self._stores.postgresql, lasts)
 
-    async def _node(self, action: str, part: str, fault: Fault) -> str:
+    def _to_service(self, action: str, name: str, lasts: float) -> Deed:
+        if action == "kill":
+            return Deed(name, _blocking(self._supervisor.kill, name), _nothing, 0)
+        if action == "restart":
+            return Deed(name, _nothing, _blocking(self._supervisor.terminate, name), 0)
+        child = self._stack.parts[name].child
+        assert child
+        return Deed(name, _blocking(child.pause), _blocking(child.resume), lasts)
+
+    async def _to_node(self, action: str, part: str, fault: Fault) -> Deed:
         cluster = self._stores.cluster
         assert cluster
+        index = fault.choice % len(cluster.nodes)
         if part == "leader node":
             index = await asyncio.to_thread(cluster.leader_of, LEADER_OF)
-        else:
-            index = fault.choice % len(cluster.nodes)
+        name = f"node {index}"
         if action == "kill":
-            await asyncio.to_thread(cluster.kill_node, index)
-            await asyncio.sleep(fault.lasts)
-            await asyncio.to_thread(cluster.start_node, index)
-        elif action == "pause":
-            await asyncio.to_thread(cluster.pause_node, index)
-            await asyncio.sleep(fault.lasts)
-            await asyncio.to_thread(cluster.resume_node, index)
-        else:
-            await asyncio.to_thread(cluster.nodes[index].restart)
-        await asyncio.to_thread(cluster.wait_until_whole)
-        return f"node {index}"
+            return Deed(name, _blocking(cluster.kill_node, index), _blocking(cluster.start_node, index), fault.lasts)
+        if action == "pause":
+            return Deed(name, _blocking(cluster.pause_node, index), _blocking(cluster.resume_node, index), fault.lasts)
 
-    async def _links(self, action: str, part: str, fault: Fault) -> str:
+        def restart() -> None:
+            cluster.nodes[index].restart()
+            cluster.wait_until_whole()
+
+        return Deed(name, _nothing, _blocking(restart), 0)
+
+    def _to_links(self, action: str, part: str, fault: Fault) -> Deed:
         kind, _, server = part.partition("-")
         groups = {"broker": self._stack.broker_links, "database": self._stack.database_links}
-        name_of = KINDS["gateway" if kind == "client" else kind]
-        name = name_of[fault.choice % len(name_of)]
+        names = KINDS["gateway" if kind == "client" else kind]
+        name = names[fault.choice % len(names)]
         links = self._stack.client_links[name] if kind == "client" else groups[server][name]
         if action == "cut":
-            _each(links, Proxy.cut)
-        else:
-            _each(links, Proxy.stall)
-            await asyncio.sleep(fault.lasts)
-            if fault.choice & 1024:  # every other stall ends with nothing left of the connections
-                _each(links, Proxy.cut)
-            _each(links, Proxy.resume)
-        return name
+            return Deed(name, _each(links, Proxy.cut), _nothing, 0)
+        # Every other stall ends with nothing left of the connections.
+        mend = Proxy.cut_and_resume if fault.choice & 1024 else Proxy.resume
+        return Deed(name, _each(links, Proxy.stall), _each(links, mend), fault.lasts)
 
     async def _storm(self, lasts: float) -> int:
         """Close the channels of all consumers again and again; how many times."""
         until, times = time.monotonic() + lasts, 0
         while time.monotonic() < until:
-            for node in self._stores.nodes:
-                await asyncio.to_thread(node.evaluate, CLOSE_CHANNELS)
+            await asyncio.to_thread(self._stores.nodes[0].evaluate, CLOSE_CHANNELS)
             times += 1
             await asyncio.sleep(STORM)
         return times
 
 
-async def _outage(action: str, server: Any, lasts: float) -> None:
-    """Kill, pause or restart a server, and bring it back; returns when it answers again."""
+def _to_server(action: str, part: str, server: Any, lasts: float) -> Deed:
     if action == "kill":
-        await asyncio.to_thread(server.kill)
-        await asyncio.sleep(lasts)
-        await asyncio.to_thread(server.start)
-    elif action == "restart":
-        await asyncio.to_thread(server.restart)
-    else:
-        await _paused(server, lasts)
+        return Deed(part, _blocking(server.kill), _blocking(server.start), lasts)
+    if action == "pause":
+        return Deed(part, _blocking(server.pause), _blocking(server.resume), lasts)
+    return Deed(part, _nothing, _blocking(server.restart), 0)
 
 
-async def _paused(process: Any, lasts: float) -> None:
-    await asyncio.to_thread(process.pause)
-    try:
-        await asyncio.sleep(lasts)
-    finally:
-        process.resume()
+async def _nothing() -> None:
+    """The harm of what only has a duration; the repair of what a supervisor or a successor repairs."""
 
 
-async def _delayed(links: Sequence[Proxy], lasts: float) -> None:
-    for link in links:
-        link.delay = DELAY
-    try:
-        await asyncio.sleep(lasts)
-    finally:
+def _blocking(act: Callable[..., object], *arguments: object) -> Act:
+    async def run() -> None:
+        await asyncio.to_thread(act, *arguments)
+
+    return run
+
+
+def _each(links: Sequence[Proxy], act: Callable[[Proxy], None]) -> Act:
+    async def run() -> None:
         for link in links:
-            link.delay = 0.0
+            act(link)
 
-
-def _each(links: Sequence[Proxy], act: Callable[[Proxy], None]) -> None:
-    for link in links:
-        act(link)
+    return run

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import Self
 
+DELAY = 0.15  # seconds by which a slow link is late, in each direction
 STALL_POLL = 0.1  # seconds between two looks whether a stall is over
 
 
@@ -49,6 +50,19 @@ class Proxy:
         self.stalled = False
         for end in self._ends:
             end.release()
+
+    def cut_and_resume(self) -> None:
+        """Drop what waited and every connection with it; new ones pass."""
+        self.cut()
+        self.resume()
+
+    def slow_down(self) -> None:
+        """Pass everything on late."""
+        self.delay = DELAY
+
+    def speed_up(self) -> None:
+        """Pass everything on at once."""
+        self.delay = 0.0
 
     def accepted(self, end: _End) -> None:
         """A client has connected: connect to the target."""

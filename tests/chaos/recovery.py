@@ -1,8 +1,8 @@
 """How long users waited for service after each fault, from their ledgers. Pure.
 
-For each fault: from its repair (of our own processes and connections: from its start, since a supervisor or a
-successor is the repair), as soon as anybody wants anything of an affected lane, until anybody gets it there; the
-slowest lane counts, and seconds in which a later fault was under way do not. A paused or stalled gateway's own sockets cannot move, so there it is from the repair too.
+For each fault: from its start, or from its repair where nobody can take over before (the only broker or database, the
+only auth, a frozen gateway's own sockets), as soon as anybody wants anything of an affected lane, until anybody gets it
+there. The slowest lane counts, and seconds in which a later fault was under way do not.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ LANES = {  # what a fault of a part affects: an operation, and what its lanes ar
     "database": (("stored", "partition"), ("login", "all")),
     "broker": (("ack", "gateway"), ("answered", "partition")),
 }
-STORES = {"broker", "database", "broker node", "leader node"}
+STORES = {"broker", "database"}
+FROZEN = {"pause", "stall", "delay"}
+ALONE = ("gateway", "client-gateway", "gateway-broker", "auth", "auth-database")  # nobody takes over while they freeze
 TARGETS = {"stores": 15.0, "killed": 5.0, "paused": 10.0}  # seconds at most
 MEDIAN_TARGET = 3.0  # seconds
 
@@ -118,13 +120,11 @@ class Recoveries:
     def of(self, fault: Mapping[str, Any]) -> Recovery | None:
         """The recovery of one fault of the log; None if nobody wanted anything of what it broke."""
         part = _affected(fault["part"])
-        own = part not in ("broker", "database") and fault["part"] not in STORES
-        frozen_gateway = part == "gateway" and fault["action"] in ("pause", "stall")
-        base = fault["start"] if own and not frozen_gateway else fault["repair"]
+        base = fault["repair"] if _nothing_before_repair(fault) else fault["start"]
         waits = [self._own(fault, *wait) for name, by in LANES[part] for wait in self._waits(name, by, fault, base)]
         if not waits:
             return None
-        group = "stores" if not own else "paused" if fault["action"] in ("pause", "stall", "delay") else "killed"
+        group = "stores" if part in STORES else "paused" if fault["action"] in FROZEN else "killed"
         return Recovery(fault["kind"], group, None if math.isinf(max(waits)) else max(waits))
 
     def _waits(self, name: str, by: str, fault: Mapping[str, Any], base: float) -> Iterable[tuple[float, float]]:
@@ -163,6 +163,12 @@ def _soonest(times: Iterable[tuple[float, float]]) -> tuple[list[float], list[fl
     for place in range(len(ends) - 2, -1, -1):
         ends[place] = min(ends[place], ends[place + 1])
     return [began for began, _ in ordered], ends
+
+
+def _nothing_before_repair(fault: Mapping[str, Any]) -> bool:
+    """Whether nobody can be served until the fault is repaired, however good the system is."""
+    part, action = fault["part"], fault["action"]
+    return (part in STORES and action != "delay") or (part in ALONE and action in FROZEN)
 
 
 def _affected(part: str) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import psycopg
@@ -16,7 +17,7 @@ from tests.support.cluster import RabbitMQCluster
 from tests.support.ports import free_port
 from tests.support.postgresql import PostgreSQL
 from tests.support.rabbitmq import RabbitMQ
-from tests.support.stack import DistributedStack, Part
+from tests.support.stack import DistributedStack, Part, status
 
 CHATBOTS = """
 [[chatbots]]
@@ -157,8 +158,12 @@ class Supervisor:
         child.kill()
 
     def terminate(self, name: str) -> None:
-        """Ask one to stop, and see that it does (contract P8)."""
-        child = self._stack.parts[name].child
+        """Ask one to stop, and see that it does (contract P8); one that is just starting may finish that first."""
+        part = self._stack.parts[name]
+        deadline = time.monotonic() + STOP_PATIENCE
+        while status(f"{part.url}/healthz") != HTTPStatus.OK and time.monotonic() < deadline:
+            time.sleep(POLL)
+        child = part.child
         assert child
         self._expected.add(child.pid)
         began = time.monotonic()
