@@ -116,6 +116,8 @@ class Ledger:
 
     def contexts(self, connection: Connection, starts: Sequence[Start], messages: Sequence[Message] = ()) -> Contexts:
         """The contexts of turns, from the `messages` at hand and one statement for all the rest."""
+        if any(self._catalogue.card(start.turn.chatbot_id) is None for start in starts):
+            self._catalogue.replace(load_catalogue(connection))  # it may be new, and only another worker heard of it
         turns = [
             (start.turn, card.context) for start in starts if (card := self._catalogue.card(start.turn.chatbot_id))
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from tests.contract.store.desk import Desk, finish, send
 
 
@@ -42,3 +44,12 @@ async def test_what_arrives_meanwhile_is_answered_together(desk: Desk) -> None:
         ("three", True),
         ("reply to one", False),
     ]
+
+
+async def test_a_chatbot_that_only_another_worker_has_heard_of_is_not_gone(engine: AsyncEngine, desk: Desk) -> None:
+    """Whoever takes over may not know the newest catalogue yet: it looks before it says that nobody can answer."""
+    session_id = await desk.session()
+    successor = Desk(engine)
+    assert successor.catalogue.card("echo") is None
+    await successor.apply(send(session_id, "hello"))
+    assert [turn.chatbot_id for turn in successor.turns] == ["echo"]
