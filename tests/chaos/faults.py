@@ -64,7 +64,14 @@ CLUSTER: tuple[Kind, ...] = (
     *_of("pause", ("broker node", "leader node"), (2.0, 10.0)),
     *_of("restart", ("broker node",), (0.0, 1.0)),
 )
-PROFILES = {"single": SINGLE, "cluster": CLUSTER}
+EMBEDDED: tuple[Kind, ...] = (
+    Kind("kill", "embedded"),
+    Kind("pause", "embedded", (1.0, 10.0)),
+    Kind("restart", "embedded"),
+    Kind("cut", "client-gateway"),
+    Kind("stall", "client-gateway", (2.0, 9.0)),
+)
+PROFILES = {"single": SINGLE, "cluster": CLUSTER, "embedded": EMBEDDED}
 
 
 def plan(seed: int, kinds: Sequence[Kind]) -> Iterator[Fault]:

@@ -14,7 +14,9 @@ from pydantic import BaseModel
 from tests.chaos.doubling import Doubler
 from tests.chaos.faults import Fault
 from tests.chaos.proxy import Proxy
-from tests.chaos.stack import KINDS, ChaosStack, Stores, Supervisor
+from tests.chaos.stack import BreakableStack
+from tests.chaos.stores import Stores
+from tests.chaos.supervisor import Supervisor
 
 STORM = 0.4  # seconds between two closings of all consumers' channels
 LEADER_OF = "persistence.4.p.0"
@@ -54,11 +56,15 @@ class Deed:
 class Injector:
     """Does faults to a stack."""
 
-    def __init__(self, stack: ChaosStack, stores: Stores, supervisor: Supervisor) -> None:
+    def __init__(self, stack: BreakableStack, stores: Stores | None, supervisor: Supervisor) -> None:
         self._stack = stack
-        self._stores = stores
+        self._given = stores
         self._supervisor = supervisor
-        self._doubler = Doubler([node.url for node in stores.nodes])
+
+    @property
+    def _stores(self) -> Stores:
+        assert self._given, "the embedded system has no servers to break"
+        return self._given
 
     async def inject(self, fault: Fault) -> Injected:
         """Do one fault and repair it. It starts when its harm is done, so that nobody is served after it by chance."""
@@ -68,7 +74,7 @@ class Injector:
         start = time.monotonic()
         await asyncio.sleep(deed.lasts)
         done = await deed.mend()
-        instant = kind.action == "cut" or (kind.action == "kill" and kind.part in KINDS)
+        instant = kind.action == "cut" or (kind.action == "kill" and kind.part in self._stack.processes)
         return Injected(
             kind=kind.name,
             action=kind.action,
@@ -80,14 +86,15 @@ class Injector:
 
     async def _deed(self, fault: Fault) -> Deed:
         action, part, lasts = fault.kind.action, fault.kind.part, fault.lasts
-        if part in KINDS:
-            return self._to_service(action, KINDS[part][fault.choice % len(KINDS[part])], lasts)
+        if names := self._stack.processes.get(part):
+            return self._to_service(action, names[fault.choice % len(names)], lasts)
         if part.endswith(" node"):
             return await self._to_node(action, part, fault)
         if part == "consumers":
             return Deed("broker", _nothing, partial(self._storm, lasts), 0)
         if part == "deliveries":
-            return Deed("broker", _nothing, partial(self._doubler.run, lasts), 0)
+            doubler = Doubler([node.url for node in self._stores.nodes])
+            return Deed("broker", _nothing, partial(doubler.run, lasts), 0)
         if part not in ("broker", "database"):
             return self._to_links(action, part, fault)
         if action == "delay":
@@ -126,7 +133,7 @@ class Injector:
     def _to_links(self, action: str, part: str, fault: Fault) -> Deed:
         kind, _, server = part.partition("-")
         groups = {"broker": self._stack.broker_links, "database": self._stack.database_links}
-        names = KINDS["gateway" if kind == "client" else kind]
+        names = self._stack.processes["gateway" if kind == "client" else kind]
         name = names[fault.choice % len(names)]
         links = self._stack.client_links[name] if kind == "client" else groups[server][name]
         if action == "cut":

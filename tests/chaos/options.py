@@ -38,7 +38,9 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--clients", type=int, default=100, help="people who chat (100)")
     parser.add_argument("--rate", type=float, default=40.0, help="messages a second of all of them (40)")
     parser.add_argument("--seed", type=int, default=None, help="the same seed plans the same faults (a random one)")
-    parser.add_argument("--profile", choices=PROFILES, default="single", help="broker of one node, or of three")
+    parser.add_argument(
+        "--profile", choices=PROFILES, default="single", help="a broker of one node or of three; all in one"
+    )
     parser.add_argument("--kinds", default="", help="only faults whose name contains one of these words, by commas")
     parser.add_argument("--results", type=Path, default=RESULTS, help="directory of the report")
     parser.add_argument("--keep", action="store_true", help="keep ledgers and logs of a run without harm, too")

@@ -25,12 +25,20 @@ LANES = {  # what a fault of a part affects: an operation, and what its lanes ar
     "persistence": (("stored", "partition"),),
     "chatbot": (("answered", "partition"),),
     "auth": (("login", "all"),),
+    "embedded": (("ack", "homes"), ("answered", "partition"), ("login", "all")),
     "database": (("stored", "partition"), ("login", "all")),
     "broker": (("ack", "gateway"), ("answered", "partition")),
 }
 STORES = {"broker", "database"}
 FROZEN = {"pause", "stall", "delay"}
-ALONE = ("gateway", "client-gateway", "gateway-broker", "auth", "auth-database")  # nobody takes over while they freeze
+ALONE = (
+    "embedded",
+    "gateway",
+    "client-gateway",
+    "gateway-broker",
+    "auth",
+    "auth-database",
+)  # nobody takes over while they freeze
 TARGETS = {"stores": 15.0, "killed": 5.0, "paused": 10.0}  # seconds at most
 MEDIAN_TARGET = 3.0  # seconds
 

@@ -22,7 +22,9 @@ from tests.chaos.injection import Injected, Injector
 from tests.chaos.job import Job, Person
 from tests.chaos.ledger import Ledger, read
 from tests.chaos.options import Options
-from tests.chaos.stack import ChaosStack, Stores, Supervisor
+from tests.chaos.stack import BreakableStack, DistributedChaosStack, EmbeddedChaosStack
+from tests.chaos.stores import Stores
+from tests.chaos.supervisor import Supervisor
 from tests.support.client import Account, new_account
 
 CLIENTS_IN_ONE = 150  # clients of one process
@@ -63,17 +65,16 @@ async def run(options: Options) -> Outcome:
     directory = Path(tempfile.mkdtemp(prefix="bc-chaos-"))
     (directory / evidence.LEDGERS).mkdir()
     async with AsyncExitStack() as after:
-        stores = Stores(3 if options.profile == "cluster" else 1)
-        after.push_async_callback(asyncio.to_thread, stores.stop)
         say(f"seed {options.seed}: starting everything in {directory}")
-        await asyncio.to_thread(stores.start)
-        stack = ChaosStack(directory, stores)
+        stores = await _stores(options, after)
+        stack = DistributedChaosStack(directory, stores) if stores else EmbeddedChaosStack(directory)
         after.callback(stack.close)
         await stack.open()
-        if not stores.cluster:
-            await asyncio.to_thread(stores.nodes[0].settle)
+        versions = {}
+        if stores:
+            await asyncio.to_thread(stores.settle)
+            versions = await asyncio.to_thread(stores.versions)
         supervisor = Supervisor(stack)
-        versions = await asyncio.to_thread(stores.versions)
         who = await people(stack.auth_url, options.clients)
         prober = await new_account(stack.auth_url)
         crowds = await after.enter_async_context(_chatting(options, stack, who, directory))
@@ -102,9 +103,19 @@ async def run(options: Options) -> Outcome:
     )
 
 
+async def _stores(options: Options, after: AsyncExitStack) -> Stores | None:
+    """The servers that the run needs; none for the embedded system."""
+    if options.profile == "embedded":
+        return None
+    stores = Stores(3 if options.profile == "cluster" else 1)
+    after.push_async_callback(asyncio.to_thread, stores.stop)
+    await asyncio.to_thread(stores.start)
+    return stores
+
+
 @contextlib.asynccontextmanager
 async def _chatting(
-    options: Options, stack: ChaosStack, who: Sequence[Person], directory: Path
+    options: Options, stack: BreakableStack, who: Sequence[Person], directory: Path
 ) -> AsyncIterator[list[Crowd]]:
     pause = 1.6 * options.clients / options.rate  # 1.6 messages in a burst on average
     crowds = []
@@ -184,7 +195,7 @@ async def _drain(crowds: Sequence[Crowd]) -> bool:
     return drained
 
 
-async def _read_back(ledgers: Path, who: Sequence[Person], stack: ChaosStack) -> dict[str, History]:
+async def _read_back(ledgers: Path, who: Sequence[Person], stack: BreakableStack) -> dict[str, History]:
     """Every session, through the gateway that is not its writer's first."""
     wanted = []
     for number, person in enumerate(who):
