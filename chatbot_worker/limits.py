@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.contracts.views import ErrorView
 
 CRASHES_MAX = 10  # deliveries without an ack; the broker's restarts count among them, so it is generous
 STARTS = 1_000  # attempt numbers of one start
+HELD_MAX = 1_500.0  # seconds of all attempts together: RabbitMQ takes back what is held for 30 minutes
 
 TIMEOUT = ErrorView(code="timeout", message="The chatbot took too long to answer.")
 CHATBOT_FAILED = ErrorView(code="chatbot_failed", message="The chatbot could not answer. Try again in a moment.")
@@ -26,6 +28,12 @@ class Limits(BaseModel):
     between_tokens: float = Field(default=30.0, gt=0, le=600, description="Seconds from one piece to the next")
     total: float = Field(default=120.0, gt=0, le=600, description="Seconds for the whole reply")
     attempts: int = Field(default=3, ge=1, le=10, description="Tries until an error of the chatbot fails the turn")
+
+    @model_validator(mode="after")
+    def _ends_before_the_broker_takes_the_turn_back(self) -> Self:
+        if self.total * self.attempts > HELD_MAX:
+            raise ValueError(f"total x attempts is over {HELD_MAX:g} seconds")
+        return self
 
 
 def attempt_number(starts: int, retry: int, attempts: int, draw: Callable[[int], int]) -> int:

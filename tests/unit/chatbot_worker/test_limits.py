@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from chatbot_worker.limits import attempt_number
+from chatbot_worker.limits import HELD_MAX, Limits, attempt_number
 
 
 @given(st.integers(1, 1_000_000), st.integers(1, 10), st.data())
@@ -19,3 +21,11 @@ def test_attempts_ascend(starts: int, attempts: int, data: st.DataObject) -> Non
     numbers.append(attempt_number(starts + 1, 0, attempts, draw))
     assert numbers == sorted(set(numbers))
     assert all(number // 1000 == starts for number in numbers[:-1])
+
+
+def test_no_turn_may_be_held_for_as_long_as_the_broker_waits() -> None:
+    """30 minutes without an ack close the channel: all attempts together end well before."""
+    assert HELD_MAX < 30 * 60
+    assert Limits(total=500, attempts=3).total == 500
+    with pytest.raises(ValidationError, match="total x attempts"):
+        Limits(total=600, attempts=3)
