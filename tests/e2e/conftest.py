@@ -43,15 +43,15 @@ async def account(stack: Stack) -> Account:
 
 def _running(request: pytest.FixtureRequest, directory: Path) -> Iterator[Stack]:
     if request.param == "embedded":
-        yield from _cared_for(EmbeddedStack(directory))
+        yield from cared_for(EmbeddedStack(directory))
         return
     new_database: Fresh = request.getfixturevalue("new_database")
     new_vhost: Fresh = request.getfixturevalue("new_vhost")
     with new_database() as postgresql_url, new_vhost() as amqp_url:
-        yield from _cared_for(DistributedStack(directory, postgresql_url=postgresql_url, amqp_url=amqp_url))
+        yield from cared_for(DistributedStack(directory, postgresql_url=postgresql_url, amqp_url=amqp_url))
 
 
-def _cared_for(stack: Stack) -> Iterator[Stack]:
+def cared_for(stack: Stack) -> Iterator[Stack]:
     try:
         stack.start_now()
         yield stack

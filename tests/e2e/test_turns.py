@@ -1,0 +1,137 @@
+"""Every turn ends: its worker killed in mid-stream, its chatbot hanging (contract P1, P2, P4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Fresh
+from tests.e2e.conftest import KINDS, cared_for
+from tests.support.client import Device, new_account
+from tests.support.stack import DistributedStack, EmbeddedStack, Stack
+
+CHATBOTS = """
+[[chatbots]]
+id = "slow"
+name = "Slow"
+kind = "echo"
+options = {delay = 0.1}
+
+[[chatbots]]
+id = "hanging"
+name = "Hanging"
+kind = "echo"
+options = {delay = 1}
+limits = {between_tokens = 0.3}
+
+[[chatbots]]
+id = "endless"
+name = "Endless"
+kind = "echo"
+options = {delay = 0.3}
+limits = {total = 0.5}
+"""
+WORDS = " ".join(f"word{n}" for n in range(20))  # two seconds of `slow`
+TRIES = 5  # of a kill before the reply has ended
+
+
+@pytest.fixture(params=KINDS)
+def slow_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
+    """A stack of the test's own whose chatbots take their time."""
+    chatbots = tmp_path / "chatbots.toml"
+    chatbots.write_text(CHATBOTS)
+    settings = {"CHATBOTS": str(chatbots)}
+    if request.param == "embedded":
+        yield from cared_for(EmbeddedStack(tmp_path, settings))
+        return
+    new_database: Fresh = request.getfixturevalue("new_database")
+    new_vhost: Fresh = request.getfixturevalue("new_vhost")
+    with ExitStack() as stack:
+        urls = {"postgresql_url": stack.enter_context(new_database()), "amqp_url": stack.enter_context(new_vhost())}
+        yield from cared_for(DistributedStack(tmp_path, settings=settings, **urls))
+
+
+def deltas(device: Device) -> list[dict[str, Any]]:
+    return [payload for event, payload in device.events if event == "message_delta"]
+
+
+def text_so_far(told: list[dict[str, Any]]) -> str:
+    """What a client shows by the rules of the contract; it starts again with each higher attempt."""
+    attempt, text = 0, ""
+    for delta in told:
+        if delta["attempt"] < attempt:
+            continue
+        if delta["attempt"] > attempt:
+            attempt, text = delta["attempt"], ""
+        if delta["snapshot"]:
+            text = delta["text"]
+        elif delta["offset"] == len(text):
+            text += delta["text"]
+    return text
+
+
+async def killed_in_mid_stream(
+    stack: Stack, device: Device, victim: str
+) -> tuple[dict[str, Any], str, list[dict[str, Any]]]:
+    """The session, the message whose reply was cut off, and the deltas of it that were seen."""
+    for _ in range(TRIES):
+        async with device:
+            session = await device.start_chat("slow")
+            asked = await device.send(session, WORDS)
+            await device.until("message_delta", lambda delta, of=session: bool(delta["session_id"] == of["id"]))
+            await stack.kill9(victim)
+        await stack.start()
+        seen = [delta for delta in deltas(device) if delta["session_id"] == session["id"]]
+        if not device.received("message", session=session)[1:]:
+            return session, asked, seen
+    pytest.fail("the reply was always faster")
+
+
+@pytest.mark.timeout(180)
+async def test_a_worker_killed_in_mid_stream_is_replaced(slow_stack: Stack) -> None:
+    """The attempt grows, the text starts again and ends as what is stored, once."""
+    victim = "embedded" if isinstance(slow_stack, EmbeddedStack) else "chatbot_worker"
+    account = await new_account(slow_stack.auth_url)
+    first = Device(slow_stack.gateway_urls[0], account.token)
+    session, asked, before = await killed_in_mid_stream(slow_stack, first, victim)
+    assert len({delta["attempt"] for delta in before}) == 1
+    async with Device(slow_stack.gateway_urls[-1], account.token) as device:
+        joined = await device.ok("join_chat", session_id=session["id"])
+        history = joined["messages"]
+        if len(history) == 1:
+            reply = await device.reply_to(asked)
+            again = deltas(device)
+            assert {delta["message_id"] for delta in again} <= {reply["id"]}
+            assert min((delta["attempt"] for delta in again), default=before[0]["attempt"] + 1) > before[0]["attempt"]
+            assert WORDS.startswith(text_so_far(again))
+        history = await device.history(session)
+        assert [m["id"] for m in history] == [asked, before[0]["message_id"]]
+        assert (history[1]["content"], history[1]["status"], history[1]["error"]) == (WORDS, "complete", None)
+        await device.reply_to(await device.send(session, "and so on"))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("chatbot", "words"), [("hanging", "one two"), ("endless", "one two three four")])
+async def test_a_chatbot_that_takes_too_long_ends_as_failed(slow_stack: Stack, chatbot: str, words: str) -> None:
+    """With a reason that can be shown, the text so far kept; what waited meanwhile is answered next, and ends as well."""
+    account = await new_account(slow_stack.auth_url)
+    async with Device(slow_stack.gateway_urls[0], account.token) as device:
+        session = await device.start_chat(chatbot)
+        asked = await device.send(session, words)
+        await device.until("message_delta")
+        meanwhile = await device.send(session, words)
+        for message in (asked, meanwhile):
+            async with asyncio.timeout(15):
+                reply = await device.reply_to(message)
+            assert (reply["status"], reply["error"]["code"]) == ("failed", "timeout")
+            assert reply["error"]["message"]
+            assert words.startswith(reply["content"])
+            assert len(reply["content"]) < len(words)
+        joined = await device.ok("join_chat", session_id=session["id"])
+        assert joined["active_replies"] == []
+        assert [m["seq"] for m in joined["messages"]] == [1, 2, 3, 4]
