@@ -9,6 +9,7 @@ import traceback
 from collections.abc import AsyncIterator
 
 import structlog
+from pydantic import ValidationError
 
 from chatbot_worker.catalogue import Definition
 from chatbot_worker.chatbots.protocol import Turn
@@ -19,7 +20,7 @@ from chatbot_worker.streaming import ReplyText
 from shared.bus.port import Bus
 from shared.contracts import ids
 from shared.contracts.commands import FinishReply
-from shared.contracts.envelope import Event
+from shared.contracts.envelope import Event, Received
 from shared.contracts.events import TypingChanged
 from shared.contracts.payload import utc_now
 from shared.contracts.topology import DELIVERY, session_key
@@ -158,6 +159,25 @@ class Replier:
         )
         key = session_key(ids.partition(turn.session_id, self._partitions))
         self._bus.stream(DELIVERY, key, Event(SOURCE, changed, str(turn.session_id)))
+
+
+def unreadable(turn: Received) -> FinishReply | None:
+    """The end of a turn that this release cannot read; none if it is no turn, or does not say which one it is."""
+    if turn.type != RunTurn.TYPE:
+        return None
+    try:
+        return FinishReply(
+            session_id=turn.data["session_id"],
+            message_id=turn.data["message_id"],
+            chatbot_id=turn.data["chatbot_id"],
+            attempt=0,
+            content="",
+            status="failed",
+            error=CHATBOT_FAILED,
+            created_at=utc_now(),
+        )
+    except (KeyError, ValidationError):
+        return None
 
 
 class ChatbotFailed(Exception):

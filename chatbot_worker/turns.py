@@ -23,7 +23,7 @@ from chatbot_worker.catalogue import Definition
 from chatbot_worker.limits import CRASHES_MAX
 from chatbot_worker.live import SOURCE
 from chatbot_worker.metrics import ChatbotMetrics
-from chatbot_worker.replies import STRETCH, ChatbotFailed, Replier
+from chatbot_worker.replies import STRETCH, ChatbotFailed, Replier, unreadable
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts import ids
 from shared.contracts.commands import FinishReply
@@ -118,7 +118,7 @@ class TurnLoop:
                 await subscription.ack([delivery])
 
     async def _read(self, delivery: Delivery) -> list[RunTurn]:
-        """The turns of a body; what is none goes to the dead letters."""
+        """The turns of a body; what is none goes to the dead letters, and its reply, if it names one, fails."""
         try:
             events = read_body(delivery.body)
         except MalformedEvent as error:
@@ -132,6 +132,8 @@ class TurnLoop:
                 turns.append(event.parse(RunTurn))
             except MalformedEvent as error:
                 await self._bury(join([event.encode()]), str(error), delivery)
+                if (failed := unreadable(event)) is not None:
+                    await self._hold([self._publication(failed)])
         return turns
 
     async def _bury(self, body: bytes, reason: str, delivery: Delivery) -> None:

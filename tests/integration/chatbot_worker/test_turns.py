@@ -333,10 +333,10 @@ async def test_whoever_joins_gets_the_whole_text_within_a_second(
 
 
 async def test_what_is_no_turn_goes_to_the_dead_letters(bus: FakeBus, start: Start) -> None:
-    """Whole bodies and single events; the good turn between them is answered, and all is acked."""
+    """Whole bodies and single events; a turn that is named all the same fails; the good one beside it is answered."""
     await start(INSTANT)
-    good = body(turn("fine"))
-    bad = good[:-1] + b"," + good[1:].replace(b'"starts":0', b'"starts":"many"')
+    fine, unreadable = turn("fine"), turn("not fine")
+    bad = body(fine)[:-1] + b"," + body(unreadable)[1:].replace(b'"starts":0', b'"starts":"many"')
     bus.deliver("turns.echo", b"\xff no json")
     bus.deliver("turns.echo", bad)
     await until(lambda: len(bus.subscriptions["turns.echo"].acked) == 2)
@@ -347,7 +347,11 @@ async def test_what_is_no_turn_goes_to_the_dead_letters(bus: FakeBus, start: Sta
     assert b"\xff no json" in originals
     (event,) = read_body(next(o for o in originals if o != b"\xff no json"))
     assert event.data["starts"] == "many"
-    assert [f.content for f in bus.finished()] == ["fine"]
+    failed, answered = bus.finished()
+    assert (failed.message_id, failed.status, failed.content) == (unreadable.message_id, "failed", "")
+    assert failed.error is not None
+    assert failed.error.code == "chatbot_failed"
+    assert (answered.message_id, answered.status, answered.content) == (fine.message_id, "complete", "fine")
 
 
 async def test_a_stop_lets_run_what_ends_soon_and_hands_back_the_rest(
