@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker.announcements import Announcements
 from persistence_worker.catalogue import Catalogue
+from persistence_worker.committing import Committer
 from persistence_worker.database import MIGRATIONS, Database
 from persistence_worker.handlers import Partition
 from persistence_worker.ledger import Ledger
@@ -41,6 +42,7 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
     database = Database(engine, settings.partitions)
     ledger = Ledger(database, catalogue, chatbots_max=settings.chatbots_max)
     notices = Notices(bus=bus, partitions=settings.partitions)
+    committer = Committer(bus=bus, ledger=ledger, notices=notices, metrics=metrics, partitions=settings.partitions)
     cemetery = Cemetery(bus, metrics, settings.partitions)
     announcements = Announcements(bus=bus, database=database, catalogue=catalogue, cemetery=cemetery)
     overdue = Overdue(
@@ -66,9 +68,8 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
             bus=bus,
             database=database,
             ledger=ledger,
+            committer=committer,
             cemetery=cemetery,
-            notices=notices,
-            metrics=metrics,
         )
         for number in range(settings.partitions)
     ]

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from persistence_worker import publications
 from persistence_worker.batches import Command, Order
+from persistence_worker.committing import Committer
 from persistence_worker.database import Database
-from persistence_worker.ledger import Applied, Ledger
-from persistence_worker.metrics import Metrics
-from persistence_worker.notices import Notices
+from persistence_worker.ledger import Ledger
 from persistence_worker.poison import Cemetery, DeliveredTooOften, failed_reply, is_poison, reason
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts import topology
 from shared.contracts.commands import FinishReply, SendMessage, StartSession
-from shared.contracts.envelope import Event, MalformedEvent, Received, read_body
+from shared.contracts.envelope import MalformedEvent, Received, read_body
 from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -30,7 +27,6 @@ PIECE_BYTES = 2 * 1024 * 1024
 ALONE_FROM = 3  # earlier deliveries of a body from which on it is taken alone and its events one by one
 SUSPECT_FROM = 100  # and from which on its first event that is not yet applied counts as poison
 TRIES_A_SUSPECT = 10  # further deliveries after which one event more of the body does
-RETRY_FOR = 3.0  # seconds that a batch is tried again in place; then its deliveries go back
 RETRY_PAUSE = 0.1  # seconds
 
 TYPES: dict[str, type[Command]] = {command.TYPE: command for command in (StartSession, SendMessage, FinishReply)}
@@ -55,19 +51,15 @@ class Partition:
         bus: Bus,
         database: Database,
         ledger: Ledger,
+        committer: Committer,
         cemetery: Cemetery,
-        notices: Notices,
-        metrics: Metrics,
     ) -> None:
-        self._partitions = partitions
         self._queue = topology.log_queue(number, partitions)
         self._bus = bus
         self._database = database
         self._ledger = ledger
+        self._committer = committer
         self._cemetery = cemetery
-        self._notices = notices
-        self._metrics = metrics
-
         self._task: asyncio.Task[None] | None = None
         self._busy = False
         self._stopping = False
@@ -122,7 +114,7 @@ class Partition:
                 items = await self._without_suspects(items, 1 + (earlier - SUSPECT_FROM) // TRIES_A_SUSPECT)
             if earlier >= ALONE_FROM:
                 for item in items:
-                    await self._handle([item])
+                    await self._handle([item], alone=True)
             else:
                 await self._handle(items)
         finally:
@@ -166,15 +158,13 @@ class Partition:
         if failed is None:
             return
         try:
-            applied = await self._persist([Order(item.received, failed)])
+            await self._committer.commit([Order(item.received, failed)], alone=True)
         except Exception as again:
             if not is_poison(again):
                 raise
             logger.error("turn left open", queue=self._queue.name, reason=reason(again))  # noqa: TRY400 - no content
-        else:
-            await self._tell(applied)
 
-    async def _handle(self, items: Sequence[Item]) -> None:
+    async def _handle(self, items: Sequence[Item], *, alone: bool = False) -> None:
         """Apply these events together; if one of them turns out to be poison, one by one."""
         sound: list[tuple[Item, Order]] = []
         for item in items:
@@ -185,7 +175,7 @@ class Partition:
         if not sound:
             return
         try:
-            applied = await self._persist([order for _, order in sound])
+            await self._committer.commit([order for _, order in sound], alone=alone)
         except Exception as error:
             if not is_poison(error):
                 raise
@@ -193,33 +183,7 @@ class Partition:
                 await self._bury(sound[0][0], error)
                 return
             for item, _ in sound:
-                await self._handle([item])
-            return
-        await self._tell(applied)
-
-    async def _persist(self, orders: Sequence[Order]) -> Applied:
-        give_up = time.monotonic() + RETRY_FOR
-        while True:
-            try:
-                with self._metrics.transaction.time():
-                    applied = await self._ledger.apply(orders)
-            except Exception as error:
-                if is_poison(error) or time.monotonic() > give_up:
-                    raise
-                await asyncio.sleep(RETRY_PAUSE)
-            else:
-                self._metrics.batch.observe(len(orders))
-                return applied
-
-    async def _tell(self, applied: Applied) -> None:
-        for message in applied.batch.messages:
-            self._metrics.stored.labels(message.sender_type).inc()
-        for piece in publications.rounds(publications.of(applied, self._partitions)):
-            await self._bus.publish_all(piece)
-        for received, reply in applied.batch.answers:
-            if received.replyto is not None:
-                self._bus.respond(received, Event(publications.SOURCE, reply, subject=received.subject))
-        self._notices.note(session for session in applied.batch.loaded.sessions.values() if session.changed)
+                await self._handle([item], alone=True)
 
 
 def pieces(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -94,8 +95,10 @@ async def working(engine: AsyncEngine, amqp_url: str) -> AsyncIterator[Log]:
             await there(bus, topology.dead_queue(log.queue))
             await there(bus, topology.catalogue_queue())
             announced = ChatbotsAnnounced(chatbots=CARDS, modified_at=NOON)
-            await bus.publish(topology.CATALOGUE, topology.CATALOGUE_KEY, Event("tests", announced))
-            await there(bus, topology.turn_queue("eliza"))
+            while not await bus.exists(topology.turn_queue("eliza")):  # a queue is there before it is bound
+                with contextlib.suppress(Unavailable):
+                    await bus.publish(topology.CATALOGUE, topology.CATALOGUE_KEY, Event("tests", announced))
+                await asyncio.sleep(0.1)
             tasks.start("listening", log.listen())
             await bus.request(topology.log(PARTITIONS), str(log.partition), Event("tests", start(log.session_id)))
             yield log

@@ -1,0 +1,123 @@
+"""Group commit of transactions: batches gather while one runs, and each partition hears of its own fate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from persistence_worker.committing import ORDERS_MAX, Committer
+from persistence_worker.metrics import Metrics
+from shared.errors import Unavailable
+
+
+class Ledger:
+    """Notes each transaction; holds it until `gate` opens; refuses those with a `poison` order."""
+
+    def __init__(self) -> None:
+        self.transactions: list[list[Any]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def apply(self, orders: Sequence[Any]) -> Any:
+        self.transactions.append(list(orders))
+        await self.gate.wait()
+        if "poison" in orders:
+            raise ValueError("poison")
+        batch = SimpleNamespace(messages=[], deliveries=[], starts=[], answers=[], loaded=SimpleNamespace(sessions={}))
+        return SimpleNamespace(batch=batch, contexts={})
+
+
+class Bus:
+    async def publish_all(self, publications: Sequence[Any]) -> None:
+        """Nothing is ever published here."""
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+def committer(ledger: Ledger) -> Committer:
+    notices = SimpleNamespace(note=list)
+    parts: Any = {"bus": Bus(), "ledger": ledger, "notices": notices}
+    return Committer(**parts, metrics=Metrics(CollectorRegistry()), partitions=4)
+
+
+def begin(committer: Committer, *batches: list[Any], alone: bool = False) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(committer.commit(batch, alone=alone)) for batch in batches]
+
+
+async def under_way(ledger: Ledger, count: int) -> None:
+    async with asyncio.timeout(5):
+        while len(ledger.transactions) < count:  # noqa: ASYNC110 - the next turn of the loop is what is waited for
+            await asyncio.sleep(0)
+
+
+async def test_what_arrives_meanwhile_leaves_together(committer: Committer, ledger: Ledger) -> None:
+    ledger.gate.clear()
+    first = begin(committer, ["a1"])
+    await under_way(ledger, 1)
+    rest = begin(committer, ["b1", "b2"], ["c1"], ["d1"])
+    await asyncio.sleep(0)
+    ledger.gate.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*first, *rest)
+    assert ledger.transactions == [["a1"], ["b1", "b2", "c1", "d1"]]
+
+
+async def test_one_poisoned_batch_leaves_the_others_stored(committer: Committer, ledger: Ledger) -> None:
+    """Each batch is tried by itself, and only the poisoned one fails."""
+    ledger.gate.clear()
+    first = begin(committer, ["a1"])
+    await under_way(ledger, 1)
+    rest = begin(committer, ["b1"], ["poison"], ["d1"])
+    await asyncio.sleep(0)
+    ledger.gate.set()
+    outcomes = await asyncio.gather(*first, *rest, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), type(None), ValueError, type(None)]
+    assert ledger.transactions[2:] == [["b1"], ["poison"], ["d1"]]
+
+
+async def test_a_batch_alone_shares_its_transaction_with_nobody(committer: Committer, ledger: Ledger) -> None:
+    ledger.gate.clear()
+    tasks = begin(committer, ["a1"])
+    await under_way(ledger, 1)
+    tasks += begin(committer, ["b1"]) + begin(committer, ["x"], alone=True) + begin(committer, ["c1"])
+    await asyncio.sleep(0)
+    ledger.gate.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*tasks)
+    assert ["x"] in ledger.transactions
+
+
+async def test_a_transaction_is_bounded(committer: Committer, ledger: Ledger) -> None:
+    ledger.gate.clear()
+    tasks = begin(committer, ["a1"])
+    await under_way(ledger, 1)
+    tasks += begin(committer, *[[0] * ORDERS_MAX] * 3)
+    await asyncio.sleep(0)
+    ledger.gate.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*tasks)
+    assert [len(orders) for orders in ledger.transactions] == [1, ORDERS_MAX, ORDERS_MAX, ORDERS_MAX]
+
+
+async def test_a_cancelled_leader_leaves_nobody_waiting(committer: Committer, ledger: Ledger) -> None:
+    ledger.gate.clear()
+    [first] = begin(committer, ["a1"])
+    await under_way(ledger, 1)
+    leader, follower = begin(committer, ["b1"], ["c1"])
+    await asyncio.sleep(0)
+    first.cancel()
+    await under_way(ledger, 2)
+    leader.cancel()
+    ledger.gate.set()
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(first, leader, follower, return_exceptions=True)
+    assert isinstance(outcomes[2], Unavailable)
