@@ -31,6 +31,7 @@ from shared.contracts.events import ChatbotsAnnounced, MessageRejected, MessageS
 from shared.contracts.turns import RunTurn
 from shared.contracts.views import ErrorView
 from shared.database.engine import open_engine
+from shared.errors import Unavailable
 from tests.contract.store.desk import ADA, CARDS, NOON, finish, send, start
 from tests.integration.persistence_worker.test_real_buses import there
 from tests.support.children import PLAIN_ENVIRONMENT
