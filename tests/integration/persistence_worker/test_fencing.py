@@ -41,7 +41,7 @@ async def test_a_paused_worker_that_wakes_after_its_successor_took_over_writes_n
 ) -> None:
     """Its successor goes on within the timeouts, an open transaction does not hold it up, and the zombie harms nobody."""
     async with crowded(tmp_path, postgresql_url, amqp_url, sessions=20) as (workers, crowd):
-        talking = asyncio.create_task(crowd.talk(rounds=25))
+        talking = asyncio.create_task(crowd.talk(rounds=25, ahead=300))
         for _ in range(ROUNDS):
             zombie = await workers.active()
             successor = next(name for name in WORKERS if name != zombie)
@@ -71,7 +71,7 @@ async def test_kills_at_random_moments_lose_and_double_nothing(
     """Before the commit, between commit and publication, before the ack: twenty `kill -9` of whichever is at work."""
     dice = random.Random(SEED)
     async with crowded(tmp_path, postgresql_url, amqp_url, sessions=20) as (workers, crowd):
-        talking = asyncio.create_task(crowd.talk())
+        talking = asyncio.create_task(crowd.talk(rounds=5, ahead=50))
         for _ in range(KILLS):
             victim = await workers.active()
             await asyncio.sleep(dice.uniform(0, 0.05))  # the moment is what is tested
