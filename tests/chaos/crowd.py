@@ -37,6 +37,7 @@ class Crowd:
         self.status = Status()
         self._job = job
         self._errors = errors
+        self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start the process; clients begin to connect and to chat."""
@@ -58,6 +59,7 @@ class Crowd:
 
     async def end(self) -> None:
         """End it; every ledger is complete afterwards. Raises RuntimeError if it failed."""
+        assert self._process
         with contextlib.suppress(ConnectionError):
             await self._say("end")
         try:
@@ -71,16 +73,16 @@ class Crowd:
 
     def kill(self) -> None:
         """End it at once if it still runs."""
-        if self._process.returncode is None:
+        if self._process and self._process.returncode is None:
             self._process.kill()
 
     async def _say(self, line: str) -> None:
-        assert self._process.stdin
+        assert self._process and self._process.stdin
         self._process.stdin.write(line.encode() + b"\n")
         await self._process.stdin.drain()
 
     async def _read(self) -> None:
-        assert self._process.stdout
+        assert self._process and self._process.stdout
         async for line in self._process.stdout:
             self.status = Status.model_validate_json(line)
 

@@ -18,6 +18,7 @@ class Proxy:
         self.delay = 0.0  # seconds by which each chunk is late, in each direction
         self.stalled = False
         self._target = target
+        self._server: asyncio.Server | None = None
         self._ends: set[_End] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -29,10 +30,13 @@ class Proxy:
 
     async def stop(self) -> None:
         """Stop listening and cut everything."""
-        self._server.close()
+        if self._server:
+            self._server.close()
         self.cut()
         for task in self._tasks:
             task.cancel()
+        while self._ends or self._tasks:  # noqa: ASYNC110 - a turn of the loop or two
+            await asyncio.sleep(0)
 
     def cut(self) -> None:
         """End every connection now, without a word (RST)."""

@@ -7,10 +7,11 @@ import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -68,7 +69,7 @@ async def run(options: Options) -> Outcome:
         say(f"seed {options.seed}: starting everything in {directory}")
         stores = await _stores(options, after)
         stack = DistributedChaosStack(directory, stores) if stores else EmbeddedChaosStack(directory)
-        after.callback(stack.close)
+        after.push_async_callback(stack.shut)
         await stack.open()
         versions = {}
         if stores:
@@ -140,11 +141,14 @@ async def _chatting(
 
 
 @contextlib.asynccontextmanager
-async def _background(work: object) -> AsyncIterator[None]:
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
-    yield
-    task.cancel()
-    await asyncio.wait([task])
+async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def _probe(auth_url: str, account: Account, ledgers: Path) -> None:

@@ -49,6 +49,12 @@ class BreakableStack(Stack):
             await link.start()
         await self.start()
 
+    async def shut(self) -> None:
+        """End every process at once, then the proxies."""
+        self.close()
+        for link in self.links():
+            await link.stop()
+
     def _prepare_links(self, directory: Path) -> dict[str, str]:
         """Begin with no proxies; the settings of all processes."""
         self.broker_links, self.database_links, self.client_links = {}, {}, {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -19,34 +20,55 @@ async def proxy() -> AsyncIterator[Proxy]:
     """In front of a server that says everything back."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
+        talks.add(asyncio.current_task())
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
         writer.close()
 
+    talks: set[asyncio.Task[None] | None] = set()
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
     proxy = await Proxy(("127.0.0.1", server.sockets[0].getsockname()[1]), free_port()).start()
     yield proxy
     await proxy.stop()
     server.close()
+    await asyncio.gather(*filter(None, talks))
 
 
-async def connect(proxy: Proxy) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection("127.0.0.1", proxy.port)
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connect = Callable[[Proxy], Awaitable[Streams]]
 
 
-async def say(to: tuple[asyncio.StreamReader, asyncio.StreamWriter], text: bytes) -> bytes:
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Connects; what it opened is closed afterwards."""
+    opened: list[asyncio.StreamWriter] = []
+
+    async def open_one(proxy: Proxy) -> Streams:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        opened.append(writer)
+        return reader, writer
+
+    yield open_one
+    for writer in opened:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def say(to: Streams, text: bytes) -> bytes:
     to[1].write(text)
     return await asyncio.wait_for(to[0].readexactly(len(text)), PATIENCE)
 
 
-async def test_it_passes_on_what_is_said_whole_and_in_order(proxy: Proxy) -> None:
+async def test_it_passes_on_what_is_said_whole_and_in_order(proxy: Proxy, connect: Connect) -> None:
     both = [await connect(proxy), await connect(proxy)]
     text = bytes(range(256)) * 40_000
     assert await asyncio.gather(*(say(each, text) for each in both)) == [text, text]
 
 
-async def test_a_cut_ends_what_is_open_and_nothing_new(proxy: Proxy) -> None:
+async def test_a_cut_ends_what_is_open_and_nothing_new(proxy: Proxy, connect: Connect) -> None:
     cut = await connect(proxy)
     assert await say(cut, b"before") == b"before"
     proxy.cut()
@@ -56,7 +78,7 @@ async def test_a_cut_ends_what_is_open_and_nothing_new(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("opened", ["before", "meanwhile"])
-async def test_a_stall_holds_everything_until_it_is_over(proxy: Proxy, opened: str) -> None:
+async def test_a_stall_holds_everything_until_it_is_over(proxy: Proxy, connect: Connect, opened: str) -> None:
     connection = None
     if opened == "before":
         connection = await connect(proxy)
@@ -69,7 +91,7 @@ async def test_a_stall_holds_everything_until_it_is_over(proxy: Proxy, opened: s
     assert await waiting == b"held"
 
 
-async def test_a_slow_link_is_late_and_in_order(proxy: Proxy) -> None:
+async def test_a_slow_link_is_late_and_in_order(proxy: Proxy, connect: Connect) -> None:
     connection = await connect(proxy)
     proxy.slow_down()
     began = time.monotonic()
@@ -82,7 +104,7 @@ async def test_a_slow_link_is_late_and_in_order(proxy: Proxy) -> None:
     assert await say(connection, b"fast again") == b"fast again"
 
 
-async def test_without_a_server_the_connection_ends(proxy: Proxy) -> None:
+async def test_without_a_server_the_connection_ends(connect: Connect) -> None:
     lonely = await Proxy(("127.0.0.1", free_port()), free_port()).start()
     reader, _ = await connect(lonely)
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
