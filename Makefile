@@ -15,6 +15,7 @@ run: ## Serve the embedded system until Ctrl-C (settings: BACKCHAT_… in the en
 test: ## Run every test, on a private PostgreSQL and RabbitMQ
 	@tools/environment dev
 	@tools/test-machine
+	@export PATH=$(CURDIR)/.venv/node:$$PATH && cd web && npm run --silent check && npm test --silent
 	@exec $(python) -m pytest -n 2 --dist loadfile $(PYTEST)
 
 check: ## Format, lint, types, imports, unit and contract tests, in under a minute
