@@ -16,7 +16,7 @@ from shared.contracts.envelope import Event
 KEPT_MAX = 20_000  # messages; beyond it nothing more is remembered
 KEPT_CHARACTERS_MAX = 16 * 1024 * 1024
 CROWD = 256  # messages; fewer are no backlog, whatever the rate
-BACKLOG_MAX = 2.0  # seconds of work
+BACKLOG_MAX = 1.0  # seconds of work
 RATE_WINDOW = 0.5  # seconds
 FORGOTTEN_AFTER = 30.0  # seconds; sent again after it was stored, a message is never told of
 

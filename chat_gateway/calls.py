@@ -15,7 +15,8 @@ from chat_gateway.sockets import Socket
 from shared.errors import BackchatError, RateLimited, Unavailable
 
 DEADLINE = 5.7  # seconds for a whole event; the contract promises an answer within 6
-REFUSALS_PER_SECOND = 250.0  # of all sockets together: more would take the time of what is not refused
+REFUSALS_PER_SECOND = 1_000.0  # of all sockets together, for what they did wrong
+OVERLOADED_PER_SECOND = 50.0  # of all sockets together, for want of time: more would take it from what is not refused
 HOLD_MAX = 1.0  # seconds that a refused client is not listened to
 
 
@@ -65,6 +66,7 @@ class Calls:
         self._none_open = asyncio.Event()
         self._none_open.set()
         self._refusals = Pace(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
+        self._overloaded = Pace(OVERLOADED_PER_SECOND, OVERLOADED_PER_SECOND)
         metrics.in_flight.set_function(lambda: self._open)
 
     def __len__(self) -> int:
@@ -89,13 +91,15 @@ class Calls:
         if self._open > self._most:
             raise Unavailable("This gateway has too much to do.", retry_after=come_back())
 
-    def hold(self, socket: Socket) -> float:
+    def hold(self, socket: Socket, error: BackchatError) -> float:
         """How many seconds not to listen to a client that was refused just now.
 
-        What it sends meanwhile stays in its own machine, and costs nothing here.
+        What it sends meanwhile stays in its own machine, and costs nothing here; who waits for `retry_after`
+        before it sends again does not notice.
         """
         now = time.monotonic()
-        return min(HOLD_MAX, max(socket.refusals.delay(now), self._refusals.delay(now)))
+        pace = self._overloaded if isinstance(error, Unavailable) else self._refusals
+        return min(HOLD_MAX, max(socket.refusals.delay(now), pace.delay(now)))
 
     def ended(self, call: Call, code: str) -> None:
         """A call is answered."""

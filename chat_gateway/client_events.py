@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from chat_gateway import protocol
-from chat_gateway.calls import DEADLINE, Call, Calls
+from chat_gateway.calls import Call, Calls
 from chat_gateway.presence import Presence
 from chat_gateway.questions import Questions
 from chat_gateway.sending import Sending
@@ -26,6 +26,7 @@ from shared.errors import BackchatError, Conflict, Internal, InvalidRequest, Rat
 logger = structlog.get_logger(__name__)
 
 READS = (protocol.JoinChat, protocol.GetMessages, protocol.ListChats)
+READING = "reading"  # the lane of these, beside those of sessions
 COME_BACK = 1.0  # seconds, `retry_after` of what a stopping gateway refuses
 
 
@@ -70,6 +71,8 @@ class ClientEvents:
             payload = protocol.parse(name, arguments)
             if isinstance(payload, protocol.SendMessage):
                 self._sending.send(call, payload)
+            elif isinstance(payload, READS):  # a page may be large: one at a time, and what waits costs no task
+                socket.lanes.put(READING, partial(self._run, call, payload))
             elif not (isinstance(payload, protocol.LeaveChat) and self._leave_joined(call, payload)):
                 self._keep(asyncio.create_task(self._run(call, payload), name=call.event))
         except BackchatError as error:
@@ -90,7 +93,7 @@ class ClientEvents:
 
     def _refuse(self, call: Call, error: BackchatError) -> Awaitable[None] | None:
         call.refuse(error)
-        hold = self._calls.hold(call.socket)
+        hold = self._calls.hold(call.socket, error)
         return asyncio.sleep(hold) if hold else None
 
     def _check_budget(self, socket: Socket) -> None:
@@ -101,13 +104,10 @@ class ClientEvents:
 
     async def _run(self, call: Call, payload: protocol.ClientPayload) -> None:
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(call.remaining):
                 if isinstance(payload, READS):
-                    async with call.socket.reading:  # a page may be large: one at a time, to who has read the last one
-                        await call.socket.connection.caught_up()
-                        await self._handlers[type(payload)](call, payload)
-                else:
-                    await self._handlers[type(payload)](call, payload)
+                    await call.socket.connection.caught_up()
+                await self._handlers[type(payload)](call, payload)
         except BackchatError as error:
             call.refuse(error)
         except TimeoutError:

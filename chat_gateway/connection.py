@@ -22,7 +22,8 @@ FRAME_MAX = 256 * 1024  # characters of one frame, and bytes of one POST (contra
 POST_PACKETS_MAX = 1_000  # packets in one POST of long-polling
 BURST_FACTOR = 4  # how far over its bounds a queue may go in one burst, as long as the client reads
 LAST_WORDS = 3.0  # seconds that a client gets to read what is queued, then the transport is aborted
-UNINTERRUPTED = 32  # packets of one client that are taken before everybody else has a turn
+UNREAD = 16 * 1024  # bytes written and not taken by the kernel, with which a client counts as not reading
+UNINTERRUPTED = 8  # packets of one client that are taken before everybody else has a turn
 
 
 class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
@@ -158,6 +159,8 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
 
     async def _websocket_handler(self, ws: Any) -> None:
         self._protocol = protocol_of(ws.asgi_send)
+        if self._protocol is not None:  # a page of which some is unread is kept whole: no second one beside it
+            self._protocol.transport.set_write_buffer_limits(high=UNREAD, low=0)
         if self.connected:
             self.upgrading = True  # what is polled meanwhile is a NOOP
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
@@ -18,7 +17,7 @@ REFUSALS_PER_SECOND = 200.0  # events of one socket refused at once; after that 
 class Socket:
     """One authenticated client. `joined` are the sessions that it receives."""
 
-    __slots__ = ("connection", "identity", "in_flight", "joined", "lanes", "reading", "refusals", "sid", "user_id")
+    __slots__ = ("connection", "identity", "in_flight", "joined", "lanes", "refusals", "sid", "user_id")
 
     def __init__(self, connection: Connection, sid: str, identity: Identity) -> None:
         self.connection = connection
@@ -28,7 +27,6 @@ class Socket:
         self.in_flight = 0
         self.joined: set[str] = set()
         self.lanes = Lanes()
-        self.reading = asyncio.Lock()  # one large answer at a time
         self.refusals = Pace(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
 
     @property

@@ -48,23 +48,30 @@ async def write_frames(queue: asyncio.Queue[Any], asgi_send: Any, patience: floa
         return
     last = False
     while not last:
-        packet = await queue.get()
-        frames: list[bytes] = []
-        size = 0
-        while packet is not None:
-            frame = getattr(packet, "wire", None) or text_frame(packet.encode().encode())
-            frames.append(frame)
-            size += len(frame)
-            if size >= JOINED_MAX or queue.empty():
-                break
-            packet = queue.get_nowait()
-        last = packet is None
+        first = await queue.get()
         if not protocol.writable.is_set():
             await _until_writable(protocol, patience)
         if protocol.disconnected or protocol.close_sent or protocol.transport.is_closing():
             return
+        last, frames = _gather(first, queue)
+        first = None  # nothing of it is kept here while the client does not read it
         if frames:
-            protocol.transport.write(b"".join(frames))
+            protocol.transport.write(frames.pop() if len(frames) == 1 else b"".join(frames))
+        frames.clear()
+
+
+def _gather(packet: Any, queue: asyncio.Queue[Any]) -> tuple[bool, list[bytes]]:
+    """The frames of a packet and of those that wait behind it, and whether they are the last ones."""
+    frames: list[bytes] = []
+    size = 0
+    while packet is not None:
+        frame = getattr(packet, "wire", None) or text_frame(packet.encode().encode())
+        frames.append(frame)
+        size += len(frame)
+        if size >= JOINED_MAX or queue.empty():
+            return False, frames
+        packet = queue.get_nowait()
+    return True, frames
 
 
 async def _until_writable(protocol: WebSocketProtocol, patience: float) -> None:

@@ -1,0 +1,1 @@
+"""More load than there is capacity, and clients that do not play along: one abuser harms himself alone (P6)."""

@@ -1,0 +1,184 @@
+"""Clients that never read, on a real process: what they cost, what becomes of them, and what others feel of it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+import websockets
+
+from tests.integration.overload.load import MIB
+from tests.integration.overload.wire import Wire
+from tests.support.client import PATIENCE, Account, new_account
+from tests.support.stack import EmbeddedStack
+
+SLOW = 30  # of them, so that what they cost is beyond noise
+CONTENT = "x" * 12_000
+MESSAGES = 45  # a page of them is as large as a page may be: 512 KiB
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[EmbeddedStack]:
+    stack = EmbeddedStack(tmp_path, {"LIMITS": "off", "LOG_LEVEL": "warning", "READ_WITHIN": "3"})
+    try:
+        yield await stack.start()
+        await stack.stop()
+    finally:
+        stack.close()
+
+
+class Memory:
+    """The resident memory of the process, in MiB; `peak` is the highest seen."""
+
+    def __init__(self, stack: EmbeddedStack) -> None:
+        child = stack.parts["embedded"].child
+        assert child
+        self._process = psutil.Process(child.pid)
+        self.peak = 0.0
+
+    def look(self) -> float:
+        now = float(self._process.memory_info().rss) / MIB
+        self.peak = max(self.peak, now)
+        return now
+
+
+async def metric(stack: EmbeddedStack, name: str) -> float:
+    async with httpx2.AsyncClient(base_url=stack.auth_url, timeout=PATIENCE) as http:
+        text = (await http.get("/metrics")).text
+    found = re.search(rf"^backchat_gateway_{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+async def long_session(stack: EmbeddedStack, account: Account, stack_of: AsyncExitStack) -> str:
+    """A session whose pages are as large as they may be."""
+    wire = await Wire.open(stack.auth_url, account.token)
+    stack_of.push_async_callback(wire.close)
+    async with asyncio.timeout(PATIENCE):
+        started: dict[str, Any] = {"ok": False}
+        while not started["ok"]:
+            started = await wire.call("start_chat", {"reply_policy": "silent", "client_request_id": "long"})
+    session = str(started["session"]["id"])
+    for _ in range(MESSAGES):
+        assert (await wire.call("send_message", {"session_id": session, "content": CONTENT}))["ok"]
+    return session
+
+
+async def ask_on(wire: Wire, page: dict[str, Any]) -> None:
+    """For page after page, until the server has cut the connection."""
+    with suppress(OSError, websockets.ConnectionClosed):
+        while True:
+            await wire.emit("get_messages", page, lambda _ack: None)
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("answers_pings", [True, False])
+async def test_one_that_never_reads_costs_little_and_is_cut_off(stack: EmbeddedStack, *, answers_pings: bool) -> None:
+    """It asks for page after page, each of its own, and reads none: less than 1 MiB each at the worst moment."""
+    account = await new_account(stack.auth_url)
+    async with AsyncExitStack() as leaving:
+        session = await long_session(stack, account, leaving)
+        slow = []
+        for _ in range(SLOW):
+            wire = await Wire.open(stack.auth_url, account.token, receive_buffer=4_096)
+            leaving.push_async_callback(wire.close)
+            slow.append(wire)
+        page = {"session_id": session, "limit": 200}
+        for _ in range(2):  # what answering so many at once costs is no news
+            await asyncio.gather(*(wire.call("get_messages", page) for wire in slow))
+        memory = Memory(stack)
+        before = memory.look()
+        for wire in slow:
+            await wire.deaf(answers_pings=answers_pings)
+            asking = asyncio.create_task(ask_on(wire, page))
+            leaving.callback(asking.cancel)
+        async with asyncio.timeout(90):
+            while await metric(stack, 'connections_aborted_total{reason="slow"}') < SLOW:
+                memory.look()
+                await asyncio.sleep(0.05)
+        assert (memory.peak - before) / SLOW < 1.0, f"{memory.peak - before:.0f} MiB for {SLOW}"
+        async with asyncio.timeout(PATIENCE):
+            while await metric(stack, "connections") > 1:
+                memory.look()
+
+
+@pytest.mark.timeout(180)
+async def test_one_that_polls_and_never_reads_its_answer_is_cut_off(stack: EmbeddedStack) -> None:
+    """Long-polling: its answer lies with the listener, which would keep it for ever."""
+    account = await new_account(stack.auth_url)
+    async with AsyncExitStack() as leaving:
+        session = await long_session(stack, account, leaving)
+        http = await leaving.enter_async_context(httpx2.AsyncClient(base_url=stack.auth_url, timeout=PATIENCE))
+        path = "/socket.io/?EIO=4&transport=polling"
+        sid = re.search(r'"sid":"([^"]+)"', (await http.get(path)).text)
+        assert sid
+        path += f"&sid={sid[1]}"
+        assert (await http.post(path, content=f'40{{"token":"{account.token}"}}')).status_code == 200
+        assert "ready" in (await http.get(path)).text + (await http.get(path)).text
+        await http.post(path, content=f'421["get_messages",{{"session_id":"{session}","limit":200}}]')
+        poll = socket.socket()
+        leaving.callback(poll.close)
+        poll.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        poll.connect(("127.0.0.1", stack.parts["embedded"].port))
+        poll.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        child = stack.parts["embedded"].child
+        assert child
+        mine = poll.getsockname()
+
+        def held() -> bool:
+            """Whether the process still has the other end."""
+            return any(c.raddr == mine for c in psutil.Process(child.pid).net_connections("tcp") if c.raddr)
+
+        async with asyncio.timeout(PATIENCE):
+            while not held():  # noqa: ASYNC110 - the kernel tells nobody
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while held():  # noqa: ASYNC110 - the kernel tells nobody
+                await asyncio.sleep(0.1)
+
+
+@pytest.mark.timeout(180)
+async def test_neighbours_do_not_feel_them(stack: EmbeddedStack) -> None:
+    """The ack's p99 of who behaves, with and without slow ones beside them, by turns."""
+    account, other = [await new_account(stack.auth_url) for _ in range(2)]
+    async with AsyncExitStack() as leaving:
+        session = await long_session(stack, account, leaving)
+        good = await Wire.open(stack.auth_url, other.token)
+        leaving.push_async_callback(good.close)
+        mine = (await good.call("start_chat", {"reply_policy": "silent"}))["session"]["id"]
+        alone: list[float] = []
+        beside: list[float] = []
+        for _ in range(3):
+            alone += await latencies(good, mine, 150)
+            async with AsyncExitStack() as round_:
+                for _ in range(SLOW):
+                    wire = await Wire.open(stack.auth_url, account.token, receive_buffer=4_096)
+                    round_.push_async_callback(wire.close)
+                    assert (await wire.call("join_chat", {"session_id": session, "limit": 1}))["ok"]
+                    await wire.deaf(answers_pings=True)
+                    await wire.emit("get_messages", {"session_id": session, "limit": 200}, lambda _ack: None)
+                beside += await latencies(good, mine, 150)
+        p99 = [sorted(times)[int(len(times) * 0.99)] for times in (alone, beside)]
+        assert p99[1] <= 1.5 * p99[0] + 0.02, f"p99 {p99[0] * 1000:.0f} ms alone, {p99[1] * 1000:.0f} ms beside them"
+
+
+async def latencies(wire: Wire, session: str, count: int) -> list[float]:
+    """Seconds to the ack, one message after the other."""
+    found = []
+    for _ in range(count):
+        begun = time.perf_counter()
+        payload = {"session_id": session, "content": "quick", "client_message_id": secrets.token_hex(8)}
+        assert (await wire.call("send_message", payload))["ok"]
+        found.append(time.perf_counter() - begun)
+        await asyncio.sleep(0.005)
+    return found
