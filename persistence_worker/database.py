@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,6 +22,15 @@ logger = structlog.get_logger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 PROBE_INTERVAL = 5.0  # seconds between looks at a database that answers
 PROBE_BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between looks at one that does not; the last one repeats
+
+# PostgreSQL's own timeouts leave one gap: a backend that waits for a frozen client in the middle of a statement
+# (its result half read, its next message half sent) counts as active and holds its locks for as long as it likes.
+FROZEN = text("""
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND application_name = 'backchat'
+      AND xact_start IS NOT NULL AND wait_event_type = 'Client'
+      AND state_change < clock_timestamp() - interval '3 seconds'
+    """)
 
 PARTITIONS = select(settings.c.value).where(settings.c.name == "partitions")
 
@@ -97,6 +106,7 @@ class Database:
                     self._missing = ["migrations"]
                 else:
                     agreed = agreed or await self._agree()
+                    await self._end_frozen()
                     self._missing = []
                     self._ready.set()
                     failures = 0
@@ -115,6 +125,15 @@ class Database:
         self._doubted.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._doubted.wait(), PROBE_INTERVAL)
+
+    async def _end_frozen(self) -> None:
+        """End transactions whose worker does not answer PostgreSQL: else nobody gets at the sessions that they hold."""
+        if self.dialect != "postgresql":
+            return
+        async with self._engine.connect() as connection:
+            ended = len((await connection.execute(FROZEN)).all())
+        if ended:
+            logger.warning("transactions of frozen workers ended", transactions=ended)
 
     async def _agree(self) -> bool:
         _compare(await self.write(_keep_partitions(self._partitions)), self._partitions)

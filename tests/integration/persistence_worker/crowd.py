@@ -167,6 +167,17 @@ class Crowd:
         """Users' messages in the database."""
         return int((await self._rows("SELECT count(*) FROM chat.chat_messages WHERE sender_type = 'user'"))[0][0])
 
+    async def gone_on(self, most: int) -> None:
+        """Wait until so many messages are stored; say who holds them up if they are not."""
+        try:
+            async with asyncio.timeout(PATIENCE / 2):
+                while await self.stored() < most:  # noqa: ASYNC110 - another process is asked
+                    await asyncio.sleep(LOOK)
+        except TimeoutError:
+            columns = "state, wait_event_type, wait_event, now() - state_change, left(query, 80)"
+            held = await self._rows(f"SELECT {columns} FROM pg_stat_activity WHERE xact_start IS NOT NULL")
+            pytest.fail(f"nothing goes on: {held}")
+
     async def transactions(self) -> int:
         """Transactions of workers that are open and wait for the worker's next statement."""
         query = (

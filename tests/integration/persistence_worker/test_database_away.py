@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -52,3 +53,24 @@ async def test_messages_wait_for_the_database(worker: Worker, postgresql: Postgr
         assert [e.message.content for e in bus.events(MessageStored)] == list("01234")
         assert bus.events(DeadLetter) == []
         assert running.service.missing() == []
+
+
+async def test_a_client_that_froze_in_the_middle_of_a_statement_holds_nobody_up(
+    worker: Worker, postgresql_url: str
+) -> None:
+    """PostgreSQL takes its transaction for an active one, and none of its timeouts ends it: the workers do."""
+    async with worker() as running:
+        session_id = await opened(running)
+        frozen = psycopg.connect(postgresql_url.replace("+asyncpg", ""), application_name="backchat")
+        try:
+            frozen.execute("SET idle_in_transaction_session_timeout = '3s'")
+            frozen.pgconn.enter_pipeline_mode()
+            frozen.pgconn.send_query_params(b"SELECT id FROM chat.chat_sessions FOR UPDATE", None)
+            frozen.pgconn.send_flush_request()  # and never the end of it
+            frozen.pgconn.flush()
+            running.put(send(session_id, "hello"))
+            [stored] = await running.until(lambda: running.bus.events(MessageStored))
+            assert stored.message.seq == 1
+            assert running.bus.events(DeadLetter) == []
+        finally:
+            frozen.close()

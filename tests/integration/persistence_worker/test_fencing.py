@@ -47,9 +47,7 @@ async def test_a_paused_worker_that_wakes_after_its_successor_took_over_writes_n
             successor = next(name for name in WORKERS if name != zombie)
             await freeze(workers, crowd, zombie, in_transaction=in_transaction)
             stored = await crowd.stored()
-            async with asyncio.timeout(PATIENCE):
-                while await crowd.stored() < stored + 1_000:  # noqa: ASYNC110 - another process is asked
-                    await asyncio.sleep(LOOK)
+            await crowd.gone_on(stored + 1_000)
             assert await workers.commands(successor) > 0
             child = workers.parts[zombie].child
             assert child
