@@ -18,7 +18,7 @@ from yarl import URL
 
 from shared.bus.port import REQUEST_TIMEOUT
 from shared.bus.rabbitmq.arguments import declare_exchange, declare_queue
-from shared.bus.rabbitmq.link import Broken, Link, call, report_death
+from shared.bus.rabbitmq.link import Broken, Link, call, open_channel, report_death
 from shared.bus.rabbitmq.metrics import BusMetrics
 from shared.bus.rabbitmq.publisher import Publisher
 from shared.bus.rabbitmq.replies import Replies
@@ -130,7 +130,7 @@ class RabbitMQBus:
     async def _declare(connection: aiormq.Connection, exchanges: Sequence[Exchange], queues: Sequence[Queue]) -> None:
         if not exchanges and not queues:
             return
-        channel = await call(connection.channel(publisher_confirms=False))
+        channel = await open_channel(connection, publisher_confirms=False)
         for exchange in exchanges:
             await declare_exchange(channel, exchange)
         for queue in queues:
@@ -145,7 +145,7 @@ class RabbitMQBus:
         """
         try:
             connection = await call(self._publishing.current())
-            channel = await call(connection.channel(publisher_confirms=False))
+            channel = await open_channel(connection, publisher_confirms=False)
             await call(channel.queue_declare(queue.name, passive=True))
             await call(channel.close())
         except aiormq.ChannelNotFoundEntity:

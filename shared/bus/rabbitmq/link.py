@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import aiormq
 import structlog
+from aiormq.abc import AbstractChannel, AbstractConnection
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from yarl import URL
 
@@ -59,6 +60,16 @@ async def call(work: Coroutine[Any, Any, T], seconds: float = CALL_TIMEOUT) -> T
     if isinstance(error, aiormq.AMQPChannelError):
         raise error
     raise Broken(f"{type(error).__name__}: {error}") from error
+
+
+async def open_channel(connection: AbstractConnection, *, publisher_confirms: bool) -> AbstractChannel:
+    """A channel whose frames never hold up those of the others.
+
+    aiormq's default buffer of 10 frames blocks the reader of the whole connection, heartbeats included, once the
+    channel's own reader is gone: what a broker still delivers to a channel that it has not yet closed would freeze all
+    of them for 9 s. Without the bound the prefetch bounds it.
+    """
+    return await call(connection.channel(publisher_confirms=publisher_confirms, frame_buffer_size=0))
 
 
 def _abandon(task: asyncio.Task[Any]) -> None:

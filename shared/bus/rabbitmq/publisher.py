@@ -20,7 +20,7 @@ from pamqp.header import ContentHeader
 
 from shared.bus.port import PUBLISH_TIMEOUT
 from shared.bus.rabbitmq.lanes import Entry, Lane, Lanes
-from shared.bus.rabbitmq.link import Broken, Link, call
+from shared.bus.rabbitmq.link import Broken, Link, call, open_channel
 from shared.bus.rabbitmq.metrics import BusMetrics
 from shared.contracts.envelope import join
 from shared.contracts.topology import Exchange
@@ -205,7 +205,7 @@ class Publisher:
         while True:
             connection = await self._link.current()
             try:
-                channel = await call(connection.channel(publisher_confirms=True))
+                channel = await open_channel(connection, publisher_confirms=True)
             except (Broken, aiormq.AMQPError):
                 await asyncio.sleep(RETRY_INTERVAL)
                 continue
@@ -232,7 +232,7 @@ class Publisher:
         if under_way := list(old.confirmations.values()):
             await asyncio.wait(under_way, timeout=RENEWAL_PATIENCE)
         try:
-            fresh = await call(connection.channel(publisher_confirms=True))
+            fresh = await open_channel(connection, publisher_confirms=True)
             await call(old.close())  # first: nothing may come over the old one after what comes over the new one
         except (Broken, aiormq.AMQPError):
             fresh = old

@@ -10,7 +10,7 @@ import aiormq
 import structlog
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
-from shared.bus.rabbitmq.link import call
+from shared.bus.rabbitmq.link import call, open_channel
 from shared.contracts.envelope import MalformedEvent, Received, read_body
 from shared.errors import BackchatError, Unavailable
 
@@ -36,7 +36,7 @@ class Replies:
         """Declare and consume a fresh queue on a new connection; whoever waits on the old one waits in vain."""
         self.lost()
         name = f"replies.{uuid4()}"
-        channel = await call(connection.channel(publisher_confirms=False))
+        channel = await open_channel(connection, publisher_confirms=False)
         await call(channel.queue_declare(name, exclusive=True, arguments={"x-queue-type": "classic"}))
         await call(channel.basic_consume(name, self._receive, no_ack=True))
         self._channel, self.name = channel, name

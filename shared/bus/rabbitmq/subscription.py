@@ -18,7 +18,7 @@ from pamqp.commands import Basic
 from shared.bus.port import Batch, Delivery
 from shared.bus.rabbitmq.arguments import bind, declare_queue, has_sentinel, sentinel_name
 from shared.bus.rabbitmq.inbox import Inbox
-from shared.bus.rabbitmq.link import BACKOFF_MAX, CLOSE_TIMEOUT, Broken, Link, backoff, call, report_death
+from shared.bus.rabbitmq.link import BACKOFF_MAX, CLOSE_TIMEOUT, Broken, Link, backoff, call, open_channel, report_death
 from shared.contracts.topology import Exchange, Queue
 from shared.errors import Unavailable
 
@@ -117,7 +117,7 @@ class RabbitMQSubscription:
         self._lost = lost = asyncio.Event()
         if queue.kind == "exclusive":
             self._name = f"{queue.name}.{uuid4()}"
-        self._channel = channel = await call(connection.channel(publisher_confirms=False))
+        self._channel = channel = await open_channel(connection, publisher_confirms=False)
         channel.closing.add_done_callback(lambda _: lost.set())
         channel.on_consumer_cancel_callbacks.add(lambda _: lost.set())
         if has_sentinel(queue):
@@ -148,7 +148,7 @@ class RabbitMQSubscription:
     async def _open_sentinel(self, connection: aiormq.Connection, epoch: int) -> None:
         """A queue that gets what the main one drops, on a channel of its own: tags must not mix."""
         name = sentinel_name(self._name)
-        self._sentinel = channel = await call(connection.channel(publisher_confirms=False))
+        self._sentinel = channel = await open_channel(connection, publisher_confirms=False)
         lost = self._lost
         channel.closing.add_done_callback(lambda _: lost.set())
         arguments: dict[str, Any] = {"x-queue-type": "classic", "x-max-length": 1, "x-overflow": "drop-head"}
