@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import contextlib
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from tests.chaos.checker import History
-from tests.support.client import Device
+from tests.support.client import Device, Refused
 
 AT_ONCE = 4  # users who read at the same time
 PAGE = 200  # messages
@@ -19,11 +20,29 @@ async def read_all(sessions: Iterable[tuple[str, str, str]]) -> dict[str, Histor
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(session: str, token: str, url: str) -> tuple[str, History | None]:
-        async with gate, Device(url, token) as device:
+        async with gate, _connected(url, token) as device:
             return session, await _read(device, session)
 
     found = await asyncio.gather(*(one(*each) for each in sessions))
     return {session: history for session, history in found if history is not None}
+
+
+@contextlib.asynccontextmanager
+async def _connected(url: str, token: str) -> AsyncIterator[Device]:
+    """A connection; a gateway that is just coming back may refuse some."""
+    for _ in range(TRIES):
+        device = Device(url, token)
+        try:
+            await device.__aenter__()
+        except Refused:
+            await asyncio.sleep(0.5)
+            continue
+        try:
+            yield device
+        finally:
+            await device.__aexit__(None, None, None)
+        return
+    raise RuntimeError(f"{url} goes on refusing connections")
 
 
 async def _read(device: Device, session: str) -> History | None:
