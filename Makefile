@@ -1,9 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench docs lock format clean
+.PHONY: help run test overload chaos check bench docs lock format clean
 MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
-fast := not rabbitmq and not postgresql and not e2e
+fast := not rabbitmq and not postgresql and not e2e and not overload
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,12 @@ test: ## Run every test, on a private PostgreSQL and RabbitMQ
 	@tools/environment dev
 	@tools/test-machine
 	@export PATH=$(CURDIR)/.venv/node:$$PATH && cd web && npm run --silent check && npm test --silent
-	@exec $(python) -m pytest -n 2 --dist loadfile $(PYTEST)
+	@exec $(python) -m pytest -n 2 --dist loadfile -m "not overload" $(PYTEST)
+
+overload: ## Measure slow clients and ten times the capacity; wants the machine to itself
+	@tools/environment dev
+	@tools/test-machine
+	@exec $(python) -m pytest -m overload tests/integration/overload $(PYTEST)
 
 check: ## Format, lint, types, imports, unit and contract tests, in under a minute
 	@tools/environment dev

@@ -9,6 +9,8 @@ import pytest
 from tests.integration.overload.run import overload
 from tests.support.stack import EmbeddedStack
 
+pytestmark = pytest.mark.overload
+
 SECONDS = 20.0
 MEMORY_MAX = 400.0  # MiB; an idle process has 120
 GROWTH_MAX = 2.0  # MiB a second once it is warm

@@ -22,6 +22,8 @@ from tests.integration.overload.wire import Wire
 from tests.support.client import PATIENCE, Account, new_account
 from tests.support.stack import EmbeddedStack
 
+pytestmark = pytest.mark.overload
+
 SLOW = 60  # of them, so that what they cost is beyond noise, and beyond what answering them costs
 CONTENT = "x" * 12_000
 MESSAGES = 45  # a page of them is as large as a page may be: 512 KiB
