@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import NoDecode
 
-from shared.runtime.settings import CommonSettings
+from shared.runtime.settings import CommonSettings, OriginSettings
 
 ACCESS_TOKEN_TTL_MAX = 86_400  # seconds; no token of ours lives longer, whatever it says about itself
-ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.IGNORECASE)
 
 
-class AuthSettings(CommonSettings):
+class AuthSettings(OriginSettings):
     """What `auth_service.app.build` takes."""
 
     issuer: str = Field(
@@ -37,22 +33,6 @@ class AuthSettings(CommonSettings):
     hashing_queue: int = Field(
         default=150, ge=1, le=1_000, description="Passcodes that may wait for a thread; more are refused `unavailable`"
     )
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Origins that a browser may connect from, separated by commas; none: the server's own"
-    )
-
-    @field_validator("allowed_origins", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
-
-    @field_validator("allowed_origins")
-    @classmethod
-    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            if not ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin like https://chat.example.org")
-        return tuple(origin.lower() for origin in origins)
 
     @field_validator("refresh_token_ttl")
     @classmethod

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any
+from pydantic import Field
 
-from pydantic import Field, field_validator
-from pydantic_settings import NoDecode
-
-from shared.runtime.settings import CommonSettings, DistributedSettings
-
-ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.IGNORECASE)
+from shared.runtime.settings import DistributedSettings, OriginSettings
 
 
-class GatewaySettings(CommonSettings):
+class GatewaySettings(OriginSettings):
     """What `chat_gateway.app.build` takes."""
 
     issuer: str = Field(
         default="backchat", min_length=1, max_length=200, description="`iss` that access tokens must have"
-    )
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Origins that a browser may connect from, separated by commas; none: the server's own"
     )
     events_per_second: float = Field(default=50, gt=0, description="Client events of one user, per second on average")
     events_burst: int = Field(default=200, ge=1, description="Client events of one user at once")
@@ -55,19 +46,6 @@ class GatewaySettings(CommonSettings):
     )
     users_max: int = Field(default=100, ge=1, description="Users of one session, as `ready` tells clients")
     chatbots_max: int = Field(default=8, ge=1, description="Chatbots of one session; more are refused `conflict`")
-
-    @field_validator("allowed_origins", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
-
-    @field_validator("allowed_origins")
-    @classmethod
-    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            if not ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin like https://chat.example.org")
-        return tuple(origin.lower() for origin in origins)
 
 
 class GatewayProcessSettings(GatewaySettings, DistributedSettings):

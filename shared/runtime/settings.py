@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from typing import Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "BACKCHAT_"
+ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.IGNORECASE)
 CONFIG_ERROR = 2  # exit code
 
 
@@ -36,6 +38,27 @@ class DistributedSettings(CommonSettings):
     amqp_url: str = Field(
         pattern=r"^amqps?://", repr=False, description="RabbitMQ; several addresses of a cluster separated by commas"
     )
+
+
+class OriginSettings(CommonSettings):
+    """What every process reads that browsers talk to."""
+
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Origins that a browser may connect from, separated by commas; none: the server's own"
+    )
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin like https://chat.example.org")
+        return tuple(origin.lower() for origin in origins)
 
 
 S = TypeVar("S", bound=BaseSettings)
