@@ -25,6 +25,7 @@ from shared.runtime.service import Service, close_all
 
 logger = structlog.get_logger(__name__)
 
+READY_POLL = 0.02  # seconds between looks at whether everything is ready
 DRAIN_DEADLINE = 5.0  # seconds for all `drain`s together
 CLOSE_DEADLINE = 2  # seconds for open requests after that
 FRAME_MAX = 256 * 1024  # bytes of one WebSocket frame (contract §3)
@@ -55,7 +56,7 @@ def run(assemble: Assemble, *, host: str, port: int, announce: Callable[[str], N
     """Run until a signal comes, or end with exit code 1 when a background task dies.
 
     `assemble` builds the services and enters their stores and bus on the given stack, in order;
-    `announce` gets the address once everything listens.
+    `announce` gets the address once everything listens and is ready.
     """
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):
@@ -84,7 +85,8 @@ async def _main(assemble: Assemble, host: str, port: int, announce: Callable[[st
         address = f"http://{host}:{listener.getsockname()[1]}" if not serving.done() else ""
         logger.info("listening", address=address)
         if announce:
-            announce(address)
+            telling = asyncio.create_task(_announce(announce, address, assembly.services), name="announcement")
+            stack.callback(telling.cancel)
         ends: list[asyncio.Future[Any]] = [serving, stopping, *failures]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         clean = stop.is_set()
@@ -104,6 +106,12 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+
+
+async def _announce(announce: Callable[[str], None], address: str, services: Sequence[Service]) -> None:
+    while any(service.missing() for service in services):  # noqa: ASYNC110 - readiness is asked for, not told
+        await asyncio.sleep(READY_POLL)
+    announce(address)
 
 
 def _stop_on_signals() -> asyncio.Event:
