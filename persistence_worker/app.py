@@ -93,7 +93,6 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
                 await stop()
 
     def missing() -> list[str]:
-        chatbots = [] if catalogue.known else ["chatbots"]  # until the first are announced nobody can start a chat
-        return [*([] if bus.connected else ["broker"]), *database.missing, *chatbots]
+        return [*([] if bus.connected else ["broker"]), *database.missing]
 
     return Service(NAME, lifespan, missing, drain=stop)
