@@ -19,20 +19,17 @@ class Activity:
 
     def __init__(self) -> None:
         self._told_at: dict[UUID, float] = {}  # ascending: oldest first
-        self._waiting: dict[UUID, SessionActivity] = {}
+        self._waiting: dict[UUID, SessionState] = {}  # as they were after their latest change
 
     def note(self, sessions: Iterable[SessionState], now: float) -> list[SessionActivity]:
         """Sessions that have just changed, at `now` (monotonic seconds); the notices that may go at once."""
         due = []
         for session in sessions:
-            notice = SessionActivity(
-                session_id=session.id, users=session.users, last_seq=session.last_seq, updated_at=session.updated_at
-            )
             if session.id in self._told_at:
-                self._waiting[session.id] = notice
+                self._waiting[session.id] = session
             else:
                 self._told_at[session.id] = now
-                due.append(notice)
+                due.append(_notice(session))
         return due
 
     def due(self, now: float) -> list[SessionActivity]:
@@ -45,8 +42,14 @@ class Activity:
         notices = []
         for session_id in over:
             del self._told_at[session_id]
-            notice = self._waiting.pop(session_id, None)
-            if notice is not None:
+            session = self._waiting.pop(session_id, None)
+            if session is not None:
                 self._told_at[session_id] = now
-                notices.append(notice)
+                notices.append(_notice(session))
         return notices
+
+
+def _notice(session: SessionState) -> SessionActivity:
+    return SessionActivity(
+        session_id=session.id, users=session.users, last_seq=session.last_seq, updated_at=session.updated_at
+    )
