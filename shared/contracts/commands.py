@@ -1,8 +1,11 @@
-"""Commands: they change a session and go through its partition of `chat.log`, in order."""
+"""Commands: they change a session and go through its partition of `chat.log`, in order.
+
+Where a sender waits, `→` names the result of the `Reply` that it gets. A command is known by its envelope's id.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from shared.contracts.payload import Payload, Timestamp
@@ -54,4 +57,165 @@ class FinishReply(Payload):
     created_at: Timestamp
 
 
-COMMANDS: tuple[type[Payload], ...] = (StartSession, SendMessage, FinishReply)
+class UpdateSession(Payload):
+    """Change the title (any member) or the reply policy (its owner); `None` leaves it. → `SessionResult`"""
+
+    TYPE: ClassVar[str] = "backchat.session.update.v1"
+
+    session_id: UUID
+    user_id: str
+    title: str | None
+    reply_policy: ReplyPolicy | None
+
+
+class DeleteSession(Payload):
+    """Delete a session, by its owner; its row stays as a tombstone. → `Nothing`"""
+
+    TYPE: ClassVar[str] = "backchat.session.delete.v1"
+
+    session_id: UUID
+    user_id: str
+
+
+class AddChatbot(Payload):
+    """Let a chatbot of the catalogue take part, by the owner. → `SessionResult`"""
+
+    TYPE: ClassVar[str] = "backchat.session.chatbot.add.v1"
+
+    session_id: UUID
+    user_id: str
+    chatbot_id: str
+
+
+class RemoveChatbot(Payload):
+    """Let a chatbot take part no more, by the owner. → `SessionResult`"""
+
+    TYPE: ClassVar[str] = "backchat.session.chatbot.remove.v1"
+
+    session_id: UUID
+    user_id: str
+    chatbot_id: str
+
+
+class CreateInvite(Payload):
+    """Keep an invite of the owner's; only its SHA-256 (hexadecimal) travels. `max_uses` `None`: any. → `Nothing`"""
+
+    TYPE: ClassVar[str] = "backchat.invite.create.v1"
+
+    session_id: UUID
+    user_id: str
+    invite_hash: str
+    expires_at: Timestamp
+    max_uses: int | None
+
+
+class AcceptInvite(Payload):
+    """Become a member. By a member: no use is taken. Unknown, ended, used up: `not_found`. → `SessionResult`"""
+
+    TYPE: ClassVar[str] = "backchat.invite.accept.v1"
+
+    session_id: UUID
+    user_id: str
+    invite_hash: str
+
+
+class LeaveSession(Payload):
+    """Cease to be a member; the owner's leaving passes the session on, the last one's deletes it. → `Nothing`"""
+
+    TYPE: ClassVar[str] = "backchat.session.leave.v1"
+
+    session_id: UUID
+    user_id: str
+
+
+class RemoveUser(Payload):
+    """End another's membership, by the owner, and all open invites with it. → `SessionResult`"""
+
+    TYPE: ClassVar[str] = "backchat.session.user.remove.v1"
+
+    session_id: UUID
+    user_id: str
+    removed_id: str
+
+
+class StopReply(Payload):
+    """Keep on the turn that its reply is to stop; one that has ended stays as it is. → `Nothing`"""
+
+    TYPE: ClassVar[str] = "backchat.reply.stop.v1"
+
+    session_id: UUID
+    user_id: str
+    message_id: UUID
+
+
+class RegenerateReply(Payload):
+    """Answer once more what a reply answers; the new reply supersedes it. → `RegenerateResult`"""
+
+    TYPE: ClassVar[str] = "backchat.reply.regenerate.v1"
+
+    session_id: UUID
+    user_id: str
+    message_id: UUID
+
+
+class EditMessage(Payload):
+    """Change the author's last message and have it answered anew. → `Nothing`"""
+
+    TYPE: ClassVar[str] = "backchat.message.edit.v1"
+
+    session_id: UUID
+    user_id: str
+    message_id: UUID
+    content: str
+
+
+class RateReply(Payload):
+    """Keep a member's opinion of a reply: 1, -1, or 0 for none. → `Nothing`"""
+
+    TYPE: ClassVar[str] = "backchat.reply.rate.v1"
+
+    session_id: UUID
+    user_id: str
+    message_id: UUID
+    rating: Literal[-1, 0, 1]
+    comment: str | None
+
+
+class MarkRead(Payload):
+    """Keep how far a member has read; it only grows, and never beyond the newest number. → `Nothing`"""
+
+    TYPE: ClassVar[str] = "backchat.session.read.mark.v1"
+
+    session_id: UUID
+    user_id: str
+    seq: int
+
+
+class EraseAuthor(Payload):
+    """Erase what a deleted account wrote in one session, and its membership. Nobody waits."""
+
+    TYPE: ClassVar[str] = "backchat.author.erase.v1"
+
+    session_id: UUID
+    user_id: str
+
+
+COMMANDS: tuple[type[Payload], ...] = (
+    StartSession,
+    SendMessage,
+    FinishReply,
+    UpdateSession,
+    DeleteSession,
+    AddChatbot,
+    RemoveChatbot,
+    CreateInvite,
+    AcceptInvite,
+    LeaveSession,
+    RemoveUser,
+    StopReply,
+    RegenerateReply,
+    EditMessage,
+    RateReply,
+    MarkRead,
+    EraseAuthor,
+)

@@ -37,6 +37,37 @@ class SessionUpdated(Payload):
     session: Session
 
 
+class MessageUpdated(Payload):
+    """A stored message has changed under `message.updated_seq`. Key: the session's partition."""
+
+    TYPE: ClassVar[str] = "backchat.message.updated.v1"
+
+    message: Message
+
+
+class SessionDeleted(Payload):
+    """A session is no more for `users`: `whole`, it was deleted; else these ceased to be members.
+
+    Keys: the bucket of each of `users`, and for a whole one its partition.
+    """
+
+    TYPE: ClassVar[str] = "backchat.session.deleted.v1"
+
+    session_id: UUID
+    users: list[str]
+    whole: bool
+
+
+class ReadMarked(Payload):
+    """A member has read up to a number. Key: the session's partition."""
+
+    TYPE: ClassVar[str] = "backchat.session.read.marked.v1"
+
+    session_id: UUID
+    user_id: str
+    seq: int
+
+
 class SessionHead(Payload):
     """The newest number of a session, told again after a crash. Key: its partition."""
 
@@ -114,8 +145,11 @@ class ChatbotsAnnounced(Payload):
 
 EVENTS: tuple[type[Payload], ...] = (
     MessageStored,
+    MessageUpdated,
     MessageRejected,
     SessionUpdated,
+    SessionDeleted,
+    ReadMarked,
     SessionHead,
     SessionActivity,
     ReplyStreamed,

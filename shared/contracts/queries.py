@@ -141,6 +141,67 @@ class TurnResult(Model):
     open: bool
 
 
+class SearchMessages(Payload):
+    """Find words in the messages of a user's own sessions, or of one of them; newest first. → `SearchResult`"""
+
+    TYPE: ClassVar[str] = "backchat.messages.search.v1"
+
+    user_id: str
+    query: str
+    session_id: UUID | None
+    cursor: str | None
+    limit: int
+
+
+class Hit(Model):
+    """A message that was found. `snippet` is plain text around the words."""
+
+    message: Message
+    session_title: str | None
+    snippet: str
+
+
+class SearchResult(Model):
+    """One page; `next_cursor` is opaque."""
+
+    hits: list[Hit]
+    next_cursor: str | None
+
+
+class ExportUser(Payload):
+    """For auth: what is kept about a user, a page at a time. → `ExportResult`"""
+
+    TYPE: ClassVar[str] = "backchat.user.export.v1"
+
+    user_id: str
+    cursor: str | None
+
+
+class ExportedSession(Model):
+    """A session of the user's, and what they wrote and rated there (of a long one a part; the next page goes on)."""
+
+    session: OwnSession
+    messages: list[Message]
+    ratings: list[dict[str, Any]]
+
+
+class ExportResult(Model):
+    """At most 512 KiB of JSON; `next_cursor` is opaque, `None` at the end."""
+
+    sessions: list[ExportedSession]
+    next_cursor: str | None
+
+
+class RegenerateResult(Model):
+    """The id that the new reply's message will have."""
+
+    message_id: UUID
+
+
+class Nothing(Model):
+    """The result of what is only done."""
+
+
 class Failure(ErrorView):
     """An error of `shared.errors` on the wire; `retry_after` in seconds."""
 
@@ -165,4 +226,6 @@ QUERIES: tuple[type[Payload], ...] = (
     ListSessions,
     ListChatbots,
     IsTurnOpen,
+    SearchMessages,
+    ExportUser,
 )

@@ -53,10 +53,14 @@ TURNS = Exchange("chat.turns", "direct", persistent=True, mandatory=True)
 DELIVERY = Exchange("chat.delivery", "direct", persistent=False, mandatory=False)
 QUERIES = Exchange("chat.queries", "direct", persistent=False, mandatory=True)
 CATALOGUE = Exchange("chat.catalogue", "fanout", persistent=True, mandatory=True)
+CONTROL = Exchange("chat.control", "fanout", persistent=False, mandatory=False)
+ACCOUNTS = Exchange("accounts", "topic", persistent=True, mandatory=True)
 DEAD = Exchange("chat.dead", "direct", persistent=True, mandatory=True)
 
 QUERY_KEY = "queries"
 CATALOGUE_KEY = ""
+CONTROL_KEY = ""
+USER_DELETED_KEY = "user.deleted"
 
 
 def log(partitions: int) -> Exchange:
@@ -89,6 +93,16 @@ def query_queue() -> Queue:
 def catalogue_queue() -> Queue:
     """The announcements of chatbots."""
     return Queue("persistence.catalogue", "quorum", ((CATALOGUE, CATALOGUE_KEY),), max_length=100)
+
+
+def control_queue(worker: str) -> Queue:
+    """What one chatbot worker is told at once."""
+    return Queue(f"control.{worker}", "exclusive", ((CONTROL, CONTROL_KEY),), max_length=10_000)
+
+
+def accounts_queue() -> Queue:
+    """The account events that persistence acts on."""
+    return Queue("persistence.accounts", "quorum", ((ACCOUNTS, "user.*"),))
 
 
 def delivery_queue(gateway: str) -> Queue:

@@ -39,4 +39,13 @@ class RunTurn(Payload):
     context: list[ContextMessage]
 
 
-TURNS: tuple[type[Payload], ...] = (RunTurn,)
+class StopTurn(Payload):
+    """Stop a running turn: told to every chatbot worker at once, over `chat.control`."""
+
+    TYPE: ClassVar[str] = "backchat.turn.stop.v1"
+
+    session_id: UUID
+    message_id: UUID
+
+
+TURNS: tuple[type[Payload], ...] = (RunTurn, StopTurn)
