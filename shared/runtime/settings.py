@@ -1,9 +1,14 @@
-"""Settings: environment alone, prefix `BACKCHAT_`, checked whole before anything opens."""
+"""Settings: environment alone, prefix `BACKCHAT_`, checked whole before anything opens.
+
+A container may be given a variable as a file of that name (`/run/secrets/backchat_database_url`), as Docker and
+Kubernetes hand out secrets; the environment goes first.
+"""
 
 from __future__ import annotations
 
 import re
 import sys
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
@@ -12,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX = "BACKCHAT_"
 ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.IGNORECASE)
 CONFIG_ERROR = 2  # exit code
+SECRETS = Path("/run/secrets")
 
 
 class CommonSettings(BaseSettings):
@@ -30,6 +36,26 @@ class CommonSettings(BaseSettings):
         default="on", description="`off` lifts per-user and per-address rate limits, for load tests; sizes stay"
     )
     partitions: int = Field(default=4, ge=1, le=256, description="Partitions of the log; all processes must agree")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses or networks of the proxies in front, separated by commas, whose `X-Forwarded-For`, "
+        "`-Proto` and `-Host` are believed; none: nobody's",
+    )
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_proxies(cls, value: Any) -> Any:
+        return _elements(value)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                ip_network(proxy)
+            except ValueError:
+                raise ValueError(f"{proxy!r} is no address or network like 10.0.0.0/8") from None
+        return proxies
 
 
 class DistributedSettings(CommonSettings):
@@ -50,7 +76,7 @@ class OriginSettings(CommonSettings):
     @field_validator("allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+        return _elements(value)
 
     @field_validator("allowed_origins")
     @classmethod
@@ -61,13 +87,18 @@ class OriginSettings(CommonSettings):
         return tuple(origin.lower() for origin in origins)
 
 
+def _elements(value: Any) -> Any:
+    """The elements of a list in a variable, separated by commas."""
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
 S = TypeVar("S", bound=BaseSettings)
 
 
 def load(model: type[S]) -> S:
     """Read the environment, or end the process with code 2 and a line for each wrong or missing variable."""
     try:
-        return model()
+        return model(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
             field = "_".join(map(str, problem["loc"])).upper() or "settings"
