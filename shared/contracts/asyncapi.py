@@ -10,11 +10,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from shared.contracts import topology
+from shared.contracts.accounts import ACCOUNT_EVENTS
 from shared.contracts.commands import COMMANDS
 from shared.contracts.events import EVENTS, ChatbotsAnnounced
 from shared.contracts.payload import Payload
 from shared.contracts.queries import QUERIES, Reply
-from shared.contracts.turns import TURNS
+from shared.contracts.turns import RunTurn, StopTurn
 
 ASYNCAPI = "3.0.0"
 REF = "#/components/schemas/{model}"
@@ -76,9 +77,11 @@ def bus_channels() -> list[Channel]:
             "{partition}",
             COMMANDS,
         ),
-        ("turns", topology.TURNS, "Turns to run; key: the chatbot's id", "{chatbot_id}", TURNS),
+        ("turns", topology.TURNS, "Turns to run; key: the chatbot's id", "{chatbot_id}", (RunTurn,)),
+        ("control", topology.CONTROL, "What every chatbot worker is told at once", None, (StopTurn,)),
         ("delivery", topology.DELIVERY, "What gateways pass on; key: s.{partition} or u.{bucket}", "{key}", events),
         ("queries", topology.QUERIES, "Reads; answered on the asker's own queue", topology.QUERY_KEY, QUERIES),
+        ("accounts", topology.ACCOUNTS, "Account events from auth's outbox", topology.USER_DELETED_KEY, ACCOUNT_EVENTS),
         ("catalogue", topology.CATALOGUE, "The chatbots that there are", None, (ChatbotsAnnounced,)),
         ("replies", topology.DIRECT, "Answers to who waits; key: the asker's queue", "replies.{connection}", (Reply,)),
     ]
