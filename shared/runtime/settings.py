@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
