@@ -1,0 +1,78 @@
+"""Nobody can forge the address that limits count by (ASVS 4.1.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from shared.runtime.forwarded import TrustedProxies, source_of
+from shared.runtime.settings import CommonSettings
+
+PROXIES = ("10.0.0.0/8", "192.0.2.7", "fd00::/8")
+
+
+def scope(peer: str | None, *headers: tuple[bytes, bytes], scheme: str = "http") -> dict[str, Any]:
+    return {"client": (peer, 1234) if peer is not None else None, "headers": list(headers), "scheme": scheme}
+
+
+def chain(peer: str, *lines: str) -> dict[str, Any]:
+    return scope(peer, *((b"x-forwarded-for", line.encode("latin-1")) for line in lines))
+
+
+@pytest.mark.parametrize(
+    ("peer", "lines", "client"),
+    [
+        ("203.0.113.9", (), "203.0.113.9"),
+        ("203.0.113.9", ("198.51.100.1",), "203.0.113.9"),  # not a proxy of ours: what it says is nothing
+        ("10.0.0.1", (), "10.0.0.1"),
+        ("10.0.0.1", ("198.51.100.1",), "198.51.100.1"),
+        ("10.0.0.1", ("1.1.1.1, 198.51.100.1",), "198.51.100.1"),  # what the client wrote itself stands left
+        ("10.0.0.1", ("1.1.1.1", "198.51.100.1"), "198.51.100.1"),  # also in a line of its own
+        ("10.0.0.1", ("198.51.100.1, 192.0.2.7, 10.9.9.9",), "198.51.100.1"),
+        ("10.0.0.1", ("10.0.0.3, 10.0.0.2",), "10.0.0.3"),
+        ("10.0.0.1", ("198.51.100.1, nonsense, 10.0.0.2",), "10.0.0.2"),
+        ("10.0.0.1", ("nonsense",), "10.0.0.1"),
+        ("10.0.0.1", ("",), "10.0.0.1"),
+        ("10.0.0.1", ("198.51.100.1:4711",), "198.51.100.1"),
+        ("10.0.0.1", ("[2001:db8::1]:4711",), "2001:db8::1"),
+        ("fd00::1", ("2001:DB8:0::1",), "2001:db8::1"),
+        ("::ffff:10.0.0.1", ("::ffff:198.51.100.1",), "198.51.100.1"),
+        ("10.0.0.1", ("1" * 5_000,), "10.0.0.1"),
+        ("10.0.0.1", (", ".join(["10.0.0.2"] * 5_000),), "10.0.0.2"),
+        ("testclient", ("198.51.100.1",), "testclient"),
+    ],
+)
+def test_the_client_is_the_rightmost_address_that_no_proxy_of_ours_has(
+    peer: str, lines: tuple[str, ...], client: str
+) -> None:
+    assert TrustedProxies(PROXIES).client(chain(peer, *lines)) == client
+
+
+def test_without_trusted_proxies_no_header_counts() -> None:
+    assert TrustedProxies().client(chain("127.0.0.1", "198.51.100.1")) == "127.0.0.1"
+    assert TrustedProxies().client(scope(None)) == ""
+
+
+def test_the_origin_that_the_client_saw() -> None:
+    """From a trusted proxy its own words; else the request's host, and a scheme only where TLS is ours."""
+    forwarded = ((b"host", b"backend:8000"), (b"x-forwarded-proto", b"https"), (b"x-forwarded-host", b"Chat.Example"))
+    proxies = TrustedProxies(PROXIES)
+    assert proxies.origin_seen(scope("10.0.0.1", *forwarded)) == ("https", "chat.example")
+    assert proxies.origin_seen(scope("203.0.113.9", *forwarded)) == (None, "backend:8000")
+    assert proxies.origin_seen(scope("203.0.113.9", *forwarded, scheme="wss")) == ("https", "backend:8000")
+    assert proxies.origin_seen(scope("10.0.0.1", (b"x-forwarded-proto", b"evil"))) == (None, "")
+
+
+def test_limits_count_an_ipv6_customer_once() -> None:
+    """Whoever has one IPv6 address has 2^64 of them."""
+    assert source_of("2001:db8:0:1::1") == source_of("2001:db8:0:1:ffff::2") != source_of("2001:db8:0:2::1")
+    assert source_of("198.51.100.1") == "198.51.100.1"
+    assert source_of("") == ""
+
+
+def test_the_setting_is_a_list_of_networks() -> None:
+    assert CommonSettings(trusted_proxies="10.0.0.0/8, 192.0.2.7,").trusted_proxies == ("10.0.0.0/8", "192.0.2.7")
+    with pytest.raises(ValidationError, match="no address or network"):
+        CommonSettings(trusted_proxies="the-edge")
