@@ -1,54 +1,60 @@
 """Migrations: one set of Alembic scripts for both dialects, run on a connection of their own.
 
 Scripts name no schema: on PostgreSQL the search path points at the owner's, on SQLite the file has none.
-A service's `migrations/env.py` is one call of `run_scripts`.
+A service's `migrations/env.py` is one call of `run_scripts`. Alembic is imported where it is used: a serving
+process only asks `is_current`, and would start a third of a second later with it.
 """
 
 from __future__ import annotations
 
+import ast
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from alembic import command, context
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import BLANK_SCHEMA, Connection, MetaData, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.database.engine import CONNECT_TIMEOUT
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 VERSION_TABLE = "alembic_version"
 
 
 async def upgrade(engine: AsyncEngine, scripts: Path, *, schema: str, revision: str = "head") -> None:
     """Bring the database to a revision, in one transaction; whoever migrates at the same time waits for it."""
+    from alembic import command  # noqa: PLC0415 - see above
+
     await _migrate(engine, scripts, schema, lambda config: command.upgrade(config, revision))
 
 
 async def downgrade(engine: AsyncEngine, scripts: Path, *, schema: str, revision: str = "base") -> None:
     """Take the database back to a revision, in one transaction."""
+    from alembic import command  # noqa: PLC0415 - see above
+
     await _migrate(engine, scripts, schema, lambda config: command.downgrade(config, revision))
 
 
 async def is_current(engine: AsyncEngine, scripts: Path, *, schema: str) -> bool:
     """Whether the database is at the newest revision, or at a later release's, which the scripts do not know."""
-    directory = ScriptDirectory(str(scripts))
     async with engine.execution_options(read_only=True).connect() as connection:
         found = await connection.run_sync(_revision, schema)
     if found is None:
         return False
-    known = {script.revision for script in directory.walk_revisions()}
-    return found == directory.get_current_head() or found not in known
+    older, newest = _revisions(scripts)
+    return found == newest or found not in older
 
 
 async def differences(engine: AsyncEngine, metadata: MetaData, *, schema: str) -> list[Any]:
     """What Alembic would change to make the database match `metadata`; empty when the migrations say all."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - see above
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
     bare = MetaData(naming_convention=metadata.naming_convention)
     for table in metadata.tables.values():
         # None is no schema; the stubs forget it. Without a schema of its own, a foreign key would keep the old one.
@@ -64,6 +70,8 @@ async def differences(engine: AsyncEngine, metadata: MetaData, *, schema: str) -
 
 def run_scripts() -> None:
     """The body of every `env.py`: run what Alembic asks for on the connection that `upgrade` opened."""
+    from alembic import context  # noqa: PLC0415 - see above
+
     context.configure(
         connection=context.config.attributes["connection"], version_table=VERSION_TABLE, render_as_batch=True
     )
@@ -72,6 +80,8 @@ def run_scripts() -> None:
 
 
 async def _migrate(engine: AsyncEngine, scripts: Path, schema: str, work: Callable[[Config], None]) -> None:
+    from alembic.config import Config  # noqa: PLC0415 - see above
+
     config = Config()
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
 
@@ -103,6 +113,22 @@ async def _connection(engine: AsyncEngine, schema: str) -> AsyncIterator[AsyncCo
             yield connection
     finally:
         await own.dispose()
+
+
+def _revisions(scripts: Path) -> tuple[set[str], str]:
+    """What the scripts know: the revisions that have a later one, and the newest; a line without branches.
+
+    Raises:
+        ValueError: they branch, or there are none.
+    """
+    named: dict[str, set[str]] = {"revision": set(), "down_revision": set()}
+    for script in (scripts / "versions").glob("*.py"):
+        for statement in ast.parse(script.read_bytes()).body:
+            match statement:
+                case ast.Assign([ast.Name("revision" | "down_revision" as name)], ast.Constant(str(value))):
+                    named[name].add(value)
+    [newest] = named["revision"] - named["down_revision"]
+    return named["down_revision"], newest
 
 
 def _revision(connection: Connection, schema: str) -> str | None:
