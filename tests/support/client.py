@@ -87,9 +87,14 @@ class Device:
         return ack
 
     async def ok(self, event: str, **payload: Any) -> dict[str, Any]:
-        """Send an event that must succeed and return its ack."""
-        ack = await self.call(event, payload)
-        assert ack["ok"], (event, ack)
+        """Send an event that must succeed and return its ack.
+
+        Waits as it is told and sends again while the user is over the budget: many devices share it.
+        """
+        async with asyncio.timeout(PATIENCE):
+            while not (ack := await self.call(event, payload))["ok"]:
+                assert ack["error"]["code"] == "rate_limited", (event, ack)
+                await asyncio.sleep(ack["error"]["retry_after"])
         return ack
 
     async def error(self, event: str, payload: Any = None) -> str:
@@ -103,12 +108,13 @@ class Device:
     async def start_chat(self, chatbot: str = "echo", **payload: Any) -> dict[str, Any]:
         """A new session with one chatbot, which this device has joined; it has a title, or its first reply gives one.
 
-        Tries again while it is `unavailable`, as it may be until the chatbots of a new system are known.
+        Tries again while it is `unavailable`, as it may be until the chatbots of a new system are known, or
+        `rate_limited`.
         """
         payload = {"title": "A chat", "chatbot_ids": [chatbot], "client_request_id": secrets.token_hex(8), **payload}
         async with asyncio.timeout(PATIENCE):
             while not (ack := await self.call("start_chat", payload))["ok"]:
-                assert ack["error"]["code"] == "unavailable", ack
+                assert ack["error"]["code"] in {"unavailable", "rate_limited"}, ack
                 await asyncio.sleep(0.1)
         session: dict[str, Any] = ack["session"]
         return session
