@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -24,7 +24,7 @@ logger = structlog.get_logger(__name__)
 PREFETCH = 100  # bodies
 PIECE_EVENTS = 500  # of one transaction, unless one body has more
 PIECE_BYTES = 2 * 1024 * 1024
-ALONE_FROM = 3  # earlier deliveries of a body from which on it is taken alone and its events one by one
+CAREFUL_FROM = 3  # earlier deliveries of a body from which on it goes with few others, at first with none
 SUSPECT_FROM = 100  # and from which on its first event that is not yet applied counts as poison
 TRIES_A_SUSPECT = 10  # further deliveries after which one event more of the body does
 RETRY_PAUSE = 0.1  # seconds
@@ -64,6 +64,7 @@ class Partition:
         self._busy = False
         self._stopping = False
         self._survived = False  # something was tried here, and this process still lives
+        self._together = 1  # bodies that go together where they were delivered often: twice as many after each success
 
     async def run(self) -> None:
         """Consume until `stop`; while the database is away nothing is held."""
@@ -98,25 +99,28 @@ class Partition:
             taken = await subscription.take(PREFETCH)
             self._busy = True
             try:
-                for piece in pieces(taken.deliveries):
+                left = taken.deliveries
+                while left and not self._stopping:
+                    piece = first_piece(left, self._together)
                     await self._settle(piece)
                     await subscription.ack(piece)
-                    if self._stopping:
-                        return
+                    left = left[len(piece) :]
             finally:
                 self._busy = False
 
     async def _settle(self, deliveries: Sequence[Delivery]) -> None:
         items = [item for delivery in deliveries for item in await self._read(delivery)]
         earlier = deliveries[0].delivery_count
+        together, self._together = self._together, 1
         try:
             if earlier >= SUSPECT_FROM and not self._survived:
                 items = await self._without_suspects(items, 1 + (earlier - SUSPECT_FROM) // TRIES_A_SUSPECT)
-            if earlier >= ALONE_FROM:
+            if earlier >= CAREFUL_FROM and together == 1:
                 for item in items:
                     await self._handle([item], alone=True)
             else:
                 await self._handle(items)
+            self._together = min(2 * together, PREFETCH)
         finally:
             self._survived = True
 
@@ -186,21 +190,20 @@ class Partition:
                 await self._handle([item], alone=True)
 
 
-def pieces(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
-    """Deliveries by what goes into one transaction; what was delivered often goes alone."""
-    piece: list[Delivery] = []
+def first_piece(deliveries: Sequence[Delivery], together: int) -> Sequence[Delivery]:
+    """What goes into the next transaction; `together` bodies at most where one of them was delivered often.
+
+    One of these may end its process. Whoever counts from one again after that, and doubles with each success, has
+    fewer and fewer bodies before that one: after seven ends it is the first, and is taken event by event.
+    """
     events = size = 0
-    for delivery in deliveries:
-        count = delivery.body.count(b'"specversion"')  # no fewer than the events in it, and cheap
-        often = max(delivery.delivery_count, piece[0].delivery_count if piece else 0) >= ALONE_FROM
-        if piece and (often or events + count > PIECE_EVENTS or size + len(delivery.body) > PIECE_BYTES):
-            yield piece
-            piece, events, size = [], 0, 0
-        piece.append(delivery)
-        events += count
+    for place, delivery in enumerate(deliveries):
+        events += delivery.body.count(b'"specversion"')  # no fewer than the events in it, and cheap
         size += len(delivery.body)
-    if piece:
-        yield piece
+        often = max(delivery.delivery_count, deliveries[0].delivery_count) >= CAREFUL_FROM
+        if place and ((often and place >= together) or events > PIECE_EVENTS or size > PIECE_BYTES):
+            return deliveries[:place]
+    return deliveries
 
 
 def _order(received: Received) -> Order:

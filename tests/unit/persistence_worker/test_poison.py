@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from sqlalchemy import exc
 
-from persistence_worker.handlers import PIECE_EVENTS, pieces
+from persistence_worker.handlers import CAREFUL_FROM, PIECE_EVENTS, PREFETCH, first_piece
 from persistence_worker.poison import is_poison, reason
 from shared.bus.port import Delivery
 from shared.contracts.envelope import MalformedEvent
@@ -63,8 +65,24 @@ def test_a_reason_names_no_content() -> None:
 def test_pieces_keep_order_and_bound() -> None:
     """Bodies are never split; a large one stands alone."""
     sizes = [3, 400, 200, 600, 1, 1]
-    deliveries = [Delivery(b'{"specversion"' * n, "", 0, tag, 1) for tag, n in enumerate(sizes)]
-    cut = list(pieces(deliveries))
-    assert [d for piece in cut for d in piece] == deliveries
-    assert [[sizes[d.tag] for d in piece] for piece in cut] == [[3, 400], [200], [600], [1, 1]]
+    left: Sequence[Delivery] = [Delivery(b'{"specversion"' * n, "", 0, tag, 1) for tag, n in enumerate(sizes)]
+    cut = []
+    while left:
+        cut.append(first_piece(left, 1))
+        left = left[len(cut[-1]) :]
+    assert [[delivery.tag for delivery in piece] for piece in cut] == [[0, 1], [2], [3], [4, 5]]
     assert PIECE_EVENTS == 500
+
+
+@pytest.mark.parametrize("culprit", range(PREFETCH))
+def test_a_body_that_ends_processes_is_soon_the_first(culprit: int) -> None:
+    """Wherever it stands in what is prefetched: long before anything is suspected for the count of its deliveries."""
+    left: Sequence[Delivery] = [Delivery(b"", "", CAREFUL_FROM, tag, 1) for tag in range(PREFETCH)]
+    ends = 0
+    while left[0].tag != culprit:
+        together = 1
+        while culprit >= left[0].tag + len(first_piece(left, together)):
+            left = left[len(first_piece(left, together)) :]
+            together *= 2
+        ends += 1
+        assert ends <= 7
