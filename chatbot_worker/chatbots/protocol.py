@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -37,6 +37,16 @@ class Turn:
         """The ids of the people in the context, in order of appearance."""
         return tuple(dict.fromkeys(m.sender_id for m in self.context if m.sender_type == "user"))
 
+    def said(self, message: ContextMessage) -> str:
+        """A message's text, after its speaker's id where a reader could not tell whose it is.
+
+        So for what other chatbots said, and for people where there are several.
+        """
+        own = message.sender_type == "chatbot" and message.sender_id == self.chatbot_id
+        if own or (message.sender_type == "user" and len(self.speakers) < 2):
+            return message.content
+        return f"{message.sender_id}: {message.content}"
+
 
 class Chatbot(Protocol):
     """Writes replies. One object serves all turns of one entry of the catalogue, many at the same time."""
@@ -44,9 +54,47 @@ class Chatbot(Protocol):
     def reply(self, turn: Turn) -> AsyncIterator[str]:
         """The reply, piece by piece (an `async def` with `yield`).
 
-        Whatever it raises fails this attempt; it may be cancelled at any await. It must never hold
-        the event loop for more than 50 ms at a stretch.
+        Whatever it raises fails this attempt, and the worker alone decides on another one. It is closed
+        (`aclose`), and may be cancelled at any await, when somebody stops the reply or a limit ends it:
+        then it closes what it has open, within half a second. It must never hold the event loop for
+        more than 50 ms at a stretch.
         """
+
+
+@runtime_checkable
+class Resident(Protocol):
+    """A chatbot that holds something while it is in the catalogue: a client, a process, an index."""
+
+    async def open(self) -> None:
+        """Prepare; turns do not wait for it, and what it raises is only logged."""
+
+    async def close(self) -> None:
+        """Free everything; called once, when its last turn has ended."""
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """A chatbot that counts its own tokens; for others the worker estimates them."""
+
+    def count_tokens(self, text: str) -> int:
+        """The tokens of a text, quickly."""
+
+
+class ReplyError(Exception):
+    """What a chatbot raises when it knows more about its failure. The message is logged: it quotes nobody.
+
+    Args:
+        reason: what happened, as in `"status 429"`.
+        again: whether another try of the same turn may help. False: this very turn is refused, which is
+            neither tried again nor held against the provider.
+        retry_after: seconds that the provider asks to be left alone, if it does.
+    """
+
+    def __init__(self, reason: str, *, again: bool = True, retry_after: float | None = None) -> None:
+        self.reason = reason
+        self.again = again
+        self.retry_after = retry_after
+        super().__init__(reason)
 
 
 class Options(BaseModel):
