@@ -196,6 +196,15 @@ class Link:
         if self._transport is not None:
             self._transport.abort()
 
+    def abandon(self, connection: AbstractConnection) -> None:
+        """Cut this connection, if it is still the one in use, after a channel of it was not closed in time.
+
+        aiormq says good-bye a second time for a good-bye that was given up; the broker, which may have heard the first,
+        takes that for an error of the whole connection, and it would hit whoever has the channel's number by then.
+        """
+        if connection is self._connection:
+            self.abort()
+
     async def close(self) -> None:
         """Say good-bye, and cut the connection if the broker does not answer; call after `run` was cancelled."""
         self._ready.clear()

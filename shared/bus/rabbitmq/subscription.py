@@ -254,6 +254,7 @@ class RabbitMQSubscription:
                     await call(channel.close(), CLOSE_TIMEOUT)
                 except (Broken, aiormq.AMQPError):
                     logger.warning("channel not closed", queue=self._name)
+                    self._link.abandon(channel.connection)
 
 
 def _acks(channel: AbstractChannel, acks: Sequence[tuple[int, bool]]) -> ChannelFrame:

@@ -11,7 +11,7 @@ from yarl import URL
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.bus.rabbitmq.link import Broken, call
 from tests.chaos.proxy import Proxy
-from tests.integration.rabbitmq_bus.conftest import LOG, log_queue, note, read
+from tests.integration.rabbitmq_bus.conftest import LOG, log_queue, note, read, until
 from tests.support.ports import free_port
 
 STUCK = 6.0  # seconds; aiormq gives a connection up that read nothing for 9
@@ -47,3 +47,22 @@ async def test_deliveries_to_a_consumer_given_up_hold_nobody_else_up(
         again = await behind.subscribe(queues[0], prefetch=1_000)
         assert await read(again, 100, seconds=STUCK) == list(range(100))
         await asyncio.gather(again.close(), kept.close())
+
+
+async def test_a_good_bye_that_nobody_answers_ends_the_connection(
+    amqp_url: str, bus: RabbitMQBus, proxy: Proxy
+) -> None:
+    """At once, instead of a second good-bye, which the broker would end it for later: the others come back with it."""
+    queues = [log_queue("left"), log_queue("kept")]
+    await bus.declare([LOG], queues)
+    stalling = str(URL(amqp_url).with_host("127.0.0.1").with_port(proxy.port))
+    async with RabbitMQBus(stalling, name="stalling") as behind:
+        left, kept = [await behind.subscribe(queue, prefetch=1_000) for queue in queues]
+        stalled = await behind._consuming.current()
+        proxy.stall()
+        await left.close()
+        await until(lambda: stalled.is_closed, STUCK)
+        proxy.resume()
+        await bus.publish(LOG, "kept", note(1))
+        assert await read(kept, 1) == [1]
+        await kept.close()
