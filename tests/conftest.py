@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from tests.support.servers import NotInstalled, PostgreSQL, RabbitMQ
 
 PREFIX = "BACKCHAT_"
+STARTING = 180  # seconds
 DATABASE_URL: Final = os.environ.get("BACKCHAT_TEST_DATABASE_URL")  # noqa: TID251 - the tests' own setting
 AMQP_URL: Final = os.environ.get("BACKCHAT_TEST_AMQP_URL")  # noqa: TID251 - the tests' own setting
 
@@ -43,6 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.postgresql)
         if asked & {"new_vhost", "rabbitmq"}:
             item.add_marker(pytest.mark.rabbitmq)
+        if asked & {"new_database", "postgresql", "new_vhost", "rabbitmq", "stack", "own_stack"}:
+            _be_patient(item)
+
+
+def _be_patient(item: pytest.Item) -> None:
+    """Let a test take what it takes to start its servers and processes first, on a machine that is busy."""
+    if item.get_closest_marker("timeout") is None:
+        item.add_marker(pytest.mark.timeout(STARTING))
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,7 @@ async def test_who_comes_in_the_middle_sees_the_text_so_far_and_then_the_end(slo
             for name, delta in late.events:
                 if name == "message_delta":
                     screen.apply(delta)
-            assert time.monotonic() - begun < 1.5  # the second, and a busy machine
+            assert time.monotonic() - begun < 3  # the second, and a busy machine; the whole reply takes 6
             assert screen.text.startswith(seen_before["text"])
             assert len(screen.text) > 15
             reply = await late.reply_to(question)

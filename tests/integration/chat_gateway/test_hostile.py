@@ -27,7 +27,7 @@ class Raw:
         for frame in frames:
             await self.ws.send(frame)
 
-    async def hear(self, prefix: str, timeout: float = 3.0) -> str:
+    async def hear(self, prefix: str, timeout: float = 20.0) -> str:
         async with asyncio.timeout(timeout):
             while not str(frame := await self.ws.recv()).startswith(prefix):
                 pass
@@ -37,7 +37,7 @@ class Raw:
         await self.say(text)
         return json.loads((await self.hear(f"43{ack_id}["))[len(f"43{ack_id}") :])[0]
 
-    async def is_closed(self, timeout: float = 3.0) -> bool:
+    async def is_closed(self, timeout: float = 20.0) -> bool:
         try:
             async with asyncio.timeout(timeout):
                 while True:
@@ -211,12 +211,12 @@ async def test_a_disconnected_namespace_can_connect_again(running: Running) -> N
 
 async def test_events_of_one_user_are_limited(gateway: Running) -> None:
     """Over the budget `rate_limited` with `retry_after`; others do not feel it."""
-    await gateway.start(events_burst=5, events_per_second=0.5)
+    await gateway.start(events_burst=5, events_per_second=0.1)
     ada, bob = await gateway.client("ada"), await gateway.client("bob")
     acks = [await ada.call("list_chats", {}) for _ in range(7)]
     assert [ack["ok"] for ack in acks] == [True] * 5 + [False] * 2
     assert acks[-1]["error"]["code"] == "rate_limited"
-    assert 0 < acks[-1]["error"]["retry_after"] <= 2.0
+    assert 0 < acks[-1]["error"]["retry_after"] <= 10.0
     assert (await bob.call("list_chats", {}))["ok"]
 
 

@@ -41,7 +41,7 @@ async def test_a_stop_is_bounded(running: Running) -> None:
     await until(lambda: running.bus.sent)
     begun = time.monotonic()
     await running.service.drain()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 9  # seconds; the drain's own deadline is half of it
     await until(lambda: not ada.connected)
 
 

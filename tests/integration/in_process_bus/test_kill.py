@@ -40,11 +40,12 @@ async def _drain(journal: Path) -> dict[str, list[int]]:
     async with InProcessBus(journal) as bus:
         subscription = await bus.subscribe(QUEUE, prefetch=100_000)
         try:
-            async with asyncio.timeout(1):
-                while True:
-                    for delivery in (await subscription.take(100_000)).deliveries:
-                        counts.append(delivery.delivery_count)
-                        left[delivery.key] += [event.data["result"]["n"] for event in read_body(delivery.body)]
+            while True:
+                async with asyncio.timeout(1):  # of silence: it is empty
+                    batch = await subscription.take(100_000)
+                for delivery in batch.deliveries:
+                    counts.append(delivery.delivery_count)
+                    left[delivery.key] += [event.data["result"]["n"] for event in read_body(delivery.body)]
         except TimeoutError:
             assert counts, "nothing was left at all"
             assert counts[0] >= 1, "what was handed out before a crash counts as delivered"

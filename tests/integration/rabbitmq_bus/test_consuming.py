@@ -104,7 +104,7 @@ async def test_a_consumer_cancelled_by_the_broker_is_set_up_again(amqp_url: str,
     await bus.publish(LOG, "0", note(1))
     assert await read(subscription, 1) == [1]
     await _delete(amqp_url, log_queue().name)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 await bus.publish(LOG, "0", note(2))
@@ -170,7 +170,7 @@ async def test_overflow_of_an_exclusive_queue_is_a_gap(bus: RabbitMQBus) -> None
         await bus.publish(NEWS, "k", note(number))
     gap = False
     numbers: list[int] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not gap or 19 not in numbers:
             batch = await inbox.take()
             gap = gap or batch.gap

@@ -27,6 +27,8 @@ from tests.support.servers import RabbitMQ
 
 pytestmark = pytest.mark.timeout(180)
 
+UNKNOWN = 9.0  # seconds: the 5 after which an outcome is unknown, and what a busy machine adds
+
 
 @pytest.fixture
 def frozen(rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
@@ -92,7 +94,7 @@ async def test_what_was_unknown_is_sent_after_the_crash(rabbitmq: RabbitMQ, amqp
     results = [bus.publish(LOG, "0", note(number)) for number in range(10)]
     outcomes = await asyncio.gather(*results, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
-    assert 4.9 < time.monotonic() - start < 6.0
+    assert 4.9 < time.monotonic() - start < UNKNOWN
     last = bus.publish(LOG, "0", note(10))
     starting = asyncio.create_task(asyncio.to_thread(rabbitmq.start))
     assert await _stored(bus, 0, 11) == list(range(11))
@@ -169,12 +171,12 @@ async def test_a_frozen_broker_holds_nobody_up(frozen: RabbitMQ, amqp_url: str) 
         start = time.monotonic()
         with pytest.raises(Unavailable):
             await unknown
-        assert time.monotonic() - start < 6.0
+        assert time.monotonic() - start < UNKNOWN
         with pytest.raises(Unavailable):
             await bus.request(QUESTIONS, "q", note(2), timeout=1.0)
         with pytest.raises(Unavailable):
             await inbox.bind(NEWS, "k")
-        await until(lambda: not bus.connected, 15)
+        await until(lambda: not bus.connected, 30)
         frozen.resume()
         await until(lambda: bus.connected, 30)
         assert await _stored(bus, 0, 2) == [0, 3]
@@ -182,7 +184,7 @@ async def test_a_frozen_broker_holds_nobody_up(frozen: RabbitMQ, amqp_url: str) 
         frozen.pause()
         unknown = await _unanswered(bus)
         start = time.monotonic()
-    assert time.monotonic() - start < 6.0
+    assert time.monotonic() - start < UNKNOWN
     with pytest.raises(Unavailable, match="closed"):
         await unknown
 

@@ -31,7 +31,7 @@ async def _rest(bus: InProcessBus, count: int) -> list[int]:
     """The numbers of so many events, acked."""
     subscription = await bus.subscribe(QUEUE, prefetch=1_000)
     got: list[int] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(got) < count:
             batch = await subscription.take()
             got += [event.data["result"]["n"] for d in batch.deliveries for event in read_body(d.body)]
@@ -41,7 +41,7 @@ async def _rest(bus: InProcessBus, count: int) -> list[int]:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - the bus tells nobody
             await asyncio.sleep(0.005)
 
