@@ -12,7 +12,7 @@ import pytest
 from tests.chaos.proxy import DELAY, Proxy
 from tests.support.ports import free_port
 
-PATIENCE = 5.0  # seconds
+PATIENCE = 20.0  # seconds
 
 
 @pytest.fixture
