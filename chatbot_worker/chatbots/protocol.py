@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.events import ContextWanted
 from shared.contracts.turns import ContextMessage
+from shared.contracts.views import ErrorView
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,21 @@ class ReplyError(Exception):
         again: whether another try of the same turn may help. False: this very turn is refused, which is
             neither tried again nor held against the provider.
         retry_after: seconds that the provider asks to be left alone, if it does.
+        view: the code and the words for the person who waits; none: the worker's own.
     """
 
-    def __init__(self, reason: str, *, again: bool = True, retry_after: float | None = None) -> None:
+    def __init__(
+        self, reason: str, *, again: bool = True, retry_after: float | None = None, view: ErrorView | None = None
+    ) -> None:
         self.reason = reason
         self.again = again
         self.retry_after = retry_after
+        self.view = view
         super().__init__(reason)
+
+
+class Unusable(ValueError):
+    """A chatbot cannot be made here (a file, a secret or a package is missing); the message says it in one line."""
 
 
 class Options(BaseModel):
@@ -111,6 +120,7 @@ def _with_pauses(_options: Any) -> bool:
 class Kind:
     """A kind of chatbot: its options, how to make one, and what it needs unless its entry says otherwise.
 
+    `make` does no I/O beyond a look at files and raises `Unusable`; what takes longer waits for `open`.
     `immediate`: it needs nothing from outside, so its turns may travel in batches. `instant` tells of
     options whether replies come without any pause: then there is no typing and no timer, and `reply`
     never waits. `concurrency` is the turns at once.
