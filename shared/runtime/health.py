@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,7 +14,7 @@ from starlette.routing import Route
 def routes(
     service: str, missing: Callable[[], Sequence[str]], registry: CollectorRegistry | None = None
 ) -> list[Route]:
-    """The routes of one process; without a registry there is no `/metrics`."""
+    """The routes of one process; without a registry there is no `/metrics`, with one it gains CPU, memory and the like."""
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok", "service": service})
@@ -30,5 +30,7 @@ def routes(
 
     found = [Route("/healthz", healthz), Route("/readyz", readyz)]
     if registry is not None:
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
         found.append(Route("/metrics", metrics))
     return found
