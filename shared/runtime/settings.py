@@ -6,13 +6,14 @@ Kubernetes hand out secrets; the environment goes first.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "BACKCHAT_"
@@ -111,3 +112,24 @@ def refuse(variable: str, reason: str) -> SystemExit:
     """The same one line and exit code for what only shows after reading (a file missing, say)."""
     print(f"{PREFIX}{variable}: {reason}", file=sys.stderr)
     return SystemExit(CONFIG_ERROR)
+
+
+def secret(name: str) -> SecretStr:
+    """The secret of a name that a configuration file may hold where it must not hold the secret itself.
+
+    It is the environment variable of that name, else the file that `<name>_FILE` names, else the file of
+    that name in lower case in `/run/secrets`. White space around it is no part of it.
+
+    Raises:
+        LookupError: there is none, or it cannot be read; in one line.
+    """
+    value = os.environ.get(name)  # noqa: TID251 - this module is who may
+    if value is None:
+        path = os.environ.get(f"{name}_FILE") or SECRETS / name.lower()  # noqa: TID251
+        try:
+            value = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise LookupError(f"neither {name} nor a readable file in {name}_FILE is in the environment") from None
+    if not (stripped := value.strip()):
+        raise LookupError(f"{name} is empty")
+    return SecretStr(stripped)
