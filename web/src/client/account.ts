@@ -8,7 +8,8 @@ export interface Tokens {
   readonly access_token: string;
   readonly token_type: "bearer";
   readonly expires_in: number;
-  readonly refresh_token: string;
+  /** Absent where it is in a cookie. */
+  readonly refresh_token?: string;
   readonly refresh_expires_in: number;
 }
 
@@ -17,6 +18,11 @@ export interface AccountOptions {
   readonly url: string;
   /** Told of each new pair of tokens, so that a later start can `resume` the login. */
   readonly onTokens?: (tokens: Tokens) => void;
+  /**
+   * For a page of the same origin: the server keeps the refresh token in an HttpOnly cookie, out of the reach of
+   * scripts, and `resume` needs none.
+   */
+  readonly cookie?: boolean;
   readonly fetch?: typeof fetch;
 }
 
@@ -40,16 +46,16 @@ export class Account {
 
   /** Make an account. Rejects with `user_exists`, `weak_passcode`, `invalid_request` … */
   static async register(options: AccountOptions, id: string, passcode: string): Promise<void> {
-    await post(options, "/register", { id, passcode });
+    await call(options, "POST", "/register", { id, passcode });
   }
 
   /** Log in. Rejects with `invalid_credentials`, `rate_limited` … */
   static async login(options: AccountOptions, id: string, passcode: string): Promise<Account> {
-    return new Account(options, (await post(options, "/login", { id, passcode })) as Tokens);
+    return new Account(options, (await call(options, "POST", "/login", { id, passcode })) as Tokens);
   }
 
-  /** Go on with a login by its refresh token. Rejects with `token_invalid` … when it has ended. */
-  static async resume(options: AccountOptions, refreshToken: string): Promise<Account> {
+  /** Go on with a login by its refresh token or cookie. Rejects with `token_invalid` … when it has ended. */
+  static async resume(options: AccountOptions, refreshToken?: string): Promise<Account> {
     return new Account(options, await refreshed(options, refreshToken));
   }
 
@@ -62,9 +68,14 @@ export class Account {
     return this.refreshing;
   };
 
+  /** Call a route as this login: `GET`, `/me`. Resolves to the answer's JSON; rejects with a `BackchatError`. */
+  async request(method: string, path: string, body?: object): Promise<unknown> {
+    return call(this.options, method, path, body, await this.token());
+  }
+
   /** End this login, or every login of the user. */
   async logout(everywhere = false): Promise<void> {
-    await post(this.options, everywhere ? "/logout/all" : "/logout", undefined, await this.token());
+    await this.request("POST", everywhere ? "/logout/all" : "/logout");
   }
 
   private async refresh(): Promise<string> {
@@ -79,11 +90,12 @@ function endOf(tokens: Tokens): number {
   return Date.now() + tokens.expires_in * 1000;
 }
 
-async function refreshed(options: AccountOptions, refreshToken: string): Promise<Tokens> {
+async function refreshed(options: AccountOptions, refreshToken?: string): Promise<Tokens> {
   const backoff = new Backoff();
   for (let tries = 1; ; tries += 1) {
     try {
-      return (await post(options, "/refresh", { refresh_token: refreshToken })) as Tokens;
+      const body = refreshToken ? { refresh_token: refreshToken } : {};
+      return (await call(options, "POST", "/refresh", body)) as Tokens;
     } catch (thrown) {
       const error = asBackchatError(thrown);
       if (!error.temporary || tries === TRIES) throw error;
@@ -92,15 +104,22 @@ async function refreshed(options: AccountOptions, refreshToken: string): Promise
   }
 }
 
-async function post(options: AccountOptions, path: string, body?: object, token?: string): Promise<unknown> {
+async function call(
+  options: AccountOptions,
+  method: string,
+  path: string,
+  body?: object,
+  token?: string,
+): Promise<unknown> {
   const request = options.fetch ?? fetch;
   const headers: Record<string, string> = { accept: "application/json" };
   if (body) headers["content-type"] = "application/json";
   if (token) headers.authorization = `Bearer ${token}`;
+  if (options.cookie) headers["x-backchat-session"] = "cookie";
   let response: Response;
   try {
     response = await request(new URL(path, options.url), {
-      method: "POST",
+      method,
       headers,
       body: body ? JSON.stringify(body) : null,
       signal: AbortSignal.timeout(TIMEOUT),

@@ -104,6 +104,11 @@ export class Client {
     return this.connection.state;
   }
 
+  /** While waiting to come back: when the next try is, as `Date.now()` tells time. */
+  get retryAt(): number | undefined {
+    return this.connection.retryAt;
+  }
+
   /** The sessions held, in the order opened. */
   get sessions(): readonly SessionState[] {
     return this.chats.all;

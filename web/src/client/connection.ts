@@ -57,6 +57,7 @@ export class Connection implements Link {
   private refusals = 0; // connects refused as `unauthenticated`, in a row
   private readonly waiting = new Set<() => void>(); // ends what `ask` has under way
   private heardAt = 0; // `performance.now()` of the last packet
+  private nextTry: number | undefined;
 
   constructor({ url, token, listener, ackTimeout, transports }: ConnectionOptions) {
     this.token = token;
@@ -70,6 +71,7 @@ export class Connection implements Link {
       reconnectionDelay: RECONNECT_MIN,
       reconnectionDelayMax: RECONNECT_MAX,
     });
+    this.tellDelays();
     this.socket = this.manager.socket("/", { auth: (give) => void this.authenticate(give) });
     this.socket.on("connect_error", (error) => this.refused(error));
     this.socket.on("disconnect", (reason) => this.lost(reason));
@@ -85,10 +87,17 @@ export class Connection implements Link {
     return this.current === "online";
   }
 
+  /** While waiting to come back: when the next try is, as `Date.now()` tells time. */
+  get retryAt(): number | undefined {
+    const ahead = this.current === "connecting" && (this.nextTry ?? 0) > Date.now();
+    return ahead ? this.nextTry : undefined;
+  }
+
   /** Connect and stay connected until `close`; when on the way already, without further waiting. */
   connect(): void {
     if (this.current === "online") return;
     clearTimeout(this.retry);
+    this.nextTry = undefined;
     this.refusals = 0;
     this.socket.disconnect(); // ends a delay of socket.io-client's own
     this.enter("connecting");
@@ -228,7 +237,22 @@ export class Connection implements Link {
     clearTimeout(this.watchdog);
     this.enter("connecting", error);
     this.socket.disconnect();
-    this.retry = setTimeout(() => this.socket.connect(), this.backoff.next(error.retryAfter) * 1000);
+    this.retry = setTimeout(
+      () => this.socket.connect(),
+      this.delay(this.backoff.next(error.retryAfter) * 1000),
+    );
+  }
+
+  private delay(milliseconds: number): number {
+    this.nextTry = Date.now() + milliseconds;
+    return milliseconds;
+  }
+
+  /** socket.io-client keeps to itself how long it waits, and who shows a countdown must know. */
+  private tellDelays(): void {
+    const { backoff } = this.manager as unknown as { backoff: { duration: () => number } };
+    const duration = backoff.duration.bind(backoff);
+    backoff.duration = () => this.delay(duration());
   }
 
   private signOut(error: BackchatError): void {
