@@ -14,7 +14,7 @@ from starlette.routing import Route
 def routes(
     service: str, missing: Callable[[], Sequence[str]], registry: CollectorRegistry | None = None
 ) -> list[Route]:
-    """The routes of one process; without a registry there is no `/metrics`, with one it gains CPU, memory and the like."""
+    """The routes of one process; no registry, no `/metrics`. One that is given gains CPU, memory and the like."""
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok", "service": service})
