@@ -13,13 +13,38 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "BACKCHAT_"
 ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.IGNORECASE)
 CONFIG_ERROR = 2  # exit code
 SECRETS = Path("/run/secrets")
+
+
+def _elements(value: Any) -> Any:
+    """The elements of a list in a variable, separated by commas."""
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin like https://chat.example.org")
+    return tuple(origin.lower() for origin in origins)
+
+
+def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError:
+            raise ValueError(f"{network!r} is no address or network like 10.0.0.0/8") from None
+    return networks
+
+
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_elements), AfterValidator(_origins)]
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_elements), AfterValidator(_networks)]
 
 
 class CommonSettings(BaseSettings):
@@ -38,26 +63,11 @@ class CommonSettings(BaseSettings):
         default="on", description="`off` lifts per-user and per-address rate limits, for load tests; sizes stay"
     )
     partitions: int = Field(default=4, ge=1, le=256, description="Partitions of the log; all processes must agree")
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+    trusted_proxies: Networks = Field(
         default=(),
         description="Addresses or networks of the proxies in front, separated by commas, whose `X-Forwarded-For`, "
         "`-Proto` and `-Host` are believed; none: nobody's",
     )
-
-    @field_validator("trusted_proxies", mode="before")
-    @classmethod
-    def _split_proxies(cls, value: Any) -> Any:
-        return _elements(value)
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
-        for proxy in proxies:
-            try:
-                ip_network(proxy)
-            except ValueError:
-                raise ValueError(f"{proxy!r} is no address or network like 10.0.0.0/8") from None
-        return proxies
 
 
 class DistributedSettings(CommonSettings):
@@ -71,27 +81,9 @@ class DistributedSettings(CommonSettings):
 class OriginSettings(CommonSettings):
     """What every process reads that browsers talk to."""
 
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_origins: Origins = Field(
         default=(), description="Origins that a browser may connect from, separated by commas; none: the server's own"
     )
-
-    @field_validator("allowed_origins", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return _elements(value)
-
-    @field_validator("allowed_origins")
-    @classmethod
-    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            if not ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin like https://chat.example.org")
-        return tuple(origin.lower() for origin in origins)
-
-
-def _elements(value: Any) -> Any:
-    """The elements of a list in a variable, separated by commas."""
-    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
 S = TypeVar("S", bound=BaseSettings)
