@@ -11,25 +11,33 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from chat_gateway.accepted import Accepted
-from chat_gateway.authentication import KeyTable
+from chat_gateway.authentication import Authenticator, KeyTable
 from chat_gateway.bindings import Bindings
 from chat_gateway.calls import Calls
-from chat_gateway.client_events import ClientEvents
+from chat_gateway.client_events import ClientEvents, Noun
 from chat_gateway.deliveries import Deliveries
 from chat_gateway.following import Following
 from chat_gateway.gateway import Gateway
 from chat_gateway.http import PublicApp
+from chat_gateway.logins import Logins
 from chat_gateway.metrics import Metrics
 from chat_gateway.presence import Presence
 from chat_gateway.questions import Questions
+from chat_gateway.reading import Reading
 from chat_gateway.registry import Registry
 from chat_gateway.replies import Replies
+from chat_gateway.revocation import Ask
+from chat_gateway.rooms import Rooms
 from chat_gateway.sending import Sending
 from chat_gateway.server import SocketServer
+from chat_gateway.session_events import SessionEvents
 from chat_gateway.sessions import Sessions
 from chat_gateway.settings import GatewaySettings
+from chat_gateway.showing import Showing
+from chat_gateway.turns import Turns
+from chat_gateway.user_events import UserEvents
 from shared.bus.port import Bus
-from shared.contracts.topology import DELIVERY, QUERIES, log
+from shared.contracts.topology import CONTROL, DELIVERY, QUERIES, log
 from shared.runtime.service import Service, Tasks
 
 
@@ -38,9 +46,14 @@ def build(
     *,
     bus: Bus,
     jwks: Callable[[], Awaitable[dict[str, Any]]],
+    revocations: Ask,
     registry: CollectorRegistry,
 ) -> Service:
-    """Wire the gateway. `jwks` fetches auth's public keys (a JWK set), as often as it is asked."""
+    """Wire the gateway.
+
+    `jwks` fetches auth's public keys (a JWK set), `revocations` the logins revoked since a cursor (`None`: all that
+    still matter, as `{"cursor": …, "logins": [{"sid": …, "until": seconds since 1970}]}`), both as often as asked.
+    """
     metrics = Metrics(registry)
     keys = KeyTable(jwks)
     bindings = Bindings()
@@ -49,26 +62,35 @@ def build(
     served = Registry(bindings, replies, metrics, partitions=settings.partitions, most=settings.sessions_served)
     accepted = Accepted()
     following = Following(questions, served, replies, accepted, metrics)
-    sessions = Sessions(questions, bindings, served, following, replies)
+    sessions = Sessions(questions, bindings, served, following, replies, settings.sessions_per_socket)
     presence = Presence(bindings, settings)
+    logins = Logins(Authenticator(keys, issuer=settings.issuer), revocations, presence, metrics)
     calls = Calls(metrics, settings)
     sending = Sending(bus, sessions, accepted, settings.partitions)
-    events = ClientEvents(calls, sending, questions, sessions, presence, settings)
-    deliveries = Deliveries(
-        bus, bindings, served, following, replies, accepted, sending, presence, metrics, settings.partitions
-    )
-    gateway = Gateway(bus, keys, sessions, presence, calls, events, settings)
+    nouns: list[Noun] = [
+        Rooms(questions, sessions, settings),
+        Turns(bus, questions, sessions),
+        Reading(questions, sessions),
+        Showing(bus, questions, sessions, settings.partitions),
+        logins,
+    ]
+    events = ClientEvents(calls, sending, sessions, presence, nouns)
+    of_sessions = SessionEvents(served, following, replies)
+    of_users = UserEvents(served, accepted, presence, settings.partitions)
+    deliveries = Deliveries(bus, bindings, served, following, sending, of_sessions, of_users, metrics)
+    gateway = Gateway(bus, keys, logins, sessions, presence, calls, events, settings)
     server = SocketServer(gateway, settings, metrics)
-    app = PublicApp(server)
+    app = PublicApp(server, settings)
 
     async def declare() -> None:
-        await bus.declare(exchanges=(log(settings.partitions), QUERIES, DELIVERY))
+        await bus.declare(exchanges=(log(settings.partitions), QUERIES, DELIVERY, CONTROL))
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[Tasks]:
         async with Tasks() as tasks:
             try:
                 tasks.start("gateway keys", keys.run())
+                tasks.start("gateway revocations", logins.revocation.run())
                 tasks.start("gateway exchanges", declare())
                 tasks.start("gateway deliveries", deliveries.run(uuid.uuid4().hex))
                 tasks.start("gateway log watch", gateway.watch_log())

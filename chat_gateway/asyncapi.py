@@ -8,12 +8,19 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from chat_gateway.protocol import CLIENT_EVENTS
+from chat_gateway.payloads import CLIENT_EVENTS
 from shared import __version__
 from shared.contracts.asyncapi import Channel, bus_channels, describe
-from shared.contracts.events import ReplyStreamed, TypingChanged
+from shared.contracts.events import ReadMarked, ReplyStreamed, TypingChanged
 from shared.contracts.payload import Timestamp
-from shared.contracts.queries import ChatbotsResult, HistoryResult, SessionResult, SessionsResult
+from shared.contracts.queries import (
+    ChatbotsResult,
+    HistoryResult,
+    RegenerateResult,
+    SearchResult,
+    SessionResult,
+    SessionsResult,
+)
 from shared.contracts.views import Message, OwnSession, Session
 
 DESCRIPTION = (
@@ -83,23 +90,68 @@ class Accepted(BaseModel):
     status: str
 
 
+class Invited(BaseModel):
+    """The ack of `create_invite`: a secret that is shown once."""
+
+    invite: str
+    expires_at: Timestamp
+
+
+class SessionDeleted(BaseModel):
+    """A session is no more, or no more this user's."""
+
+    session_id: UUID
+
+
+class TokenExpires(BaseModel):
+    """When the access token of this socket runs out."""
+
+    expires_at: Timestamp
+
+
+class Done(BaseModel):
+    """Nothing more to tell."""
+
+
 SERVER_EVENTS: dict[str, type[BaseModel]] = {
     "ready": Ready,
     "message": Message,
+    "message_updated": Message,
     "message_delta": ReplyStreamed,
     "message_rejected": MessageRejected,
     "session_updated": Session,
+    "session_deleted": SessionDeleted,
     "session_activity": SessionActivity,
     "typing": TypingChanged,
+    "read": ReadMarked,
+    "token_expiring": TokenExpires,
+    "auth_expired": Done,
     "going_away": GoingAway,
 }
 ACKS: dict[str, type[BaseModel]] = {
     "start_chat": SessionResult,
     "send_message": Accepted,
     "join_chat": Joined,
+    "leave_chat": Done,
     "get_messages": HistoryResult,
     "list_chats": SessionsResult,
+    "update_chat": SessionResult,
+    "delete_chat": Done,
     "list_chatbots": ChatbotsResult,
+    "add_chatbot": SessionResult,
+    "remove_chatbot": SessionResult,
+    "create_invite": Invited,
+    "accept_invite": SessionResult,
+    "leave_session": Done,
+    "remove_user": SessionResult,
+    "stop_reply": Done,
+    "regenerate_reply": RegenerateResult,
+    "edit_message": Done,
+    "rate_reply": Done,
+    "search_messages": SearchResult,
+    "set_typing": Done,
+    "mark_read": Done,
+    "refresh_token": TokenExpires,
 }
 
 

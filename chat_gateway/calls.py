@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chat_gateway import emission, protocol
@@ -25,11 +26,11 @@ class Call:
 
     __slots__ = ("_calls", "_settled", "ack_id", "arrived_at", "event", "socket")
 
-    def __init__(self, calls: Calls, socket: Socket, ack_id: int | None, event: str) -> None:
+    def __init__(self, calls: Calls, socket: Socket, ack_id: int | None, event: str, arrived_at: float) -> None:
         self.socket = socket
         self.ack_id = ack_id
         self.event = event
-        self.arrived_at = time.monotonic()
+        self.arrived_at = arrived_at
         self._calls = calls
         self._settled = False
 
@@ -55,6 +56,9 @@ class Call:
             self.socket.send(emission.ack(self.ack_id, body))
 
 
+Handler = Callable[[Call, Any], Awaitable[None]]  # does one kind of event: answers its call, or raises
+
+
 class Calls:
     """All calls that are not answered yet."""
 
@@ -72,12 +76,12 @@ class Calls:
     def __len__(self) -> int:
         return self._open
 
-    def begin(self, socket: Socket, ack_id: int | None, event: str) -> Call:
-        """A client event has arrived."""
+    def begin(self, socket: Socket, ack_id: int | None, event: str, arrived_at: float | None = None) -> Call:
+        """A client event has arrived, just now or at that time (monotonic, in seconds)."""
         socket.in_flight += 1
         self._open += 1
         self._none_open.clear()
-        return Call(self, socket, ack_id, event)
+        return Call(self, socket, ack_id, event, time.monotonic() if arrived_at is None else arrived_at)
 
     def check(self, socket: Socket) -> None:
         """Whether there is room for the newest call of this socket.

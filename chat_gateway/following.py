@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from chat_gateway import emission
 from chat_gateway.accepted import Accepted
 from chat_gateway.metrics import Metrics
 from chat_gateway.questions import Questions
@@ -66,11 +67,13 @@ class Following:
                 pass
             self._doubt.clear()
             try:
-                heads = await self._read_heads()
+                heads, gone = await self._read_heads()
             except BackchatError:
                 await asyncio.sleep(READ_RETRY)
                 self._doubt.set()
                 continue
+            for each in gone:
+                self._gone(each)
             if behind := {key: head for key, head in heads.items() if self._is_behind(key, head)}:
                 await asyncio.sleep(HEADS_GRACE)
                 for key, head in behind.items():
@@ -82,13 +85,19 @@ class Following:
         for task in self._tasks:
             task.cancel()
 
-    async def _read_heads(self) -> dict[str, int]:
-        loaded = [session.id for session in self._registry if session.loaded]
+    async def _read_heads(self) -> tuple[dict[str, int], list[ServedSession]]:
+        """The newest numbers of the served sessions, and those that are no more."""
+        loaded = [session for session in self._registry if session.loaded]
         heads: dict[str, int] = {}
         for at in range(0, len(loaded), HEADS_AT_ONCE):
-            found = await self._questions.ask(ReadHeads(session_ids=loaded[at : at + HEADS_AT_ONCE]))
-            heads.update(found["heads"])
-        return heads
+            asked = [session.id for session in loaded[at : at + HEADS_AT_ONCE]]
+            heads.update((await self._questions.ask(ReadHeads(session_ids=asked)))["heads"])
+        return heads, [session for session in loaded if session.key not in heads]
+
+    def _gone(self, session: ServedSession) -> None:
+        """It was deleted, and nobody told us: whoever follows it is told now."""
+        joined = self._registry.forget(session)
+        emission.send_all(joined, emission.event("session_deleted", {"session_id": session.key}))
 
     def _is_behind(self, key: str, head: int) -> bool:
         session = self._registry.find(key)
@@ -99,11 +108,14 @@ class Following:
             return
         self._metrics.released.inc(len(changes))
         for name, payload in changes:
-            if name == "message" and payload["sender_type"] == "chatbot":
+            if name == "session_updated":
+                continue
+            if payload["sender_type"] == "chatbot":
                 self._replies.ended(payload["id"])
-            elif name == "message":
+            else:
                 self._accepted.settled(payload["id"])
-        session.show(changes)
+        if session.show(changes):
+            self._registry.touch(session)
 
     def _follow(self, session: ServedSession) -> None:
         if session.cursor.wants_read and not session.catching_up:
@@ -126,13 +138,13 @@ class Following:
     async def _read(self, session: ServedSession) -> bool:
         """One whole read, page by page; false if the session is gone."""
         cursor = session.cursor
-        after = cursor.begin_read()
+        after = shown = cursor.begin_read()
         try:
             while True:
                 query = ReadChanges(session_id=session.id, after_seq=after, limit=PAGE)
                 found = await self._questions.ask(query)
-                session.set_members(found["session"]["users"], found["session"]["seq"])
-                self._show(session, cursor.read(_changes(found), found["last_seq"], more=found["has_more"]))
+                self._set_members(session, found["session"])
+                self._show(session, cursor.read(_changes(found, shown), found["last_seq"], more=found["has_more"]))
                 if not found["has_more"]:
                     self._metrics.catch_ups.labels("ok").inc()
                     return True
@@ -140,7 +152,7 @@ class Following:
         except NotFound:
             cursor.read_failed()
             self._metrics.catch_ups.labels("not_found").inc()
-            self._registry.forget(session)
+            self._gone(session)
             return False
         except BackchatError as error:
             cursor.read_failed()
@@ -148,12 +160,21 @@ class Following:
             await asyncio.sleep(READ_RETRY)
             return True
 
+    def _set_members(self, session: ServedSession, view: dict[str, Any]) -> None:
+        if cut := session.set_members(view["users"], view["seq"]):
+            self._registry.touch(session)
+            emission.send_all(cut, emission.event("session_deleted", {"session_id": session.key}))
 
-def _changes(found: dict[str, Any]) -> list[tuple[int, Change]]:
-    """A read as numbered changes: messages, and the session's own change where it lies within."""
+
+def _changes(found: dict[str, Any], shown: int) -> list[tuple[int, Change]]:
+    """A read as numbered changes: messages (new ones are those with a place after `shown`), and the session's own.
+
+    The last lies within the read or not; the cursor sees to that.
+    """
     session = found["session"]
     changes: list[tuple[int, Change]] = [
-        (message["updated_seq"], ("message", message)) for message in found["messages"]
+        (message["updated_seq"], ("message" if message["seq"] > shown else "message_updated", message))
+        for message in found["messages"]
     ]
     changes.append((session["seq"], ("session_updated", session)))
     return changes

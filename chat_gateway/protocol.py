@@ -1,4 +1,4 @@
-"""What clients may say (contract §3): payload models, and the acks. Pure.
+"""What clients may say (contract §3), and the acks. Pure.
 
 Strict about types (a boolean is no integer, an id is a UUID), lenient as the contract says: `null` is
 absent and unknown fields are ignored.
@@ -6,33 +6,15 @@ absent and unknown fields are ignored.
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-)
+from pydantic import ValidationError
 
-from shared.contracts.views import (
-    CLIENT_ID_MAX,
-    PAGE_DEFAULT,
-    PAGE_MAX,
-    TITLE_MAX,
-    USER_CONTENT_MAX,
-    ReplyPolicy,
-)
+from chat_gateway.payloads import CLIENT_EVENTS, ClientPayload, EditMessage, GetMessages, SendMessage
+from shared.contracts.views import USER_CONTENT_MAX
 from shared.errors import BackchatError, InvalidRequest, PayloadTooLarge
 
 PROTOCOL = 1
-SEQ_MAX = 2**63 - 1
 ACK_CODES = frozenset(
     {
         "invalid_request",
@@ -45,102 +27,6 @@ ACK_CODES = frozenset(
         "internal",
     }
 )
-
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-
-
-def _uuid(value: Any) -> UUID:
-    if not isinstance(value, str) or not _UUID.fullmatch(value):
-        raise ValueError("not a UUID")
-    return UUID(value)
-
-
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("NUL is not allowed")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("a lone surrogate is not allowed") from None
-    return text
-
-
-Id = Annotated[UUID, BeforeValidator(_uuid)]
-ClientId = Annotated[StrictStr, Field(min_length=1, max_length=CLIENT_ID_MAX, pattern=r"^[\x20-\x7e]+$")]
-Text = Annotated[StrictStr, AfterValidator(_storable)]
-Seq = Annotated[StrictInt, Field(ge=0, le=SEQ_MAX)]
-Limit = Annotated[StrictInt, Field(ge=1, le=PAGE_MAX)]
-
-
-class ClientPayload(BaseModel):
-    """The one object of an event."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class StartChat(ClientPayload):
-    """`start_chat`: an empty list of chatbots is none, that is the default one."""
-
-    title: Annotated[Text, Field(min_length=1, max_length=TITLE_MAX)] | None = None
-    chatbot_ids: Annotated[list[Annotated[Text, Field(min_length=1, max_length=64)]], Field(max_length=100)] | None = (
-        None
-    )
-    reply_policy: ReplyPolicy = "mentioned"
-    client_request_id: ClientId | None = None
-
-
-class SendMessage(ClientPayload):
-    """`send_message`: the size of `content` is checked by `parse`, because it has a code of its own."""
-
-    session_id: Id
-    content: Text
-    client_message_id: ClientId | None = None
-    reply_to: Id | None = None
-
-
-class JoinChat(ClientPayload):
-    """`join_chat`."""
-
-    session_id: Id
-    after_seq: Seq | None = None
-    limit: Limit = PAGE_DEFAULT
-
-
-class LeaveChat(ClientPayload):
-    """`leave_chat`."""
-
-    session_id: Id
-
-
-class GetMessages(ClientPayload):
-    """`get_messages`: `before_seq` or `after_seq`, not both."""
-
-    session_id: Id
-    before_seq: Seq | None = None
-    after_seq: Seq | None = None
-    limit: Limit = PAGE_DEFAULT
-
-
-class ListChats(ClientPayload):
-    """`list_chats`."""
-
-    cursor: Annotated[StrictStr, Field(min_length=1, max_length=1_000, pattern=r"^[\x20-\x7e]+$")] | None = None
-    limit: Limit = PAGE_DEFAULT
-
-
-class ListChatbots(ClientPayload):
-    """`list_chatbots`."""
-
-
-CLIENT_EVENTS: dict[str, type[ClientPayload]] = {
-    "start_chat": StartChat,
-    "send_message": SendMessage,
-    "join_chat": JoinChat,
-    "leave_chat": LeaveChat,
-    "get_messages": GetMessages,
-    "list_chats": ListChats,
-    "list_chatbots": ListChatbots,
-}
 
 
 def parse(name: Any, arguments: list[Any]) -> ClientPayload:
@@ -165,7 +51,7 @@ def parse(name: Any, arguments: list[Any]) -> ClientPayload:
 
 
 def _check(payload: ClientPayload) -> None:
-    if isinstance(payload, SendMessage):
+    if isinstance(payload, SendMessage | EditMessage):
         length = len(payload.content.strip())
         if length == 0:
             raise InvalidRequest("content: must not be empty")

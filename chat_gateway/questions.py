@@ -33,11 +33,14 @@ class Questions:
         event = Event(source=SOURCE, data=query)
         return _result(await self._bus.request(QUERIES, QUERY_KEY, event, timeout))
 
-    async def command(self, session_id: UUID, command: Payload, timeout: float = REQUEST_TIMEOUT) -> dict[str, Any]:
-        """The raw result of a command on a session; as `ask`."""
+    async def command(self, session_id: UUID, command: Payload, within: float) -> dict[str, Any]:
+        """The raw result of a command on a session, which is begun within so many seconds or not at all; as `ask`.
+
+        It is with the publisher when this waits for the first time, so that commands can be given in order.
+        """
         key = str(ids.partition(session_id, self._partitions))
         event = Event(source=SOURCE, data=command, subject=str(session_id))
-        return _result(await self._bus.request(self._log, key, event, timeout))
+        return _result(await self._bus.request(self._log, key, event, min(within, REQUEST_TIMEOUT)))
 
 
 def _result(answer: Received) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from uuid import UUID
 from chat_gateway.bindings import Bindings
 from chat_gateway.metrics import Metrics
 from chat_gateway.replies import Replies
-from chat_gateway.served import ServedSession
+from chat_gateway.served import Recipient, ServedSession
 from shared.contracts import ids
 from shared.contracts.topology import session_key
 from shared.errors import Unavailable
@@ -58,22 +58,25 @@ class Registry:
     def touch(self, session: ServedSession) -> None:
         """It was used just now, or has become idle or busy."""
         session.used_at = time.monotonic()
+        if self._sessions.get(session.key) is not session:
+            return
         if not session.idle:
             self._idle.pop(session.key, None)
-        elif self._sessions.get(session.key) is session:
+        else:
             self._idle[session.key] = session
             self._idle.move_to_end(session.key)
 
-    def forget(self, session: ServedSession) -> None:
-        """Serve it no more."""
+    def forget(self, session: ServedSession) -> list[Recipient]:
+        """Serve it no more; the sockets that received it."""
         if self._sessions.get(session.key) is not session:
-            return
+            return []
         del self._sessions[session.key]
         self._idle.pop(session.key, None)
-        session.subscribers.clear()
+        joined = session.close()
         self._replies.forget_session(session.key)
         self._bindings.release(session_key(session.partition))
         self._count.set(len(self._sessions))
+        return joined
 
     def forget_unused(self, seconds: float) -> None:
         """Forget what has been idle for so long."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from chat_gateway import protocol
+from chat_gateway import payloads
 from chat_gateway.accepted import Accepted
 from chat_gateway.calls import Call, come_back
 from chat_gateway.questions import SOURCE
@@ -42,7 +42,7 @@ class Sending:
         self._log = log(partitions)
         self._pending: OrderedDict[asyncio.Future[None], float] = OrderedDict()  # with the time of publication
 
-    def send(self, call: Call, request: protocol.SendMessage) -> None:
+    def send(self, call: Call, request: payloads.SendMessage) -> None:
         """Begin at once where possible; what has to wait for its session keeps its place.
 
         Raises:
@@ -60,7 +60,7 @@ class Sending:
                 return
         socket.lanes.put(key, partial(self._load_and_publish, call, request))
 
-    async def _load_and_publish(self, call: Call, request: protocol.SendMessage) -> None:
+    async def _load_and_publish(self, call: Call, request: payloads.SendMessage) -> None:
         try:
             async with asyncio.timeout(call.remaining):
                 await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
@@ -73,7 +73,7 @@ class Sending:
             logger.exception("an event failed", name=call.event)
             call.refuse(Internal())
 
-    def _publish(self, call: Call, request: protocol.SendMessage) -> None:
+    def _publish(self, call: Call, request: payloads.SendMessage) -> None:
         user, session_id = call.socket.user_id, request.session_id
         message_id = ids.message_id(session_id, user, request.client_message_id)
         command = SendMessage(

@@ -12,16 +12,19 @@ from chat_gateway import emission
 from chat_gateway.cursor import Cursor
 from chat_gateway.emission import Frame
 from chat_gateway.replies import ActiveReply, Replies
+from shared.errors import NotFound
 
 PENDING_MAX = 1_000  # changes that may wait for one join
 
-Change = tuple[str, dict[str, Any]]  # the server event and its payload: `message` or `session_updated`
+# The server event and its payload: `message`, `message_updated` or `session_updated`.
+Change = tuple[str, dict[str, Any]]
 
 
 class Recipient(Protocol):
     """What a session needs of a socket."""
 
     user_id: str
+    joined: set[str]  # the sessions that it receives
 
     def send(self, frame: Frame) -> None:
         """Queue a frame."""
@@ -40,6 +43,7 @@ class Subscriber:
     floor: int = 0
     pending: list[tuple[int, Frame]] | None = None
     overflowed: bool = False
+    was_cut: bool = False  # its user ceased to be a member during the join, before or after what the join has read
     lacking: set[str] = field(default_factory=set)  # replies of which it is owed a snapshot
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one join at a time
     joins: int = 0  # joins under way or waiting for their turn
@@ -47,7 +51,7 @@ class Subscriber:
     def begin(self) -> None:
         """A join starts: from now on nothing may be missed."""
         self.pending = []
-        self.overflowed = False
+        self.overflowed = self.was_cut = False
 
     def offer(self, number: int, frame: Frame) -> None:
         """A change was released."""
@@ -89,6 +93,7 @@ class ServedSession:
         self.partition = partition
         self.cursor: Cursor[Change] = Cursor()
         self.members: frozenset[str] = frozenset()
+        self._members_since = 0  # the number of the session's change that `members` are as of
         self.subscribers: dict[Recipient, Subscriber] = {}
         self.leases = 0  # events that are at it just now
         self.used_at = 0.0
@@ -108,28 +113,67 @@ class ServedSession:
         """Begin with a snapshot (a `Session`), the first time; what came meanwhile and is newer."""
         if self.loaded:
             return []
-        self.members = frozenset(session["users"])
+        self.members, self._members_since = frozenset(session["users"]), session["seq"]
         return self.cursor.loaded(session["last_seq"])
 
-    def show(self, changes: Iterable[Change]) -> None:
-        """Let changes out to the joined sockets, each membership before what follows it."""
+    def check_current(self, user_id: str, session: dict[str, Any]) -> None:
+        """Whether somebody who was a member when `session` was read still is one, as far as is known here.
+
+        Raises:
+            NotFound: their membership has ended since.
+        """
+        if self._members_since > session["seq"] and user_id not in self.members:
+            raise NotFound
+
+    def show(self, changes: Iterable[Change]) -> list[Recipient]:
+        """Let changes out to the joined sockets, each membership before what follows it; the sockets cut off by it."""
+        cut: list[Recipient] = []
         for name, payload in changes:
             if name == "session_updated":
                 number = payload["seq"]
-                self.set_members(payload["users"], number)
+                cut += self.set_members(payload["users"], number)
             else:
                 number = payload["updated_seq"]
             if self.subscribers:
                 frame = emission.event(name, payload)
                 for subscriber in self.subscribers.values():
                     subscriber.offer(number, frame)
+        return cut
 
-    def set_members(self, users: Iterable[str], number: int) -> None:
-        """Who may receive from `number` on; sockets of others receive nothing more."""
-        self.members = frozenset(users)
-        for socket, subscriber in list(self.subscribers.items()):
-            if subscriber.joined and socket.user_id not in self.members and number > subscriber.floor:
-                subscriber.joined = False
+    def set_members(self, users: Iterable[str], number: int) -> list[Recipient]:
+        """Who may receive from `number` on; sockets of others receive nothing more, and are returned."""
+        self.members, self._members_since = frozenset(users), number
+        strangers = [
+            socket
+            for socket, subscriber in self.subscribers.items()
+            if subscriber.joined and socket.user_id not in self.members and number > subscriber.floor
+        ]
+        for socket in strangers:
+            self._cut(socket)
+        return strangers
+
+    def cut(self, user_id: str) -> bool:
+        """A member's sockets receive nothing more; whether any did, or was about to."""
+        own = [socket for socket in self.subscribers if socket.user_id == user_id]
+        for socket in own:
+            self.subscribers[socket].was_cut = True
+            self._cut(socket)
+        return bool(own)
+
+    def _cut(self, socket: Recipient) -> None:
+        subscriber = self.subscribers[socket]
+        subscriber.joined = False
+        socket.joined.discard(self.key)
+        if not subscriber.joins:
+            del self.subscribers[socket]
+
+    def close(self) -> list[Recipient]:
+        """The session is served no more; the sockets that received it."""
+        joined = self.joined()
+        for socket in list(self.subscribers):
+            self._cut(socket)
+        self.subscribers.clear()
+        return joined
 
     def joined(self) -> list[Recipient]:
         """The sockets that receive it."""

@@ -8,17 +8,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from chat_gateway import protocol
+from chat_gateway import payloads
 from chat_gateway.bindings import Bindings
 from chat_gateway.following import Following
 from chat_gateway.questions import Questions
 from chat_gateway.registry import Registry
 from chat_gateway.replies import Replies
-from chat_gateway.served import Recipient, ServedSession, Subscriber, active_replies
+from chat_gateway.served import ServedSession, Subscriber, active_replies
+from chat_gateway.sockets import Socket
 from shared.bus.port import REQUEST_TIMEOUT
 from shared.contracts.queries import JoinSession, ReadSession
 from shared.contracts.topology import session_key
-from shared.errors import Unavailable
+from shared.errors import RateLimited, Unavailable
 
 KEEP = 60.0  # seconds that a session nobody has joined stays in memory after its last use
 SWEEP_EVERY = 5.0  # seconds
@@ -30,8 +31,15 @@ class Sessions:
     """What sockets do with sessions."""
 
     def __init__(
-        self, questions: Questions, bindings: Bindings, registry: Registry, following: Following, replies: Replies
+        self,
+        questions: Questions,
+        bindings: Bindings,
+        registry: Registry,
+        following: Following,
+        replies: Replies,
+        most_per_socket: int,
     ) -> None:
+        self._most_per_socket = most_per_socket
         self._questions = questions
         self._bindings = bindings
         self._registry = registry
@@ -44,6 +52,11 @@ class Sessions:
         if session is not None:
             self._registry.touch(session)
         return session
+
+    def is_member(self, key: str, user_id: str) -> bool:
+        """Whether that is known here, without asking; the session is in use then."""
+        session = self.use(key)
+        return session is not None and session.loaded and user_id in session.members
 
     @asynccontextmanager
     async def lease(self, session_id: UUID, timeout: float) -> AsyncIterator[ServedSession]:
@@ -77,8 +90,13 @@ class Sessions:
             found = await self._questions.ask(ReadSession(user_id=user_id, session_id=session_id), timeout)
             self._following.load(session, found["session"])
 
-    async def join(self, socket: Recipient, request: protocol.JoinChat, acknowledge: Acknowledge) -> bool:
-        """Answer a join and, if the answer is complete, let the socket receive what comes after it."""
+    async def join(self, socket: Socket, request: payloads.JoinChat, acknowledge: Acknowledge) -> None:
+        """Answer a join and, if the answer is complete, let the socket receive what comes after it.
+
+        Raises:
+            NotFound: there is no such session, or it is not theirs.
+            RateLimited: the socket has joined too many.
+        """
         async with self._joining(socket, request.session_id) as (session, subscriber):
             found = await self._questions.ask(_join_query(socket.user_id, request))
             self._following.load(session, found["session"])
@@ -92,27 +110,33 @@ class Sessions:
                 "last_seq": found["last_seq"],
                 "active_replies": active_replies(found["active"], self._replies),
             }
+            session.check_current(socket.user_id, found["session"])
             partial = request.after_seq is not None and found["has_more"]
-            return self._answer(session, subscriber, found["last_seq"], lambda: acknowledge(answer), partial=partial)
+            self._answer(session, subscriber, found["last_seq"], lambda: acknowledge(answer), partial=partial)
 
-    async def start(
+    async def enter(
         self,
-        socket: Recipient,
+        socket: Socket,
         session_id: UUID,
-        create: Callable[[], Awaitable[dict[str, Any]]],
+        command: Callable[[], Awaitable[dict[str, Any]]],
         acknowledge: Acknowledge,
-    ) -> bool:
-        """Run `create`, which makes the session, and let the socket receive what comes after the answer."""
+    ) -> None:
+        """Run `command`, which makes the user a member, and let the socket receive what comes after its answer.
+
+        Raises:
+            RateLimited: the socket has joined too many.
+        """
         async with self._joining(socket, session_id) as (session, subscriber):
-            view = (await create())["session"]
+            view = (await command())["session"]
             self._following.load(session, view)
-            return self._answer(
-                session, subscriber, view["last_seq"], lambda: acknowledge({"session": view}), partial=False
-            )
+            session.check_current(socket.user_id, view)
+            self._answer(session, subscriber, view["last_seq"], lambda: acknowledge({"session": view}), partial=False)
 
     @asynccontextmanager
-    async def _joining(self, socket: Recipient, session_id: UUID) -> AsyncIterator[tuple[ServedSession, Subscriber]]:
+    async def _joining(self, socket: Socket, session_id: UUID) -> AsyncIterator[tuple[ServedSession, Subscriber]]:
         """From here on the socket misses nothing; unless the block lets it in, all is as before in the end."""
+        if len(socket.joined) >= self._most_per_socket:
+            raise RateLimited("This socket has joined too many sessions; leave some.", retry_after=1.0)
         async with self.lease(session_id, REQUEST_TIMEOUT) as session:
             subscriber = session.subscribers.setdefault(socket, Subscriber(socket))
             subscriber.joins += 1
@@ -127,6 +151,10 @@ class Sessions:
                 subscriber.joins -= 1
                 if not subscriber.joined and not subscriber.joins:
                     _remove(session, subscriber)
+                elif not socket.open:  # it went while we were at it
+                    self.leave(socket, session.key)
+                elif subscriber.joined and session.subscribers.get(socket) is subscriber:
+                    socket.joined.add(session.key)
 
     def _answer(
         self,
@@ -136,24 +164,37 @@ class Sessions:
         acknowledge: Callable[[], None],
         *,
         partial: bool,
-    ) -> bool:
-        """Acknowledge a join; true if the socket receives the session from now on."""
-        if subscriber.overflowed:
+    ) -> None:
+        """Acknowledge a join; unless it was only one page of several, the socket receives the session from now on."""
+        if subscriber.overflowed or subscriber.was_cut:
             raise Unavailable("Too much happened meanwhile; join again.", retry_after=0.5)
         left = session.subscribers.get(subscriber.socket) is not subscriber
         if left or partial:
             subscriber.give_up()
             acknowledge()
-            return subscriber.joined and not left
+            return
         subscriber.finish(last_seq, acknowledge)
         subscriber.lacking = set(self._replies.of_session(session.key))
-        return True
 
-    def leave(self, socket: Recipient, key: str) -> bool:
+    def cut(self, key: str, user_id: str) -> None:
+        """The user is no member any more: their sockets receive nothing more of this session."""
+        session = self._registry.find(key)
+        if session is not None and session.cut(user_id):
+            self._registry.touch(session)
+
+    def drop(self, key: str) -> None:
+        """The session is no more."""
+        session = self._registry.find(key)
+        if session is not None:
+            self._registry.forget(session)
+
+    def leave(self, socket: Socket, key: str) -> bool:
         """The socket receives nothing more of this session; true if it did, or was about to."""
         session = self._registry.find(key)
-        if session is None or session.subscribers.pop(socket, None) is None:
+        subscriber = session.subscribers.pop(socket, None) if session is not None else None
+        if session is None or subscriber is None:
             return False
+        subscriber.joined = False
         self._registry.touch(session)
         return True
 
@@ -169,5 +210,5 @@ def _remove(session: ServedSession, subscriber: Subscriber) -> None:
         del session.subscribers[subscriber.socket]
 
 
-def _join_query(user_id: str, request: protocol.JoinChat) -> JoinSession:
+def _join_query(user_id: str, request: payloads.JoinChat) -> JoinSession:
     return JoinSession(user_id=user_id, session_id=request.session_id, after_seq=request.after_seq, limit=request.limit)

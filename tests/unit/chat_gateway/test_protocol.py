@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_gateway import protocol
+from chat_gateway import payloads, protocol
 from chat_gateway.protocol import parse
 from shared.errors import CATALOGUE, BackchatError, InvalidRequest, PayloadTooLarge, RateLimited, UserExists
 
@@ -56,7 +56,7 @@ def test_ids_are_uuids(session_id: Any) -> None:
 
 def test_null_is_absent_and_unknown_fields_are_ignored() -> None:
     asked = parse("join_chat", [{"session_id": SESSION, "after_seq": None, "limit": None, "else": {"deep": [1]}}])
-    assert asked == protocol.JoinChat(session_id=SESSION)  # type: ignore[arg-type]
+    assert asked == payloads.JoinChat(session_id=SESSION)  # type: ignore[arg-type]
     assert asked.session_id == UUID(SESSION)
     assert asked.limit == 50
 
@@ -155,7 +155,7 @@ FIELDS = st.sampled_from(
 )
 
 
-@given(st.sampled_from(sorted(protocol.CLIENT_EVENTS)), st.lists(JSON | st.dictionaries(FIELDS, JSON), max_size=2))
+@given(st.sampled_from(sorted(payloads.CLIENT_EVENTS)), st.lists(JSON | st.dictionaries(FIELDS, JSON), max_size=2))
 def test_any_json_is_a_payload_or_a_refusal(name: str, arguments: list[Any]) -> None:
     with contextlib.suppress(InvalidRequest, PayloadTooLarge):
         parse(name, arguments)

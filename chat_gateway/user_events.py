@@ -1,0 +1,72 @@
+"""What is told to a user: to all their sockets, wherever they look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from chat_gateway import emission
+from chat_gateway.accepted import Accepted
+from chat_gateway.presence import Presence
+from chat_gateway.registry import Registry
+from chat_gateway.sockets import Socket
+from shared.contracts import ids
+from shared.contracts.events import MessageRejected, SessionActivity, SessionDeleted, SessionUpdated
+from shared.contracts.topology import user_key
+
+
+class UserEvents:
+    """Passes deliveries with a user bucket's key on; a delivery is for those of its users who are in that bucket."""
+
+    def __init__(self, registry: Registry, accepted: Accepted, presence: Presence, partitions: int) -> None:
+        self._registry = registry
+        self._accepted = accepted
+        self._presence = presence
+        self._partitions = partitions
+        self.handlers: dict[str, Callable[[dict[str, Any], str], None]] = {
+            SessionUpdated.TYPE: self._session_updated,
+            SessionDeleted.TYPE: self._session_deleted,
+            SessionActivity.TYPE: self._session_activity,
+            MessageRejected.TYPE: self._message_rejected,
+        }
+
+    def _session_updated(self, data: dict[str, Any], bucket: str) -> None:
+        view = data["session"]
+        self._to_not_joined(view["id"], view["users"], bucket, "session_updated", view)
+
+    def _session_activity(self, data: dict[str, Any], bucket: str) -> None:
+        shown = {name: data[name] for name in ("session_id", "last_seq", "updated_at")}
+        self._to_not_joined(data["session_id"], data["users"], bucket, "session_activity", shown)
+
+    def _session_deleted(self, data: dict[str, Any], bucket: str) -> None:
+        """Nothing of the session may come after this, so who has joined is cut off first."""
+        key = data["session_id"]
+        frame: emission.Frame | None = None
+        for user in data["users"]:
+            session = self._registry.find(key)
+            if session is not None and session.cut(user):
+                self._registry.touch(session)
+            for socket in self._sockets(user, bucket):
+                frame = frame or emission.event("session_deleted", {"session_id": key})
+                socket.send(frame)
+
+    def _to_not_joined(self, key: str, users: list[str], bucket: str, name: str, payload: dict[str, Any]) -> None:
+        """To the sockets that have not joined; the others get the change through the cursor, in its place."""
+        session = self._registry.find(key)
+        frame: emission.Frame | None = None
+        for user in users:
+            for socket in self._sockets(user, bucket):
+                if session is None or not session.has_joined(socket):
+                    frame = frame or emission.event(name, payload)
+                    socket.send(frame)
+
+    def _sockets(self, user: str, bucket: str) -> Iterator[Socket]:
+        for socket in self._presence.sockets(user):
+            if user_key(ids.bucket(user, self._partitions)) != bucket:
+                return
+            yield socket
+
+    def _message_rejected(self, data: dict[str, Any], _bucket: str) -> None:
+        shown = {name: data[name] for name in ("session_id", "message_id", "client_message_id", "code")}
+        self._accepted.settled(data["message_id"])
+        emission.send_all(list(self._presence.sockets(data["user_id"])), emission.event("message_rejected", shown))
