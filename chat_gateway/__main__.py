@@ -1,16 +1,15 @@
-"""`python -m chat_gateway`: settings, the bus and the way to auth's keys, then the one process."""
+"""`python -m chat_gateway`: settings, the bus and the way to auth, then the one process."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import AsyncExitStack
-from typing import Any
 
-import httpx2
 import structlog
 from prometheus_client import CollectorRegistry
 
 from chat_gateway.app import build
+from chat_gateway.auth_client import AuthClient
 from chat_gateway.settings import GatewayProcessSettings
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.runtime import health, logs
@@ -18,7 +17,6 @@ from shared.runtime.http import WithHealth
 from shared.runtime.process import Assembly, run
 from shared.runtime.settings import load
 
-KEYS_TIMEOUT = 3.0  # seconds
 USAGE = "usage: python -m chat_gateway [serve]"
 
 
@@ -26,15 +24,8 @@ async def assemble(settings: GatewayProcessSettings, stack: AsyncExitStack) -> A
     """One gateway on RabbitMQ."""
     registry = CollectorRegistry()
     bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name="chat_gateway"))
-    client = await stack.enter_async_context(httpx2.AsyncClient(timeout=KEYS_TIMEOUT))
-    address = settings.auth_url.rstrip("/") + "/.well-known/jwks.json"
-
-    async def jwks() -> dict[str, Any]:
-        response = await client.get(address)
-        response.raise_for_status()
-        return dict(response.json())
-
-    service = build(settings, bus=bus, jwks=jwks, registry=registry)
+    auth = await stack.enter_async_context(AuthClient(settings.auth_url))
+    service = build(settings, bus=bus, jwks=auth.jwks, revocations=auth.revocations, registry=registry)
     checks = health.routes(service.name, service.missing, registry if settings.metrics == "on" else None)
     return Assembly([service], WithHealth(checks, service.app))
 

@@ -1,4 +1,4 @@
-"""Admission: how many connections there may be of which nobody knows yet whose they are.
+"""Admission: how many connections there may be, from one address, and of which nobody knows yet whose they are.
 
 After a gateway's death its clients come to the others all at once. What is over the bounds is refused where
 a session is opened, before it costs much, in the form after which a stock client tries again by itself.
@@ -9,42 +9,73 @@ from __future__ import annotations
 from collections import Counter
 from typing import Protocol
 
+from starlette.types import Scope
+
 from chat_gateway.settings import GatewaySettings
+from shared.runtime.forwarded import TrustedProxies, source_of
 
 
 class Newcomer(Protocol):
-    """A connection. `address` is the client's, as the listener sees it."""
+    """A connection. `address` is its client's, as `Admission.source` says it."""
 
     address: str
 
 
 class Admission:
-    """The connections whose handshake is under way, in all and by address."""
+    """The connections, and those whose handshake is under way, in all and by address."""
 
     def __init__(self, settings: GatewaySettings) -> None:
+        limited = settings.limits == "on"
+        self._proxies = TrustedProxies(settings.trusted_proxies)
         self._most = settings.handshakes
-        self._most_per_address = settings.handshakes_per_address if settings.limits == "on" else settings.handshakes
+        self._most_per_address = settings.handshakes_per_address if limited else settings.handshakes
+        self._connections_per_address = settings.connections_per_address if limited else None
         self._newcomers: set[Newcomer] = set()
-        self._of_address: Counter[str] = Counter()
+        self._newcomers_of: Counter[str] = Counter()
+        self._connections: set[Newcomer] = set()
+        self._connections_of: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._newcomers)
 
-    def is_full(self, address: str) -> bool:
-        """Whether nobody more may come in, or nobody more from there."""
-        return len(self._newcomers) >= self._most or self._of_address[address] >= self._most_per_address
+    def source(self, scope: Scope) -> str:
+        """What connections are counted by: the client's address, of an IPv6 address its /64."""
+        return source_of(self._proxies.client(scope))
+
+    def refuses(self, address: str) -> str | None:
+        """Why nobody more may come in, or nobody more from there: `full` or `crowded`."""
+        if self._connections_per_address is not None and self._connections_of[address] >= self._connections_per_address:
+            return "crowded"
+        if len(self._newcomers) >= self._most or self._newcomers_of[address] >= self._most_per_address:
+            return "full"
+        return None
+
+    def arrive(self, connection: Newcomer) -> None:
+        """A connection was made."""
+        if connection not in self._connections:
+            self._connections.add(connection)
+            self._connections_of[connection.address] += 1
+
+    def depart(self, connection: Newcomer) -> None:
+        """It has ended."""
+        if connection in self._connections:
+            self._connections.discard(connection)
+            _less(self._connections_of, connection.address)
 
     def begin(self, newcomer: Newcomer) -> None:
         """A handshake begins."""
         if newcomer not in self._newcomers:
             self._newcomers.add(newcomer)
-            self._of_address[newcomer.address] += 1
+            self._newcomers_of[newcomer.address] += 1
 
     def end(self, newcomer: Newcomer) -> None:
         """It is known who that is, or the connection is gone."""
-        if newcomer not in self._newcomers:
-            return
-        self._newcomers.discard(newcomer)
-        self._of_address[newcomer.address] -= 1
-        if not self._of_address[newcomer.address]:
-            del self._of_address[newcomer.address]
+        if newcomer in self._newcomers:
+            self._newcomers.discard(newcomer)
+            _less(self._newcomers_of, newcomer.address)
+
+
+def _less(counts: Counter[str], address: str) -> None:
+    counts[address] -= 1
+    if not counts[address]:
+        del counts[address]

@@ -23,7 +23,9 @@ logger = structlog.get_logger(__name__)
 ALGORITHM = "EdDSA"
 AUDIENCE = "backchat"
 REQUIRED = ("iss", "aud", "exp", "iat", "nbf", "sub", "sid", "jti")
+TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt"})  # of headers, in lower case; the first is auth's (RFC 9068)
 TOKEN_BYTES_MAX = 4096
+LIFETIME_MAX = 86_400.0  # seconds; auth makes none that lives longer
 CLOCK_SKEW = 5.0  # seconds that another machine's clock may be ahead of ours
 REFRESH_EVERY = 300.0  # seconds
 UNKNOWN_KEY_COOLDOWN = 2.0  # seconds between two refreshes for keys that we do not know
@@ -34,12 +36,13 @@ FetchKeys = Callable[[], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a token speaks for. `expires_at` is in seconds since 1970."""
+    """Who a token speaks for. `expires_at` is in seconds since 1970, `lifetime` in seconds from its issue to then."""
 
     user_id: str
     login_id: str
     token_id: str
     expires_at: float
+    lifetime: float
 
 
 class KeyTable:
@@ -123,7 +126,7 @@ class Authenticator:
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=self._issuer,
-                options={"require": list(REQUIRED), "verify_iat": False, "verify_nbf": False},
+                options={"require": list(REQUIRED), "strict_aud": True, "verify_iat": False, "verify_nbf": False},
             )
             return _identity(claims)
         except BackchatError:
@@ -145,8 +148,11 @@ def token_of(auth: Any, environ: Mapping[str, Any]) -> Any:
 def _key_id(token: Any) -> str:
     if not isinstance(token, str) or not token.isascii() or not 0 < len(token) <= TOKEN_BYTES_MAX:
         raise Unauthenticated
-    kid = jwt.get_unverified_header(token).get("kid")
-    if not isinstance(kid, str):
+    header = jwt.get_unverified_header(token)
+    kid, kind = header.get("kid"), header.get("typ", "JWT")
+    if not isinstance(kid, str) or not isinstance(kind, str) or kind.lower() not in TYPES:
+        raise Unauthenticated
+    if "crit" in header or "b64" in header:  # we know no extension
         raise Unauthenticated
     return kid
 
@@ -157,11 +163,12 @@ def _identity(claims: dict[str, Any]) -> Identity:
     numbers = [claims["exp"], claims["iat"], claims["nbf"]]
     if not all(isinstance(text, str) and text for text in (user, login, token_id)):
         raise Unauthenticated
-    if not all(isinstance(number, int | float) and abs(number) < 2**40 for number in numbers):
+    if not all(type(number) in (int, float) and abs(number) < 2**40 for number in numbers):
         raise Unauthenticated
-    if claims["iat"] > latest or claims["nbf"] > latest:
+    lifetime = claims["exp"] - claims["iat"]
+    if claims["iat"] > latest or claims["nbf"] > latest or not 0 < lifetime <= LIFETIME_MAX:
         raise Unauthenticated
-    return Identity(user, login, token_id, float(claims["exp"]))
+    return Identity(user, login, token_id, float(claims["exp"]), float(lifetime))
 
 
 def _public_keys(jwks: Mapping[str, Any]) -> dict[str, Ed25519PublicKey]:

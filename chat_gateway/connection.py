@@ -15,6 +15,7 @@ from typing import Any
 from engineio import async_socket, exceptions
 from engineio import packet as engineio_packet
 
+from chat_gateway.emission import Frame
 from chat_gateway.outbound import Outbound
 from chat_gateway.wire import Stalled, WebSocketProtocol, protocol_of, write_frames
 
@@ -23,6 +24,7 @@ POST_PACKETS_MAX = 1_000  # packets in one POST of long-polling
 BURST_FACTOR = 4  # how far over its bounds a queue may go in one burst, as long as the client reads
 LAST_WORDS = 3.0  # seconds that a client gets to read what is queued, then the transport is aborted
 UNREAD = 16 * 1024  # bytes written and not taken by the kernel, with which a client counts as not reading
+DISCONNECT = b"1"  # the Socket.IO packet, of namespace `/`
 UNINTERRUPTED = 8  # packets of one client that are taken before everybody else has a turn
 
 
@@ -75,6 +77,11 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             asyncio.get_running_loop().call_later(LAST_WORDS, self._abort_if_open)
         else:
             self.server.close_soon(self)
+
+    def dismiss(self) -> None:
+        """Disconnect the namespace, and leave it to the client to close the transport."""
+        self.enqueue(Frame(DISCONNECT))
+        self.server.watcher.dismissed(self)
 
     def cut_off(self) -> None:
         """Abort, because the client does not read."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import engineio
 from engineio import packet as engineio_packet
+from starlette.types import Scope
 
 from chat_gateway.connection import Connection
 from chat_gateway.outbound import Outbound
@@ -18,6 +20,9 @@ class Watcher(Protocol):
     def opened(self, connection: Connection) -> None:
         """A connection was made; nobody knows yet whose."""
 
+    def dismissed(self, connection: Connection) -> None:
+        """The client on it was told to go; from now on nobody is there."""
+
     def overflowed(self, connection: Connection) -> None:
         """A client does not read; its connection is being aborted."""
 
@@ -26,11 +31,12 @@ class Watcher(Protocol):
 
 
 class Engine(engineio.AsyncServer):  # type: ignore[misc]
-    """The Engine.IO server with our connections. `watcher` and the bounds are set by the Socket.IO server."""
+    """The Engine.IO server with our connections. The Socket.IO server sets what is declared here."""
 
     sockets: dict[str, Connection]
     start_service_task: bool
     watcher: Watcher
+    address_of: Callable[[Scope], str]
     outbound_packets: int
     outbound_bytes: int
     read_within: float
@@ -62,7 +68,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
             self.service_task_handle = self.start_background_task(self._service_task)
         sid = self.generate_id()
         connection = Connection(self, sid)
-        connection.address = (environ["asgi.scope"].get("client") or ("",))[0]
+        connection.address = self.address_of(environ["asgi.scope"])
         self.sockets[sid] = connection
         connection.enqueue(engineio_packet.Packet(engineio_packet.OPEN, self._hello(sid, transport)))
         await self._trigger_event("connect", sid, environ, run_async=False)

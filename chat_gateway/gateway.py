@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Awaitable
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
-from chat_gateway import emission
-from chat_gateway.authentication import Authenticator, Identity, KeyTable
+from chat_gateway import emission, token_expiry
+from chat_gateway.authentication import Identity, KeyTable
 from chat_gateway.calls import Calls
 from chat_gateway.client_events import ClientEvents
 from chat_gateway.http import PublicApp
+from chat_gateway.logins import Logins
 from chat_gateway.presence import Presence
 from chat_gateway.protocol import PROTOCOL
 from chat_gateway.server import SocketServer
@@ -46,6 +47,7 @@ class Gateway:
         self,
         bus: Bus,
         keys: KeyTable,
+        logins: Logins,
         sessions: Sessions,
         presence: Presence,
         calls: Calls,
@@ -54,12 +56,12 @@ class Gateway:
     ) -> None:
         self._bus = bus
         self._keys = keys
+        self._logins = logins
         self._sessions = sessions
         self._presence = presence
         self._calls = calls
         self._events = events
         self._settings = settings
-        self._authenticator = Authenticator(keys, issuer=settings.issuer)
         self._log_there = False
 
     def missing(self) -> list[str]:
@@ -69,6 +71,8 @@ class Gateway:
             lacks.append("broker")
         if not self._keys.loaded:
             lacks.append("keys")
+        if not self._logins.revocation.answered:
+            lacks.append("revocations")
         if not self._log_there:
             lacks.append("log")
         return lacks
@@ -85,7 +89,7 @@ class Gateway:
         """Who that is, or a `BackchatError`."""
         if self._events.stopping or not self._bus.connected:
             raise Unavailable(retry_after=1.0)
-        return await self._authenticator.identify(token)
+        return await self._logins.identify(token)
 
     async def enter(self, socket: Socket) -> None:
         """Count the socket in, and receive what is for its user."""
@@ -96,7 +100,7 @@ class Gateway:
         settings = self._settings
         ready = {
             "user_id": socket.user_id,
-            "token_expires_at": _rfc3339(socket.identity.expires_at),
+            "token_expires_at": token_expiry.expires_at(socket.identity),
             "server_time": rfc3339(utc_now()),
             "protocol": PROTOCOL,
             "limits": {
@@ -109,10 +113,22 @@ class Gateway:
             },
         }
         socket.send(emission.event("ready", ready))
+        self._logins.begin(socket)
 
     def event(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any]) -> Awaitable[None] | None:
         """A client event; what it returns is awaited before the next one is taken."""
-        return self._events.take(socket, ack_id, name, arguments)
+        now = time.monotonic()
+        if self._logins.revocation.fresh(now) and now < socket.valid_until:
+            return self._events.take(socket, ack_id, name, arguments)
+        return self._hold(socket, ack_id, name, arguments, now)
+
+    async def _hold(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any], since: float) -> None:
+        """Take the event once it is known, or cannot be known in time, whether the login still stands."""
+        await self._logins.revocation.settled()
+        if socket.open and time.monotonic() < socket.valid_until:
+            waiting = self._events.take(socket, ack_id, name, arguments, since)
+            if waiting is not None:
+                await waiting
 
     def malformed(self, socket: Socket, ack_id: int) -> Awaitable[None] | None:
         """What is no event, but can be answered."""
@@ -120,6 +136,7 @@ class Gateway:
 
     def goodbye(self, socket: Socket) -> None:
         """Forget a socket."""
+        self._logins.end(socket)
         self._presence.leave(socket)
         for key in socket.joined:
             self._sessions.leave(socket, key)
@@ -141,7 +158,3 @@ class Gateway:
             if number % max(1, len(connections) // 50) == 0:
                 await asyncio.sleep(CLOSE_WITHIN / 50)
         logger.info("sockets sent elsewhere", connections=len(connections), unanswered=len(self._calls))
-
-
-def _rfc3339(seconds: float) -> str:
-    return rfc3339(datetime.fromtimestamp(seconds, UTC))

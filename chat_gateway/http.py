@@ -1,4 +1,4 @@
-"""The gateway's HTTP: `GET /`, and Socket.IO below `/socket.io/`."""
+"""The gateway's HTTP: `GET /`, and Socket.IO at `/socket.io/`. Everything that is refused is a problem document."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import random
 from urllib.parse import parse_qs
 
 import socketio
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chat_gateway import asyncapi
+from chat_gateway import asyncapi, origins
+from chat_gateway.response_headers import ResponseHeaders
 from chat_gateway.server import SocketServer
+from chat_gateway.settings import GatewaySettings
 from chat_gateway.wire import cut_if_unread
 from shared import __version__
-from shared.errors import Unavailable
+from shared.errors import BackchatError, Forbidden, MethodNotAllowed, RateLimited, Unavailable
+from shared.runtime.forwarded import TrustedProxies
 from shared.runtime.http import plain_app, problem
 
-SOCKET_PATH = "/socket.io"
+SOCKET_PATHS = ("/socket.io/", "/socket.io")
+SOCKET_METHODS = ("GET", "POST", "OPTIONS")
 
 
 async def _root(_request: Request) -> Response:
@@ -32,40 +37,62 @@ async def _description(_request: Request) -> Response:
 class PublicApp:
     """Everything that a client may reach at a gateway."""
 
-    def __init__(self, server: SocketServer) -> None:
-        self._server = server
-        self._sockets: ASGIApp = socketio.ASGIApp(server, socketio_path=None)
-        self._pages: ASGIApp = plain_app(
-            [Route("/", _root, methods=["GET"]), Route("/asyncapi.json", _description, methods=["GET"])]
-        )
+    def __init__(self, server: SocketServer, settings: GatewaySettings) -> None:
+        pages = plain_app([Route("/", _root, methods=["GET"]), Route("/asyncapi.json", _description, methods=["GET"])])
+        self._pages: ASGIApp = ResponseHeaders(pages, settings.frame_ancestors)
+        self._sockets: ASGIApp = ResponseHeaders(Sockets(server, settings, self))
         self.stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Route by the raw path; a new session is opened only where there is room for it."""
-        path = scope.get("path", "")
-        if scope["type"] == "lifespan" or not (path == SOCKET_PATH or path.startswith(SOCKET_PATH + "/")):
-            await self._pages(scope, receive, send)
-        elif reason := self._refuses(scope):
-            self._server.turned_away.labels(reason).inc()
-            await _refuse(scope, receive, send)
-        else:
-            await self._sockets(scope, receive, send)
-            if scope["type"] == "http":
-                cut_if_unread(send, self._server.eio.read_within)
+        """Route by the raw path."""
+        to_sockets = scope["type"] in ("http", "websocket") and scope["path"] in SOCKET_PATHS
+        await (self._sockets if to_sockets else self._pages)(scope, receive, send)
 
-    def _refuses(self, scope: Scope) -> str | None:
-        """Why this request opens no session, if it wants one. Clients of a stopping gateway go elsewhere."""
+
+class Sockets:
+    """Socket.IO, for those who may come in."""
+
+    def __init__(self, server: SocketServer, settings: GatewaySettings, public: PublicApp) -> None:
+        self._server = server
+        self._app: ASGIApp = socketio.ASGIApp(server, socketio_path=None)
+        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._origins = frozenset(settings.allowed_origins)
+        self._public = public
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on; a new session is opened only where there is room for it."""
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            reason, error = refusal
+            self._server.turned_away.labels(reason).inc()
+            await _refuse(error, scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+        if scope["type"] == "http":
+            cut_if_unread(send, self._server.eio.read_within)
+
+    def _refusal(self, scope: Scope) -> tuple[str, BackchatError] | None:
+        """Why this request is not served. Clients of a stopping gateway go elsewhere."""
+        if scope.get("method", "GET") not in SOCKET_METHODS:
+            return "method", MethodNotAllowed()
+        origin = Headers(scope=scope).get("origin")
+        if origin is not None and not origins.is_allowed(origin, self._origins, *self._proxies.origin_seen(scope)):
+            return "origin", Forbidden("Pages of this origin may not connect.")
         if "sid" in parse_qs(scope.get("query_string", b"").decode("latin-1")):
             return None
-        if self.stopping:
-            return "stopping"
-        address = (scope.get("client") or ("",))[0]
-        return "full" if self._server.admission.is_full(address) else None
+        no_room = Unavailable("No more connections just now.", retry_after=random.uniform(1, 3))  # noqa: S311
+        if self._public.stopping:
+            return "stopping", no_room
+        admission = self._server.admission
+        reason = admission.refuses(admission.source(scope))
+        if reason == "crowded":
+            return reason, RateLimited("Too many connections from this address.", retry_after=random.uniform(5, 15))  # noqa: S311
+        return (reason, no_room) if reason else None
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """503 before there is a session: a stock client then tries again by itself, with jitter."""
-    refusal = problem(Unavailable("No more connections just now.", retry_after=random.uniform(1, 3)))  # noqa: S311
+async def _refuse(error: BackchatError, scope: Scope, receive: Receive, send: Send) -> None:
+    """A problem document before there is a session: after a 503 a stock client tries again by itself, with jitter."""
+    refusal = problem(error, {"Allow": ", ".join(SOCKET_METHODS)} if isinstance(error, MethodNotAllowed) else None)
     if scope["type"] == "http":
         await refusal(scope, receive, send)
     elif "websocket.http.response" in scope.get("extensions", {}):

@@ -33,6 +33,8 @@ class Metrics:
             registry=registry,
         )
         self.malformed = counter("malformed_packets", "Packets from clients that are none")
+        self.dismissed = counter("sockets_dismissed", "Sockets that were sent away for good, by reason", "reason")
+        self.revoked_logins = gauge("revoked_logins", "Revoked logins whose tokens may be unexpired")
         self.aborted = counter("connections_aborted", "Connections that we closed, by reason", "reason")
         self.delivered = counter("deliveries", "Events from the delivery queue by type", "type")
         self.released = counter("changes_released", "Stored changes let out to joined sockets")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from chat_gateway.authentication import Identity
 from chat_gateway.bindings import Bindings
 from chat_gateway.limits import TokenBucket
 from chat_gateway.settings import GatewaySettings
@@ -17,13 +18,14 @@ BUCKETS_SWEPT_AT = 1_000  # kept buckets; more than that and the full ones are f
 
 
 class Presence:
-    """Sockets by user, the binding of each user's bucket, and the rate limits."""
+    """Sockets by user and by login, the binding of each user's bucket, and the rate limits."""
 
     def __init__(self, bindings: Bindings, settings: GatewaySettings) -> None:
         self._bindings = bindings
         self._settings = settings
         self._limited = settings.limits == "on"
         self._sockets: dict[str, set[Socket]] = {}
+        self._of_login: dict[str, set[Socket]] = {}
         self._budgets: dict[str, TokenBucket] = {}
         self._sweep_at = BUCKETS_SWEPT_AT
 
@@ -42,6 +44,7 @@ class Presence:
         if not sockets:
             self._bindings.acquire(key)
         sockets.add(socket)
+        self._of_login.setdefault(socket.identity.login_id, set()).add(socket)
         await self._bindings.bound(key, timeout)
 
     def leave(self, socket: Socket) -> None:
@@ -50,6 +53,7 @@ class Presence:
         if sockets is None or socket not in sockets:
             return
         sockets.discard(socket)
+        self._leave_login(socket)
         if not sockets:
             del self._sockets[socket.user_id]
             self._bindings.release(self._key(socket.user_id))
@@ -75,6 +79,23 @@ class Presence:
     def sockets(self, user_id: str) -> Iterable[Socket]:
         """The open sockets of a user on this gateway."""
         return self._sockets.get(user_id, ())
+
+    def of_login(self, login_id: str) -> list[Socket]:
+        """The sockets of one login on this gateway."""
+        return list(self._of_login.get(login_id, ()))
+
+    def change_login(self, socket: Socket, identity: Identity) -> None:
+        """The socket has shown another token of its user."""
+        self._leave_login(socket)
+        socket.identity = identity
+        self._of_login.setdefault(identity.login_id, set()).add(socket)
+
+    def _leave_login(self, socket: Socket) -> None:
+        login_id = socket.identity.login_id
+        sockets = self._of_login[login_id]
+        sockets.discard(socket)
+        if not sockets:
+            del self._of_login[login_id]
 
     def everybody(self) -> list[Socket]:
         """All open sockets."""

@@ -30,6 +30,10 @@ logger = structlog.get_logger(__name__)
 AUTHENTICATE_WITHIN = 10.0  # seconds (contract §3)
 WATCH_EVERY = 1.0  # seconds
 BUFFERED_MAX = 1024 * 1024  # bytes written and not read by a client; pongs come on top of what the queue allows
+TOLD_ONCE = (  # what python-engineio logs the first time, with the client's own words in it
+    *("bad-jsonp-index", "bad-origin", "bad-sid", "bad-transport", "bad-upgrade", "bad-version"),
+    *("not-connected", "unexpected-http"),
+)
 REFUSALS_MAX = 20  # malformed packets and refused connects of one connection, then it is closed
 NO_CREDENTIALS = {"token": False}  # what a connect that cannot be read is taken for
 
@@ -47,7 +51,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
             namespaces=["/"],
             logger=quiet,
             engineio_logger=quiet,
-            cors_allowed_origins=list(settings.allowed_origins) or None,  # an empty list would switch the check off
+            cors_allowed_origins="*",  # `PublicApp` has checked the origin; this one only says so to the browser
             cors_credentials=False,
             max_http_buffer_size=FRAME_MAX,
         )
@@ -58,7 +62,9 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         self.turned_away = metrics.turned_away
         metrics.handshakes.set_function(lambda: len(self.admission))
         metrics.connections.set_function(lambda: len(self.eio.sockets))
+        self.eio.log_message_keys.update(TOLD_ONCE)
         self.eio.watcher = self
+        self.eio.address_of = self.admission.source
         self.eio.outbound_packets = settings.outbound_packets
         self.eio.outbound_bytes = settings.outbound_bytes
         self.eio.read_within = settings.read_within
@@ -75,13 +81,24 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         return list(self.eio.sockets.values())
 
     def opened(self, connection: Connection) -> None:
-        """Give the client some time to say who it is."""
+        """Count it, and give the client some time to say who it is."""
+        self.admission.arrive(connection)
+        self._await_login(connection)
+
+    def _await_login(self, connection: Connection) -> None:
         self.admission.begin(connection)
         connection.deadline = asyncio.get_running_loop().call_later(AUTHENTICATE_WITHIN, self._reap, connection)
 
     def closed(self, connection: Connection) -> None:
         """It is gone; nobody waits for it any more."""
         self._known(connection)
+        self.admission.depart(connection)
+
+    def dismissed(self, connection: Connection) -> None:
+        """As if the client had disconnected the namespace itself; it has some time to close the transport."""
+        self._release(connection)
+        if (sid := self.manager.sid_from_eio_sid(connection.sid, "/")) is not None:
+            self.manager.basic_disconnect(sid, "/")
 
     def _known(self, connection: Connection) -> None:
         self.admission.end(connection)
@@ -206,8 +223,13 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         """The disconnect handler."""
         eio_sid = self.manager.eio_sid_from_sid(sid, "/")
         connection: Connection | None = self.eio.sockets.get(eio_sid)
-        socket: Socket | None = connection.socket if connection else None
-        if connection is None or socket is None:
+        if connection is not None:
+            self._release(connection)
+
+    def _release(self, connection: Connection) -> None:
+        """Nobody is there any more."""
+        socket: Socket | None = connection.socket
+        if socket is None:
             return
         connection.socket = None
         self._metrics.sockets.dec()
@@ -216,4 +238,4 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         except Exception:
             logger.exception("a disconnect failed")
         if not connection.closing and not connection.closed:
-            self.opened(connection)  # it may connect again, in time
+            self._await_login(connection)  # it may connect again, in time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.runtime.settings import DistributedSettings, OriginSettings
+from shared.runtime.settings import DistributedSettings, Origins, OriginSettings
 
 
 class GatewaySettings(OriginSettings):
@@ -22,10 +22,13 @@ class GatewaySettings(OriginSettings):
         default=10_000, ge=1, description="Events of all sockets that may be unanswered; more are refused `unavailable`"
     )
     handshakes: int = Field(
-        default=1_000, ge=1, description="Connections that may be unauthenticated at a time; more are refused with 503"
+        default=2_000, ge=1, description="Connections that may be unauthenticated at a time; more are refused with 503"
     )
     handshakes_per_address: int = Field(
-        default=256, ge=1, description="The same from one address; behind an edge that is all clients of the edge"
+        default=1_000, ge=1, description="The same from one address; an edge that is not trusted is one address"
+    )
+    connections_per_address: int = Field(
+        default=5_000, ge=1, description="Connections from one address, of an IPv6 address its /64; more: 429"
     )
     sockets_per_user: int = Field(default=200, ge=1, description="Open sockets of one user on one gateway")
     sessions_per_socket: int = Field(default=1_000, ge=1, description="Sessions that one socket may have joined")
@@ -43,6 +46,9 @@ class GatewaySettings(OriginSettings):
     )
     reply_text_bytes: int = Field(
         default=64 * 1024 * 1024, ge=1_048_576, description="Characters of unfinished replies that a gateway remembers"
+    )
+    frame_ancestors: Origins = Field(
+        default=(), description="Origins whose pages may show `/chat/` in a frame, separated by commas; none: our own"
     )
     users_max: int = Field(default=100, ge=1, description="Users of one session, as `ready` tells clients")
     chatbots_max: int = Field(default=8, ge=1, description="Chatbots of one session; more are refused `conflict`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
@@ -15,9 +16,12 @@ REFUSALS_PER_SECOND = 200.0  # events of one socket refused at once; after that 
 
 
 class Socket:
-    """One authenticated client. `joined` are the sessions that it receives."""
+    """One authenticated client. `joined` are the sessions that it receives, `valid_until` is monotonic (seconds)."""
 
-    __slots__ = ("connection", "identity", "in_flight", "joined", "lanes", "refusals", "sid", "user_id")
+    __slots__ = (
+        *("connection", "expiry", "identity", "in_flight", "joined"),
+        *("lanes", "refusals", "sid", "user_id", "valid_until"),
+    )
 
     def __init__(self, connection: Connection, sid: str, identity: Identity) -> None:
         self.connection = connection
@@ -28,6 +32,8 @@ class Socket:
         self.joined: set[str] = set()
         self.lanes = Lanes()
         self.refusals = Pace(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
+        self.valid_until = float("-inf")
+        self.expiry: asyncio.TimerHandle | None = None
 
     @property
     def open(self) -> bool:
@@ -38,6 +44,13 @@ class Socket:
         """Queue a frame; nothing once the client is gone."""
         if self.connection.socket is self:
             self.connection.enqueue(frame)
+
+    def dismiss(self, *last_words: emission.Frame) -> None:
+        """Send the client away for good: it may say nothing more, and a stock client does not come back by itself."""
+        for frame in last_words:
+            self.send(frame)
+        if self.open:
+            self.connection.dismiss()
 
 
 class Doorkeeper(Protocol):

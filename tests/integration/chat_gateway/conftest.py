@@ -40,6 +40,11 @@ class Issuer:
         self.kid = "first"
         self.fetches = 0
         self.down = False
+        self.revoked: list[dict[str, Any]] = []  # in the order in which it happened
+        self.revocations_asked = 0
+        self.revocations_down = False
+        self.revocations_answering = asyncio.Event()
+        self.revocations_answering.set()
         self._published = {self.kid: self.key}
 
     def rotate(self) -> None:
@@ -58,13 +63,24 @@ class Issuer:
             ]
         }
 
+    def revoke(self, login_id: str, until: int | None = None) -> None:
+        self.revoked.append({"sid": login_id, "until": until or int(time.time()) + 900})
+
+    async def revocations(self, cursor: str | None) -> dict[str, Any]:
+        self.revocations_asked += 1
+        if self.revocations_down:
+            raise OSError("auth is away")
+        answer = {"cursor": str(len(self.revoked)), "logins": self.revoked[int(cursor or 0) :]}
+        await self.revocations_answering.wait()
+        return answer
+
     def token(self, user: str, *, drop: str | None = None, headers: dict[str, Any] | None = None, **claims: Any) -> str:
         now = int(time.time())
         whole = {
             "iss": "backchat",
             "aud": "backchat",
             "sub": user,
-            "sid": "login",
+            "sid": f"login of {user}",
             "jti": uuid4().hex,
             "iat": now,
             "nbf": now,
@@ -74,7 +90,7 @@ class Issuer:
         }
         if drop:
             del whole[drop]
-        return jwt.encode(whole, self.key, algorithm="EdDSA", headers={"kid": self.kid, **(headers or {})})
+        return jwt.encode(whole, self.key, algorithm="EdDSA", headers={"kid": self.kid, "typ": "at+jwt", **(headers or {})})
 
 
 class Client(socketio.AsyncClient):
@@ -115,7 +131,7 @@ class Running:
     @property
     def server(self) -> SocketServer:
         """The Socket.IO server inside, to look for what was left behind."""
-        return self.service.app._sockets.engineio_server
+        return self.service.app._sockets._app._server
 
     @property
     def events(self) -> ClientEvents:
@@ -130,7 +146,13 @@ class Running:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self, *, ready: bool = True, **settings: Any) -> None:
-        self.service = build(GatewaySettings(**settings), bus=self.bus, jwks=self.issuer.jwks, registry=self.registry)
+        self.service = build(
+            GatewaySettings(**settings),
+            bus=self.bus,
+            jwks=self.issuer.jwks,
+            revocations=self.issuer.revocations,
+            registry=self.registry,
+        )
         await self._stack.enter_async_context(self.service.lifespan())
         listener = sockets.socket()
         listener.bind(("127.0.0.1", 0))
