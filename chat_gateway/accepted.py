@@ -63,15 +63,23 @@ class Accepted:
         now = time.monotonic()
         if (passed := now - self._mark) >= RATE_WINDOW:
             lately = self._settled / passed
-            self._rate = lately if passed > 4 * RATE_WINDOW else (self._rate + lately) / 2
+            self._rate = lately if passed > 4 * RATE_WINDOW else max(lately, (self._rate + lately) / 2)
             self._mark, self._settled = now, 0
             if self._rate >= 1.0:
                 self._forget(now - FORGOTTEN_AFTER)
         return self._rate >= 1.0
 
     def backlogged(self) -> bool:
-        """Whether it would take the writers too long to come to a message that is accepted now."""
-        return len(self._waiting) >= CROWD and self.progressing() and len(self._waiting) > self._rate * BACKLOG_MAX
+        """Whether it would take the writers too long to come to a message that is accepted now.
+
+        How fast they are shows only while something waits for them: after a quiet time, or at the start, the rate
+        says how little there was to do.
+        """
+        crowded = len(self._waiting) >= CROWD
+        return crowded and self.progressing() and self._saturated() and len(self._waiting) > self._rate * BACKLOG_MAX
+
+    def _saturated(self) -> bool:
+        return next(iter(self._waiting.values())).since <= time.monotonic() - RATE_WINDOW
 
     def before(self, moment: float) -> list[Waiting]:
         """What was accepted before then and is not settled."""

@@ -58,6 +58,23 @@ def test_more_than_can_be_stored_soon_is_a_backlog(clock: Clock) -> None:
     assert not accepted.backlogged()
 
 
+def test_after_a_quiet_time_a_crowd_is_no_backlog_yet(clock: Clock) -> None:
+    """Ten a second were stored because no more came; how fast it can go shows within half a second."""
+    accepted = Accepted()
+    for _ in range(10):
+        clock.now += 1
+        for message_id in add(accepted, 10):
+            accepted.settled(message_id)
+        accepted.progressing()
+    ids = add(accepted, 2 * CROWD)
+    for _ in range(8):
+        clock.now += 0.1
+        assert not accepted.backlogged()
+        for message_id in ids[:100]:  # 1,000 a second
+            accepted.settled(message_id)
+        ids = ids[100:] + add(accepted, 100)
+
+
 def test_when_storing_stops_for_good_messages_are_taken_again(clock: Clock) -> None:
     accepted = Accepted()
     ids = add(accepted, 1_000)
