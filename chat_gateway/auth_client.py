@@ -40,10 +40,10 @@ class AuthClient:
         body = response.content
         if len(body) <= AT_ONCE:
             return dict(orjson.loads(body))
-        return await asyncio.to_thread(_read_aside, body)
+        return await asyncio.to_thread(read_aside, body)
 
 
-def _read_aside(body: bytes) -> dict[str, Any]:
+def read_aside(body: bytes) -> dict[str, Any]:
     """Parse a long answer, in a thread.
 
     One call of a parser written in C keeps the interpreter to itself for as long as it takes, 0.2 s for 300,000
