@@ -25,7 +25,9 @@ class Activity:
         """Sessions that have just changed, at `now` (monotonic seconds); the notices that may go at once."""
         due = []
         for session in sessions:
-            if session.id in self._told_at:
+            if session.deleted_at is not None:
+                self._waiting.pop(session.id, None)
+            elif session.id in self._told_at:
                 self._waiting[session.id] = session
             else:
                 self._told_at[session.id] = now

@@ -23,6 +23,7 @@ from persistence_worker.queries import Queries
 from persistence_worker.query_server import QueryServer
 from persistence_worker.settings import PersistenceSettings
 from persistence_worker.tables import SCHEMA
+from persistence_worker.work import Limits
 from shared.bus.port import Bus
 from shared.database import migrations
 from shared.runtime.service import Service, Tasks
@@ -40,7 +41,8 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
     metrics = Metrics(registry)
     catalogue = Catalogue()
     database = Database(engine, settings.partitions)
-    ledger = Ledger(database, catalogue, chatbots_max=settings.chatbots_max)
+    limits = Limits(chatbots=settings.chatbots_max, users=settings.users_max)
+    ledger = Ledger(database, catalogue, limits=limits)
     notices = Notices(bus=bus, partitions=settings.partitions)
     committer = Committer(bus=bus, ledger=ledger, notices=notices, metrics=metrics, partitions=settings.partitions)
     cemetery = Cemetery(bus, metrics, settings.partitions)

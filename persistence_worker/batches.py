@@ -1,27 +1,41 @@
-"""A batch of commands applied, in order, to sessions in memory: what to write, to tell and to answer. No I/O."""
+"""A batch of commands applied, in order, to sessions in memory. No I/O.
+
+Messages, replies and new sessions are known by their own keys, so the path of every message costs no look-up more.
+All other commands are known by their envelope's id: a repeated one gets the first answer.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import UUID
 
-from persistence_worker import sessions, views
-from persistence_worker.catalogue import Catalogue
-from persistence_worker.state import SessionState, Turn, extended
-from persistence_worker.store import Loaded
-from shared.contracts.commands import FinishReply, SendMessage, StartSession
+from persistence_worker import erasure, replies, rooms, sessions, views
+from persistence_worker.answers import answered_before, refusal, rejection, result
+from persistence_worker.state import SessionState, Turn
+from persistence_worker.work import Work
+from shared.contracts.commands import COMMANDS, FinishReply, SendMessage, StartSession
 from shared.contracts.envelope import Received
-from shared.contracts.events import MessageRejected, MessageStored, SessionHead, SessionUpdated
-from shared.contracts.payload import Payload
-from shared.contracts.queries import Failure, Reply, SessionResult
+from shared.contracts.events import SessionHead, SessionUpdated
+from shared.contracts.payload import Model, Payload
+from shared.contracts.queries import SessionResult
 from shared.contracts.views import Message
 from shared.errors import BackchatError, Conflict, NotFound, Unavailable
 
-Command = StartSession | SendMessage | FinishReply
-
 NO_CATALOGUE = "No chatbot has announced itself yet."
 CATALOGUE_RETRY = 2.0  # seconds
+
+TYPES: dict[str, type[Payload]] = {command.TYPE: command for command in COMMANDS}
+
+RULES: dict[type[Payload], Callable[[Work, Any, Received], Model]] = rooms.RULES | replies.RULES | erasure.RULES
+"""Commands that change something and answer, or raise a `BackchatError` before they have changed anything."""
+
+UNKEPT = rooms.UNKEPT | erasure.UNKEPT
+"""Those of them that change nothing the second time by their own nature: their ids need not be kept."""
+
+ALONE = replies.ALONE | erasure.ALONE
+"""Those that look back into a session: each has a transaction of its own, which sees all that was written before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +43,26 @@ class Order:
     """One command with the envelope that it came in."""
 
     received: Received
-    command: Command
+    command: Any  # one of `COMMANDS`
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A turn that is to be published; `starts` is how often it was before."""
-
-    turn: Turn
-    starts: int
-    again: bool
+def runs(orders: Sequence[Order]) -> Iterator[Sequence[Order]]:
+    """The same, in order, by what may share a transaction."""
+    begin = 0
+    for n, order in enumerate(orders):
+        if type(order.command) in ALONE:
+            if n > begin:
+                yield orders[begin:n]
+            yield orders[n : n + 1]
+            begin = n + 1
+    if begin < len(orders):
+        yield orders[begin:]
 
 
 @dataclass(slots=True)
-class Batch:
+class Batch(Work):
     """Everything that follows from the orders given to `apply`."""
 
-    loaded: Loaded
-    catalogue: Catalogue
-    chatbots_max: int
-    now: datetime
-    messages: list[Message] = field(default_factory=list)
-    deliveries: list[tuple[Payload, Received]] = field(default_factory=list)
-    starts: list[Start] = field(default_factory=list)
-    answers: list[tuple[Received, Reply]] = field(default_factory=list)
-    changed_turns: dict[UUID, Turn] = field(default_factory=dict)
     _told_again: dict[UUID, Received] = field(default_factory=dict)
 
     def apply(self, order: Order) -> None:
@@ -65,35 +74,63 @@ class Batch:
                 self._finish(order.command, order.received)
             case StartSession():
                 self._start(order.command, order.received)
+            case _:
+                self._follow(order.command, order.received)
 
     def conclude(self) -> None:
         """Tell again what commands found already applied: heads, and open turns of earlier batches."""
         for session_id, received in self._told_again.items():
             session = self.loaded.sessions[session_id]
-            self._deliver(SessionHead(session_id=session.id, last_seq=session.last_seq), received)
+            if session.deleted_at is not None:
+                continue
+            self.deliver(SessionHead(session_id=session.id, last_seq=session.last_seq), received)
             for turn in session.turns.values():
-                if not turn.new:
-                    self._publish_again(turn)
+                if not turn.new and turn.stop_at is None:
+                    self.publish_again(turn)
+
+    def _follow(self, command: Any, received: Received) -> None:
+        """Apply one of `RULES`, once."""
+        session = self.loaded.sessions.get(command.session_id)
+        if received.id in self.loaded.applied:
+            self.answers.append((received, answered_before(self.loaded.applied[received.id])))
+            if session is not None:
+                rooms.tell_again(self, session, command, received)
+                replies.stop_again(self, session, command)
+                self._told_again.setdefault(session.id, received)
+            return
+        try:
+            reply = result(RULES[type(command)](self, command, received))
+        except BackchatError as error:
+            reply = refusal(error)
+            if isinstance(error, Unavailable):  # not done: it may still be
+                self.answers.append((received, reply))
+                return
+        self.answers.append((received, reply))
+        if type(command) not in UNKEPT:
+            self.loaded.applied[received.id] = text = reply.model_dump_json()
+            self.writes.answers.append((received.id, command.session_id, text))
 
     def _start(self, command: StartSession, received: Received) -> None:
         session = self.loaded.sessions.get(command.session_id)
         try:
             if session is None:
                 session = self._create(command, received)
-            elif session.deleted_at is not None or session.owner_id != command.user_id:
-                raise NotFound("There is no such session.")
+            elif session.deleted_at is not None or command.user_id not in session.users:
+                raise NotFound(rooms.NO_SESSION)
             else:
                 self._told_again.setdefault(session.id, received)
         except BackchatError as error:
             self.answers.append((received, refusal(error)))
             return
-        result = SessionResult(session=views.session(session, self.catalogue))
-        self.answers.append((received, Reply(result=result.model_dump(mode="json"))))
+        self.answers.append((received, result(SessionResult(session=views.session(session, self.catalogue)))))
 
     def _create(self, command: StartSession, received: Received) -> SessionState:
+        if command.user_id in self.loaded.erased:
+            raise NotFound(rooms.NO_SESSION)
         session = SessionState(
             id=command.session_id,
             title=command.title,
+            titled_by=None if command.title is None else command.user_id,
             owner_id=command.user_id,
             reply_policy=command.reply_policy,
             rotation=0,
@@ -107,7 +144,8 @@ class Batch:
             new=True,
         )
         self.loaded.sessions[session.id] = session
-        self._deliver(SessionUpdated(session=views.session(session, self.catalogue)), received)
+        self.writes.joined[session.id, command.user_id] = command.created_at
+        self.deliver(SessionUpdated(session=views.session(session, self.catalogue)), received)
         return session
 
     def _chosen(self, wanted: list[str] | None) -> list[str]:
@@ -118,9 +156,9 @@ class Batch:
             return [default] if default else []
         chosen = list(dict.fromkeys(wanted))
         if any(self.catalogue.card(chatbot) is None for chatbot in chosen):
-            raise NotFound("There is no such chatbot.")
-        if len(chosen) > self.chatbots_max:
-            raise Conflict(f"A session holds at most {self.chatbots_max} chatbots.")
+            raise NotFound(rooms.NO_CHATBOT)
+        if len(chosen) > self.limits.chatbots:
+            raise Conflict(rooms.too_many_chatbots(self))
         return chosen
 
     def _send(self, command: SendMessage, received: Received) -> None:
@@ -130,7 +168,7 @@ class Batch:
                 self._told_again.setdefault(session.id, received)
             return
         if session is None or session.deleted_at is not None or command.user_id not in session.users:
-            self._deliver(rejection(command, NotFound.code), received)
+            self.deliver(rejection(command, NotFound.code), received)
             return
         seq = session.next_seq(self.now)
         message = Message(
@@ -145,45 +183,15 @@ class Batch:
             client_message_id=command.client_message_id,
             reply_to=self._within(session, command.reply_to),
         )
-        self._store(message, received)
+        self.store(message, received)
         asked = sessions.answering(session.reply_policy, session.chatbots, command.content, session.rotation)
         if asked and session.reply_policy == "round_robin":
             session.rotation += 1
         for chatbot in asked:
-            self._ask(session, chatbot, message, received)
+            self.ask(session, chatbot, message, received)
 
     def _within(self, session: SessionState, reply_to: UUID | None) -> UUID | None:
         return reply_to if reply_to is not None and self.loaded.known.get(reply_to) == session.id else None
-
-    def _ask(self, session: SessionState, chatbot: str, message: Message, received: Received) -> None:
-        turn = session.turns.get(chatbot)
-        if turn is None:
-            self._open(session, chatbot, message.id, [[message.seq, message.seq]], received)
-        elif turn.new:  # not published yet: it can answer this one too
-            turn.asked, turn.reply_to = extended(turn.asked, message.seq), message.id
-        else:
-            turn.waiting, turn.waiting_reply_to = extended(turn.waiting, message.seq), message.id
-            self._touch(turn)
-
-    def _open(
-        self, session: SessionState, chatbot: str, reply_to: UUID, asked: list[list[int]], received: Received
-    ) -> None:
-        turn = Turn(
-            id=uuid4(),
-            session_id=session.id,
-            chatbot_id=chatbot,
-            reply_to=reply_to,
-            asked=asked,
-            waiting=[],
-            waiting_reply_to=None,
-            starts=1,
-            published_at=self.now,
-            new=True,
-            traceparent=received.traceparent,
-        )
-        session.turns[chatbot] = turn
-        self._touch(turn)
-        self.starts.append(Start(turn, starts=0, again=False))
 
     def _finish(self, command: FinishReply, received: Received) -> None:
         session = self.loaded.sessions.get(command.session_id)
@@ -208,54 +216,24 @@ class Batch:
             status=status,
             error=error,
         )
-        self._store(reply, received)
-        self._close(session, turn, received)
+        self.store(reply, received)
+        self.close(session, turn, received)
+        if status == "complete":
+            self._call_upon(session, turn, reply, received)
         if session.title is None:
             self._name(session, received)
 
-    def _close(self, session: SessionState, turn: Turn, received: Received) -> None:
-        turn.closed_at = self.now
-        self._touch(turn)
-        del session.turns[turn.chatbot_id]
-        if turn.waiting_reply_to is not None:
-            self._open(session, turn.chatbot_id, turn.waiting_reply_to, turn.waiting, received)
+    def _call_upon(self, session: SessionState, turn: Turn, reply: Message, received: Received) -> None:
+        named = sessions.called_upon(session.reply_policy, session.chatbots, turn.chatbot_id, reply.content, turn.depth)
+        for chatbot in named:
+            self.ask(session, chatbot, reply, received, depth=turn.depth + 1)
 
     def _name(self, session: SessionState, received: Received) -> None:
-        session.title = sessions.title_from(session.first_words or "")
+        if session.first_words is None:
+            return
+        words, author = session.first_words
+        session.title = sessions.title_from(words)
         if session.title is None:
             return
-        session.seq = session.next_seq(self.now)
-        self._deliver(SessionUpdated(session=views.session(session, self.catalogue)), received)
-
-    def _store(self, message: Message, received: Received) -> None:
-        self.messages.append(message)
-        self.loaded.known[message.id] = message.session_id
-        self._deliver(MessageStored(message=message), received)
-
-    def _touch(self, turn: Turn) -> None:
-        self.changed_turns[turn.id] = turn
-
-    def _publish_again(self, turn: Turn) -> None:
-        self.starts.append(Start(turn, starts=turn.starts, again=True))
-        turn.starts += 1
-        turn.published_at = self.now
-        self._touch(turn)
-
-    def _deliver(self, payload: Payload, received: Received) -> None:
-        self.deliveries.append((payload, received))
-
-
-def refusal(error: BackchatError) -> Reply:
-    """An error as the answer to whoever waits."""
-    return Reply(error=Failure(code=error.code, message=error.detail, retry_after=error.retry_after))
-
-
-def rejection(command: SendMessage, code: str) -> MessageRejected:
-    """What the author of a message hears that could not be stored."""
-    return MessageRejected(
-        session_id=command.session_id,
-        message_id=command.message_id,
-        client_message_id=command.client_message_id,
-        user_id=command.user_id,
-        code=code,
-    )
+        session.titled_by = author
+        self.number(session, received)

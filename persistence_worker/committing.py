@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from persistence_worker import publications
-from persistence_worker.batches import Order
+from persistence_worker.batches import Order, runs
 from persistence_worker.ledger import Applied, Ledger
 from persistence_worker.metrics import Metrics
 from persistence_worker.notices import Notices
@@ -91,8 +91,12 @@ class Committer:
                 _fail(share, Unavailable("The worker stops."))
 
     async def _settle(self, orders: Sequence[Order]) -> None:
+        for run in runs(orders):
+            await self._settle_run(run)
+
+    async def _settle_run(self, orders: Sequence[Order]) -> None:
         applied = await self._persist(orders)
-        for message in applied.batch.messages:
+        for message in applied.batch.messages.values():
             self._metrics.stored.labels(message.sender_type).inc()
         for piece in publications.rounds(publications.of(applied, self._partitions)):
             await self._bus.publish_all(piece)

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from persistence_worker.batches import Command, Order
+from persistence_worker.batches import TYPES, Order
 from persistence_worker.committing import Committer
 from persistence_worker.database import Database
 from persistence_worker.ledger import Ledger
 from persistence_worker.poison import Cemetery, DeliveredTooOften, failed_reply, is_poison, reason
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts import topology
-from shared.contracts.commands import FinishReply, SendMessage, StartSession
 from shared.contracts.envelope import MalformedEvent, Received, read_body
 from shared.errors import Unavailable
 
@@ -28,8 +27,6 @@ CAREFUL_FROM = 3  # earlier deliveries of a body from which on it goes with few 
 SUSPECT_FROM = 100  # and from which on its first event that is not yet applied counts as poison
 TRIES_A_SUSPECT = 10  # further deliveries after which one event more of the body does
 RETRY_PAUSE = 0.1  # seconds
-
-TYPES: dict[str, type[Command]] = {command.TYPE: command for command in (StartSession, SendMessage, FinishReply)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,8 @@ class Partition:
     async def run(self) -> None:
         """Consume until `stop`; while the database is away nothing is held."""
         self._task = asyncio.current_task()
-        await self._bus.declare((topology.DELIVERY, topology.TURNS, topology.DEAD), (topology.dead_queue(self._queue),))
+        exchanges = (topology.DELIVERY, topology.CONTROL, topology.TURNS, topology.DEAD)
+        await self._bus.declare(exchanges, (topology.dead_queue(self._queue),))
         while not self._stopping:
             await self._database.ready()
             subscription = await self._bus.subscribe(self._queue, prefetch=PREFETCH)

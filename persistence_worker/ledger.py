@@ -10,14 +10,17 @@ from uuid import UUID
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from persistence_worker.batches import Batch, Order, Start
+from persistence_worker.batches import RULES, Batch, Order
 from persistence_worker.catalogue import Catalogue
 from persistence_worker.catalogue_store import load_catalogue
 from persistence_worker.database import Database
-from persistence_worker.store import Loaded, Store
+from persistence_worker.loading import Loader
+from persistence_worker.room_store import RoomStore
+from persistence_worker.store import Store
 from persistence_worker.store_reads import Reads
 from persistence_worker.turns import ContextRow, context, row_of, wants
-from shared.contracts.commands import FinishReply, SendMessage, StartSession
+from persistence_worker.work import Limits, Start
+from shared.contracts.commands import EraseAuthor, FinishReply, MarkRead, SendMessage, StartSession
 from shared.contracts.payload import utc_now
 from shared.contracts.turns import ContextMessage
 from shared.contracts.views import Message
@@ -41,11 +44,13 @@ class Applied:
 class Ledger:
     """Where sessions are written."""
 
-    def __init__(self, database: Database, catalogue: Catalogue, *, chatbots_max: int) -> None:
+    def __init__(self, database: Database, catalogue: Catalogue, *, limits: Limits) -> None:
         self._database = database
         self._catalogue = catalogue
-        self._chatbots_max = chatbots_max
+        self._limits = limits
+        self._rooms = RoomStore(database.dialect)
         self.store = Store(database.dialect)
+        self._loader = Loader(self.store, self._rooms, catalogue)
         self.reads = Reads(self.store, database.dialect)
 
     async def apply(self, orders: Sequence[Order]) -> Applied:
@@ -82,37 +87,36 @@ class Ledger:
                 return session is None or all(turn.id != command.message_id for turn in session.turns.values())
             case StartSession():
                 return session is not None
+            case EraseAuthor():
+                return session is None or command.user_id not in session.users
+            case MarkRead():
+                self._rooms.load_read(connection, loaded, [(command.session_id, command.user_id)])
+                return command.seq <= loaded.read.get((command.session_id, command.user_id), -1)
+            case _:
+                self._rooms.load_applied(connection, loaded, [order.received.id])
+                return order.received.id in loaded.applied
 
     def _transaction(self, connection: Connection, orders: Sequence[Order]) -> Applied:
-        loaded = self._load(connection, orders)
-        batch = Batch(loaded, self._catalogue, self._chatbots_max, utc_now())
+        loaded = self._loader.load(connection, orders)
+        batch = Batch(loaded, self._catalogue, self._limits, utc_now())
         for order in orders:
             batch.apply(order)
         batch.conclude()
-        self.store.save(connection, loaded.sessions.values(), batch.messages)
-        self.store.save_turns(connection, list(batch.changed_turns.values()))
-        contexts = self.contexts(connection, batch.starts, batch.messages)
+        self._save(connection, batch, ruled=any(type(order.command) in RULES for order in orders))
+        contexts = self.contexts(connection, batch.starts, list(batch.messages.values()))
         now = utc_now()
         if any(order.received.is_late(now) for order in orders):
             raise TooLate
         return Applied(batch, contexts)
 
-    def _load(self, connection: Connection, orders: Sequence[Order]) -> Loaded:
-        session_ids = {order.command.session_id for order in orders}
-        message_ids: set[UUID] = set()
-        for order in orders:
-            if isinstance(order.command, SendMessage):
-                message_ids.add(order.command.message_id)
-                if order.command.reply_to is not None:
-                    message_ids.add(order.command.reply_to)
-        loaded = self.store.load(connection, session_ids, message_ids)
-        answered = {order.command.session_id for order in orders if isinstance(order.command, FinishReply)}
-        unnamed = [s for s in loaded.sessions.values() if s.title is None and s.id in answered]
-        if unnamed:
-            self.store.load_first_words(connection, unnamed)
-        if any(isinstance(order.command, StartSession) for order in orders):
-            self._catalogue.replace(load_catalogue(connection))  # another worker may have heard the news
-        return loaded
+    def _save(self, connection: Connection, batch: Batch, *, ruled: bool) -> None:
+        if ruled:
+            self._rooms.part(connection, batch.writes)
+        messages = list(batch.messages.values())
+        self.store.save(connection, batch.loaded.sessions.values(), batch.writes.joined, messages)
+        if ruled:
+            self._rooms.save(connection, batch.loaded, batch.writes)
+        self.store.save_turns(connection, list(batch.changed_turns.values()))
 
     def contexts(self, connection: Connection, starts: Sequence[Start], messages: Sequence[Message] = ()) -> Contexts:
         """The contexts of turns, from the `messages` at hand and one statement for all the rest."""
@@ -134,6 +138,6 @@ class Ledger:
 def _rows(messages: Sequence[Message], session_ids: set[UUID]) -> dict[UUID, list[ContextRow]]:
     rows: dict[UUID, list[ContextRow]] = {}
     for message in messages:
-        if message.session_id in session_ids:
+        if message.session_id in session_ids and message.superseded_by is None:
             rows.setdefault(message.session_id, []).append(row_of(message))
     return rows

@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 
 from persistence_worker import publications
 from persistence_worker.announcements import Announcements
-from persistence_worker.batches import Start
 from persistence_worker.database import Database
 from persistence_worker.ledger import Contexts, Ledger
 from persistence_worker.metrics import Metrics
 from persistence_worker.poison import is_poison
+from persistence_worker.work import Start
 from shared.bus.port import Bus
 from shared.contracts.payload import utc_now
 

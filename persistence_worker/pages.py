@@ -14,7 +14,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import BigInteger
 
-from persistence_worker.store import MESSAGE_COLUMNS, SESSION_COLUMNS
+from persistence_worker.rows import MESSAGE_COLUMNS, SESSION_COLUMNS
 from persistence_worker.tables import chat_messages, chat_sessions, session_users, turns
 
 SESSIONS, MESSAGES, USERS, TURNS = chat_sessions.c, chat_messages.c, session_users.c, turns.c

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from persistence_worker import publications
-from persistence_worker.batches import refusal
+from persistence_worker.answers import refusal
 from persistence_worker.metrics import Metrics
 from shared.bus.port import Bus, Delivery
 from shared.contracts import topology

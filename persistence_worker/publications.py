@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from persistence_worker.batches import Start
 from persistence_worker.ledger import Applied, Contexts
 from persistence_worker.sessions import CHATBOT_UNAVAILABLE
+from persistence_worker.work import Start
 from shared.contracts import ids, topology
-from shared.contracts.commands import FinishReply
+from shared.contracts.commands import EraseAuthor, FinishReply
 from shared.contracts.envelope import Event
-from shared.contracts.events import MessageRejected, MessageStored, SessionHead, SessionUpdated
+from shared.contracts.events import (
+    MessageRejected,
+    MessageStored,
+    MessageUpdated,
+    ReadMarked,
+    SessionDeleted,
+    SessionHead,
+    SessionUpdated,
+)
 from shared.contracts.payload import Payload, utc_now
 from shared.contracts.turns import RunTurn
+from shared.contracts.views import ErrorView, MessageStatus
 
 SOURCE = "persistence_worker"
 ROUND_BYTES = 4 * 1024 * 1024  # of one `publish_all`, so that a large batch does not overrun the bus's bound
@@ -22,13 +31,26 @@ Publication = tuple[topology.Exchange, str, Event]
 
 
 def of(applied: Applied, partitions: int) -> list[Publication]:
-    """Deliveries first, then the turns: nobody answers what nobody has been shown."""
+    """Deliveries first, then the turns: nobody answers what nobody has been shown. Before these, what is to stop."""
     told = [
         (topology.DELIVERY, key, event)
         for payload, received in applied.batch.deliveries
         for key, event in _delivery(payload, received.traceparent, partitions)
     ]
-    return told + of_turns(applied.batch.starts, applied.contexts, partitions)
+    batch = applied.batch
+    stops = [
+        (topology.CONTROL, topology.CONTROL_KEY, Event(SOURCE, stop, subject=str(stop.session_id)))
+        for stop in batch.stops
+    ]
+    further = [commanded(command, partitions) for command in batch.further]
+    return [*told, *stops, *of_turns(batch.starts, applied.contexts, partitions), *further]
+
+
+def commanded(command: FinishReply | EraseAuthor, partitions: int, traceparent: str | None = None) -> Publication:
+    """A command of our own: it goes through the log like every other write."""
+    key = str(ids.partition(command.session_id, partitions))
+    event = Event(SOURCE, command, subject=str(command.session_id), traceparent=traceparent)
+    return topology.log(partitions), key, event
 
 
 def of_turns(starts: Sequence[Start], contexts: Contexts, partitions: int) -> list[Publication]:
@@ -61,11 +83,13 @@ def _delivery(payload: Payload, traceparent: str | None, partitions: int) -> Ite
     users: list[str] = []
     event_id = None
     match payload:
-        case MessageStored():
+        case MessageStored() | MessageUpdated():
             session_id = payload.message.session_id
             event_id = f"{payload.message.id}:{payload.message.updated_seq}"
-        case SessionHead():
+        case SessionHead() | ReadMarked():
             session_id = payload.session_id
+        case SessionDeleted():
+            session_id, users = payload.session_id, payload.users
         case SessionUpdated():
             session_id, users = payload.session.id, payload.session.users
         case MessageRejected():
@@ -75,7 +99,8 @@ def _delivery(payload: Payload, traceparent: str | None, partitions: int) -> Ite
         case _:
             raise TypeError(type(payload).__name__)
     event = Event(SOURCE, payload, str(session_id), event_id or str(uuid4()), traceparent=traceparent)
-    yield topology.session_key(ids.partition(session_id, partitions)), event
+    if not isinstance(payload, SessionDeleted) or payload.whole:
+        yield topology.session_key(ids.partition(session_id, partitions)), event
     for bucket in sorted({ids.bucket(user, partitions) for user in users}):
         yield topology.user_key(bucket), event
 
@@ -95,23 +120,29 @@ def _turn(start: Start, contexts: Contexts, partitions: int) -> Publication:
         )
         event = Event(SOURCE, run, subject, f"{turn.id}:{start.starts}", traceparent=turn.traceparent)
         return topology.TURNS, turn.chatbot_id, event
-    failed = FinishReply(
-        session_id=turn.session_id,
-        message_id=turn.id,
-        chatbot_id=turn.chatbot_id,
+    gone = unfinished(turn.session_id, turn.id, turn.chatbot_id, "failed", CHATBOT_UNAVAILABLE)
+    return commanded(gone, partitions, turn.traceparent)
+
+
+def unfinished(
+    session_id: UUID, message_id: UUID, chatbot_id: str, status: MessageStatus, error: ErrorView | None = None
+) -> FinishReply:
+    """The empty reply that ends a turn which nobody else ends."""
+    return FinishReply(
+        session_id=session_id,
+        message_id=message_id,
+        chatbot_id=chatbot_id,
         attempt=0,
         content="",
-        status="failed",
-        error=CHATBOT_UNAVAILABLE,
+        status=status,
+        error=error,
         created_at=utc_now(),
     )
-    key = str(ids.partition(turn.session_id, partitions))
-    return topology.log(partitions), key, Event(SOURCE, failed, subject=subject, traceparent=turn.traceparent)
 
 
 def _weight(payload: Payload) -> int:
     match payload:
-        case MessageStored():
+        case MessageStored() | MessageUpdated():
             return 512 + 2 * len(payload.message.content)
         case RunTurn():
             return 512 + sum(256 + 2 * len(message.content) for message in payload.context)

@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from persistence_worker.batches import refusal
+from persistence_worker.answers import refusal
 from persistence_worker.database import Database
 from persistence_worker.metrics import Metrics
 from persistence_worker.poison import is_poison

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from shared.contracts.views import REPLY_CONTENT_MAX, ErrorView, MessageStatus, ReplyPolicy
 
+CHAIN_MAX = 4  # turns of chatbots that answer each other, the first of which answers a person
 TITLE_LENGTH = 60  # code points of a title that is taken from a message
 
 TOO_LONG = ErrorView(code="too_long", message="The reply was longer than allowed and was cut.")
@@ -28,6 +29,16 @@ def answering(policy: ReplyPolicy, chatbots: Sequence[str], content: str, rotati
         return [chatbots[rotation % len(chatbots)]]
     named = [chatbot for chatbot in chatbots if names(content, chatbot)] if len(chatbots) > 1 else []
     return named or [chatbots[0]]
+
+
+def called_upon(policy: ReplyPolicy, chatbots: Sequence[str], speaker: str, content: str, depth: int) -> list[str]:
+    """The chatbots that a chatbot's reply asks: those it names, unless that makes the chain too long.
+
+    `depth` counts the chatbots that answered chatbots before this reply.
+    """
+    if policy == "silent" or depth + 1 >= CHAIN_MAX or "@" not in content:
+        return []
+    return [chatbot for chatbot in chatbots if chatbot != speaker and names(content, chatbot)]
 
 
 def names(content: str, chatbot_id: str) -> bool:

@@ -11,6 +11,7 @@ class PersistenceSettings(CommonSettings):
     """What `build` takes."""
 
     chatbots_max: int = Field(default=8, ge=1, description="Chatbots of one session; more are refused `conflict`")
+    users_max: int = Field(default=100, ge=1, description="Users of one session; more are refused `conflict`")
     queries_in_flight: int = Field(default=8, ge=1, le=100, description="Reads that one worker runs at once")
     turn_patience: float = Field(
         default=600.0, ge=1, description="Seconds after which a turn that is still open is published again"

@@ -16,7 +16,8 @@ MEMBERS = {
                 FROM chat.session_chatbots AS b WHERE b.session_id = s.id),
                (SELECT coalesce(json_agg(json_build_array(
                            t.id, t.session_id, t.chatbot_id, t.reply_to, t.asked, t.waiting, t.waiting_reply_to,
-                           t.starts, t.published_at, t.closed_at)), '[]')::text
+                           t.starts, t.published_at, t.depth, t.until, t.waiting_depth, t.waiting_id, t.stop_at,
+                           t.closed_at)), '[]')::text
                 FROM chat.turns AS t WHERE t.session_id = s.id AND t.closed_at IS NULL)
         FROM unnest(CAST(:ids AS uuid[])) AS s(id)
         """).columns(*MEMBERS_COLUMNS),
@@ -27,7 +28,8 @@ MEMBERS = {
                (SELECT json_group_array(chatbot_id)
                 FROM (SELECT chatbot_id FROM session_chatbots WHERE session_id = s.value ORDER BY position)),
                (SELECT json_group_array(json_array(id, session_id, chatbot_id, reply_to, asked, waiting,
-                                                   waiting_reply_to, starts, published_at, closed_at))
+                                                   waiting_reply_to, starts, published_at, depth, until,
+                                                   waiting_depth, waiting_id, stop_at, closed_at))
                 FROM turns WHERE session_id = s.value AND closed_at IS NULL)
         FROM json_each(:ids) AS s
         """).columns(*MEMBERS_COLUMNS),

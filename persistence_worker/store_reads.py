@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Select, select
 
 from persistence_worker.pages import (
     ACTIVE,
@@ -25,12 +25,13 @@ from persistence_worker.pages import (
     SESSIONS_AFTER,
     SESSIONS_OF,
 )
+from persistence_worker.rows import message_of
 from persistence_worker.state import SessionState
 from persistence_worker.statements import CONTEXTS
 from persistence_worker.store import Store, among
 from persistence_worker.turns import SEQ_MAX, ContextRow, Want
 from shared.contracts.turns import CONTEXT_BYTES_MAX
-from shared.contracts.views import ActiveTurn, ErrorView, Message
+from shared.contracts.views import ActiveTurn, Message
 
 CONTEXT_READ_BYTES = 2 * CONTEXT_BYTES_MAX  # of contents: more than fits, so that what does not is seen to be cut
 
@@ -90,7 +91,7 @@ class Reads:
         connection: Connection, statement: Select[Any], session_id: UUID, number: int, most: int, room: int
     ) -> list[Message]:
         values = {"session": session_id, "number": number, "most": most, "room": room}
-        return [_message(row) for row in connection.execute(statement, values)]
+        return [message_of(row) for row in connection.execute(statement, values)]
 
     def is_beyond(self, connection: Connection, session_id: UUID, by: str, number: int) -> bool:
         """Whether the session has a message whose `by` (`seq` or `updated_seq`) is above a number."""
@@ -141,21 +142,3 @@ class Reads:
     def _json(wants: Sequence[Want]) -> dict[str, Any]:
         rows = [[want.session_id.hex, want.above, want.below] for want in wants]
         return {"wants": orjson.dumps(rows).decode(), "most": max(want.most for want in wants)}
-
-
-def _message(row: Row[Any]) -> Message:
-    return Message(
-        id=row.id,
-        session_id=row.session_id,
-        seq=row.seq,
-        updated_seq=row.updated_seq,
-        sender_type=row.sender_type,
-        sender_id=row.sender_id,
-        content=row.content,
-        created_at=row.created_at,
-        client_message_id=row.client_message_id,
-        reply_to=row.reply_to,
-        status=row.status,
-        error=ErrorView(code=row.error_code, message=row.error_message or "") if row.error_code else None,
-        superseded_by=row.superseded_by,
-    )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    and_,
 )
 
 from shared.database.engine import UtcDateTime
@@ -37,6 +38,7 @@ chat_sessions = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("title", Text),
+    Column("titled_by", Text),  # whose words the title is
     Column("owner_id", Text, nullable=False),
     Column("reply_policy", Text, nullable=False),
     Column("rotation", Integer, nullable=False),  # messages answered so far under `round_robin`
@@ -45,8 +47,16 @@ chat_sessions = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),  # not indexed: every message changes it, and stays a HOT update
     Column("deleted_at", UtcDateTime),  # a tombstone: the id never lives again
+    Column("purged_at", UtcDateTime),  # of a tombstone: since then nothing else of the session is kept
     CheckConstraint("reply_policy IN ('mentioned', 'all', 'round_robin', 'silent')", name="reply_policy"),
     CheckConstraint("seq >= 0 AND seq <= last_seq", name="seq"),
+)
+
+Index(
+    "chat_sessions_purge_idx",
+    chat_sessions.c.deleted_at,
+    postgresql_where=and_(chat_sessions.c.deleted_at.is_not(None), chat_sessions.c.purged_at.is_(None)),
+    sqlite_where=and_(chat_sessions.c.deleted_at.is_not(None), chat_sessions.c.purged_at.is_(None)),
 )
 
 chat_messages = Table(
@@ -103,6 +113,11 @@ turns = Table(
     Column("starts", Integer, nullable=False),  # how often it was published
     Column("published_at", UtcDateTime, nullable=False),
     Column("closed_at", UtcDateTime),
+    Column("depth", Integer, nullable=False, server_default="0"),  # chatbots that answered chatbots before it
+    Column("until", BigInteger),  # its context ends before this number
+    Column("waiting_depth", Integer),
+    Column("waiting_id", Uuid),  # of the next turn, where somebody was told it already
+    Column("stop_at", UtcDateTime),  # to be stopped: from then on it is stored as stopped and empty
 )
 Index(
     "turns_open_idx",
@@ -111,6 +126,65 @@ Index(
     unique=True,
     postgresql_where=turns.c.closed_at.is_(None),
     sqlite_where=turns.c.closed_at.is_(None),
+)
+
+Index(
+    "turns_stop_idx",
+    turns.c.stop_at,
+    postgresql_where=and_(turns.c.closed_at.is_(None), turns.c.stop_at.is_not(None)),
+    sqlite_where=and_(turns.c.closed_at.is_(None), turns.c.stop_at.is_not(None)),
+)
+
+former_users = Table(  # whoever ceased to be a member may have written there: erasure and export must find it
+    "former_users",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("session_id", Uuid, ForeignKey(chat_sessions.c.id), primary_key=True),
+    Index(None, "session_id"),
+)
+
+erased_users = Table(  # kept for ever: a late command must not bring anything of theirs back
+    "erased_users",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("erased_at", UtcDateTime, nullable=False),
+)
+
+session_invites = Table(
+    "session_invites",
+    metadata,
+    Column("hash", Text, primary_key=True),  # SHA-256 of the secret, hexadecimal
+    Column("session_id", Uuid, ForeignKey(chat_sessions.c.id), nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("max_uses", Integer),
+    Column("uses", Integer, nullable=False),
+    Column("ended", Boolean, nullable=False),
+    Index(None, "session_id"),
+    Index(None, "expires_at"),
+)
+
+message_ratings = Table(
+    "message_ratings",
+    metadata,
+    Column("message_id", Uuid, ForeignKey(chat_messages.c.id), primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("session_id", Uuid, ForeignKey(chat_sessions.c.id), nullable=False),
+    Column("rating", Integer, nullable=False),
+    Column("comment", Text),
+    Column("rated_at", UtcDateTime, nullable=False),
+    Index(None, "session_id", "user_id"),
+    CheckConstraint("rating IN (-1, 1)", name="rating"),
+)
+
+applied_commands = Table(  # kept for 30 days; messages and replies are known by their own keys
+    "applied_commands",
+    metadata,
+    Column("id", Text, primary_key=True),  # of the envelope
+    Column("session_id", Uuid, nullable=False),
+    Column("result", Text),  # the answer, JSON; null once the words in it had to go
+    Column("applied_at", UtcDateTime, nullable=False),
+    Index(None, "session_id"),
+    Index(None, "applied_at"),
 )
 
 chatbots = Table(

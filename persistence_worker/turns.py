@@ -17,7 +17,7 @@ from shared.contracts.views import Message, SenderType
 AROUND = 160  # bytes of JSON around content and sender id of one message, at most
 HEAD = 1024  # bytes of the turn around its context
 SEQ_MAX = 2**62  # above every number
-ROWS_MAX = 1_000  # more messages than fit into a context, as good as always
+ROWS_MAX = 1_000  # more messages than fit into a context, as good as always; and a number further back is far back
 
 
 class ContextRow(NamedTuple):
@@ -47,13 +47,16 @@ def row_of(message: Message) -> ContextRow:
 
 def wants(turn: Turn, at_hand: Sequence[ContextRow], wanted: ContextWanted) -> list[Want]:
     """What must be read beside the session's messages `at_hand` (ascending, the newest there are)."""
-    first, newest = turn.asked[0][0], turn.asked[-1][1]
+    newest = turn.asked[-1][1]
+    far = [span for span in turn.asked[:-1] if span[1] < newest - ROWS_MAX]  # an edited message is answered anew
+    first = turn.asked[len(far)][0]
     end = min(at_hand[0].seq if at_hand else SEQ_MAX, _end(turn))
     earlier = wanted.messages if wanted.bytes else 0
     below = min(end, newest + 1)
     up_to_newest = Want(turn.session_id, 0, below, min(max(below - first, 0) + earlier, ROWS_MAX))
     since = Want(turn.session_id, newest, end, min(earlier, ROWS_MAX))  # as the reply that was under way meanwhile
-    return [want for want in (up_to_newest, since) if want.most and want.below - want.above > 1]
+    back = [Want(turn.session_id, span[0] - 1, span[1] + 1, min(span[1] - span[0] + 1, ROWS_MAX)) for span in far]
+    return [want for want in (*back, up_to_newest, since) if want.most and want.below - want.above > 1]
 
 
 def context(turn: Turn, rows: Iterable[ContextRow], wanted: ContextWanted) -> list[ContextMessage]:
@@ -86,8 +89,10 @@ def context(turn: Turn, rows: Iterable[ContextRow], wanted: ContextWanted) -> li
 
 
 def _end(turn: Turn) -> int:
-    """The first number that belongs to the next turn."""
-    return turn.waiting[0][0] if turn.waiting else SEQ_MAX
+    """The first number that it must not see: the next turn's, or what came after the reply that it gives anew."""
+    newest = turn.asked[-1][1]
+    waiting = next((first for first, _ in turn.waiting if first > newest), SEQ_MAX)
+    return waiting if turn.until is None else min(waiting, turn.until)
 
 
 def _surely_fit(rows: Sequence[ContextRow]) -> bool:

@@ -192,12 +192,13 @@ class MarkRead(Payload):
 
 
 class EraseAuthor(Payload):
-    """Erase what a deleted account wrote in one session, and its membership. Nobody waits."""
+    """Erase what a deleted account wrote in one session after the place `after_seq`, and its membership. Nobody waits."""
 
     TYPE: ClassVar[str] = "backchat.author.erase.v1"
 
     session_id: UUID
     user_id: str
+    after_seq: int = 0
 
 
 COMMANDS: tuple[type[Payload], ...] = (

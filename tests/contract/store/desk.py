@@ -16,6 +16,7 @@ from persistence_worker.catalogue_store import load_catalogue, save_catalogue
 from persistence_worker.database import Database
 from persistence_worker.ledger import Applied, Ledger
 from persistence_worker.queries import Queries
+from persistence_worker.work import Limits
 from shared.contracts import queries as q
 from shared.contracts.commands import FinishReply, SendMessage, StartSession
 from shared.contracts.envelope import Event, read_body
@@ -74,13 +75,13 @@ class Desk:
     """Applies batches and keeps what they told."""
 
     engine: AsyncEngine
-    chatbots_max: int = 8
+    limits: Limits = field(default_factory=lambda: Limits(chatbots=8, users=100))
     told: list[publications.Publication] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.database = Database(self.engine, 4)
         self.catalogue = Catalogue()
-        self.ledger = Ledger(self.database, self.catalogue, chatbots_max=self.chatbots_max)
+        self.ledger = Ledger(self.database, self.catalogue, limits=self.limits)
         self.queries = Queries(self.ledger.reads)
 
     async def announce(self, cards: list[ChatbotCard] | None = None, at: datetime = NOON) -> bool:

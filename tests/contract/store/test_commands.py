@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from persistence_worker.tables import chat_sessions, session_users
+from persistence_worker.work import Limits
 from shared.contracts.events import MessageRejected, SessionHead
 from shared.contracts.views import ErrorView
 from tests.contract.store.desk import NOON, Desk, answer, card, finish, order, send, soon, start
@@ -101,7 +102,7 @@ async def test_start_again_answers_with_what_it_is(desk: Desk) -> None:
 )
 async def test_chatbots_that_cannot_be_had_are_refused(desk: Desk, wanted: list[str], code: str) -> None:
     """Unknown ones are not found; more than a session holds conflict; nothing is stored."""
-    desk.ledger._chatbots_max = 2
+    desk.ledger._limits = Limits(chatbots=2, users=2)
     await desk.announce([card("echo"), card("eliza"), card("third")], NOON + timedelta(hours=1))
     command = start(chatbot_ids=wanted)
     refused = answer(await desk.apply(command))
