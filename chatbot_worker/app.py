@@ -10,9 +10,12 @@ from prometheus_client import CollectorRegistry
 
 from chatbot_worker import catalogue
 from chatbot_worker.announcing import announce_for_ever
+from chatbot_worker.at_work import AtWork
 from chatbot_worker.metrics import Metrics
+from chatbot_worker.publishing import Publisher
 from chatbot_worker.settings import ChatbotSettings
-from chatbot_worker.turns import TurnLoop
+from chatbot_worker.stopping import Stops, listen
+from chatbot_worker.turns import TurnLoop, Workplace
 from shared.bus.port import Bus
 from shared.contracts.topology import CATALOGUE, DEAD, DELIVERY, QUERIES, TURNS, dead_queue, log, turn_queue
 from shared.runtime.service import Service, Tasks
@@ -30,9 +33,15 @@ def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -
     except catalogue.CatalogueError as error:
         raise refuse("CHATBOTS", str(error)) from None
     metrics = Metrics(registry)
+    workplace = Workplace(
+        bus=bus,
+        partitions=settings.partitions,
+        publisher=Publisher(bus, settings.partitions),
+        stops=Stops(),
+        at_work=AtWork(bus, settings.partitions),
+    )
     loops = [
-        TurnLoop(definition, bus=bus, partitions=settings.partitions, metrics=metrics.of(definition.id))
-        for definition in found.definitions
+        TurnLoop(definition, workplace=workplace, metrics=metrics.of(definition.id)) for definition in found.definitions
     ]
 
     async def work(tasks: Tasks) -> None:
@@ -41,6 +50,8 @@ def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -
             [dead_queue(turn_queue(definition.id)) for definition in found.definitions],
         )
         tasks.start("announcing", announce_for_ever(bus, found))
+        tasks.start("stops", listen(bus, workplace.stops))
+        tasks.start("typing", workplace.at_work.renew())
         for loop in loops:
             loop.start(tasks)
 

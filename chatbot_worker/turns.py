@@ -9,58 +9,70 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
-import structlog
-from pydantic import ValidationError
-
+from chatbot_worker.at_work import AtWork
 from chatbot_worker.catalogue import Definition
 from chatbot_worker.limits import CRASHES_MAX
-from chatbot_worker.live import SOURCE
 from chatbot_worker.metrics import ChatbotMetrics
-from chatbot_worker.replies import STRETCH, ChatbotFailed, Replier, unreadable
+from chatbot_worker.publishing import Publisher
+from chatbot_worker.replies import Answer, ChatbotFailed, Replier, unreadable
+from chatbot_worker.stopping import Stops
+from chatbot_worker.writing import STRETCH
 from shared.bus.port import Bus, Delivery, Subscription
-from shared.contracts import ids
 from shared.contracts.commands import FinishReply
-from shared.contracts.dead import DeadLetter
-from shared.contracts.envelope import Event, MalformedEvent, join, read_body
-from shared.contracts.queries import IsTurnOpen, Reply, TurnResult
-from shared.contracts.topology import DEAD, QUERIES, QUERY_KEY, TURNS, Exchange, log, turn_queue
+from shared.contracts.envelope import MalformedEvent, join, read_body
+from shared.contracts.topology import turn_queue
 from shared.contracts.turns import RunTurn
-from shared.errors import PayloadTooLarge, Unavailable
+from shared.errors import Unavailable
 from shared.runtime.service import Tasks
-
-logger = structlog.get_logger(__name__)
 
 GRACE = 3.0  # seconds that running turns get when the worker stops
 HAND_BACK = 1.5  # seconds for publishing the others again
-PAUSE_MIN, PAUSE_MAX = 0.1, 5.0  # seconds between two tries of what must happen
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What the chatbots of one worker share."""
+
+    bus: Bus
+    partitions: int
+    publisher: Publisher
+    stops: Stops
+    at_work: AtWork
+
+
 class _Running:
-    """A turn at work here. `settled`: its reply is held, or it is known to be over."""
+    """A turn at work here. `settled`: whether its reply is held, or it is known to be over."""
 
-    work: asyncio.Task[FinishReply | None]
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self, answer: Answer, work: asyncio.Task[FinishReply | None]) -> None:
+        self.answer = answer
+        self.work = work
+        self.stopped = False
+        self.settled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def stop(self) -> None:
+        """Somebody wants no more of it."""
+        self.stopped = True
+        self.work.cancel()
 
 
 class TurnLoop:
     """The turns of one chatbot."""
 
-    def __init__(self, definition: Definition, *, bus: Bus, partitions: int, metrics: ChatbotMetrics) -> None:
+    def __init__(self, definition: Definition, *, workplace: Workplace, metrics: ChatbotMetrics) -> None:
         self._definition = definition
-        self._bus = bus
-        self._partitions = partitions
+        self._bus = workplace.bus
+        self._publisher = workplace.publisher
+        self._stops = workplace.stops
+        self._at_work = workplace.at_work
         self._metrics = metrics
         self._queue = turn_queue(definition.id)
-        self._log = log(partitions)
-        self._replier = Replier(definition, bus=bus, partitions=partitions, metrics=metrics)
+        self._replier = Replier(definition, bus=workplace.bus, partitions=workplace.partitions, metrics=metrics)
         self._slots = asyncio.Semaphore(definition.concurrency)
         self._running: dict[UUID, _Running] = {}
         self._handlers: set[asyncio.Task[None]] = set()
@@ -133,18 +145,12 @@ class TurnLoop:
             except MalformedEvent as error:
                 await self._bury(join([event.encode()]), str(error), delivery)
                 if (failed := unreadable(event)) is not None:
-                    await self._hold([self._publication(failed)])
+                    await self._publisher.finish([failed])
         return turns
 
     async def _bury(self, body: bytes, reason: str, delivery: Delivery) -> None:
-        logger.error("dead letter", queue=self._queue.name, reason=reason)
         self._metrics.ended("dead")
-        letter = DeadLetter.of(body, queue=self._queue.name, reason=reason, attempts=delivery.delivery_count)
-        try:
-            await self._hold([(DEAD, self._queue.name, Event(SOURCE, letter))])
-        except PayloadTooLarge:
-            letter = letter.model_copy(update={"body": "", "reason": f"{reason} (too large to keep)"})
-            await self._hold([(DEAD, self._queue.name, Event(SOURCE, letter))])
+        await self._publisher.bury(self._queue, body, reason, delivery)
 
     async def _settle_at_once(self, turns: Sequence[RunTurn]) -> list[RunTurn]:
         """Answer the turns of an instant chatbot, all in one publication; those left over go the long way."""
@@ -152,7 +158,7 @@ class TurnLoop:
         finishes: list[FinishReply] = []
         paused = began = time.perf_counter()
         for turn in turns:
-            if turn.again or turn.message_id in self._running:
+            if turn.again or turn.message_id in self._running or self._stops.holds(turn):
                 rest.append(turn)
                 continue
             try:
@@ -164,7 +170,7 @@ class TurnLoop:
                 paused = time.perf_counter()
         if finishes:
             self._metrics.duration.observe(time.perf_counter() - began)
-            await self._hold([self._publication(finish) for finish in finishes])
+            await self._publisher.finish(finishes)
             for status, turns_so in Counter(finish.status for finish in finishes).items():
                 self._metrics.ended(status, turns_so)
         return rest
@@ -173,81 +179,53 @@ class TurnLoop:
         """Answer a turn; whether it may be acked."""
         running = self._running.get(turn.message_id)
         if running is not None:  # came again while it runs here: once is enough
-            await running.settled.wait()
-            return True
-        running = _Running(asyncio.create_task(self._work(turn, delivery), name="turn"))
+            return await asyncio.shield(running.settled)
+        answer = self._replier.answer(turn, turn.starts + delivery.delivery_count + 1)
+        running = _Running(answer, asyncio.create_task(self._work(turn, delivery, answer), name="turn"))
         self._running[turn.message_id] = running
+        settled = False
         try:
-            await asyncio.wait({running.work})
-            settled = await self._conclude(running.work, turn, delivery)
-            running.settled.set()
+            with self._stops.watch(turn, running.stop):
+                if self._stops.holds(turn):
+                    running.stop()
+                await asyncio.wait({running.work})
+            settled = await self._conclude(running, turn, delivery)
         finally:
             running.work.cancel()
+            running.settled.set_result(settled)
             del self._running[turn.message_id]
         return settled
 
-    async def _work(self, turn: RunTurn, delivery: Delivery) -> FinishReply | None:
-        starts = turn.starts + delivery.delivery_count + 1
-        async with self._slots:
-            if (turn.again or delivery.delivery_count) and not await self._is_open(turn):
-                return None
-            if delivery.delivery_count >= CRASHES_MAX:
-                return self._replier.give_up(turn, starts)
-            with self._metrics.running.track_inprogress():
-                return await self._replier.answer(turn, starts)
+    async def _work(self, turn: RunTurn, delivery: Delivery, answer: Answer) -> FinishReply | None:
+        known_open = not turn.again and not delivery.delivery_count
+        with self._shown(turn) if known_open else contextlib.nullcontext():
+            async with self._slots:
+                if not known_open and not await self._publisher.is_open(turn):
+                    return None
+                if delivery.delivery_count >= CRASHES_MAX:
+                    return answer.given_up()
+                with self._metrics.running.track_inprogress():
+                    if known_open:
+                        return await answer.run()
+                    with self._shown(turn):
+                        return await answer.run()
 
-    async def _conclude(self, work: asyncio.Task[FinishReply | None], turn: RunTurn, delivery: Delivery) -> bool:
-        if work.cancelled():
-            return await self._hand_back(turn, delivery)
-        finish = work.result()
+    def _shown(self, turn: RunTurn) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._definition.instant else self._at_work.shown(turn)
+
+    async def _conclude(self, running: _Running, turn: RunTurn, delivery: Delivery) -> bool:
+        if running.stopped and running.work.cancelled():
+            finish: FinishReply | None = running.answer.stopped()
+        elif running.work.cancelled():
+            handed_back = await self._publisher.hand_back(turn, delivery)
+            if handed_back:  # else the queue gives it back when we are gone
+                self._metrics.ended("handed_back")
+            return handed_back
+        else:
+            finish = running.work.result()
         if finish is None:
             self._metrics.ended("closed")
             return True
-        await self._hold([self._publication(finish)])
+        await self._publisher.finish([finish])
         self._metrics.ended(finish.status)
         return True
-
-    def _publication(self, finish: FinishReply) -> tuple[Exchange, str, Event]:
-        key = str(ids.partition(finish.session_id, self._partitions))
-        return self._log, key, Event(SOURCE, finish, str(finish.session_id))
-
-    async def _hand_back(self, turn: RunTurn, delivery: Delivery) -> bool:
-        again = turn.model_copy(update={"again": True, "starts": turn.starts + delivery.delivery_count + 1})
-        try:
-            await self._bus.publish(TURNS, turn.chatbot_id, Event(SOURCE, again, str(turn.session_id)))
-        except Unavailable:
-            return False  # the queue gives it back when we are gone
-        self._metrics.ended("handed_back")
-        return True
-
-    async def _hold(self, publications: Sequence[tuple[Exchange, str, Event]]) -> None:
-        """Publish, again and again under the same ids, until the bus holds all of it."""
-        pause = PAUSE_MIN
-        while True:
-            try:
-                return await self._bus.publish_all(publications)
-            except Unavailable:
-                pause = await _wait(pause)
-
-    async def _is_open(self, turn: RunTurn) -> bool:
-        """Whether the turn still waits for its reply; asks until there is an answer."""
-        question = IsTurnOpen(session_id=turn.session_id, message_id=turn.message_id)
-        pause = PAUSE_MIN
-        while True:
-            try:
-                answer = await self._bus.request(QUERIES, QUERY_KEY, Event(SOURCE, question, str(turn.session_id)))
-                reply = answer.parse(Reply)
-                if reply.error is None:
-                    return TurnResult.read(reply.result).open
-                logger.warning("turn not known", code=reply.error.code)
-            except Unavailable:
-                pass
-            except (MalformedEvent, ValidationError):
-                logger.exception("an answer that cannot be read")
-            pause = await _wait(pause)
-
-
-async def _wait(pause: float) -> float:
-    """Wait about `pause` seconds (no two workers in step); the pause after that."""
-    await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
-    return min(pause * 2, PAUSE_MAX)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import ChainMap
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,13 +13,18 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from chatbot_worker.app import build
+from chatbot_worker.chatbots.kinds import KINDS
+from chatbot_worker.chatbots.protocol import Kind, Options
 from chatbot_worker.settings import ChatbotSettings
 from shared.contracts.envelope import Event, join
+from shared.contracts.events import ContextWanted
 from shared.contracts.turns import ContextMessage, RunTurn
 from shared.runtime.service import Service
 from tests.integration.chatbot_worker.fake_bus import FakeBus
+from tests.integration.chatbot_worker.scripted import Scripted
 
 Condition = Callable[[], object]
+Start = Callable[[str], Awaitable[Service]]
 
 
 async def until(condition: Condition, timeout: float = 20.0) -> None:
@@ -53,7 +59,17 @@ def bus() -> FakeBus:
 
 
 @pytest.fixture
-async def start(bus: FakeBus, tmp_path: Path) -> AsyncIterator[Callable[[str], Awaitable[Service]]]:
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    """A chatbot of the kind `scripted`."""
+    chatbot = Scripted()
+    kind = Kind(Options, lambda _: chatbot, immediate=False, context=ContextWanted(messages=9, bytes=9), concurrency=4)
+    monkeypatch.setattr("chatbot_worker.catalogue.KINDS", ChainMap({"scripted": kind}, KINDS))
+    monkeypatch.setattr("chatbot_worker.replies.RETRY_PAUSE", 0.01)
+    return chatbot
+
+
+@pytest.fixture
+async def start(bus: FakeBus, tmp_path: Path) -> AsyncIterator[Start]:
     """Starts a worker with the chatbots of a TOML text; it has stopped when the test ends."""
     async with AsyncExitStack() as stack:
 
@@ -63,7 +79,8 @@ async def start(bus: FakeBus, tmp_path: Path) -> AsyncIterator[Callable[[str], A
             service = build(ChatbotSettings(chatbots=path), bus=bus, registry=CollectorRegistry())
             tasks = await stack.enter_async_context(service.lifespan())
             stack.callback(lambda: _died(tasks.failed))
-            await until(lambda: bus.subscriptions)
+            expected = 1 + toml.count("[[chatbots]]")  # the queue of stops, and each chatbot's own
+            await until(lambda: len(bus.subscriptions) == expected)
             return service
 
         yield begin

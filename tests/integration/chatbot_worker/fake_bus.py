@@ -12,6 +12,7 @@ from shared.contracts.envelope import Event, Received, join, read_body
 from shared.contracts.events import ChatbotsAnnounced, ReplyStreamed, TypingChanged
 from shared.contracts.queries import Reply
 from shared.contracts.topology import Exchange, Queue
+from shared.contracts.turns import RunTurn, StopTurn
 from shared.errors import Unavailable
 
 
@@ -107,6 +108,11 @@ class FakeBus:
         self.tags += 1
         self.subscriptions[queue].waiting.put_nowait(Delivery(body, "", delivery_count, self.tags, 1))
         return self.tags
+
+    def stop(self, turn: RunTurn) -> None:
+        """Tell the workers to stop a turn."""
+        told = StopTurn(session_id=turn.session_id, message_id=turn.message_id)
+        self.deliver("control.chatbot_worker", join([Event("test", told).encode()]))
 
     def finished(self) -> list[FinishReply]:
         return [event.data for _, _, event in self.published if isinstance(event.data, FinishReply)]

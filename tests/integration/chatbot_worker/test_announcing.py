@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 
-from shared.runtime.service import Service
-from tests.integration.chatbot_worker.conftest import until
+from tests.integration.chatbot_worker.conftest import Start, until
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 
-Start = Callable[[str], Awaitable[Service]]
 ECHO = '[[chatbots]]\nid = "echo"\nname = "Echo"\nkind = "echo"\n'
 
 

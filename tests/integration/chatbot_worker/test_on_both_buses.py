@@ -23,6 +23,8 @@ from shared.contracts.events import ChatbotsAnnounced, ReplyStreamed
 from shared.contracts.queries import IsTurnOpen, Reply
 from shared.contracts.topology import (
     CATALOGUE,
+    CONTROL,
+    CONTROL_KEY,
     DELIVERY,
     QUERIES,
     TURNS,
@@ -34,6 +36,7 @@ from shared.contracts.topology import (
     session_key,
     turn_queue,
 )
+from shared.contracts.turns import StopTurn
 from shared.runtime.service import Service
 from tests.integration.chatbot_worker.conftest import turn, until
 
@@ -135,3 +138,27 @@ async def test_what_one_worker_leaves_another_finishes(
     assert finish.attempt > others.of(ReplyStreamed)[0].data["attempt"]
     assert finish.attempt // 1000 in (2, 3)  # what is handed back may pass once more through the closing subscription
     assert len(others.of(IsTurnOpen)) == 1
+
+
+async def test_a_reply_stops_within_a_second_whichever_worker_is_at_it(
+    bus: Bus, others: Others, tmp_path: Path
+) -> None:
+    """Every worker hears of the stop; the one that is at it ends the reply, and one that comes later ends at once."""
+    asked, late = turn("one two three four five six"), turn("late")
+    async with AsyncExitStack() as stack:
+        for name in ("a.toml", "b.toml"):
+            await stack.enter_async_context(worker(bus, tmp_path / name, SLOW))
+        await until(lambda: len(others.of(ChatbotsAnnounced)) == 2)
+        await bus.publish(TURNS, "echo", Event("test", asked, str(asked.session_id)))
+        await until(lambda: others.of(ReplyStreamed))
+        for turn_ in (late, asked):
+            stop = StopTurn(session_id=turn_.session_id, message_id=turn_.message_id)
+            await bus.publish(CONTROL, CONTROL_KEY, Event("test", stop))
+        await until(lambda: others.of(FinishReply), timeout=1.0)
+        (finish,) = [event.parse(FinishReply) for event in others.of(FinishReply)]
+        assert (finish.message_id, finish.status) == (asked.message_id, "stopped")
+        assert finish.content
+        assert "one two three four five six".startswith(finish.content)
+        await bus.publish(TURNS, "echo", Event("test", late, str(late.session_id)))
+        await until(lambda: len(others.of(FinishReply)) == 2)
+        assert others.of(FinishReply)[1].parse(FinishReply).content == ""

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
-from chatbot_worker import turns as turns_module
-from chatbot_worker.chatbots.kinds import KINDS
-from chatbot_worker.chatbots.protocol import Kind, Options, Turn
-from chatbot_worker.limits import CRASHES_MAX
+from chatbot_worker.chatbots.protocol import Turn
 from shared.contracts.dead import DeadLetter
 from shared.contracts.envelope import read_body
-from shared.contracts.events import ContextWanted
 from shared.contracts.topology import log
-from shared.contracts.turns import RunTurn
-from shared.contracts.views import REPLY_CONTENT_MAX
-from shared.runtime.service import Service
-from tests.integration.chatbot_worker.conftest import body, turn, until
+from tests.integration.chatbot_worker.conftest import Start, body, turn, until
 from tests.integration.chatbot_worker.fake_bus import FakeBus
-
-Start = Callable[[str], Awaitable[Service]]
-
-ECHO = """
-[[chatbots]]
-id = "echo"
-name = "Echo"
-kind = "echo"
-delta_interval = 0
-"""
-PIECEWISE = ECHO + "options = {delay = 0}\n"
-INSTANT = PIECEWISE.replace("delta_interval = 0\n", "")
+from tests.integration.chatbot_worker.scripted import ECHO, INSTANT, PIECEWISE, SCRIPTED, Scripted
 
 
 async def test_a_reply_is_streamed_then_stored_then_acked(bus: FakeBus, start: Start) -> None:
@@ -72,80 +54,6 @@ async def test_an_instant_chatbot_without_interval_tells_each_piece(bus: FakeBus
     tag = bus.deliver("turns.echo", body(turn("a b")))
     await until(lambda: bus.subscriptions["turns.echo"].acked == [tag])
     assert [d.text for d in bus.deltas()] == ["a ", "b"]
-
-
-class Scripted:
-    """A chatbot that does what a test says; one reply function for each start, the last for all further ones."""
-
-    def __init__(self) -> None:
-        self.plays: list[Callable[[Turn], AsyncIterator[str]]] = []
-        self.started = 0
-        self.closed = 0
-        self.streams: list[AsyncIterator[str]] = []  # held, so that nothing but `aclose` closes them
-
-    def reply(self, turn: Turn) -> AsyncIterator[str]:
-        play = self.plays[min(self.started, len(self.plays) - 1)]
-        self.started += 1
-        self.streams.append(self._watched(play(turn)))
-        return self.streams[-1]
-
-    async def _watched(self, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-        try:
-            async for piece in pieces:
-                yield piece
-        finally:
-            self.closed += 1
-
-
-@pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
-    chatbot = Scripted()
-    kind = Kind(Options, lambda _: chatbot, immediate=False, context=ContextWanted(messages=9, bytes=9), concurrency=4)
-    monkeypatch.setattr("chatbot_worker.catalogue.KINDS", {**KINDS, "scripted": kind})
-    monkeypatch.setattr("chatbot_worker.replies.RETRY_PAUSE", 0.01)
-    return chatbot
-
-
-SCRIPTED = """
-[[chatbots]]
-id = "bot"
-name = "Bot"
-kind = "scripted"
-"""
-
-
-async def hello(_turn: Turn) -> AsyncIterator[str]:
-    yield "hello"
-
-
-async def hang(_turn: Turn) -> AsyncIterator[str]:
-    yield "so far"
-    await asyncio.Event().wait()
-
-
-async def never(_turn: Turn) -> AsyncIterator[str]:
-    await asyncio.Event().wait()
-    yield ""
-
-
-async def breaks(_turn: Turn) -> AsyncIterator[str]:
-    yield "so f"
-    raise RuntimeError("the words of a person")
-
-
-async def raises_cancelled(_turn: Turn) -> AsyncIterator[str]:
-    yield "so f"
-    raise asyncio.CancelledError
-
-
-async def flood(_turn: Turn) -> AsyncIterator[str]:
-    while True:
-        yield "x" * 999
-
-
-async def nothing(_turn: Turn) -> AsyncIterator[str]:
-    return
-    yield ""
 
 
 async def test_a_batch_is_acked_once_when_all_of_it_is_held(bus: FakeBus, start: Start) -> None:
@@ -211,103 +119,6 @@ async def test_a_turn_that_runs_here_is_not_started_again(bus: FakeBus, start: S
     assert scripted.started == len(bus.finished()) == 1
 
 
-@pytest.mark.parametrize(
-    ("play", "limits", "content"),
-    [
-        (never, "first_token = 0.05", ""),
-        (hang, "between_tokens = 0.05", "so far"),
-        (hang, "total = 0.05", "so far"),
-    ],
-)
-async def test_what_takes_too_long_fails(
-    bus: FakeBus,
-    start: Start,
-    scripted: Scripted,
-    play: Callable[[Turn], AsyncIterator[str]],
-    limits: str,
-    content: str,
-) -> None:
-    """Each limit ends the turn; what came stays; the chatbot is closed; nobody types any more."""
-    scripted.plays = [play]
-    await start(SCRIPTED + f"limits = {{{limits}}}\n")
-    bus.deliver("turns.bot", body(turn(chatbot_id="bot")))
-    await until(lambda: bus.subscriptions["turns.bot"].acked)
-    (finish,) = bus.finished()
-    assert (finish.status, finish.content) == ("failed", content)
-    assert finish.error is not None
-    assert finish.error.code == "timeout"
-    assert (scripted.started, scripted.closed) == (1, 1)
-    assert bus.typing() == [True, False]
-
-
-@pytest.mark.parametrize("breaking", [breaks, raises_cancelled])
-async def test_a_chatbot_that_breaks_is_tried_again(
-    bus: FakeBus,
-    start: Start,
-    scripted: Scripted,
-    breaking: Callable[[Turn], AsyncIterator[str]],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """A new start has a higher attempt and begins its text anew; the words in the error reach no log."""
-    scripted.plays = [breaking, hello]
-    await start(SCRIPTED)
-    bus.deliver("turns.bot", body(turn(chatbot_id="bot")))
-    await until(lambda: bus.subscriptions["turns.bot"].acked)
-    (finish,) = bus.finished()
-    assert (finish.status, finish.content) == ("complete", "hello")
-    first, second = bus.deltas()
-    assert (first.text, second.text, second.offset) == ("so f", "hello", 0)
-    assert first.attempt < second.attempt == finish.attempt
-    assert "the words of a person" not in caplog.text
-
-
-async def test_a_chatbot_that_only_breaks_fails_the_turn(bus: FakeBus, start: Start, scripted: Scripted) -> None:
-    """After as many attempts as it has."""
-    scripted.plays = [breaks]
-    await start(SCRIPTED + "limits = {attempts = 2}\n")
-    bus.deliver("turns.bot", body(turn(chatbot_id="bot")))
-    await until(lambda: bus.subscriptions["turns.bot"].acked)
-    (finish,) = bus.finished()
-    assert (finish.status, finish.content, scripted.started) == ("failed", "so f", 2)
-    assert finish.error is not None
-    assert finish.error.code == "chatbot_failed"
-
-
-@pytest.mark.parametrize(
-    ("play", "status", "code", "length"),
-    [(flood, "stopped", "too_long", REPLY_CONTENT_MAX), (nothing, "failed", "empty_reply", 0)],
-)
-async def test_replies_of_no_use(
-    bus: FakeBus,
-    start: Start,
-    scripted: Scripted,
-    play: Callable[[Turn], AsyncIterator[str]],
-    status: str,
-    code: str,
-    length: int,
-) -> None:
-    """Endless is cut and the chatbot closed; empty is a failure, not silence."""
-    scripted.plays = [play]
-    await start(SCRIPTED)
-    bus.deliver("turns.bot", body(turn(chatbot_id="bot")))
-    await until(lambda: bus.subscriptions["turns.bot"].acked)
-    (finish,) = bus.finished()
-    assert finish.error is not None
-    assert (finish.status, finish.error.code, len(finish.content)) == (status, code, length)
-    assert scripted.closed == 1
-
-
-async def test_a_turn_that_takes_its_workers_down_is_given_up(bus: FakeBus, start: Start, scripted: Scripted) -> None:
-    """It was delivered again and again and never acked: it fails without another start."""
-    scripted.plays = [hello]
-    await start(SCRIPTED)
-    bus.open = [True]
-    bus.deliver("turns.bot", body(turn(chatbot_id="bot")), delivery_count=CRASHES_MAX)
-    await until(lambda: bus.subscriptions["turns.bot"].acked)
-    assert [(f.status, f.error.code if f.error else "") for f in bus.finished()] == [("failed", "chatbot_failed")]
-    assert scripted.started == 0
-
-
 async def test_whoever_joins_gets_the_whole_text_within_a_second(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,47 +163,6 @@ async def test_what_is_no_turn_goes_to_the_dead_letters(bus: FakeBus, start: Sta
     assert failed.error is not None
     assert failed.error.code == "chatbot_failed"
     assert (answered.message_id, answered.status, answered.content) == (fine.message_id, "complete", "fine")
-
-
-async def test_a_stop_lets_run_what_ends_soon_and_hands_back_the_rest(
-    bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing is taken any more; what hangs is published again with a higher number, then acked; under 5 s."""
-    monkeypatch.setattr(turns_module, "GRACE", 0.2)
-    service = await start(SCRIPTED + ECHO)
-    scripted.plays = [hang]
-    hanging = turn(chatbot_id="bot", starts=2)
-    bus.deliver("turns.bot", body(hanging))
-    bus.open = [True]
-    echoed = bus.deliver("turns.echo", body(turn("a b c d")))
-    await until(lambda: bus.deltas() and scripted.started)
-    assert service.drain is not None
-    await service.drain()
-    (finish,) = bus.finished()
-    assert finish.content == "a b c d"
-    assert bus.subscriptions["turns.echo"].acked == [echoed]
-    ((exchange, key, event),) = [p for p in bus.published if isinstance(p[2].data, RunTurn)]
-    assert (exchange, key) == ("chat.turns", "bot")
-    assert event.data == hanging.model_copy(update={"again": True, "starts": 3})
-    assert len(bus.subscriptions["turns.bot"].acked) == 1
-    assert scripted.closed == 1
-    assert all(subscription.closed for subscription in bus.subscriptions.values())
-
-
-async def test_what_cannot_be_handed_back_is_not_acked(
-    bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With the broker away at the stop the turn stays on its queue."""
-    monkeypatch.setattr(turns_module, "GRACE", 0.05)
-    service = await start(SCRIPTED)
-    scripted.plays = [hang]
-    bus.deliver("turns.bot", body(turn(chatbot_id="bot")))
-    await until(lambda: scripted.started)
-    bus.refused = 1_000
-    assert service.drain is not None
-    await service.drain()
-    assert bus.subscriptions["turns.bot"].acked == []
-    assert bus.subscriptions["turns.bot"].closed
 
 
 async def test_no_more_turns_at_once_than_the_chatbot_allows(bus: FakeBus, start: Start, scripted: Scripted) -> None:

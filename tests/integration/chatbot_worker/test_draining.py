@@ -1,0 +1,52 @@
+"""A worker that stops: what ends soon may end, the rest goes back to its queue."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatbot_worker import turns as turns_module
+from shared.contracts.turns import RunTurn
+from tests.integration.chatbot_worker.conftest import Start, body, turn, until
+from tests.integration.chatbot_worker.fake_bus import FakeBus
+from tests.integration.chatbot_worker.scripted import ECHO, SCRIPTED, Scripted, hang
+
+
+async def test_a_stop_lets_run_what_ends_soon_and_hands_back_the_rest(
+    bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is taken any more; what hangs is published again with a higher number, then acked; under 5 s."""
+    monkeypatch.setattr(turns_module, "GRACE", 0.2)
+    service = await start(SCRIPTED + ECHO)
+    scripted.plays = [hang]
+    hanging = turn(chatbot_id="bot", starts=2)
+    bus.deliver("turns.bot", body(hanging))
+    bus.open = [True]
+    echoed = bus.deliver("turns.echo", body(turn("a b c d")))
+    await until(lambda: bus.deltas() and scripted.started)
+    assert service.drain is not None
+    await service.drain()
+    (finish,) = bus.finished()
+    assert finish.content == "a b c d"
+    assert bus.subscriptions["turns.echo"].acked == [echoed]
+    ((exchange, key, event),) = [p for p in bus.published if isinstance(p[2].data, RunTurn)]
+    assert (exchange, key) == ("chat.turns", "bot")
+    assert event.data == hanging.model_copy(update={"again": True, "starts": 3})
+    assert len(bus.subscriptions["turns.bot"].acked) == 1
+    assert scripted.closed == 1
+    assert all(s.closed for queue, s in bus.subscriptions.items() if queue.startswith("turns."))
+
+
+async def test_what_cannot_be_handed_back_is_not_acked(
+    bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the broker away at the stop the turn stays on its queue."""
+    monkeypatch.setattr(turns_module, "GRACE", 0.05)
+    service = await start(SCRIPTED)
+    scripted.plays = [hang]
+    bus.deliver("turns.bot", body(turn(chatbot_id="bot")))
+    await until(lambda: scripted.started)
+    bus.refused = 1_000
+    assert service.drain is not None
+    await service.drain()
+    assert bus.subscriptions["turns.bot"].acked == []
+    assert bus.subscriptions["turns.bot"].closed
