@@ -71,7 +71,13 @@ EMBEDDED: tuple[Kind, ...] = (
     Kind("cut", "client-gateway"),
     Kind("stall", "client-gateway", (2.0, 9.0)),
 )
-PROFILES = {"single": SINGLE, "cluster": CLUSTER, "embedded": EMBEDDED}
+COMPOSED: tuple[Kind, ...] = (
+    *_of("kill", (*SERVICES, "broker", "database", "edge"), (0.0, 3.0)),
+    *_of("pause", (*SERVICES, "broker", "database", "edge"), (1.0, 8.0)),
+    *_of("restart", (*SERVICES, "broker", "database", "edge")),
+    *_of("disconnect", (*SERVICES, "broker", "database"), (1.0, 8.0)),
+)  # of containers, by the engine's own commands
+PROFILES = {"single": SINGLE, "cluster": CLUSTER, "embedded": EMBEDDED, "composed": COMPOSED}
 
 
 def plan(seed: int, kinds: Sequence[Kind]) -> Iterator[Fault]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.chaos.faults import PROFILES, Kind, chosen
 
+PROJECT, URL = "backchat", "http://127.0.0.1:8080"
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -26,6 +27,8 @@ class Options:
     kinds: tuple[Kind, ...]
     results: Path
     keep: bool = False
+    project: str = PROJECT  # of Compose, and where its edge is: for the composed profile
+    url: str = URL
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -39,11 +42,13 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--rate", type=float, default=40.0, help="messages a second of all of them (40)")
     parser.add_argument("--seed", type=int, default=None, help="the same seed plans the same faults (a random one)")
     parser.add_argument(
-        "--profile", choices=PROFILES, default="single", help="a broker of one node or of three; all in one"
+        "--profile", choices=PROFILES, default="single", help="a broker of one node or of three; all in one; containers"
     )
     parser.add_argument("--kinds", default="", help="only faults whose name contains one of these words, by commas")
     parser.add_argument("--results", type=Path, default=RESULTS, help="directory of the report")
     parser.add_argument("--keep", action="store_true", help="keep ledgers and logs of a run without harm, too")
+    parser.add_argument("--project", default=PROJECT, help="composed: the project's name (backchat)")
+    parser.add_argument("--url", default=URL, help=f"composed: where it is ({URL})")
     flags = parser.parse_args([argument for argument in arguments if argument])
     try:
         kinds = chosen(flags.profile, flags.kinds)
@@ -60,4 +65,6 @@ def parse(arguments: Sequence[str]) -> Options:
         kinds=kinds,
         results=flags.results,
         keep=flags.keep,
+        project=flags.project,
+        url=flags.url,
     )

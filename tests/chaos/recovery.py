@@ -25,13 +25,15 @@ LANES = {  # what a fault of a part affects: an operation, and what its lanes ar
     "persistence": (("stored", "partition"),),
     "chatbot": (("answered", "partition"),),
     "auth": (("login", "all"),),
+    "edge": (("ack", "homes"), ("login", "all")),
     "embedded": (("ack", "homes"), ("answered", "partition"), ("login", "all")),
     "database": (("stored", "partition"), ("login", "all")),
     "broker": (("ack", "gateway"), ("answered", "partition")),
 }
 STORES = {"broker", "database"}
-FROZEN = {"pause", "stall", "delay"}
+FROZEN = {"pause", "stall", "delay", "disconnect"}
 ALONE = (
+    "edge",
     "embedded",
     "gateway",
     "client-gateway",

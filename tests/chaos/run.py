@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ import httpx2
 
 from tests.chaos import evidence, histories
 from tests.chaos.checker import History
+from tests.chaos.composed import ComposedStack, ContainerInjector, ContainerKeeper
 from tests.chaos.crowd import Crowd, people, together, until
 from tests.chaos.faults import plan
 from tests.chaos.injection import Injected, Injector
@@ -27,6 +29,7 @@ from tests.chaos.stack import BreakableStack, DistributedChaosStack, EmbeddedCha
 from tests.chaos.stores import Stores
 from tests.chaos.supervisor import Supervisor
 from tests.support.client import Account, new_account
+from tests.support.compose import Composition
 
 CLIENTS_IN_ONE = 150  # clients of one process
 BEGIN_PATIENCE = 60.0  # seconds until everybody has a session
@@ -34,6 +37,10 @@ WARM = 3.0  # seconds of calm before the first fault, and after the last
 HEAL_PATIENCE = 60.0  # seconds until every process is ready after the last fault
 DRAIN_PATIENCE = 60.0  # seconds until everything accepted has been seen stored and answered
 PROBE = 0.5  # seconds between two logins of the prober
+
+DOCKER_HOST = os.environ.get("DOCKER_HOST")  # noqa: TID251 - the engine's own variable
+AnyStack = BreakableStack | ComposedStack
+System = tuple[AnyStack, Supervisor | ContainerKeeper, Injector | ContainerInjector, dict[str, str]]
 
 
 @dataclass(slots=True)
@@ -67,22 +74,14 @@ async def run(options: Options) -> Outcome:
     (directory / evidence.LEDGERS).mkdir()
     async with AsyncExitStack() as after:
         say(f"seed {options.seed}: starting everything in {directory}")
-        stores = await _stores(options, after)
-        stack = DistributedChaosStack(directory, stores) if stores else EmbeddedChaosStack(directory)
-        after.push_async_callback(stack.shut)
-        await stack.open()
-        versions = {}
-        if stores:
-            await asyncio.to_thread(stores.settle)
-            versions = await asyncio.to_thread(stores.versions)
-        supervisor = Supervisor(stack)
+        stack, supervisor, injector, versions = await _system(options, directory, after)
         who = await people(stack.auth_url, options.clients)
         prober = await new_account(stack.auth_url)
         crowds = await after.enter_async_context(_chatting(options, stack, who, directory))
         await after.enter_async_context(_background(supervisor.watch()))
         await after.enter_async_context(_background(_probe(stack.auth_url, prober, directory / evidence.LEDGERS)))
         began = time.monotonic()
-        faults = await _break(options, Injector(stack, stores, supervisor), crowds, directory)
+        faults = await _break(options, injector, crowds, directory)
         healed = await supervisor.all_ready(HEAL_PATIENCE)
         drained = await _drain(crowds)
         seconds = time.monotonic() - began
@@ -104,6 +103,25 @@ async def run(options: Options) -> Outcome:
     )
 
 
+async def _system(options: Options, directory: Path, after: AsyncExitStack) -> System:
+    """What is to be broken, running; who looks after it, who breaks it, and the versions of its parts."""
+    if options.profile == "composed":
+        composition = Composition(options.project, {}, docker_host=DOCKER_HOST)
+        keeper = ContainerKeeper(composition)
+        versions = await asyncio.to_thread(composition.versions)
+        return ComposedStack(composition, options.url), keeper, ContainerInjector(composition, keeper), versions
+    stores = await _stores(options, after)
+    stack = DistributedChaosStack(directory, stores) if stores else EmbeddedChaosStack(directory)
+    after.push_async_callback(stack.shut)
+    await stack.open()
+    versions = {}
+    if stores:
+        await asyncio.to_thread(stores.settle)
+        versions = await asyncio.to_thread(stores.versions)
+    supervisor = Supervisor(stack)
+    return stack, supervisor, Injector(stack, stores, supervisor), versions
+
+
 async def _stores(options: Options, after: AsyncExitStack) -> Stores | None:
     """The servers that the run needs; none for the embedded system."""
     if options.profile == "embedded":
@@ -116,7 +134,7 @@ async def _stores(options: Options, after: AsyncExitStack) -> Stores | None:
 
 @contextlib.asynccontextmanager
 async def _chatting(
-    options: Options, stack: BreakableStack, who: Sequence[Person], directory: Path
+    options: Options, stack: AnyStack, who: Sequence[Person], directory: Path
 ) -> AsyncIterator[list[Crowd]]:
     pause = 1.6 * options.clients / options.rate  # 1.6 messages in a burst on average
     crowds = []
@@ -167,7 +185,9 @@ async def _probe(auth_url: str, account: Account, ledgers: Path) -> None:
         ledger.close()
 
 
-async def _break(options: Options, injector: Injector, crowds: Sequence[Crowd], directory: Path) -> list[Injected]:
+async def _break(
+    options: Options, injector: Injector | ContainerInjector, crowds: Sequence[Crowd], directory: Path
+) -> list[Injected]:
     await asyncio.sleep(WARM)
     deadline = time.monotonic() + options.seconds
     log = (directory / evidence.FAULTS).open("a")
@@ -199,7 +219,7 @@ async def _drain(crowds: Sequence[Crowd]) -> bool:
     return drained
 
 
-async def _read_back(ledgers: Path, who: Sequence[Person], stack: BreakableStack) -> dict[str, History]:
+async def _read_back(ledgers: Path, who: Sequence[Person], stack: AnyStack) -> dict[str, History]:
     """Every session, through the gateway that is not its writer's first."""
     wanted = []
     for number, person in enumerate(who):
