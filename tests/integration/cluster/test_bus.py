@@ -21,7 +21,7 @@ KEYS = 10
 EACH = TOTAL // KEYS
 THROUGH_LEADER = [f"leader {n}" for n in range(KEYS // 2)]
 THROUGH_OTHER = [f"other {n}" for n in range(KEYS // 2)]
-GAP = 15.0  # seconds without any confirm, at most; 2 on an idle machine
+GAP = 15.0  # seconds without any confirm, at most: the target of a broker fault
 
 
 class Sender:

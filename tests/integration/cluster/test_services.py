@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.e2e]
 USERS = 4
 PACE = 0.1  # seconds between two messages of a user
 WHILE_DEAD = 40  # messages acked while a node is away
-GAP = 15.0  # seconds without any ack, at most; 2 on an idle machine
+GAP = 15.0  # seconds without any ack, at most: the target of a broker fault
 PARTITIONS = 4
 
 
