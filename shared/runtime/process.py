@@ -21,6 +21,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from shared.runtime.http_protocol import IDLE_WITHIN, GuardedProtocol
 from shared.runtime.service import Service, close_all
 
 logger = structlog.get_logger(__name__)
@@ -145,7 +146,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=GuardedProtocol,
         ws="websockets-sansio",
         ws_max_size=FRAME_MAX,
         ws_per_message_deflate=False,  # doubles the memory of an idle socket
@@ -156,6 +157,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
+        timeout_keep_alive=IDLE_WITHIN,
         timeout_graceful_shutdown=CLOSE_DEADLINE,
     )
 
