@@ -1,7 +1,8 @@
 """Fixtures of all tests: private servers, started when the first test asks for them, and a clean environment.
 
 `BACKCHAT_TEST_DATABASE_URL` (its user may create databases) and `BACKCHAT_TEST_AMQP_URL` name servers to use
-instead; tests that must kill or freeze a server then fail and say so.
+instead; tests that must kill or freeze a server then fail and say so. `BACKCHAT_TEST_STACK_URL` is where a whole
+stack runs: the end-to-end tests are run on that one then, except those that break processes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ PREFIX = "BACKCHAT_"
 STARTING = 180  # seconds
 DATABASE_URL: Final = os.environ.get("BACKCHAT_TEST_DATABASE_URL")  # noqa: TID251 - the tests' own setting
 AMQP_URL: Final = os.environ.get("BACKCHAT_TEST_AMQP_URL")  # noqa: TID251 - the tests' own setting
+STACK_URL: Final = os.environ.get("BACKCHAT_TEST_STACK_URL")  # noqa: TID251 - the tests' own setting
 
 for name in [name for name in os.environ if name.startswith(PREFIX)]:  # noqa: TID251
     del os.environ[name]  # noqa: TID251 - a developer's own settings must not change what is tested

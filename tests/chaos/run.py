@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 import tempfile
 import time
@@ -38,7 +37,6 @@ HEAL_PATIENCE = 60.0  # seconds until every process is ready after the last faul
 DRAIN_PATIENCE = 60.0  # seconds until everything accepted has been seen stored and answered
 PROBE = 0.5  # seconds between two logins of the prober
 
-DOCKER_HOST = os.environ.get("DOCKER_HOST")  # noqa: TID251 - the engine's own variable
 AnyStack = BreakableStack | ComposedStack
 System = tuple[AnyStack, Supervisor | ContainerKeeper, Injector | ContainerInjector, dict[str, str]]
 
@@ -106,7 +104,7 @@ async def run(options: Options) -> Outcome:
 async def _system(options: Options, directory: Path, after: AsyncExitStack) -> System:
     """What is to be broken, running; who looks after it, who breaks it, and the versions of its parts."""
     if options.profile == "composed":
-        composition = Composition(options.project, {}, docker_host=DOCKER_HOST)
+        composition = Composition(options.project)
         keeper = ContainerKeeper(composition)
         versions = await asyncio.to_thread(composition.versions)
         return ComposedStack(composition, options.url), keeper, ContainerInjector(composition, keeper), versions

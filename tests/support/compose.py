@@ -8,18 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support.children import PLAIN_ENVIRONMENT
-
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds for one command
 
 
 class Composition:
-    """A project of `docker-compose.yml`. `settings` are variables of that file."""
+    """A running project of `docker-compose.yml`, on the engine that the environment names."""
 
-    def __init__(self, name: str, settings: Mapping[str, str], *, docker_host: str | None = None) -> None:
+    def __init__(self, name: str) -> None:
         self._name = name
-        self._environment = {**PLAIN_ENVIRONMENT, **settings, **({"DOCKER_HOST": docker_host} if docker_host else {})}
 
     def compose(self, *arguments: str, patience: float = PATIENCE) -> str:
         """`docker compose …`; its standard output.
@@ -54,9 +51,7 @@ class Composition:
         return {name: network["Aliases"] or [] for name, network in found["NetworkSettings"]["Networks"].items()}
 
     def _run(self, command: list[str], patience: float) -> str:
-        ended = subprocess.run(
-            command, cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=patience, check=False
-        )
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=patience, check=False)
         if ended.returncode:
             raise RuntimeError(f"{' '.join(command)}: exit code {ended.returncode}\n{ended.stderr[-2000:]}")
         return ended.stdout

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tests.support.children import PLAIN_ENVIRONMENT, Child, Home
 from tests.support.ports import free_port
@@ -203,7 +203,7 @@ class DistributedStack(Stack):
 
     def _parts(self) -> dict[str, Part]:
         self.keys.mkdir(exist_ok=True)
-        auth = Part("auth_service", {**self._database, "SIGNING_KEYS": str(self.keys)})
+        auth = Part("auth_service", {**self._database, **self._broker, "SIGNING_KEYS": str(self.keys)})
         gateway = {**self._broker, "AUTH_URL": auth.url}
         return {
             "auth_service": auth,
@@ -236,3 +236,51 @@ class DistributedStack(Stack):
     @property
     def keys(self) -> Path:
         return self.directory / "keys"
+
+
+class GivenStack(Stack):
+    """One that runs already, behind one address: nothing of its processes can be seen or broken from here."""
+
+    def __init__(self, directory: Path, url: str) -> None:
+        self._url = url
+        super().__init__(directory)
+
+    def _parts(self) -> dict[str, Part]:
+        return _Hidden()
+
+    def _prepare(self) -> None:
+        """Nothing."""
+
+    @property
+    def auth_url(self) -> str:
+        return self._url
+
+    @property
+    def gateway_urls(self) -> list[str]:
+        return [self._url, self._url]
+
+    @property
+    def keys(self) -> Path:
+        raise NotToBeSeen("the signing keys")
+
+    def log(self, name: str = "*") -> str:
+        """Nothing to be read.
+
+        Raises:
+            NotToBeSeen: always.
+        """
+        raise NotToBeSeen(f"the log of {name}")
+
+
+class NotToBeSeen(Exception):
+    """A test wants to look inside a stack that was given."""
+
+
+class _Hidden(dict[str, Part]):
+    """The processes of a given stack."""
+
+    def __getitem__(self, name: str) -> Part:
+        raise NotToBeSeen(f"the process {name}")
+
+    def items(self) -> Any:
+        raise NotToBeSeen("the processes")
