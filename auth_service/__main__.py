@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from auth_service import app
 from auth_service.settings import AuthProcessSettings, MigrateSettings
 from auth_service.tables import SCHEMA
+from shared.bus.rabbitmq import RabbitMQBus
 from shared.database.engine import open_engine
 from shared.runtime import health, logs, process
 from shared.runtime.http import WithHealth
@@ -43,8 +44,10 @@ def serve() -> None:
     async def assemble(stack: AsyncExitStack) -> process.Assembly:
         engine = open_engine(settings.database_url, schema=SCHEMA)
         stack.push_async_callback(engine.dispose)
+        bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name=SERVICE))
         registry = CollectorRegistry()
-        service = app.build(settings, engine=engine, keys=keys, registry=registry)
+        revocations = app.open_revocations(settings, engine=engine)
+        service = app.build(settings, engine=engine, keys=keys, registry=registry, bus=bus, revocations=revocations)
         checks = health.routes(SERVICE, service.missing, registry if settings.metrics == "on" else None)
         return process.Assembly([service], WithHealth(checks, service.app))
 

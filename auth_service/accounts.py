@@ -1,21 +1,19 @@
-"""Accounts: the rules of ids, and the use cases (register, log in, who am I). No I/O but through the ports below."""
+"""Accounts: the rules of ids, and what is done to an account (register, change the passcode). No I/O but by ports."""
 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
-from uuid import uuid4
 
 import structlog
 
 from auth_service import passcodes
+from auth_service.credentials import CredentialCheck, Hasher
 from auth_service.metrics import Metrics
-from auth_service.tokens import AccessTokens, new_refresh_token, refresh_token_hash
 from shared.contracts.payload import utc_now
-from shared.errors import InvalidCredentials, TokenInvalid, Unavailable, UserExists, WeakPasscode
+from shared.errors import InvalidCredentials, UserExists, WeakPasscode
 
 logger = structlog.get_logger(__name__)
 
@@ -32,57 +30,14 @@ class User:
     roles: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
-    """One login: the row that its tokens hang on (`sid`), and the hash of its first refresh token."""
-
-    sid: str
-    user_id: str
-    created_at: datetime
-    refresh_token_hash: bytes
-    refresh_token_expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """What a login gives; lifetimes in seconds."""
-
-    access_token: str
-    expires_in: int
-    refresh_token: str
-    refresh_expires_in: int
-
-
 class Store(Protocol):
     """Where accounts are kept. Each call is one transaction and may raise `Unavailable`."""
 
     async def add_user(self, user: User, passcode_hash: str) -> bool:
         """Whether the id was free; the account is stored then."""
 
-    async def credentials(self, user_id: str) -> tuple[User, str] | None:
-        """A user and the hash of their passcode."""
-
-    async def replace_hash(self, user_id: str, old: str, new: str) -> None:
-        """Store the same passcode under a new hash, unless it was changed meanwhile."""
-
-    async def add_login(self, login: Login) -> None:
-        """Store a login and its refresh token."""
-
-    async def user_of_login(self, user_id: str, sid: str) -> User | None:
-        """The user, if this login is theirs and not revoked."""
-
-
-class Hasher(Protocol):
-    """Slow hashes, in a bounded pool. Each call but `is_outdated` may raise `Unavailable`."""
-
-    async def hash(self, passcode: str) -> str:
-        """What to store of a passcode."""
-
-    async def verify(self, stored: str | None, passcode: str) -> bool:
-        """Whether they belong together; as much work without a stored hash as with one."""
-
-    def is_outdated(self, stored: str) -> bool:
-        """Whether a newer hash of the same passcode should take its place."""
+    async def change_passcode(self, user_id: str, version: int, passcode_hash: str, *, sid: str, now: datetime) -> bool:
+        """Store another passcode and revoke every login but `sid`, if the credentials are still of that version."""
 
 
 def user_id(raw: str) -> str:
@@ -99,14 +54,10 @@ def user_id(raw: str) -> str:
 class Accounts:
     """The use cases."""
 
-    def __init__(
-        self, *, store: Store, hasher: Hasher, tokens: AccessTokens, refresh_ttl: int, metrics: Metrics
-    ) -> None:
-        """`refresh_ttl` in seconds."""
+    def __init__(self, *, store: Store, check: CredentialCheck, hasher: Hasher, metrics: Metrics) -> None:
         self._store = store
+        self._check = check
         self._hasher = hasher
-        self._tokens = tokens
-        self._refresh_ttl = refresh_ttl
         self._metrics = metrics
 
     async def register(self, user_id: str, passcode: str) -> User:
@@ -128,50 +79,18 @@ class Accounts:
         logger.info("user registered", user=user_id)
         return user
 
-    async def login(self, user_id: str, raw_passcode: str) -> Tokens:
-        """Log in. An unknown id costs the same work as a wrong passcode and gets the same answer.
+    async def change_passcode(self, user: User, sid: str, current: str, new: str) -> None:
+        """Change the passcode and revoke every other login; `new` in its normalised form.
 
         Raises:
-            InvalidCredentials: no such user, or not their passcode.
-            Unavailable: not done.
+            WeakPasscode: one of the commonest, or the id itself.
+            InvalidCredentials: `current` is not the passcode, or was changed meanwhile.
+            Unavailable: unknown whether done.
         """
-        known = await self._store.credentials(user_id)
-        user, stored = known or (None, None)
-        try:
-            passcode = passcodes.normalised(raw_passcode)
-        except ValueError:  # nobody has such a passcode
-            passcode, stored = "", None
-        matches = await self._hasher.verify(stored, passcode)
-        if user is None or stored is None or not matches:
-            self._metrics.logins.labels("failed").inc()
-            if user:  # an unknown id is not logged: people type passcodes into that field
-                logger.info("login refused", user=user.id)
+        if passcodes.is_weak(new, user.id):
+            raise WeakPasscode
+        credentials = await self._check.verify(user.id, current)
+        hashed = await self._hasher.hash(new)
+        if not await self._store.change_passcode(user.id, credentials.version, hashed, sid=sid, now=utc_now()):
             raise InvalidCredentials
-        if self._hasher.is_outdated(stored):
-            with suppress(Unavailable):  # there will be other logins
-                await self._store.replace_hash(user.id, stored, await self._hasher.hash(passcode))
-        return await self._begin_login(user)
-
-    async def me(self, access_token: object) -> User:
-        """Whose token this is.
-
-        Raises:
-            TokenExpired: its time is over.
-            TokenInvalid: not a token of ours, or its login was revoked.
-            Unavailable: the database is away.
-        """
-        claims = self._tokens.verify(access_token)
-        user = await self._store.user_of_login(claims.user_id, claims.sid)
-        if user is None:
-            raise TokenInvalid
-        return user
-
-    async def _begin_login(self, user: User) -> Tokens:
-        refresh_token, now = new_refresh_token(), utc_now()
-        expires = now + timedelta(seconds=self._refresh_ttl)
-        login = Login(str(uuid4()), user.id, now, refresh_token_hash(refresh_token), expires)
-        await self._store.add_login(login)
-        self._metrics.logins.labels("ok").inc()
-        logger.info("logged in", user=user.id, sid=login.sid)
-        access_token = self._tokens.sign(user.id, login.sid, user.roles)
-        return Tokens(access_token, self._tokens.ttl, refresh_token, self._refresh_ttl)
+        logger.info("passcode changed", user=user.id, sid=sid)

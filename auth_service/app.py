@@ -8,21 +8,34 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from auth_service import routes
+from auth_service.account_routes import account_routes
 from auth_service.accounts import Accounts
+from auth_service.bearer import check_bearers
 from auth_service.body_limit import BodyLimit
+from auth_service.credentials import CredentialCheck
 from auth_service.hashing import Argon2Hasher
-from auth_service.keys import KeyRing, UnusableKeys, read_keys
+from auth_service.internal_routes import internal_routes
+from auth_service.key_directory import KeyDirectory, UnusableKeys
+from auth_service.keys import KeyRing
+from auth_service.login_routes import login_routes
+from auth_service.login_store import LoginStore
+from auth_service.logins import Logins
 from auth_service.metrics import Metrics
 from auth_service.readiness import Readiness
+from auth_service.refresh_tokens import RefreshTokens
 from auth_service.response_headers import ResponseHeaders
-from auth_service.routes import PATHS, public_app
+from auth_service.revocations import Revocations
 from auth_service.settings import AuthSettings
-from auth_service.store import DatabaseStore
+from auth_service.store import AccountStore
 from auth_service.tables import SCHEMA
 from auth_service.tokens import AccessTokens
+from auth_service.transactions import Transactions
+from shared.bus.port import Bus
 from shared.database import migrations
 from shared.runtime.service import Service, Tasks
 from shared.runtime.settings import refuse
@@ -30,14 +43,14 @@ from shared.runtime.settings import refuse
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-def load_keys(directory: Path) -> KeyRing:
-    """The signing keys of a directory; an empty one gets a first key.
+def load_keys(directory: Path) -> KeyDirectory:
+    """The keys of a directory; an empty one gets its first ones.
 
     Raises:
         SystemExit: they cannot be used; one line on standard error says why, the code is 2.
     """
     try:
-        return read_keys(directory)
+        return KeyDirectory(directory)
     except UnusableKeys as error:
         raise refuse("SIGNING_KEYS", str(error)) from None
 
@@ -49,23 +62,42 @@ async def migrate(engine: AsyncEngine) -> None:
 
 def serves(path: str) -> bool:
     """Whether a path on the one origin is auth's."""
-    return path in PATHS
+    return routes.serves(path)
 
 
 def openapi() -> dict[str, Any]:
     """The description of the public routes, without anything behind them."""
     nobody: Any = None
-    return public_app(nobody, nobody).openapi()
+    return _http_app(nobody, nobody, nobody, nobody, nobody).openapi()
 
 
-def build(settings: AuthSettings, *, engine: AsyncEngine, keys: KeyRing, registry: CollectorRegistry) -> Service:
+def open_revocations(_settings: AuthSettings, *, engine: AsyncEngine) -> Revocations:
+    """The list of revoked logins, which `build` keeps up to date; gateways ask it (design §2)."""
+    return Revocations(LoginStore(Transactions(engine)))
+
+
+def build(
+    settings: AuthSettings,
+    *,
+    engine: AsyncEngine,
+    keys: KeyDirectory,
+    registry: CollectorRegistry,
+    bus: Bus,  # noqa: ARG001 - the outbox comes next
+    revocations: Revocations,
+) -> Service:
     """The service, not yet running."""
     metrics = Metrics(registry)
     hasher = Argon2Hasher(settings, metrics)
-    store = DatabaseStore(engine)
-    tokens = AccessTokens(keys, issuer=settings.issuer, ttl=settings.access_token_ttl)
-    accounts = Accounts(
-        store=store, hasher=hasher, tokens=tokens, refresh_ttl=settings.refresh_token_ttl, metrics=metrics
+    transactions = Transactions(engine)
+    store = AccountStore(transactions)
+    check = CredentialCheck(store=store, hasher=hasher, metrics=metrics)
+    accounts = Accounts(store=store, check=check, hasher=hasher, metrics=metrics)
+    logins = Logins(
+        store=LoginStore(transactions),
+        access_tokens=AccessTokens(keys.ring, issuer=settings.issuer, ttl=settings.access_token_ttl),
+        refresh_tokens=RefreshTokens(keys.secret("refresh tokens")),
+        refresh_ttl=settings.refresh_token_ttl,
+        metrics=metrics,
     )
     readiness = Readiness(store, lambda: migrations.is_current(engine, MIGRATIONS, schema=SCHEMA))
 
@@ -73,9 +105,20 @@ def build(settings: AuthSettings, *, engine: AsyncEngine, keys: KeyRing, registr
     async def lifespan() -> AsyncIterator[Tasks]:
         async with Tasks() as tasks:
             tasks.start("auth readiness", readiness.watch())
+            tasks.start("auth revocations", revocations.watch())
             yield tasks
-        await store.settle()
+        await transactions.settle()
+        await revocations.settle()
         await asyncio.to_thread(hasher.close)
 
-    app = ResponseHeaders(BodyLimit(public_app(accounts, keys)), settings.allowed_origins)
+    http = _http_app(keys.ring, accounts, check, logins, revocations)
+    app = ResponseHeaders(BodyLimit(http), settings.allowed_origins)
     return Service(name="auth_service", lifespan=lifespan, missing=readiness.missing, app=app)
+
+
+def _http_app(
+    keys: KeyRing, accounts: Accounts, check: CredentialCheck, logins: Logins, revocations: Revocations
+) -> FastAPI:
+    app = routes.http_app(keys, account_routes(accounts), login_routes(check, logins), internal_routes(revocations))
+    check_bearers(app, logins)
+    return app

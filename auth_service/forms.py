@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from auth_service import accounts, passcodes
+from auth_service.refresh_tokens import TOKEN_MAX
 from shared.contracts.payload import Timestamp
-from shared.errors import InvalidRequest, UnsupportedMediaType
-
-JSON_TYPE = "application/json"
-BODY_TIMEOUT = 10.0  # seconds that a client may take to send a body
-
-F = TypeVar("F", bound=BaseModel)
-
 
 UserId = Annotated[
     str,
@@ -40,6 +31,17 @@ NewPasscode = Annotated[
 ]
 
 
+CurrentPasscode = Annotated[
+    str,
+    AfterValidator(passcodes.well_formed),
+    Field(
+        min_length=1,
+        description="As it was chosen; one that nobody could have is wrong, not malformed",
+        json_schema_extra={"format": "password"},
+    ),
+]
+
+
 class Registration(BaseModel):
     """Body of `POST /register`."""
 
@@ -48,12 +50,23 @@ class Registration(BaseModel):
 
 
 class Credentials(BaseModel):
-    """Body of `POST /login`. A passcode that nobody could have is wrong, not malformed."""
+    """Body of `POST /login`."""
 
     id: UserId
-    passcode: Annotated[
-        str, AfterValidator(passcodes.well_formed), Field(min_length=1, json_schema_extra={"format": "password"})
-    ]
+    passcode: CurrentPasscode
+
+
+class Refresh(BaseModel):
+    """Body of `POST /refresh`. Whatever is no token of ours is refused as one that is not valid."""
+
+    refresh_token: Annotated[str, AfterValidator(passcodes.well_formed), Field(min_length=1, max_length=TOKEN_MAX)]
+
+
+class PasscodeChange(BaseModel):
+    """Body of `PUT /me/passcode`."""
+
+    current_passcode: CurrentPasscode
+    new_passcode: NewPasscode
 
 
 class Registered(BaseModel):
@@ -64,7 +77,7 @@ class Registered(BaseModel):
 
 
 class LoggedIn(BaseModel):
-    """Answer of `POST /login`; lifetimes in seconds."""
+    """Answer of `POST /login` and `POST /refresh`; lifetimes in seconds."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
@@ -83,6 +96,23 @@ class Me(BaseModel):
     roles: list[str]
 
 
+class OwnLogin(BaseModel):
+    """One login of one's own. `device`: what the client said of itself; `current`: the one that asks."""
+
+    sid: str
+    device: str | None
+    created_at: Timestamp
+    last_used_at: Timestamp
+    expires_at: Timestamp
+    current: bool
+
+
+class OwnLogins(BaseModel):
+    """Answer of `GET /me/logins`: last used first, 200 at most."""
+
+    logins: list[OwnLogin]
+
+
 class Problem(BaseModel):
     """An error (RFC 9457)."""
 
@@ -91,54 +121,3 @@ class Problem(BaseModel):
     status: int
     detail: str
     code: str
-
-
-async def read(request: Request, form: type[F]) -> F:
-    """The request's body as a form.
-
-    Raises:
-        UnsupportedMediaType: not declared to be JSON.
-        InvalidRequest: not JSON, or not of that form; says which field and why, and never what was sent.
-    """
-    declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if declared != JSON_TYPE:
-        raise UnsupportedMediaType
-    fields = {name: value for name, value in _json_object(await _body(request)).items() if value is not None}
-    try:
-        return form.model_validate(fields)
-    except ValidationError as error:
-        raise InvalidRequest("; ".join(f"{_field(e['loc'])}: {_reason(e['msg'])}" for e in error.errors())) from None
-
-
-async def _body(request: Request) -> bytes:
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            return await request.body()
-    except (TimeoutError, ClientDisconnect):
-        raise InvalidRequest("The body did not arrive.") from None
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body.decode(), object_pairs_hook=_without_duplicates)
-    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        raise InvalidRequest("The body must be JSON (RFC 8259) in UTF-8, without duplicate names.") from None
-    if not isinstance(found, dict):
-        raise InvalidRequest("The body must be a JSON object.")
-    return found
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Which of two would count depends on the parser, and so would what a proxy has checked."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate name")
-    return found
-
-
-def _field(place: tuple[int | str, ...]) -> str:
-    return ".".join(map(str, place))
-
-
-def _reason(message: str) -> str:
-    return message.removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""Signing keys: a directory of Ed25519 private keys, of which the last by name signs and all verify.
+"""Signing keys (Ed25519): which one signs, which ones verify, and what of them is public.
 
 A key's id is its RFC 7638 thumbprint (RFC 8037 for Ed25519): it follows from the key, so replicas that read the
 same files agree, and no two keys can share one.
@@ -9,33 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import structlog
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
-
-logger = structlog.get_logger(__name__)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 ALGORITHM = "EdDSA"
-FIRST_KEY = "0001.pem"  # one name for all, so that of two replicas that make a first key only one succeeds
-PEM_MAX = 16 * 1024  # bytes; a PKCS8 Ed25519 key has 119
-
-
-class UnusableKeys(Exception):
-    """The key directory cannot be used; the text names the file and the reason, never its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,67 +52,6 @@ class KeyRing:
     def jwks(self) -> dict[str, Any]:
         """All public keys (RFC 7517)."""
         return {"keys": [key.jwk() for key in self._keys.values()]}
-
-
-def read_keys(directory: Path) -> KeyRing:
-    """The keys of a directory, made with a first key in it where there is none.
-
-    Raises:
-        UnusableKeys: the directory or a key cannot be read or written, or a key is not Ed25519.
-    """
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files = sorted(directory.glob("*.pem"))
-        if not files:
-            _create_first(directory)
-            files = sorted(directory.glob("*.pem"))
-        return KeyRing([SigningKey.of(_read(file)) for file in files])
-    except OSError as error:
-        raise UnusableKeys(f"{error.filename or directory}: {error.strerror}") from None
-
-
-def _read(file: Path) -> Ed25519PrivateKey:
-    with file.open("rb") as source:
-        pem = source.read(PEM_MAX)
-        if os.fstat(source.fileno()).st_mode & 0o007:
-            logger.warning("signing key readable by everybody", file=str(file))
-    try:
-        key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise UnusableKeys(f"{file}: no unencrypted private key in PEM form") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise UnusableKeys(f"{file}: not an Ed25519 key")
-    return key
-
-
-def _create_first(directory: Path) -> None:
-    """Make the first key, unless another replica is faster.
-
-    The file appears under its name whole or not at all (a hard link to a finished file), and never over another.
-    """
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    unfinished = directory / f".{secrets.token_hex(8)}.tmp"
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(descriptor, "wb") as target:  # noqa: PTH123 - a descriptor, opened with its mode
-            target.write(pem)
-            target.flush()
-            os.fsync(descriptor)
-        (directory / FIRST_KEY).hardlink_to(unfinished)
-        logger.info("first signing key made", directory=str(directory))
-    except FileExistsError:
-        logger.info("first signing key made by another process", directory=str(directory))
-    finally:
-        unfinished.unlink()
-    _sync(directory)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _jwk(key: Ed25519PublicKey) -> dict[str, str]:

@@ -24,6 +24,9 @@ class Metrics:
         self.hashing_refusals = Counter(
             "backchat_auth_hashing_refusals", "Passcodes not hashed because too many were waiting", registry=registry
         )
+        self.refreshes = Counter(
+            "backchat_auth_refreshes", "Refresh tokens presented, by verdict", ["result"], registry=registry
+        )
         for result in ("ok", "failed"):
             self.logins.labels(result)
             self.registrations.labels(result)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from shared.runtime.settings import CommonSettings, OriginSettings
+from shared.runtime.settings import CommonSettings, DistributedSettings, OriginSettings
 
 ACCESS_TOKEN_TTL_MAX = 86_400  # seconds; no token of ours lives longer, whatever it says about itself
 
@@ -42,7 +42,7 @@ class AuthSettings(OriginSettings):
         return ttl
 
 
-class AuthProcessSettings(AuthSettings):
+class AuthProcessSettings(AuthSettings, DistributedSettings):
     """What `python -m auth_service serve` reads."""
 
     database_url: str = Field(
@@ -51,7 +51,8 @@ class AuthProcessSettings(AuthSettings):
         description="The database: `postgresql+asyncpg://…` or `sqlite+aiosqlite:///…`",
     )
     signing_keys: Path = Field(
-        description="Directory of Ed25519 keys (`*.pem`, PKCS8): the last by name signs; an empty one gets a first key"
+        description="Directory of Ed25519 keys (`*.pem`, PKCS8) and `server.secret`, the same for all replicas; "
+        "an empty one gets its first ones"
     )
 
 

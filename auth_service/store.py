@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from auth_service.accounts import Login, User
-from auth_service.tables import logins, refresh_tokens, users
+from auth_service.accounts import User
+from auth_service.credentials import Credentials
+from auth_service.login_store import revocation
+from auth_service.tables import logins, users
 from auth_service.transactions import Transactions
 
 
-class DatabaseStore:
-    """The `Store` of `auth_service.accounts`."""
+class AccountStore:
+    """The `Store` of `auth_service.accounts` and of `auth_service.credentials`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._transactions = Transactions(engine)
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
 
     async def add_user(self, user: User, passcode_hash: str) -> bool:
         """Whether the id was free; the primary key decides."""
@@ -35,13 +39,16 @@ class DatabaseStore:
             return False
         return True
 
-    async def credentials(self, user_id: str) -> tuple[User, str] | None:
-        """A user and the hash of their passcode."""
-        query = select(users).where(users.c.id == user_id)
+    async def credentials(self, user_id: str) -> Credentials | None:
+        """Those of a user who was not deleted."""
+        query = select(users).where(users.c.id == user_id, users.c.deleted_at.is_(None))
 
-        async def work(connection: AsyncConnection) -> tuple[User, str] | None:
+        async def work(connection: AsyncConnection) -> Credentials | None:
             row = (await connection.execute(query)).one_or_none()
-            return (User(row.id, row.created_at, tuple(row.roles)), row.passcode_hash) if row else None
+            if row is None:
+                return None
+            disabled = row.disabled_at is not None
+            return Credentials(row.id, tuple(row.roles), row.passcode_hash, row.credentials_version, disabled)
 
         return await self._transactions.read(work)
 
@@ -54,35 +61,22 @@ class DatabaseStore:
 
         await self._transactions.write(work)
 
-    async def add_login(self, login: Login) -> None:
-        """Store a login and its first refresh token."""
-        family = {"sid": login.sid, "user_id": login.user_id, "created_at": login.created_at}
-        token = {
-            "hash": login.refresh_token_hash,
-            "sid": login.sid,
-            "issued_at": login.created_at,
-            "expires_at": login.refresh_token_expires_at,
-        }
-
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(insert(logins), family)
-            await connection.execute(insert(refresh_tokens), token)
-
-        await self._transactions.write(work)
-
-    async def user_of_login(self, user_id: str, sid: str) -> User | None:
-        """The user, if this login is theirs and not revoked."""
-        query = (
-            select(users.c.id, users.c.created_at, users.c.roles)
-            .join(logins, logins.c.user_id == users.c.id)
-            .where(users.c.id == user_id, logins.c.sid == sid, logins.c.revoked_at.is_(None))
+    async def change_passcode(self, user_id: str, version: int, passcode_hash: str, *, sid: str, now: datetime) -> bool:
+        """Compare and swap; every login but `sid` is revoked in the same transaction."""
+        change = (
+            update(users)
+            .where(users.c.id == user_id, users.c.credentials_version == version, users.c.deleted_at.is_(None))
+            .values(passcode_hash=passcode_hash, credentials_version=version + 1)
         )
+        end_others = revocation(user_id, now).where(logins.c.sid != sid)
 
-        async def work(connection: AsyncConnection) -> User | None:
-            row = (await connection.execute(query)).one_or_none()
-            return User(row.id, row.created_at, tuple(row.roles)) if row else None
+        async def work(connection: AsyncConnection) -> bool:
+            if not (await connection.execute(change)).rowcount:
+                return False
+            await connection.execute(end_others)
+            return True
 
-        return await self._transactions.read(work)
+        return await self._transactions.write(work)
 
     async def probe(self) -> None:
         """Whether the database answers.
@@ -95,7 +89,3 @@ class DatabaseStore:
             await connection.execute(text("SELECT 1"))
 
         await self._transactions.read(work)
-
-    async def settle(self) -> None:
-        """Wait for transactions that nobody waits for any more."""
-        await self._transactions.settle()

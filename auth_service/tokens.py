@@ -1,4 +1,4 @@
-"""Tokens: signed access tokens (JWT, EdDSA, RFC 9068) and random refresh tokens.
+"""Access tokens: signed, short-lived (JWT, EdDSA, RFC 9068).
 
 Pure but for the clock and the random source. What a token says about its own verification (`alg`, `jku`, `jwk`,
 `x5u`) is never followed: its `kid` picks one of our keys, and that key knows its only algorithm.
@@ -6,8 +6,6 @@ Pure but for the clock and the random source. What a token says about its own ve
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,9 +45,9 @@ class AccessTokens:
         self._issuer = issuer
         self.ttl = ttl
 
-    def sign(self, user_id: str, sid: str, roles: Sequence[str]) -> str:
-        """A new access token."""
-        now = int(time.time())
+    def sign(self, user_id: str, sid: str, roles: Sequence[str], issued_at: float) -> str:
+        """A new access token, good for `ttl` seconds from `issued_at` (seconds since 1970; cut to whole ones) on."""
+        now = int(issued_at)
         claims = {
             "iss": self._issuer,
             "aud": AUDIENCE,
@@ -115,13 +113,3 @@ def _checked(claims: dict[str, Any]) -> Claims:
     if not 0 < claims["exp"] - claims["iat"] <= ACCESS_TOKEN_TTL_MAX:
         raise TokenInvalid
     return Claims(claims["sub"], claims["sid"], claims["jti"], tuple(roles), claims["exp"])
-
-
-def new_refresh_token() -> str:
-    """256 random bits, URL-safe."""
-    return secrets.token_urlsafe(32)
-
-
-def refresh_token_hash(token: str) -> bytes:
-    """What is stored of a refresh token: its SHA-256 (32 bytes)."""
-    return hashlib.sha256(token.encode()).digest()

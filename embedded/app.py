@@ -57,14 +57,22 @@ async def assemble(settings: EmbeddedSettings, data: DataDirectory, stack: Async
     async def jwks() -> dict[str, Any]:
         return keys.jwks()
 
+    auth_settings = load(auth_service.settings.AuthSettings)
+    revocations = auth_service.app.open_revocations(auth_settings, engine=auth_engine)
     auth = auth_service.app.build(
-        load(auth_service.settings.AuthSettings), engine=auth_engine, keys=keys, registry=registry
+        auth_settings, engine=auth_engine, keys=keys, registry=registry, bus=bus, revocations=revocations
     )
     persistence = persistence_worker.app.build(
         load(persistence_worker.settings.PersistenceSettings), bus=bus, engine=chat_engine, registry=registry
     )
     chatbots = chatbot_worker.app.build(load(chatbot_worker.settings.ChatbotSettings), bus=bus, registry=registry)
-    gateway = chat_gateway.app.build(load(chat_gateway.settings.GatewaySettings), bus=bus, jwks=jwks, registry=registry)
+    gateway = chat_gateway.app.build(
+        load(chat_gateway.settings.GatewaySettings),
+        bus=bus,
+        jwks=jwks,
+        revocations=revocations.since,
+        registry=registry,
+    )
     services = [auth, persistence, chatbots, gateway]
     return Assembly(services, _app(settings, services, auth, gateway, registry))
 

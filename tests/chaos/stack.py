@@ -88,7 +88,8 @@ class DistributedChaosStack(BreakableStack, DistributedStack):
 
     def _parts(self) -> dict[str, Part]:
         self.keys.mkdir(exist_ok=True)
-        auth = Part("auth_service", {"SIGNING_KEYS": str(self.keys), **self._database_through("auth_service")})
+        stores = self._database_through("auth_service") | self._broker_through("auth_service")
+        auth = Part("auth_service", {"SIGNING_KEYS": str(self.keys), **stores})
         parts = {"auth_service": auth}
         for name in self.processes["persistence"]:
             parts[name] = Part("persistence_worker", self._database_through(name) | self._broker_through(name))

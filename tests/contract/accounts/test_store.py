@@ -6,21 +6,39 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from auth_service import app
-from auth_service.accounts import Login, User
-from auth_service.store import DatabaseStore
+from auth_service.accounts import User
+from auth_service.credentials import Credentials
+from auth_service.login_store import LoginStore
+from auth_service.logins import Issue, Login
+from auth_service.rotation import Verdict
+from auth_service.store import AccountStore
 from auth_service.tables import SCHEMA, logins, metadata, refresh_tokens, users
+from auth_service.transactions import Transactions
 from shared.database import migrations
 
 NOW = datetime(2026, 11, 23, 9, 30, 0, 123_000, UTC)
 ALICE = User("alice", NOW, ("user", "admin"))
 
 
-def login(sid: str, user_id: str = "alice") -> Login:
-    return Login(sid, user_id, NOW, sid.encode().ljust(32, b"-"), NOW + timedelta(days=30))
+class Store(AccountStore, LoginStore):
+    """Both, on the same transactions."""
+
+
+def stored(user: User, passcode_hash: str, version: int = 0) -> Credentials:
+    return Credentials(user.id, user.roles, passcode_hash, version)
+
+
+async def begin(store: Store, sid: str, user_id: str = "alice", version: int = 0) -> bool:
+    login = Login(sid, user_id, "a browser", NOW, NOW, NOW + timedelta(days=30))
+    return await store.begin(login, version, issue(sid))
+
+
+def issue(name: str) -> Issue:
+    return Issue(name.encode().ljust(32, b"-"), NOW, NOW + timedelta(minutes=15), NOW + timedelta(days=30))
 
 
 @pytest.fixture
@@ -30,8 +48,8 @@ async def engine(empty_engine: AsyncEngine) -> AsyncEngine:
 
 
 @pytest.fixture
-def store(engine: AsyncEngine) -> DatabaseStore:
-    return DatabaseStore(engine)
+def store(engine: AsyncEngine) -> Store:
+    return Store(Transactions(engine))
 
 
 async def rows(engine: AsyncEngine, query: Any) -> list[Any]:
@@ -48,7 +66,7 @@ async def test_migrations_make_the_tables_and_take_them_away(empty_engine: Async
     await migrations.downgrade(empty_engine, app.MIGRATIONS, schema=SCHEMA)
     assert not await migrations.is_current(empty_engine, app.MIGRATIONS, schema=SCHEMA)
     await app.migrate(empty_engine)
-    assert await DatabaseStore(empty_engine).credentials("alice") is None
+    assert await Store(Transactions(empty_engine)).credentials("alice") is None
 
 
 async def test_migrating_at_once_is_migrating_in_turn(empty_engine: AsyncEngine) -> None:
@@ -58,78 +76,113 @@ async def test_migrating_at_once_is_migrating_in_turn(empty_engine: AsyncEngine)
     assert await migrations.is_current(empty_engine, app.MIGRATIONS, schema=SCHEMA)
 
 
-async def test_a_user_comes_back_as_stored(store: DatabaseStore) -> None:
+async def test_a_user_comes_back_as_stored(store: Store) -> None:
     assert await store.add_user(ALICE, "a hash")
-    assert await store.credentials("alice") == (ALICE, "a hash")
+    assert await store.credentials("alice") == stored(ALICE, "a hash")
     assert await store.credentials("bob") is None
 
 
-async def test_of_many_who_want_an_id_at_once_one_gets_it(store: DatabaseStore) -> None:
+async def test_of_many_who_want_an_id_at_once_one_gets_it(store: Store) -> None:
     for attempt in range(5):
         user = User(f"user-{attempt}", NOW, ("user",))
         got = await asyncio.gather(*(store.add_user(user, f"hash {n}") for n in range(20)))
         assert sorted(got) == [False] * 19 + [True]
         known = await store.credentials(user.id)
         assert known is not None
-        assert known[1] == f"hash {got.index(True)}"
+        assert known.passcode_hash == f"hash {got.index(True)}"
 
 
-async def test_a_login_gives_its_user_and_nobody_else_s(store: DatabaseStore) -> None:
+async def test_a_login_gives_its_user_and_nobody_else_s(store: Store) -> None:
     await store.add_user(ALICE, "a hash")
     await store.add_user(User("bob", NOW, ("user",)), "a hash")
-    await store.add_login(login("one"))
-    assert await store.user_of_login("alice", "one") == ALICE
-    assert await store.user_of_login("bob", "one") is None
-    assert await store.user_of_login("alice", "two") is None
+    await begin(store, "one")
+    assert await store.session("alice", "one") == ALICE
+    assert await store.session("bob", "one") is None
+    assert await store.session("alice", "two") is None
 
 
-async def test_a_revoked_login_is_none(store: DatabaseStore, engine: AsyncEngine) -> None:
+async def test_a_revoked_login_is_none(store: Store) -> None:
     await store.add_user(ALICE, "a hash")
-    await store.add_login(login("one"))
-    await store.add_login(login("two"))
-    async with engine.begin() as connection:
-        await connection.execute(update(logins).where(logins.c.sid == "one").values(revoked_at=NOW))
-    assert await store.user_of_login("alice", "one") is None
-    assert await store.user_of_login("alice", "two") == ALICE
+    await begin(store, "one")
+    await begin(store, "two")
+    assert not await store.revoke("bob", "one", NOW)
+    assert await store.revoke("alice", "one", NOW)
+    assert not await store.revoke("alice", "one", NOW)
+    assert await store.session("alice", "one") is None
+    assert await store.session("alice", "two") == ALICE
+    assert await store.revoke_all("alice", NOW) == 1
+    assert await store.session("alice", "two") is None
 
 
-async def test_a_login_is_stored_whole_with_only_the_hash_of_its_token(
-    store: DatabaseStore, engine: AsyncEngine
-) -> None:
+async def test_a_login_is_stored_whole_with_only_the_hash_of_its_token(store: Store, engine: AsyncEngine) -> None:
     await store.add_user(ALICE, "a hash")
-    await store.add_login(login("one"))
-    ((stored,),) = [await rows(engine, select(refresh_tokens))]
-    assert stored == (login("one").refresh_token_hash, "one", NOW, NOW + timedelta(days=30))
+    assert await begin(store, "one")
+    assert await rows(engine, select(refresh_tokens)) == [
+        (issue("one").refresh_hash, "one", NOW, NOW + timedelta(days=30), None)
+    ]
+    (login,) = await store.standing("alice", NOW)
+    assert login == Login("one", "alice", "a browser", NOW, NOW, NOW + timedelta(days=30))
 
 
-async def test_a_login_that_cannot_have_its_token_is_not_there_at_all(
-    store: DatabaseStore, engine: AsyncEngine
-) -> None:
+async def test_a_login_that_cannot_have_its_token_is_not_there_at_all(store: Store, engine: AsyncEngine) -> None:
     """One transaction: the second login would share the first one's token."""
     await store.add_user(ALICE, "a hash")
-    await store.add_login(login("one"))
-    twin = Login("twin", "alice", NOW, login("one").refresh_token_hash, NOW)
+    await begin(store, "one")
+    twin = Login("twin", "alice", None, NOW, NOW, NOW)
     with pytest.raises(Exception, match=r"(?i)unique"):
-        await store.add_login(twin)
+        await store.begin(twin, 0, issue("one"))
     assert await rows(engine, select(logins.c.sid)) == [("one",)]
 
 
-async def test_a_hash_is_replaced_only_while_it_is_the_one_that_was_read(store: DatabaseStore) -> None:
+async def test_no_login_begins_with_credentials_that_were_replaced(store: Store) -> None:
+    """Else who knows the old passcode slips in while it is being changed."""
+    await store.add_user(ALICE, "a hash")
+    await begin(store, "one")
+    await begin(store, "two")
+    assert await store.change_passcode("alice", 0, "another", sid="one", now=NOW)
+    assert not await store.change_passcode("alice", 0, "stale", sid="two", now=NOW)
+    assert await store.credentials("alice") == stored(ALICE, "another", 1)
+    assert not await begin(store, "three")
+    assert await begin(store, "four", version=1)
+    assert [await store.session("alice", sid) for sid in ("one", "two", "three")] == [ALICE, None, None]
+
+
+async def test_what_the_first_release_stored_is_kept(empty_engine: AsyncEngine) -> None:
+    """Its logins are listed, and can be refreshed and revoked after the upgrade."""
+    await migrations.upgrade(empty_engine, app.MIGRATIONS, schema=SCHEMA, revision="0001")
+    async with empty_engine.begin() as connection:
+        columns = {"id": "alice", "passcode_hash": "a hash", "roles": ["user", "admin"], "created_at": NOW}
+        await connection.execute(insert(users).values(**columns))
+        await connection.execute(insert(logins).values(sid="one", user_id="alice", created_at=NOW))
+        token = {"hash": issue("one").refresh_hash, "sid": "one", "issued_at": NOW}
+        await connection.execute(insert(refresh_tokens).values(**token, expires_at=NOW + timedelta(days=30)))
+    await app.migrate(empty_engine)
+    store = Store(Transactions(empty_engine))
+    assert await store.session("alice", "one") == ALICE
+    assert await store.standing("alice", NOW) == [Login("one", "alice", None, NOW, NOW, NOW + timedelta(days=30))]
+    rotation = await store.rotate(issue("one").refresh_hash, issue("next"))
+    assert rotation is not None
+    assert rotation.verdict is Verdict.ROTATE
+    await store.revoke_all("alice", NOW)
+    assert [revoked.sid for revoked in await store.revoked(None, NOW)] == ["one"]
+
+
+async def test_a_hash_is_replaced_only_while_it_is_the_one_that_was_read(store: Store) -> None:
     """Else a login would undo a passcode that was changed meanwhile."""
     await store.add_user(ALICE, "first")
     await store.replace_hash("alice", "first", "second")
     await store.replace_hash("alice", "first", "stale")
-    assert await store.credentials("alice") == (ALICE, "second")
+    assert await store.credentials("alice") == stored(ALICE, "second")
 
 
-async def test_ids_are_compared_as_they_are(store: DatabaseStore) -> None:
+async def test_ids_are_compared_as_they_are(store: Store) -> None:
     """No wildcards, no folding by a collation: lower case is the caller's rule."""
     await store.add_user(User("a_b.c-d", NOW, ()), "a hash")
     for other in ("A_B.C-D", "axb.c-d", "a%", "a_b.c-d "):
         assert await store.credentials(other) is None
 
 
-async def test_tables_are_in_auth_s_own_schema(store: DatabaseStore, engine: AsyncEngine) -> None:
+async def test_tables_are_in_auth_s_own_schema(store: Store, engine: AsyncEngine) -> None:
     if engine.dialect.name != "postgresql":
         pytest.skip("SQLite has a file instead")
     await store.add_user(ALICE, "a hash")
@@ -137,17 +190,17 @@ async def test_tables_are_in_auth_s_own_schema(store: DatabaseStore, engine: Asy
     assert users.schema == "auth"
 
 
-async def test_writers_and_readers_at_once_all_succeed(store: DatabaseStore) -> None:
+async def test_writers_and_readers_at_once_all_succeed(store: Store) -> None:
     """On SQLite, writers wait for each other in our queue instead of failing in the driver's."""
     await store.add_user(ALICE, "a hash")
     await asyncio.gather(
-        *(store.add_login(login(f"login-{n}")) for n in range(60)), *(store.credentials("alice") for _ in range(60))
+        *(begin(store, f"login-{n}") for n in range(60)), *(store.credentials("alice") for _ in range(60))
     )
-    found = await asyncio.gather(*(store.user_of_login("alice", f"login-{n}") for n in range(60)))
+    found = await asyncio.gather(*(store.session("alice", f"login-{n}") for n in range(60)))
     assert found == [ALICE] * 60
 
 
-async def test_waiting_writers_do_not_keep_readers_out(store: DatabaseStore, engine: AsyncEngine) -> None:
+async def test_waiting_writers_do_not_keep_readers_out(store: Store, engine: AsyncEngine) -> None:
     """SQLite: while somebody else holds the file, our writers wait in our queue and not on all the connections."""
     if engine.dialect.name != "sqlite":
         pytest.skip("PostgreSQL has many writers")
@@ -155,7 +208,7 @@ async def test_waiting_writers_do_not_keep_readers_out(store: DatabaseStore, eng
     blocker = sqlite3.connect(engine.url.database or "", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     try:
-        writers = [asyncio.create_task(store.add_login(login(f"login-{n}"))) for n in range(40)]
+        writers = [asyncio.create_task(begin(store, f"login-{n}")) for n in range(40)]
         await asyncio.sleep(0.1)  # all of them are at it
         async with asyncio.timeout(4):  # a waiting writer would give up after 5
             await asyncio.gather(*(store.credentials("alice") for _ in range(5)))
@@ -165,16 +218,16 @@ async def test_waiting_writers_do_not_keep_readers_out(store: DatabaseStore, eng
     await asyncio.gather(*writers)
 
 
-async def test_a_caller_that_goes_away_breaks_nothing(store: DatabaseStore) -> None:
+async def test_a_caller_that_goes_away_breaks_nothing(store: Store) -> None:
     """What it began is finished; its connection goes back."""
     await store.add_user(ALICE, "a hash")
     for n in range(30):
-        task = asyncio.create_task(store.add_login(login(f"login-{n}")))
+        task = asyncio.create_task(begin(store, f"login-{n}"))
         for _ in range(n % 6):
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     await store.settle()
-    assert await store.credentials("alice") == (ALICE, "a hash")
-    found = await asyncio.gather(*(store.user_of_login("alice", f"login-{n}") for n in range(30)))
+    assert await store.credentials("alice") == stored(ALICE, "a hash")
+    found = await asyncio.gather(*(store.session("alice", f"login-{n}") for n in range(30)))
     assert found.count(ALICE) >= 20  # all but those that were cancelled before they had begun

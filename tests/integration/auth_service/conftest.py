@@ -12,8 +12,11 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from auth_service import app
+from auth_service.revocations import Revocations
 from auth_service.settings import AuthSettings
 from auth_service.tables import SCHEMA
+from shared.bus.in_process import InProcessBus
+from shared.bus.port import Bus
 from shared.database.engine import open_engine, sqlite_url
 from shared.runtime.service import Service
 
@@ -28,12 +31,28 @@ class Running:
     client: httpx2.AsyncClient
     engine: AsyncEngine
     registry: CollectorRegistry
+    revocations: Revocations
+    bus: Bus
 
     async def register(self, user_id: str, passcode: str = GOOD) -> httpx2.Response:
         return await self.client.post("/register", json={"id": user_id, "passcode": passcode})
 
     async def login(self, user_id: str, passcode: str = GOOD) -> httpx2.Response:
         return await self.client.post("/login", json={"id": user_id, "passcode": passcode})
+
+    async def tokens(self, user_id: str, passcode: str = GOOD, **headers: str) -> dict[str, Any]:
+        """Those of a new login."""
+        answer = await self.client.post("/login", json={"id": user_id, "passcode": passcode}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def refresh(self, tokens: dict[str, Any]) -> httpx2.Response:
+        return await self.client.post("/refresh", json={"refresh_token": tokens["refresh_token"]})
+
+    async def ask(self, method: str, path: str, tokens: dict[str, Any], **more: Any) -> httpx2.Response:
+        """As the bearer of these tokens."""
+        headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+        return await self.client.request(method, path, headers=headers, **more)
 
     async def me(self, authorization: str | None) -> httpx2.Response:
         headers = {} if authorization is None else {"Authorization": authorization}
@@ -49,11 +68,16 @@ async def running(url: str, keys: Path, **settings: Any) -> AsyncIterator[Runnin
     engine, registry = open_engine(url, schema=SCHEMA), CollectorRegistry()
     try:
         await app.migrate(engine)
-        service = app.build(AuthSettings(**settings), engine=engine, keys=app.load_keys(keys), registry=registry)
-        assert service.app is not None
-        transport = httpx2.ASGITransport(service.app, raise_app_exceptions=True)
-        async with service.lifespan(), httpx2.AsyncClient(transport=transport, base_url="http://auth") as client:
-            yield Running(service, client, engine, registry)
+        made = AuthSettings(**settings)
+        revocations = app.open_revocations(made, engine=engine)
+        async with InProcessBus(keys.with_name("bus.db")) as bus:
+            service = app.build(
+                made, engine=engine, keys=app.load_keys(keys), registry=registry, bus=bus, revocations=revocations
+            )
+            assert service.app is not None
+            transport = httpx2.ASGITransport(service.app, raise_app_exceptions=True)
+            async with service.lifespan(), httpx2.AsyncClient(transport=transport, base_url="http://auth") as client:
+                yield Running(service, client, engine, registry, revocations, bus)
     finally:
         await engine.dispose()
 

@@ -16,6 +16,7 @@ import pytest
 from tests.support.ports import free_port
 
 CANARY = "canary passcode 7351"
+NO_BROKER = "amqp://127.0.0.1:1/"  # auth serves all the same
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -31,7 +32,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def environment(**variables: str) -> dict[str, str]:
     named = {f"BACKCHAT_{name}": value for name, value in variables.items()}
-    return {"PATH": os.defpath, "BACKCHAT_LOG_FORMAT": "json", **named}
+    return {"PATH": os.defpath, "BACKCHAT_LOG_FORMAT": "json", "BACKCHAT_AMQP_URL": NO_BROKER, **named}
 
 
 @contextmanager

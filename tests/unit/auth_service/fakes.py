@@ -1,37 +1,37 @@
-"""Stand-ins for the ports of `auth_service.accounts`."""
+"""Stand-ins for the ports of `auth_service.accounts` and `auth_service.credentials`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from auth_service.accounts import Login, User
+from auth_service.accounts import User
+from auth_service.credentials import Credentials
 
 
 @dataclass
 class MemoryStore:
-    """Accounts in dictionaries."""
+    """Accounts in a dictionary."""
 
-    users: dict[str, tuple[User, str]] = field(default_factory=dict)
-    logins: dict[str, Login] = field(default_factory=dict)
+    users: dict[str, Credentials] = field(default_factory=dict)
 
     async def add_user(self, user: User, passcode_hash: str) -> bool:
         if user.id in self.users:
             return False
-        self.users[user.id] = (user, passcode_hash)
+        self.users[user.id] = Credentials(user.id, user.roles, passcode_hash, 0)
         return True
 
-    async def credentials(self, user_id: str) -> tuple[User, str] | None:
+    async def credentials(self, user_id: str) -> Credentials | None:
         return self.users.get(user_id)
 
     async def replace_hash(self, user_id: str, old: str, new: str) -> None:
-        user, stored = self.users[user_id]
-        if stored == old:
-            self.users[user_id] = (user, new)
+        known = self.users[user_id]
+        if known.passcode_hash == old:
+            self.users[user_id] = replace(known, passcode_hash=new)
 
-    async def add_login(self, login: Login) -> None:
-        self.logins[login.sid] = login
-
-    async def user_of_login(self, user_id: str, sid: str) -> User | None:
-        login = self.logins.get(sid)
-        return self.users[user_id][0] if login and login.user_id == user_id else None
+    async def change_passcode(self, user_id: str, version: int, passcode_hash: str, *, sid: str, now: datetime) -> bool:
+        known = self.users[user_id]
+        if known.version == version:
+            self.users[user_id] = replace(known, passcode_hash=passcode_hash, version=version + 1)
+        return known.version == version
 
 
 @dataclass

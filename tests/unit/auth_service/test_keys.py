@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from auth_service import app
-from auth_service.keys import FIRST_KEY, SigningKey, read_keys
+from auth_service.key_directory import FIRST_KEY, SECRET, KeyDirectory
+from auth_service.keys import KeyRing, SigningKey
 
 
 def pem(
@@ -28,11 +29,20 @@ def pem(
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
 
 
-def test_an_empty_directory_gets_a_first_key_that_only_we_can_read(tmp_path: Path) -> None:
+def read_keys(directory: Path) -> KeyRing:
+    return KeyDirectory(directory).ring
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(file.name for file in directory.iterdir())
+
+
+def test_an_empty_directory_gets_a_first_key_and_a_secret_that_only_we_can_read(tmp_path: Path) -> None:
     directory = tmp_path / "data" / "keys"
     ring = read_keys(directory)
-    assert [file.name for file in directory.iterdir()] == [FIRST_KEY]
-    assert stat.S_IMODE((directory / FIRST_KEY).stat().st_mode) == 0o600
+    assert names(directory) == [FIRST_KEY, SECRET]
+    for file in directory.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert isinstance(load_pem_private_key((directory / FIRST_KEY).read_bytes(), None), ed25519.Ed25519PrivateKey)
     assert read_keys(directory).signing.kid == ring.signing.kid
@@ -40,16 +50,20 @@ def test_an_empty_directory_gets_a_first_key_that_only_we_can_read(tmp_path: Pat
 
 def test_replicas_that_start_at_once_agree_on_the_first_key(tmp_path: Path) -> None:
     """Real processes; each prints the key that it would sign with."""
-    script = "import sys, pathlib; from auth_service.keys import read_keys; print(read_keys(pathlib.Path(sys.argv[1])).signing.kid)"
+    script = (
+        "import sys, pathlib; from auth_service.key_directory import KeyDirectory;"
+        "keys = KeyDirectory(pathlib.Path(sys.argv[1])); print(keys.ring.signing.kid, keys.secret('x').hex())"
+    )
     for attempt in range(3):
         directory = tmp_path / str(attempt)
         replicas = [
             subprocess.Popen([sys.executable, "-c", script, str(directory)], stdout=subprocess.PIPE, text=True)
             for _ in range(4)
         ]
-        kids = {replica.communicate(timeout=30)[0].strip().splitlines()[-1] for replica in replicas}
-        assert kids == {read_keys(directory).signing.kid}
-        assert [file.name for file in directory.iterdir()] == [FIRST_KEY]
+        found = {replica.communicate(timeout=30)[0].strip().splitlines()[-1] for replica in replicas}
+        keys = KeyDirectory(directory)
+        assert found == {f"{keys.ring.signing.kid} {keys.secret('x').hex()}"}
+        assert names(directory) == [FIRST_KEY, SECRET]
 
 
 def test_losing_the_race_means_to_use_the_winner_s_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,12 +72,27 @@ def test_losing_the_race_means_to_use_the_winner_s_key(tmp_path: Path, monkeypat
     link = Path.hardlink_to
 
     def late(self: Path, target: Path) -> None:
-        self.write_bytes(pem(winner))
+        if self.name == FIRST_KEY:
+            self.write_bytes(pem(winner))
         link(self, target)
 
     monkeypatch.setattr(Path, "hardlink_to", late)
     assert read_keys(tmp_path).signing.kid == SigningKey.of(winner).kid
-    assert [file.name for file in tmp_path.iterdir()] == [FIRST_KEY]
+    assert names(tmp_path) == [FIRST_KEY, SECRET]
+
+
+def test_the_secret_is_another_for_each_purpose_and_the_same_after_a_restart(tmp_path: Path) -> None:
+    keys = KeyDirectory(tmp_path)
+    assert len(keys.secret("one")) == 32
+    assert keys.secret("one") == KeyDirectory(tmp_path).secret("one") != keys.secret("another")
+
+
+@pytest.mark.parametrize("content", [b"", b"changeme", b"ab" * 31, b"x" * 64, b"\xff" * 64])
+def test_a_weak_secret_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
+    (tmp_path / SECRET).write_bytes(content)
+    with pytest.raises(SystemExit):
+        app.load_keys(tmp_path)
+    assert "server.secret: must hold 32 bytes" in capsys.readouterr().err
 
 
 def test_the_last_by_name_signs_and_all_are_published(tmp_path: Path) -> None:

@@ -36,12 +36,15 @@ def test_the_defaults_are_the_contract_s() -> None:
         ("DATABASE_URL", "mysql://x"),
         ("DATABASE_URL", ""),
         ("SIGNING_KEYS", ""),
+        ("AMQP_URL", ""),
+        ("AMQP_URL", "http://127.0.0.1"),
     ],
 )
 def test_a_wrong_value_is_one_line_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
 ) -> None:
-    set_up(monkeypatch, **{"DATABASE_URL": "sqlite+aiosqlite:///x", "SIGNING_KEYS": "/keys", name: value})
+    good = {"DATABASE_URL": "sqlite+aiosqlite:///x", "SIGNING_KEYS": "/keys", "AMQP_URL": "amqp://127.0.0.1"}
+    set_up(monkeypatch, **good | {name: value})
     with pytest.raises(SystemExit) as caught:
         load(AuthProcessSettings)
     assert caught.value.code == 2
@@ -55,5 +58,9 @@ def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_database_s_password_is_not_shown() -> None:
-    settings = AuthProcessSettings(database_url="postgresql+asyncpg://a:secret@h/d", signing_keys="/k")  # type: ignore[arg-type]
+    settings = AuthProcessSettings(
+        database_url="postgresql+asyncpg://a:secret@h/d",
+        signing_keys="/k",  # type: ignore[arg-type]
+        amqp_url="amqp://a:secret@h",
+    )
     assert "secret" not in repr(settings)

@@ -1,0 +1,68 @@
+"""Reading a request's body: JSON, in time, of the form that the route takes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from shared.errors import InvalidRequest, UnsupportedMediaType
+
+JSON_TYPE = "application/json"
+BODY_TIMEOUT = 10.0  # seconds that a client may take to send a body
+
+F = TypeVar("F", bound=BaseModel)
+
+
+async def read(request: Request, form: type[F]) -> F:
+    """The request's body as a form.
+
+    Raises:
+        UnsupportedMediaType: not declared to be JSON.
+        InvalidRequest: not JSON, or not of that form; says which field and why, and never what was sent.
+    """
+    declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if declared != JSON_TYPE:
+        raise UnsupportedMediaType
+    fields = {name: value for name, value in _json_object(await _body(request)).items() if value is not None}
+    try:
+        return form.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequest("; ".join(f"{_field(e['loc'])}: {_reason(e['msg'])}" for e in error.errors())) from None
+
+
+async def _body(request: Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            return await request.body()
+    except (TimeoutError, ClientDisconnect):
+        raise InvalidRequest("The body did not arrive.") from None
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body.decode(), object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise InvalidRequest("The body must be JSON (RFC 8259) in UTF-8, without duplicate names.") from None
+    if not isinstance(found, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    return found
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Which of two would count depends on the parser, and so would what a proxy has checked."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("duplicate name")
+    return found
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, place))
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")

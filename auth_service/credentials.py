@@ -1,0 +1,82 @@
+"""Checking a passcode: as much work, and the same answer, whether there is such a user or not."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from auth_service import passcodes
+from auth_service.metrics import Metrics
+from shared.errors import InvalidCredentials, Unavailable
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What somebody logs in with. An empty hash: no passcode at all. `version` grows whenever they are replaced."""
+
+    user_id: str
+    roles: tuple[str, ...]
+    passcode_hash: str
+    version: int
+    disabled: bool = False
+
+
+class Store(Protocol):
+    """Where credentials are kept. Each call is one transaction and may raise `Unavailable`."""
+
+    async def credentials(self, user_id: str) -> Credentials | None:
+        """Those of a user who was not deleted."""
+
+    async def replace_hash(self, user_id: str, old: str, new: str) -> None:
+        """Store the same passcode under a new hash, unless it was changed meanwhile."""
+
+
+class Hasher(Protocol):
+    """Slow hashes, in a bounded pool. Each call but `is_outdated` may raise `Unavailable`."""
+
+    async def hash(self, passcode: str) -> str:
+        """What to store of a passcode."""
+
+    async def verify(self, stored: str | None, passcode: str) -> bool:
+        """Whether they belong together; as much work without a stored hash as with one."""
+
+    def is_outdated(self, stored: str) -> bool:
+        """Whether a newer hash of the same passcode should take its place."""
+
+
+class CredentialCheck:
+    """The one place where a passcode is compared."""
+
+    def __init__(self, *, store: Store, hasher: Hasher, metrics: Metrics) -> None:
+        self._store = store
+        self._hasher = hasher
+        self._metrics = metrics
+
+    async def verify(self, user_id: str, raw_passcode: str) -> Credentials:
+        """The credentials that an id and a passcode as sent belong to.
+
+        Raises:
+            InvalidCredentials: no such user, not their passcode, or disabled.
+            Unavailable: cannot be told just now.
+        """
+        known = await self._store.credentials(user_id)
+        stored = known.passcode_hash or None if known else None
+        try:
+            passcode = passcodes.normalised(raw_passcode)
+        except ValueError:  # nobody has such a passcode
+            passcode, stored = "", None
+        matches = await self._hasher.verify(stored, passcode)
+        if known is None or stored is None or known.disabled or not matches:
+            self._metrics.logins.labels("failed").inc()
+            if known:  # an unknown id is not logged: people type passcodes into that field
+                logger.info("passcode refused", user=known.user_id, disabled=known.disabled)
+            raise InvalidCredentials
+        if self._hasher.is_outdated(stored):
+            with suppress(Unavailable):  # there will be other logins
+                await self._store.replace_hash(user_id, stored, await self._hasher.hash(passcode))
+        return known

@@ -1,0 +1,20 @@
+"""What gateways ask, on auth's own port only: no edge passes it on and no description names it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from auth_service.revocations import Revocations
+
+
+def internal_routes(revocations: Revocations) -> APIRouter:
+    """`/internal/revocations`."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/internal/revocations")
+    async def revoked(cursor: str | None = None) -> dict[str, Any]:
+        return await revocations.since(cursor)
+
+    return routes
