@@ -42,7 +42,7 @@ def test_attributes_that_are_read() -> None:
 
 
 def test_errors_of_callbacks_become_a_refusal() -> None:
-    """httptools wraps them in an error that `data_received` answers."""
+    """They come wrapped in an error that `data_received` answers."""
     assert "except httptools.HttpParserError:" in inspect.getsource(HttpToolsProtocol.data_received)
 
 

@@ -1,0 +1,122 @@
+"""The gateway's HTTP: what is not served is refused in one form, and every answer tells browsers to be careful."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import httpx2
+import pytest
+import websockets
+
+from chat_gateway.response_headers import page_policy
+from tests.integration.chat_gateway.conftest import Running
+from tests.integration.chat_gateway.test_connect import refusal
+from tests.integration.chat_gateway.test_hostile import raw
+
+POLLING = "/socket.io/?EIO=4&transport=polling"
+
+
+METHODS = ("PUT", "DELETE", "PATCH", "TRACE", "PROPFIND")
+NOWHERE = (
+    *("/nothing", "/socket.io/x", "//socket.io/", "/SOCKET.IO/", "/socket.io//", "/%2e%2e/", "/socket.io%2f"),
+    *("/internal/revocations", "/readyz", "/healthz", "/metrics", "/.env", "/.git/config", "/admin"),
+)
+
+
+async def test_methods_that_are_not_listed_are_refused(running: Running) -> None:
+    async with httpx2.AsyncClient(base_url=running.url) as http:
+        for method, path in product(METHODS, (POLLING, "/", "/asyncapi.json")):
+            answer = await http.request(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed"), (method, path)
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert "GET" in answer.headers["allow"]
+        assert (await http.head(POLLING)).status_code == 405
+
+
+async def test_paths_that_are_not_listed_are_not_there(running: Running) -> None:
+    async with httpx2.AsyncClient(base_url=running.url) as http:
+        for path in NOWHERE:
+            answer = await http.get(httpx2.URL(running.url, raw_path=path.encode()))
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+ANSWERS = [("/", 200), ("/asyncapi.json", 200), ("/nothing", 404), (POLLING, 200), ("/socket.io/?EIO=3", 400)]
+
+
+async def test_every_answer_carries_the_security_headers(running: Running) -> None:
+    async with httpx2.AsyncClient(base_url=running.url) as http:
+        for path, status in ANSWERS:
+            answer = await http.get(path)
+            assert answer.status_code == status
+            check(answer)
+
+
+def check(answer: httpx2.Response) -> None:
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert "server" not in answer.headers
+    assert "set-cookie" not in answer.headers
+
+
+def test_the_policy_of_pages_lets_nothing_run_but_their_own_files() -> None:
+    """Nobody frames them but us and whom the operator names."""
+    policy = dict(directive.split(" ", 1) for directive in page_policy(["https://shop.example"]).split("; "))
+    assert policy["default-src"] == policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["object-src"] == policy["base-uri"] == "'none'"
+    assert policy["frame-ancestors"] == "'self' https://shop.example"
+    assert policy["require-trusted-types-for"] == "'script'"
+    assert "unsafe" not in page_policy([])
+
+
+@pytest.mark.parametrize("path", ["/socket.io/?EIO=4&transport=websocket", POLLING])
+async def test_a_foreign_page_is_refused_before_there_is_a_session(running: Running, path: str) -> None:
+    """Over both transports, with the refusal in one form; an allowed one may read the answer."""
+    evil = {"Origin": "https://evil.example"}
+    if "websocket" in path:
+        with pytest.raises(websockets.InvalidStatus) as caught:
+            await websockets.connect(running.url.replace("http", "ws") + path, additional_headers=evil)
+        assert caught.value.response.status_code == 403
+    else:
+        async with httpx2.AsyncClient(base_url=running.url) as http:
+            refused = await http.get(path, headers=evil)
+            assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+            assert "access-control-allow-origin" not in refused.headers
+            own = await http.get(path, headers={"Origin": running.url})
+            assert own.headers["access-control-allow-origin"] == running.url
+            assert "access-control-allow-credentials" not in own.headers
+    assert running.metric("sessions_refused_total", reason="origin") == 1
+
+
+async def test_our_own_origin_is_the_one_that_a_trusted_proxy_names(gateway: Running) -> None:
+    """Behind TLS and under another name; the same words of anybody else are nothing."""
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "chat.example", "Origin": "https://chat.example"}
+    await gateway.start(trusted_proxies="127.0.0.1")
+    await gateway.client("ada", headers=forwarded)
+    downgraded = {**forwarded, "Origin": "http://chat.example"}
+    assert await refusal(gateway, {"token": gateway.issuer.token("ada")}, headers=downgraded) is None
+
+
+async def test_nobody_is_believed_who_is_no_proxy_of_ours(running: Running) -> None:
+    forwarded = {"X-Forwarded-Host": "evil.example", "Origin": "http://evil.example"}
+    assert await refusal(running, {"token": running.issuer.token("ada")}, headers=forwarded) is None
+
+
+async def test_connections_of_one_address_are_counted(gateway: Running) -> None:
+    """429 over the cap; behind a trusted proxy each client counts by itself; one that goes makes room."""
+    await gateway.start(connections_per_address=2, trusted_proxies="127.0.0.1")
+    async with raw(gateway), httpx2.AsyncClient(base_url=gateway.url) as http:
+        async with raw(gateway, "bob"):
+            refused = await http.get(POLLING)
+            assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+            assert int(refused.headers["retry-after"]) >= 1
+            other = await http.get(POLLING, headers={"X-Forwarded-For": "198.51.100.1"})
+            assert other.status_code == 200
+            forged = await http.get(POLLING, headers={"X-Forwarded-For": "198.51.100.2, 127.0.0.1"})
+            assert forged.status_code == 200
+        while (await http.get(POLLING)).status_code == 429:
+            pass
+    assert gateway.metric("sessions_refused_total", reason="crowded") >= 1
