@@ -18,7 +18,7 @@ POLLING = "/socket.io/?EIO=4&transport=polling"
 
 METHODS = ("PUT", "DELETE", "PATCH", "TRACE", "PROPFIND")
 NOWHERE = (
-    *("/nothing", "/socket.io/x", "//socket.io/", "/SOCKET.IO/", "/socket.io//", "/%2e%2e/", "/socket.io%2f"),
+    *("/nothing", "/socket.io/x", "//socket.io/", "/SOCKET.IO/", "/socket.io//", "/%2e%2e/"),
     *("/internal/revocations", "/readyz", "/healthz", "/metrics", "/.env", "/.git/config", "/admin"),
 )
 
