@@ -10,16 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from chatbot_worker.chatbots.kinds import KINDS
 from chatbot_worker.chatbots.protocol import Chatbot, Kind
+from chatbot_worker.entries import ChatbotEntry
 from chatbot_worker.limits import Limits
 from shared.contracts.events import ChatbotCard, ChatbotsAnnounced, ContextWanted
-from shared.contracts.turns import CONTEXT_BYTES_MAX
 
 CHATBOTS_MAX = 1_000
-CONTEXT_MESSAGES_MAX = 1_000
 BUILT_IN_AT = datetime(2026, 11, 23, tzinfo=UTC)  # when the built-in list last changed: the newest catalogue wins
 BUILT_IN = """
 [[chatbots]]
@@ -36,7 +35,6 @@ description = "Says what you said, word by word."
 kind = "echo"
 """
 
-_STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*(?:chatbots|\"chatbots\"|'chatbots')[ \t]*\]\]", re.MULTILINE)
 
 
@@ -44,51 +42,30 @@ class CatalogueError(ValueError):
     """The catalogue cannot be read; the message names the place and the reason in one line."""
 
 
-class ContextEntry(BaseModel):
-    """How much of a session a chatbot is given; what is left out is the kind's own wish."""
-
-    model_config = _STRICT
-
-    messages: int | None = Field(default=None, ge=0, le=CONTEXT_MESSAGES_MAX, description="Earlier messages at most")
-    bytes: int | None = Field(default=None, ge=1, le=CONTEXT_BYTES_MAX, description="Bytes of UTF-8 at most")
-
-
-class ChatbotEntry(BaseModel):
-    """One `[[chatbots]]` of the file."""
-
-    model_config = _STRICT
-
-    id: str = Field(
-        pattern=r"^[a-z0-9._-]{1,64}$", description="Names it for ever: 1-64 of a-z, 0-9, dot, dash, underscore"
-    )
-    name: str = Field(min_length=1, max_length=100, description="What people see")
-    description: str = Field(default="", max_length=1_000, description="One sentence for the list")
-    kind: str = Field(description="Which program it is")
-    default: bool = Field(
-        default=False, description="Whether a chat that names no chatbot gets this one; else the first"
-    )
-    options: dict[str, Any] = Field(default_factory=dict, description="What its kind can be told")
-    context: ContextEntry = ContextEntry()
-    limits: Limits = Limits()
-    concurrency: int | None = Field(default=None, ge=1, le=10_000, description="Turns at once; else the kind's own")
-    delta_interval: float = Field(default=0.03, ge=0, le=1, description="Seconds between updates; 0 sends each piece")
-
-
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A chatbot as it runs. `instant`: it answers without any pause."""
+    """A chatbot as it runs. `entry` is what the catalogue says of it; `instant`: it answers without any pause."""
 
+    entry: ChatbotEntry
     card: ChatbotCard
     chatbot: Chatbot
-    limits: Limits
     concurrency: int
-    delta_interval: float  # seconds
     instant: bool
 
     @property
     def id(self) -> str:
         """Its id in the catalogue."""
-        return self.card.id
+        return self.entry.id
+
+    @property
+    def limits(self) -> Limits:
+        """How long it may take."""
+        return self.entry.limits
+
+    @property
+    def delta_interval(self) -> float:
+        """Seconds between two pieces of a reply."""
+        return self.entry.delta_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +158,7 @@ def _first(error: ValidationError) -> str:
 def _check_together(entries: Sequence[ChatbotEntry], places: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     default: str | None = None
+    ids = {entry.id for entry in entries}
     for entry, place in zip(entries, places, strict=True):
         if entry.id in seen:
             raise CatalogueError(f"{place}: id: taken by {seen[entry.id]}")
@@ -188,6 +166,8 @@ def _check_together(entries: Sequence[ChatbotEntry], places: Sequence[str]) -> N
         if entry.default and default:
             raise CatalogueError(f"{place}: default: {default} is the default already")
         default = default or (place if entry.default else None)
+        if entry.fallback == entry.id or entry.fallback not in {None, *ids}:
+            raise CatalogueError(f'{place}: fallback: "{entry.fallback}" is no other chatbot of this catalogue')
 
 
 def _define(entry: ChatbotEntry, options: BaseModel, default: bool) -> Definition:  # noqa: FBT001
@@ -205,10 +185,9 @@ def _define(entry: ChatbotEntry, options: BaseModel, default: bool) -> Definitio
         context=context,
     )
     return Definition(
+        entry=entry,
         card=card,
         chatbot=kind.make(options),
-        limits=entry.limits,
         concurrency=entry.concurrency or kind.concurrency,
-        delta_interval=entry.delta_interval,
         instant=kind.instant(options),
     )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from chatbot_worker.limits import HELD_MAX, Limits, attempt_number
+from chatbot_worker.limits import TOTAL_MAX, WAIT_MAX, Limits, attempt_number
 
 
 @given(st.integers(1, 1_000_000), st.integers(1, 10), st.data())
@@ -24,8 +24,8 @@ def test_attempts_ascend(starts: int, attempts: int, data: st.DataObject) -> Non
 
 
 def test_no_turn_may_be_held_for_as_long_as_the_broker_waits() -> None:
-    """30 minutes without an ack close the channel: all attempts together end well before."""
-    assert HELD_MAX < 30 * 60
-    assert Limits(total=500, attempts=3).total == 500
-    with pytest.raises(ValidationError, match="total x attempts"):
-        Limits(total=600, attempts=3)
+    """30 minutes without an ack close the channel: waiting, a reply and its fallback end well before."""
+    assert WAIT_MAX + 2 * TOTAL_MAX < 25 * 60
+    assert Limits(total=TOTAL_MAX, attempts=10).total == TOTAL_MAX
+    with pytest.raises(ValidationError, match="less than or equal"):
+        Limits(total=TOTAL_MAX + 1)
