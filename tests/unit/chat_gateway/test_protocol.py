@@ -139,6 +139,96 @@ def test_start_chat_takes_the_policies(policy: str) -> None:
     assert parse("start_chat", [{"reply_policy": policy, "title": "x" * 200, "chatbot_ids": []}]).reply_policy == policy
 
 
+MESSAGE = "0b7c1b7e-3c52-4d0b-9a55-6f1a7d0e4a10"
+WHOLE: dict[str, dict[str, Any]] = {
+    "update_chat": {},
+    "delete_chat": {},
+    "add_chatbot": {"chatbot_id": "eliza"},
+    "remove_chatbot": {"chatbot_id": "eliza"},
+    "create_invite": {},
+    "leave_session": {},
+    "remove_user": {"user_id": "bob"},
+    "stop_reply": {"message_id": MESSAGE},
+    "regenerate_reply": {"message_id": MESSAGE},
+    "edit_message": {"message_id": MESSAGE, "content": "x"},
+    "rate_reply": {"message_id": MESSAGE, "rating": 1},
+    "set_typing": {"typing": True},
+    "mark_read": {"seq": 0},
+}
+
+
+@pytest.mark.parametrize("event", sorted(WHOLE))
+def test_what_is_done_to_a_session_needs_each_of_its_fields(event: str) -> None:
+    """And takes no other form of them."""
+    payload = {"session_id": SESSION, **WHOLE[event]}
+    assert parse(event, [payload]).session_id == UUID(SESSION)  # type: ignore[attr-defined]
+    for field in payload:
+        for wrong in (None, "", "\0", 7.5, [], {}, "x" * 100_000):
+            assert refusal(event, {**payload, field: wrong}) in ("invalid_request", "payload_too_large")
+
+
+@pytest.mark.parametrize(
+    ("event", "fields"),
+    [
+        ("update_chat", {"title": ""}),
+        ("update_chat", {"title": "x" * 201}),
+        ("update_chat", {"reply_policy": "loud"}),
+        ("add_chatbot", {"chatbot_id": "x" * 65}),
+        ("create_invite", {"expires_in": 59}),
+        ("create_invite", {"expires_in": 90 * 86_400 + 1}),
+        ("create_invite", {"expires_in": "3600"}),
+        ("create_invite", {"expires_in": True}),
+        ("create_invite", {"max_uses": 0}),
+        ("create_invite", {"max_uses": 1_001}),
+        ("create_invite", {"max_uses": 1.0}),
+        ("remove_user", {"user_id": "bob "}),
+        ("remove_user", {"user_id": "bob\n"}),
+        ("remove_user", {"user_id": "x" * 65}),
+        ("rate_reply", {"rating": 2}),
+        ("rate_reply", {"rating": True}),
+        ("rate_reply", {"rating": 1.0}),
+        ("rate_reply", {"rating": "1"}),
+        ("rate_reply", {"comment": "x" * 2_001}),
+        ("rate_reply", {"comment": "\ud800"}),
+        ("edit_message", {"content": " \n"}),
+        ("set_typing", {"typing": 1}),
+        ("set_typing", {"typing": "true"}),
+        ("mark_read", {"seq": -1}),
+        ("mark_read", {"seq": 2**63}),
+    ],
+)
+def test_fields_out_of_bounds(event: str, fields: dict[str, Any]) -> None:
+    assert refusal(event, {"session_id": SESSION, **WHOLE[event], **fields}) == "invalid_request"
+
+
+def test_an_edit_is_bounded_like_a_message() -> None:
+    payload = {"session_id": SESSION, "message_id": MESSAGE, "content": "🙂" * 16_001}
+    assert refusal("edit_message", payload) == "payload_too_large"
+    assert parse("edit_message", [{**payload, "content": " x "}]).content == " x "  # type: ignore[attr-defined]
+
+
+def test_users_are_named_in_any_case() -> None:
+    asked = parse("remove_user", [{"session_id": SESSION, "user_id": "Bob.B-1_"}])
+    assert asked.user_id == "bob.b-1_"  # type: ignore[attr-defined]
+
+
+def test_an_invite_lasts_a_week_unless_said_otherwise() -> None:
+    plain = parse("create_invite", [{"session_id": SESSION, "expires_in": None}])
+    assert (plain.expires_in, plain.max_uses) == (604_800, None)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("query", ["", "x" * 201, "\0", "\udfff", 7, ["x"], None])
+def test_queries_that_are_refused(query: Any) -> None:
+    assert refusal("search_messages", {"query": query}) == "invalid_request"
+    assert refusal("search_messages", {"query": "x", "session_id": "mine"}) == "invalid_request"
+    assert refusal("search_messages", {"query": "x", "limit": 0}) == "invalid_request"
+
+
+@pytest.mark.parametrize("invite", [None, "", 7, ["x"], "x" * 1_001])
+def test_an_invite_is_a_short_text(invite: Any) -> None:
+    assert refusal("accept_invite", {"invite": invite}) == "invalid_request"
+
+
 def test_a_refusal_never_repeats_what_was_sent() -> None:
     """Refusals go to logs and screens; the words of a message do not."""
     with pytest.raises(InvalidRequest) as caught:
@@ -151,7 +241,7 @@ JSON = st.recursive(
     lambda each: st.lists(each) | st.dictionaries(st.text(), each),
 )
 FIELDS = st.sampled_from(
-    ["session_id", "content", "title", "chatbot_ids", "limit", "cursor", "after_seq", "before_seq", "reply_to"]
+    sorted({field for payload in payloads.CLIENT_EVENTS.values() for field in payload.model_fields})
 )
 
 
