@@ -8,11 +8,12 @@ from urllib.parse import parse_qs
 import socketio
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chat_gateway import asyncapi, origins
+from chat_gateway import page as web_page
 from chat_gateway.response_headers import ResponseHeaders
 from chat_gateway.server import SocketServer
 from chat_gateway.settings import GatewaySettings
@@ -26,10 +27,6 @@ SOCKET_PATHS = ("/socket.io/", "/socket.io")
 SOCKET_METHODS = ("GET", "POST", "OPTIONS")
 
 
-async def _root(_request: Request) -> Response:
-    return JSONResponse({"name": "backchat", "message": "Backchat is running", "version": __version__})
-
-
 async def _description(_request: Request) -> Response:
     return JSONResponse(asyncapi.document(), headers={"Cache-Control": "no-cache"})
 
@@ -38,8 +35,13 @@ class PublicApp:
     """Everything that a client may reach at a gateway."""
 
     def __init__(self, server: SocketServer, settings: GatewaySettings) -> None:
-        pages = plain_app([Route("/", _root, methods=["GET"]), Route("/asyncapi.json", _description, methods=["GET"])])
-        self._pages: ASGIApp = ResponseHeaders(pages, settings.frame_ancestors)
+        self._page = web_page.find(settings.page_dir, settings.frame_ancestors)
+        routes = [
+            Route("/", self._root, methods=["GET"]),
+            Route("/asyncapi.json", _description, methods=["GET"]),
+            *([Route(path, self._page) for path in ("/chat", "/chat/{path:path}")] if self._page else []),
+        ]
+        self._pages: ASGIApp = ResponseHeaders(plain_app(routes), settings.frame_ancestors)
         self._sockets: ASGIApp = ResponseHeaders(Sockets(server, settings, self))
         self.stopping = False
 
@@ -47,6 +49,12 @@ class PublicApp:
         """Route by the raw path."""
         to_sockets = scope["type"] in ("http", "websocket") and scope["path"] in SOCKET_PATHS
         await (self._sockets if to_sockets else self._pages)(scope, receive, send)
+
+    async def _root(self, request: Request) -> Response:
+        if self._page and web_page.prefers_html(request.headers.get("accept", "")):
+            return RedirectResponse(web_page.PREFIX, 303, headers={"Vary": "Accept"})
+        content = {"name": "backchat", "message": "Backchat is running", "version": __version__}
+        return JSONResponse(content, headers={"Vary": "Accept"})
 
 
 class Sockets:

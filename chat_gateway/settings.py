@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
+
+from pydantic import Field, field_validator
 
 from shared.runtime.settings import DistributedSettings, Origins, OriginSettings
 
@@ -50,8 +52,18 @@ class GatewaySettings(OriginSettings):
     frame_ancestors: Origins = Field(
         default=(), description="Origins whose pages may show `/chat/` in a frame, separated by commas; none: our own"
     )
+    page_dir: Path | None = Field(
+        default=None, description="Directory of the built page; none: `web/dist`, and no page where that is not built"
+    )
     users_max: int = Field(default=100, ge=1, description="Users of one session, as `ready` tells clients")
     chatbots_max: int = Field(default=8, ge=1, description="Chatbots of one session; more are refused `conflict`")
+
+    @field_validator("page_dir")
+    @classmethod
+    def _check_page(cls, directory: Path | None) -> Path | None:
+        if directory is not None and not (directory / "index.html").is_file():
+            raise ValueError(f"there is no index.html in {directory}")
+        return directory
 
 
 class GatewayProcessSettings(GatewaySettings, DistributedSettings):

@@ -167,6 +167,9 @@ export class Chats {
       }
     },
     session_deleted: ({ session_id }) => this.lost(session_id, "not_found"),
+    read: ({ session_id, user_id, seq }) => {
+      if (user_id === this.userId) this.find(session_id)?.applyRead(seq);
+    },
   };
 
   private message(change: Change & { payload: Message }): void {

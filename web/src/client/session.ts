@@ -145,6 +145,11 @@ export class SessionState {
     return news;
   }
 
+  /** The user has read up to that number, on whatever device. */
+  applyRead(seq: number): void {
+    if (this.view) this.view = { ...this.view, ...readSeq(seq, this.view.read_seq) };
+  }
+
   /** `message_delta`; the reply as it is now, or `undefined` if the delta is to be ignored. */
   applyDelta(delta: MessageDelta): Reply | undefined {
     if (this.held.has(delta.message_id)) return undefined;
@@ -188,7 +193,7 @@ export class SessionState {
     this.view = {
       ...(news ? session : known),
       last_seq: Math.max(session.last_seq, known?.last_seq ?? 0),
-      ...readSeq(session.read_seq ?? known?.read_seq),
+      ...readSeq(session.read_seq, known?.read_seq),
     };
     return news;
   }
@@ -222,8 +227,10 @@ function extended(reply: Reply, text: string): Reply {
   return { ...reply, text: reply.text + text, length: reply.length + codePoints(text) };
 }
 
-function readSeq(seq: number | undefined): { read_seq?: number } {
-  return seq === undefined ? {} : { read_seq: seq };
+/** A read mark only grows. */
+function readSeq(seq: number | undefined, known: number | undefined): { read_seq?: number } {
+  const highest = Math.max(seq ?? -1, known ?? -1);
+  return highest < 0 ? {} : { read_seq: highest };
 }
 
 function isHigh(unit: number): boolean {

@@ -120,6 +120,7 @@ export class Player {
       joined: state.live,
       has_older: state.hasOlder,
       title: state.session?.title ?? null,
+      read: state.session?.read_seq ?? null,
       messages: state.messages,
       replies: Object.fromEntries([...state.replies].map(([reply, { text }]) => [reply, text])),
     };

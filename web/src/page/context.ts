@@ -1,0 +1,14 @@
+/** The workspace of whoever is logged in, for every component below. */
+
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+
+import type { Workspace } from "./workspace.ts";
+
+export const WorkspaceContext = createContext<Workspace | undefined>(undefined);
+
+export function useWorkspace(): Workspace {
+  const workspace = useContext(WorkspaceContext);
+  if (!workspace) throw new Error("There is no workspace around this component.");
+  return workspace;
+}

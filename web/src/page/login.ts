@@ -1,0 +1,87 @@
+/** Who is logged in on this page. The access token lives in memory, the refresh token in a cookie out of reach. */
+
+import { signal } from "@preact/signals";
+
+import { Account, type BackchatError, type Tokens } from "../client/index.ts";
+import { asBackchatError } from "../client/errors.ts";
+import { store, stored } from "./preferences.ts";
+import { COMPACT } from "./route.ts";
+
+const HINT = "backchat.user"; // the id alone: whether it is worth asking for a token
+const URL_OF_SERVER = location.origin;
+
+export interface Login {
+  readonly id: string;
+  readonly sid: string;
+  readonly account: Account;
+}
+
+export type LoginState =
+  | { readonly name: "resuming" }
+  | { readonly name: "out"; readonly ended?: boolean }
+  | { readonly name: "in"; readonly login: Login };
+
+export const login = signal<LoginState>({ name: stored(HINT) && !COMPACT ? "resuming" : "out" });
+
+/**
+ * Pages keep the refresh token in a cookie. A frame on somebody else's site gets no SameSite=Strict cookie: there
+ * the login lasts as long as the frame.
+ */
+const OPTIONS = { url: URL_OF_SERVER, cookie: !COMPACT };
+
+/** Go on with the login of this browser, if there is one. Tries until the server has said yes or no. */
+export async function resume(): Promise<void> {
+  for (let wait = 500; login.value.name === "resuming"; wait = Math.min(wait * 2, 5_000)) {
+    try {
+      await enter((onTokens) => Account.resume({ ...OPTIONS, onTokens }));
+    } catch (thrown) {
+      if (!asBackchatError(thrown).temporary) return ended(false);
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+}
+
+/** Log in; rejects with a `BackchatError`. */
+export function logIn(id: string, passcode: string): Promise<void> {
+  return enter((onTokens) => Account.login({ ...OPTIONS, onTokens }, id, passcode));
+}
+
+/** Make an account and log in. */
+export async function register(id: string, passcode: string): Promise<void> {
+  await Account.register(OPTIONS, id, passcode);
+  await logIn(id, passcode);
+}
+
+/** Log out here or everywhere; what the server says to it does not keep anybody logged in here. */
+export async function logOut(everywhere = false): Promise<BackchatError | undefined> {
+  if (login.value.name !== "in") return undefined;
+  const { account } = login.value.login;
+  const failure = await account.logout(everywhere).then(() => undefined, asBackchatError);
+  ended(false);
+  return failure;
+}
+
+/** The login does not hold any more. */
+export function ended(told = true): void {
+  store(HINT, null);
+  login.value = { name: "out", ended: told };
+}
+
+async function enter(start: (onTokens: (tokens: Tokens) => void) => Promise<Account>): Promise<void> {
+  let token = "";
+  const account = await start((tokens) => (token = tokens.access_token));
+  const { sub, sid } = claimsOf(token);
+  store(HINT, sub);
+  login.value = { name: "in", login: { id: sub, sid, account } };
+}
+
+/** What an access token says; it is the server that checks it. */
+export function claimsOf(token: string): { sub: string; sid: string } {
+  const payload = (token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/");
+  const claims = JSON.parse(atob(payload)) as { sub?: string; sid?: string };
+  return { sub: claims.sub ?? "", sid: claims.sid ?? "" };
+}
+
+addEventListener("storage", (event) => {
+  if (event.key === HINT && event.newValue === null && login.value.name === "in" && !COMPACT) ended(false);
+});

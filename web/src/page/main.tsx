@@ -1,0 +1,14 @@
+/** Starts the page. */
+
+import { render } from "preact";
+
+import { speak } from "./i18n/index.ts";
+import { login, resume } from "./login.ts";
+import { preferredLanguage } from "./preferences.ts";
+import { followAddress } from "./route.ts";
+import { App } from "./views/app.tsx";
+
+followAddress();
+if (login.value.name === "resuming") void resume();
+await speak(preferredLanguage()).catch(() => undefined); // then it is English
+render(<App />, document.getElementById("page") as HTMLElement);

@@ -1,0 +1,58 @@
+/** A code block: its language, a button that copies it, and colours once it is complete. */
+
+import { t } from "../i18n/index.ts";
+import { sanitisedCode } from "./sanitise.ts";
+
+const COPIED_FOR = 2_000; // milliseconds
+const LONGEST = 20_000; // characters that are coloured: beyond, colouring would hold up the page
+
+export class CodeBlock {
+  readonly element = document.createElement("figure");
+  private readonly code = document.createElement("code");
+  private readonly label = document.createElement("span");
+  private readonly node = document.createTextNode("");
+  private coloured = false;
+
+  constructor() {
+    const head = document.createElement("figcaption");
+    const pre = document.createElement("pre");
+    this.element.className = "code";
+    pre.tabIndex = 0;
+    pre.dir = "ltr";
+    this.code.append(this.node);
+    pre.append(this.code);
+    head.append(this.label, this.copyButton());
+    this.element.append(head, pre);
+  }
+
+  update(text: string, language: string, complete: boolean): void {
+    this.label.textContent = language || t("code.plain");
+    if (this.coloured) return;
+    const known = this.node.data;
+    if (text.startsWith(known)) this.node.appendData(text.slice(known.length));
+    else this.node.data = text;
+    if (complete && language && text.length <= LONGEST) void this.colour(text, language);
+  }
+
+  private async colour(text: string, language: string): Promise<void> {
+    this.coloured = true;
+    const { highlighted } = await import("./highlight.ts");
+    const html = highlighted(text, language.toLowerCase());
+    if (html !== undefined) this.code.replaceChildren(sanitisedCode(html));
+  }
+
+  private copyButton(): HTMLButtonElement {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "code-copy";
+    button.textContent = t("message.copy");
+    button.setAttribute("aria-label", t("code.copy"));
+    button.addEventListener("click", () => {
+      void navigator.clipboard.writeText(this.code.textContent ?? "").then(() => {
+        button.textContent = t("message.copied");
+        setTimeout(() => (button.textContent = t("message.copy")), COPIED_FOR);
+      });
+    });
+    return button;
+  }
+}

@@ -1,0 +1,54 @@
+/** Where the page is, as its address says. */
+
+import { signal } from "@preact/signals";
+
+export type Route =
+  | { readonly name: "home" | "new" | "account" }
+  | { readonly name: "chat"; readonly id: string }
+  /** The invite stands behind the #, so that no server and no log sees it. */
+  | { readonly name: "join"; readonly invite: string };
+
+const BASE = import.meta.env.BASE_URL; // "/chat/"
+/** The compact form, for the widget's frame, has the same routes one level below. */
+export const COMPACT = location.pathname === `${BASE}embed` || location.pathname.startsWith(`${BASE}embed/`);
+const ROOT = COMPACT ? `${BASE}embed/` : BASE;
+
+export const route = signal<Route>(parse(location));
+
+/** The route that an address names; an unknown one is home. */
+export function parse({ pathname, hash }: { pathname: string; hash: string }, root = ROOT): Route {
+  const [name = "", id = ""] = pathname.startsWith(root) ? pathname.slice(root.length).split("/") : [];
+  if (name === "c" && id) return { name: "chat", id };
+  if (name === "join" && hash.length > 1) return { name: "join", invite: decodeURIComponent(hash.slice(1)) };
+  if (name === "new" || name === "account") return { name };
+  return { name: "home" };
+}
+
+/** The address of a route. */
+export function addressOf(to: Route, root = ROOT): string {
+  if (to.name === "home") return root;
+  if (to.name === "chat") return `${root}c/${to.id}`;
+  if (to.name === "join") return `${root}join#${encodeURIComponent(to.invite)}`;
+  return root + to.name;
+}
+
+/** Go somewhere; `replace` leaves no way back to where one was. */
+export function go(to: Route, { replace = false } = {}): void {
+  const address = addressOf(to);
+  if (address !== location.pathname + location.hash) {
+    history[replace ? "replaceState" : "pushState"](null, "", address);
+  }
+  route.value = to;
+}
+
+/** Follow the browser's back and forward, and links of the page's own. */
+export function followAddress(): void {
+  addEventListener("popstate", () => (route.value = parse(location)));
+  document.addEventListener("click", (event) => {
+    const link = (event.target as Element | null)?.closest?.("a[data-route]");
+    if (!(link instanceof HTMLAnchorElement) || event.defaultPrevented || event.button !== 0) return;
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    go(parse(new URL(link.href)));
+  });
+}

@@ -1,0 +1,100 @@
+/** The whole page: who is logged in decides what there is, the address which of it is shown. */
+
+import { useEffect, useErrorBoundary, useMemo } from "preact/hooks";
+
+import { WorkspaceContext } from "../context.ts";
+import { t } from "../i18n/index.ts";
+import { login } from "../login.ts";
+import { announcement } from "../notices.ts";
+import { COMPACT, route } from "../route.ts";
+import { Workspace } from "../workspace.ts";
+import { AccountScreen } from "./account_screen.tsx";
+import { ConnectionBanner } from "./connection_banner.tsx";
+import { ConversationScreen } from "./conversation_screen.tsx";
+import { Mark } from "./icon.tsx";
+import { JoinScreen } from "./join_screen.tsx";
+import { LoginScreen } from "./login_screen.tsx";
+import { NewChatScreen } from "./new_chat_screen.tsx";
+import { Notices } from "./notices.tsx";
+import { Shortcuts } from "./shortcuts.tsx";
+import { Sidebar } from "./sidebar.tsx";
+
+export function App() {
+  const [error] = useErrorBoundary((thrown) => console.error(thrown));
+  if (error) return <Failed />;
+  const state = login.value;
+  return (
+    <>
+      {state.name === "in" && <Shell key={state.login.sid} />}
+      {state.name === "out" && <LoginScreen />}
+      {state.name === "resuming" && <Splash />}
+      <Notices />
+      <div class="unseen" role="status" aria-live="polite">
+        {announcement.value}
+      </div>
+    </>
+  );
+}
+
+function Shell() {
+  const workspace = useMemo(() => {
+    if (login.value.name !== "in") throw new Error("Nobody is logged in.");
+    return new Workspace(login.value.login);
+  }, []);
+  useEffect(() => {
+    const flush = () => workspace.flush();
+    addEventListener("pagehide", flush);
+    return () => {
+      removeEventListener("pagehide", flush);
+      workspace.close();
+    };
+  }, [workspace]);
+  const unread = workspace.chats.unread.value;
+  useEffect(() => {
+    document.title = unread ? `(${unread}) ${t("app.name")}` : t("app.name");
+  }, [unread]);
+  return (
+    <WorkspaceContext.Provider value={workspace}>
+      <a class="skip" href="#stage">
+        {t("app.skip")}
+      </a>
+      <div class="shell" data-route={route.value.name}>
+        {!COMPACT && <Sidebar />}
+        <main class="stage" id="stage" tabIndex={-1}>
+          <ConnectionBanner />
+          <Stage />
+        </main>
+      </div>
+      <Shortcuts />
+    </WorkspaceContext.Provider>
+  );
+}
+
+function Stage() {
+  const to = route.value;
+  if (to.name === "chat") return <ConversationScreen key={to.id} id={to.id} />;
+  if (to.name === "account") return <AccountScreen />;
+  if (to.name === "join") return <JoinScreen key={to.invite} invite={to.invite} />;
+  return <NewChatScreen />;
+}
+
+function Splash() {
+  return (
+    <div class="splash" role="status">
+      <Mark />
+      <p class="soft">{t("app.loading")}</p>
+    </div>
+  );
+}
+
+function Failed() {
+  return (
+    <div class="splash" role="alert">
+      <Mark />
+      <p>{t("app.failed")}</p>
+      <button type="button" class="primary" onClick={() => location.reload()}>
+        {t("app.reload")}
+      </button>
+    </div>
+  );
+}

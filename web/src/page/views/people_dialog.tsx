@@ -1,0 +1,137 @@
+/** Who is in a chat: people, chatbots, who of them answers, and how others get in. */
+
+import { useSignal } from "@preact/signals";
+
+import type { ReplyPolicy, Session } from "../../client/index.ts";
+import { useWorkspace } from "../context.ts";
+import { type Key, t } from "../i18n/index.ts";
+import { notify } from "../notices.ts";
+import { addressOf } from "../route.ts";
+import { exact } from "../times.ts";
+import { Avatar } from "./avatar.tsx";
+import { Dialog, IconButton } from "./controls.tsx";
+import { Icon } from "./icon.tsx";
+import { Field } from "./login_screen.tsx";
+
+const POLICIES: readonly ReplyPolicy[] = ["mentioned", "all", "round_robin", "silent"];
+
+export function PeopleDialog({ session, onClose }: { session: Session; onClose: () => void }) {
+  const workspace = useWorkspace();
+  const { client, chats, me } = workspace;
+  const isOwner = session.owner_id === me;
+  const change = (act: () => Promise<{ session: Session }>) =>
+    void workspace.attempt(() => act().then((answer) => chats.put(answer.session)));
+  const session_id = session.id;
+  const addable = workspace.chatbots.value.filter(
+    (each) => !session.chatbots.some(({ id }) => id === each.id),
+  );
+  return (
+    <Dialog title={t("people.title")} onClose={onClose} class="people">
+      <h3>{t("people.bots")}</h3>
+      <ul class="members">
+        {session.chatbots.map(({ id, name }) => (
+          <li key={id}>
+            <Avatar id={id} name={name} kind="chatbot" />
+            <span>{name}</span>
+            {isOwner && (
+              <IconButton
+                icon="close"
+                label={t("people.remove", { name })}
+                onClick={() => change(() => client.call("remove_chatbot", { session_id, chatbot_id: id }))}
+              />
+            )}
+          </li>
+        ))}
+        {isOwner &&
+          addable.map(({ id, name }) => (
+            <li key={id} class="absent">
+              <Avatar id={id} name={name} kind="chatbot" />
+              <span>{name}</span>
+              <IconButton
+                icon="plus"
+                label={t("people.add", { name })}
+                onClick={() => change(() => client.call("add_chatbot", { session_id, chatbot_id: id }))}
+              />
+            </li>
+          ))}
+      </ul>
+      {isOwner && (
+        <Field label={t("people.policy")}>
+          {(field) => (
+            <select
+              {...field}
+              value={session.reply_policy}
+              onChange={(event) => {
+                const reply_policy = event.currentTarget.value as ReplyPolicy;
+                change(() => client.call("update_chat", { session_id, reply_policy }));
+              }}
+            >
+              {POLICIES.map((policy) => (
+                <option key={policy} value={policy}>
+                  {t(`people.policy.${policy}` as Key)}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
+      <h3>{t("people.users")}</h3>
+      <ul class="members">
+        {session.users.map((id) => (
+          <li key={id}>
+            <Avatar id={id} kind="user" />
+            <span>{id === me ? `${id} (${t("chat.you")})` : id}</span>
+            {id === session.owner_id && <span class="tag">{t("people.owner")}</span>}
+            {isOwner && id !== me && (
+              <IconButton
+                icon="close"
+                label={t("people.remove", { name: id })}
+                onClick={() => change(() => client.call("remove_user", { session_id, user_id: id }))}
+              />
+            )}
+          </li>
+        ))}
+      </ul>
+      {isOwner && <Invite session_id={session_id} />}
+    </Dialog>
+  );
+}
+
+function Invite({ session_id }: { session_id: string }) {
+  const workspace = useWorkspace();
+  const made = useSignal<{ link: string; until: string } | undefined>(undefined);
+  const make = () =>
+    void workspace.attempt(async () => {
+      const { invite, expires_at } = await workspace.client.call("create_invite", { session_id });
+      const link = new URL(addressOf({ name: "join", invite }), location.origin).href;
+      made.value = { link, until: expires_at };
+    });
+  const copy = async (link: string) => {
+    await navigator.clipboard.writeText(link);
+    notify(t("message.copied"));
+  };
+  if (!made.value) {
+    return (
+      <button type="button" class="quiet wide" onClick={make}>
+        <Icon name="link" />
+        {t("people.invite")}
+      </button>
+    );
+  }
+  const { link, until } = made.value;
+  return (
+    <div class="invite">
+      <div class="with-button">
+        <input
+          readonly
+          aria-label={t("people.invite")}
+          dir="ltr"
+          value={link}
+          onFocus={(event) => event.currentTarget.select()}
+        />
+        <IconButton icon="copy" label={t("people.invite.copy")} onClick={() => void copy(link)} />
+      </div>
+      <p class="soft">{t("people.invite.hint", { time: exact(until) })}</p>
+    </div>
+  );
+}

@@ -1,0 +1,52 @@
+/** Builds the page and the widget's loader into `dist`, each text file beside its gzip and Brotli form. */
+
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { brotliCompressSync, gzipSync } from "node:zlib";
+import { defineConfig, type Plugin } from "vite";
+
+const TEXT = /\.(html|js|css|svg|webmanifest)$/;
+
+/** Compress once here rather than at each request. */
+function compressed(): Plugin {
+  let directory = "";
+  return {
+    name: "backchat-compressed",
+    apply: "build",
+    configResolved: ({ root, build }) => {
+      directory = resolve(root, build.outDir);
+    },
+    closeBundle: () => {
+      for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
+        if (!TEXT.test(name)) continue;
+        const bytes = readFileSync(join(directory, name));
+        writeFileSync(join(directory, `${name}.gz`), gzipSync(bytes, { level: 9 }));
+        writeFileSync(join(directory, `${name}.br`), brotliCompressSync(bytes));
+      }
+    },
+  };
+}
+
+export default defineConfig({
+  base: "/chat/",
+  plugins: [compressed()],
+  build: {
+    target: "es2022",
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0, // the policy allows no data: scripts or styles
+    cssCodeSplit: false, // one style sheet: nothing is ever shown without it
+    reportCompressedSize: false,
+    rolldownOptions: {
+      input: { page: "index.html", widget: "src/widget/loader.ts" },
+      output: {
+        entryFileNames: ({ name }) => (name === "widget" ? "widget.js" : "assets/[name]-[hash].js"),
+      },
+    },
+  },
+  server: {
+    proxy: {
+      "/socket.io": { target: "http://127.0.0.1:8000", ws: true },
+      "^/(register|login|logout|refresh|guest|me)(/.*)?$": "http://127.0.0.1:8000",
+    },
+  },
+});
