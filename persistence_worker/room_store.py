@@ -97,6 +97,8 @@ class RoomStore:
         sessions = [loaded.sessions[session_id] for session_id in writes.sessions]
         self._rare(connection, [rare_change(session) for session in sessions if not session.new])
         self._messages(connection, [message_change(message) for message in writes.messages.values()])
+        former = [{"session_id": session_id, "user_id": user_id} for session_id, user_id in writes.left]
+        _each(connection, self._former, former)
         self._save_invites(connection, writes)
         self._save_chatbots(connection, loaded, writes.chatbots)
         reads = [{"session": key[0], "user": key[1], "seq": seq} for key, seq in writes.read.items()]
@@ -109,8 +111,6 @@ class RoomStore:
         """End memberships; before anybody joins, since it may be the same one."""
         left = [{"session": session_id, "user": user_id} for session_id, user_id in writes.left]
         _each(connection, LEAVE, left)
-        former = [{"session_id": session_id, "user_id": user_id} for session_id, user_id in writes.left]
-        _each(connection, self._former, former)
 
     def _save_invites(self, connection: Connection, writes: Writes) -> None:
         _each(connection, UNINVITE, [{"session": session_id} for session_id in writes.uninvited])

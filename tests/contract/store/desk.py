@@ -18,9 +18,16 @@ from persistence_worker.ledger import Applied, Ledger
 from persistence_worker.queries import Queries
 from persistence_worker.work import Limits
 from shared.contracts import queries as q
-from shared.contracts.commands import FinishReply, SendMessage, StartSession
+from shared.contracts.commands import AcceptInvite, CreateInvite, FinishReply, SendMessage, StartSession
 from shared.contracts.envelope import Event, read_body
-from shared.contracts.events import ChatbotCard, ChatbotsAnnounced, ContextWanted, MessageStored, SessionUpdated
+from shared.contracts.events import (
+    ChatbotCard,
+    ChatbotsAnnounced,
+    ContextWanted,
+    MessageStored,
+    MessageUpdated,
+    SessionUpdated,
+)
 from shared.contracts.payload import Payload, utc_now
 from shared.contracts.queries import Reply
 from shared.contracts.turns import RunTurn
@@ -63,9 +70,10 @@ def finish(turn: RunTurn, content: str = "hello back", **more: Any) -> FinishRep
     )
 
 
-def order(command: Any, deadline: datetime | None = None) -> Order:
+def order(command: Any, deadline: datetime | None = None, command_id: str | None = None) -> Order:
     """A command as it comes over the bus: encoded, and read again."""
-    event = Event("tests", command, subject=str(command.session_id), replyto="me", deadline=deadline)
+    known = {} if command_id is None else {"id": command_id}
+    event = Event("tests", command, subject=str(command.session_id), replyto="me", deadline=deadline, **known)
     [received] = read_body(b"[" + event.encode() + b"]")
     return Order(received, received.parse(type(command)))
 
@@ -112,12 +120,25 @@ class Desk:
         return [event.message for event in self.events(MessageStored)]
 
     @property
+    def changed(self) -> list[Message]:
+        return [event.message for event in self.events(MessageUpdated)]
+
+    @property
     def updated(self) -> list[Session]:
         return [event.session for event in self.events(SessionUpdated)]
 
-    async def session(self, **more: Any) -> UUID:
+    async def do(self, kind: type[Payload], session_id: UUID, user: str = ADA, **fields: Any) -> Any:
+        """One command by itself: its result, or the code of its refusal."""
+        return outcome(await self.apply(kind(session_id=session_id, user_id=user, **fields)))  # type: ignore[call-arg]
+
+    async def session(self, *others: str, **more: Any) -> UUID:
+        """A session of Ada's, with others who have accepted an invite."""
         command = start(**more)
         await self.apply(command)
+        if others:
+            await self.do(CreateInvite, command.session_id, invite_hash="h", expires_at=soon(60), max_uses=None)
+        for other in others:
+            await self.do(AcceptInvite, command.session_id, other, invite_hash="h")
         return command.session_id
 
     async def ask(self, query: Payload) -> Any:
@@ -137,6 +158,12 @@ class Desk:
 def answer(applied: Applied) -> Reply:
     [(_, reply)] = applied.batch.answers
     return reply
+
+
+def outcome(applied: Applied) -> Any:
+    """The result of the one command that was answered, or the code of its refusal."""
+    reply = answer(applied)
+    return reply.error.code if reply.error is not None else reply.result
 
 
 def soon(seconds: float) -> datetime:
