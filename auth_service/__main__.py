@@ -1,45 +1,74 @@
-"""`python -m auth_service [serve|migrate]`."""
+"""`python -m auth_service [serve | migrate | user … | keys rotate]`."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from auth_service import app
-from auth_service.settings import AuthProcessSettings, MigrateSettings
+from auth_service import admin, app
+from auth_service.admin_store import AdminStore
+from auth_service.hashing import Argon2Hasher
+from auth_service.key_directory import UnusableKeys
+from auth_service.metrics import Metrics
+from auth_service.settings import AuthProcessSettings, KeysCommandSettings, MigrateSettings, UserCommandSettings
+from auth_service.store import AccountStore
 from auth_service.tables import SCHEMA
+from auth_service.transactions import Transactions
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.database.engine import open_engine
+from shared.errors import Unavailable
 from shared.runtime import health, logs, process
 from shared.runtime.http import WithHealth
-from shared.runtime.settings import CONFIG_ERROR, load
+from shared.runtime.settings import load
 
 logger = structlog.get_logger(__name__)
 
 SERVICE = "auth_service"
+T = TypeVar("T")
 
 
 def main() -> None:
     """Read the command and do it."""
-    command = sys.argv[1:] or ["serve"]
-    if command == ["serve"]:
-        serve()
-    elif command == ["migrate"]:
+    chosen = _parser().parse_args()
+    if chosen.command == "migrate":
         migrate()
+    elif chosen.command == "user":
+        user(chosen)
+    elif chosen.command == "keys":
+        rotate_keys()
     else:
-        sys.stderr.write("usage: python -m auth_service [serve|migrate]\n")
-        raise SystemExit(CONFIG_ERROR)
+        serve()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m {SERVICE}")
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("serve", help="the default")
+    commands.add_parser("migrate", help="bring the tables up to this release")
+    admin.add_arguments(commands.add_parser("user", help="do something to an account"))
+    keys = commands.add_parser("keys", help="do something to the signing keys")
+    keys.add_subparsers(dest="action", required=True).add_parser(
+        "rotate",
+        help="add a signing key, which signs after BACKCHAT_KEY_OVERLAP; running processes take it by themselves",
+    )
+    return parser
 
 
 def serve() -> None:
     """Serve until a signal comes."""
     settings = load(AuthProcessSettings)
     logs.configure(SERVICE, level=settings.log_level, form=settings.log_format)
-    keys = app.load_keys(settings.signing_keys)
+    if settings.limits == "off":
+        logger.warning("BACKCHAT_LIMITS is off: nobody's guesses are slowed down, for load tests only")
+    keys = app.load_keys(settings, settings.signing_keys)
 
     async def assemble(stack: AsyncExitStack) -> process.Assembly:
         engine = open_engine(settings.database_url, schema=SCHEMA)
@@ -58,20 +87,53 @@ def migrate() -> None:
     """Bring the database to the newest revision; exit code 1 where that fails."""
     settings = load(MigrateSettings)
     logs.configure(SERVICE, level=settings.log_level, form=settings.log_format)
-
-    async def run() -> None:
-        engine = open_engine(settings.database_url, schema=SCHEMA)
-        try:
-            await app.migrate(engine)
-        finally:
-            await engine.dispose()
-
     try:
-        asyncio.run(run())
+        _with_engine(settings.database_url, app.migrate)
     except OSError as error:
         logger.error("cannot migrate", reason=str(error))  # noqa: TRY400 - the database is away; a trace says no more
         raise SystemExit(1) from None
     logger.info("migrated")
+
+
+def user(chosen: argparse.Namespace) -> None:
+    """Do something to an account and say so on standard output; exit code 1 where that fails."""
+    settings = load(UserCommandSettings)
+    logs.configure(SERVICE, level="error", form=settings.log_format)
+    hasher = Argon2Hasher(settings, Metrics(CollectorRegistry()))
+
+    async def work(engine: AsyncEngine) -> str:
+        transactions = Transactions(engine)
+        return await admin.run(chosen, store=AdminStore(transactions), users=AccountStore(transactions), hasher=hasher)
+
+    try:
+        print(_with_engine(settings.database_url, work))  # noqa: T201
+    except (admin.Refused, Unavailable) as error:
+        sys.exit(f"{SERVICE}: {error}")
+    finally:
+        hasher.close()
+
+
+def rotate_keys() -> None:
+    """Add a signing key and say when it signs; exit code 1 where that fails."""
+    settings = load(KeysCommandSettings)
+    logs.configure(SERVICE, level="error", form=settings.log_format)
+    keys = app.load_keys(settings, settings.signing_keys)
+    try:
+        name, seconds = keys.rotate()
+    except UnusableKeys as error:
+        sys.exit(f"{SERVICE}: {error}")
+    print(f"{name} added; it signs in {seconds:g} s")  # noqa: T201
+
+
+def _with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
+    async def run() -> T:
+        engine = open_engine(url, schema=SCHEMA)
+        try:
+            return await work(engine)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run())
 
 
 if __name__ == "__main__":

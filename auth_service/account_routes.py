@@ -10,13 +10,14 @@ from auth_service.bearer import Bearer
 from auth_service.bodies import read
 from auth_service.deadlines import deadline
 from auth_service.descriptions import BEARER_PROBLEMS, BODY_PROBLEMS, body, problems
-from auth_service.forms import Me, PasscodeChange, Registered, Registration
-from shared.errors import InvalidCredentials, Unavailable, UserExists, WeakPasscode
+from auth_service.forms import Deletion, Me, PasscodeChange, Registered, Registration
+from shared.errors import Forbidden, InvalidCredentials, Unavailable, UserExists, WeakPasscode
 
 
 def account_routes(accounts: Accounts) -> APIRouter:
     """`/register`, `/me` and `/me/passcode`."""
     routes = APIRouter()
+    _add_own(routes, accounts)
 
     @routes.post(
         "/register",
@@ -31,6 +32,10 @@ def account_routes(accounts: Accounts) -> APIRouter:
             user = await accounts.register(form.id, form.passcode)
         return Registered(id=user.id, created_at=user.created_at)
 
+    return routes
+
+
+def _add_own(routes: APIRouter, accounts: Accounts) -> None:
     @routes.get("/me", responses=problems(*BEARER_PROBLEMS))
     async def me(session: Bearer) -> Me:
         """Whose token this is."""
@@ -39,7 +44,7 @@ def account_routes(accounts: Accounts) -> APIRouter:
     @routes.put(
         "/me/passcode",
         status_code=204,
-        responses=problems(*BODY_PROBLEMS, WeakPasscode, InvalidCredentials, *BEARER_PROBLEMS),
+        responses=problems(*BODY_PROBLEMS, WeakPasscode, InvalidCredentials, Forbidden, *BEARER_PROBLEMS),
         openapi_extra=body(PasscodeChange),
     )
     async def change_passcode(request: Request, session: Bearer) -> Response:
@@ -49,4 +54,15 @@ def account_routes(accounts: Accounts) -> APIRouter:
             await accounts.change_passcode(session.user, session.sid, form.current_passcode, form.new_passcode)
         return Response(status_code=204)
 
-    return routes
+    @routes.delete(
+        "/me",
+        status_code=204,
+        responses=problems(*BODY_PROBLEMS, InvalidCredentials, *BEARER_PROBLEMS),
+        openapi_extra=body(Deletion),
+    )
+    async def delete(request: Request, session: Bearer) -> Response:
+        """Delete one's account for ever; what one wrote is erased from every chat within seconds."""
+        form = await read(request, Deletion)
+        async with deadline():
+            await accounts.delete(session.user, form.passcode)
+        return Response(status_code=204)

@@ -12,13 +12,17 @@ import structlog
 from auth_service import passcodes
 from auth_service.credentials import CredentialCheck, Hasher
 from auth_service.metrics import Metrics
+from auth_service.outbox import user_deleted
+from shared.contracts.envelope import Event
 from shared.contracts.payload import utc_now
-from shared.errors import InvalidCredentials, UserExists, WeakPasscode
+from shared.errors import Forbidden, InvalidCredentials, UserExists, WeakPasscode
 
 logger = structlog.get_logger(__name__)
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ROLES = ("user",)  # of a new account
+ADMIN = ("user", "admin")
+GUEST = ("guest",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,20 @@ class Store(Protocol):
         """Whether the id was free; the account is stored then."""
 
     async def change_passcode(self, user_id: str, version: int, passcode_hash: str, *, sid: str, now: datetime) -> bool:
-        """Store another passcode and revoke every login but `sid`, if the credentials are still of that version."""
+        """Store another passcode and revoke every login but `sid`, if the credentials are still of that version.
+
+        A guest becomes a user by it.
+        """
+
+    async def delete(self, user_id: str, version: int, told: Event) -> bool:
+        """Delete an account, revoke its logins and put an event into the outbox, if its credentials are as expected."""
+
+
+class Announcer(Protocol):
+    """Tells others of what happened to accounts."""
+
+    def hurry(self) -> None:
+        """There is something to tell."""
 
 
 def user_id(raw: str) -> str:
@@ -54,10 +71,13 @@ def user_id(raw: str) -> str:
 class Accounts:
     """The use cases."""
 
-    def __init__(self, *, store: Store, check: CredentialCheck, hasher: Hasher, metrics: Metrics) -> None:
+    def __init__(
+        self, *, store: Store, check: CredentialCheck, hasher: Hasher, outbox: Announcer, metrics: Metrics
+    ) -> None:
         self._store = store
         self._check = check
         self._hasher = hasher
+        self._outbox = outbox
         self._metrics = metrics
 
     async def register(self, user_id: str, passcode: str) -> User:
@@ -79,18 +99,36 @@ class Accounts:
         logger.info("user registered", user=user_id)
         return user
 
-    async def change_passcode(self, user: User, sid: str, current: str, new: str) -> None:
+    async def change_passcode(self, user: User, sid: str, current: str | None, new: str) -> None:
         """Change the passcode and revoke every other login; `new` in its normalised form.
 
         Raises:
             WeakPasscode: one of the commonest, or the id itself.
+            InvalidRequest: `current` is missing, and only a guest has none.
             InvalidCredentials: `current` is not the passcode, or was changed meanwhile.
+            Forbidden: they log in by a provider, and have no passcode to change.
             Unavailable: unknown whether done.
         """
         if passcodes.is_weak(new, user.id):
             raise WeakPasscode
-        credentials = await self._check.verify(user.id, current)
+        owner = await self._check.verify_owner(user.id, current)
+        if not owner.passcode_hash and owner.roles != GUEST:
+            raise Forbidden("This account has no passcode: it logs in with its provider.")
         hashed = await self._hasher.hash(new)
-        if not await self._store.change_passcode(user.id, credentials.version, hashed, sid=sid, now=utc_now()):
+        if not await self._store.change_passcode(user.id, owner.version, hashed, sid=sid, now=utc_now()):
             raise InvalidCredentials
         logger.info("passcode changed", user=user.id, sid=sid)
+
+    async def delete(self, user: User, passcode: str | None) -> None:
+        """Delete an account for ever: its logins end, its id stays taken, and all who keep something of it are told.
+
+        Raises:
+            InvalidRequest: the passcode is missing.
+            InvalidCredentials: it is another, or was changed meanwhile.
+            Unavailable: unknown whether done.
+        """
+        owner = await self._check.verify_owner(user.id, passcode)
+        if not await self._store.delete(user.id, owner.version, user_deleted(user.id, utc_now())):
+            raise InvalidCredentials
+        self._outbox.hurry()
+        logger.info("user deleted", user=user.id)

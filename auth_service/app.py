@@ -18,6 +18,8 @@ from auth_service.accounts import Accounts
 from auth_service.bearer import check_bearers
 from auth_service.body_limit import BodyLimit
 from auth_service.credentials import CredentialCheck
+from auth_service.export_routes import export_routes
+from auth_service.exports import ChatExport
 from auth_service.hashing import Argon2Hasher
 from auth_service.internal_routes import internal_routes
 from auth_service.key_directory import KeyDirectory, UnusableKeys
@@ -26,6 +28,8 @@ from auth_service.login_routes import login_routes
 from auth_service.login_store import LoginStore
 from auth_service.logins import Logins
 from auth_service.metrics import Metrics
+from auth_service.outbox import Outbox
+from auth_service.outbox_store import OutboxStore
 from auth_service.readiness import Readiness
 from auth_service.refresh_tokens import RefreshTokens
 from auth_service.response_headers import ResponseHeaders
@@ -43,14 +47,14 @@ from shared.runtime.settings import refuse
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-def load_keys(directory: Path) -> KeyDirectory:
+def load_keys(settings: AuthSettings, directory: Path) -> KeyDirectory:
     """The keys of a directory; an empty one gets its first ones.
 
     Raises:
         SystemExit: they cannot be used; one line on standard error says why, the code is 2.
     """
     try:
-        return KeyDirectory(directory)
+        return KeyDirectory(directory, overlap=settings.key_overlap, token_ttl=settings.access_token_ttl)
     except UnusableKeys as error:
         raise refuse("SIGNING_KEYS", str(error)) from None
 
@@ -68,7 +72,7 @@ def serves(path: str) -> bool:
 def openapi() -> dict[str, Any]:
     """The description of the public routes, without anything behind them."""
     nobody: Any = None
-    return _http_app(nobody, nobody, nobody, nobody, nobody).openapi()
+    return _http_app(nobody, nobody, nobody, nobody, nobody, nobody).openapi()
 
 
 def open_revocations(_settings: AuthSettings, *, engine: AsyncEngine) -> Revocations:
@@ -82,7 +86,7 @@ def build(
     engine: AsyncEngine,
     keys: KeyDirectory,
     registry: CollectorRegistry,
-    bus: Bus,  # noqa: ARG001 - the outbox comes next
+    bus: Bus,
     revocations: Revocations,
 ) -> Service:
     """The service, not yet running."""
@@ -91,7 +95,8 @@ def build(
     transactions = Transactions(engine)
     store = AccountStore(transactions)
     check = CredentialCheck(store=store, hasher=hasher, metrics=metrics)
-    accounts = Accounts(store=store, check=check, hasher=hasher, metrics=metrics)
+    outbox = Outbox(OutboxStore(transactions), bus)
+    accounts = Accounts(store=store, check=check, hasher=hasher, outbox=outbox, metrics=metrics)
     logins = Logins(
         store=LoginStore(transactions),
         access_tokens=AccessTokens(keys.ring, issuer=settings.issuer, ttl=settings.access_token_ttl),
@@ -105,20 +110,33 @@ def build(
     async def lifespan() -> AsyncIterator[Tasks]:
         async with Tasks() as tasks:
             tasks.start("auth readiness", readiness.watch())
+            tasks.start("auth keys", keys.watch())
             tasks.start("auth revocations", revocations.watch())
+            tasks.start("auth outbox", outbox.run())
             yield tasks
         await transactions.settle()
         await revocations.settle()
         await asyncio.to_thread(hasher.close)
 
-    http = _http_app(keys.ring, accounts, check, logins, revocations)
+    http = _http_app(keys.ring, accounts, check, logins, revocations, ChatExport(bus))
     app = ResponseHeaders(BodyLimit(http), settings.allowed_origins)
     return Service(name="auth_service", lifespan=lifespan, missing=readiness.missing, app=app)
 
 
 def _http_app(
-    keys: KeyRing, accounts: Accounts, check: CredentialCheck, logins: Logins, revocations: Revocations
+    keys: KeyRing,
+    accounts: Accounts,
+    check: CredentialCheck,
+    logins: Logins,
+    revocations: Revocations,
+    chats: ChatExport,
 ) -> FastAPI:
-    app = routes.http_app(keys, account_routes(accounts), login_routes(check, logins), internal_routes(revocations))
+    app = routes.http_app(
+        keys,
+        account_routes(accounts),
+        login_routes(check, logins),
+        export_routes(logins, chats),
+        internal_routes(revocations),
+    )
     check_bearers(app, logins)
     return app

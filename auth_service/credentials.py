@@ -10,7 +10,7 @@ import structlog
 
 from auth_service import passcodes
 from auth_service.metrics import Metrics
-from shared.errors import InvalidCredentials, Unavailable
+from shared.errors import InvalidCredentials, InvalidRequest, Unavailable
 
 logger = structlog.get_logger(__name__)
 
@@ -79,4 +79,21 @@ class CredentialCheck:
         if self._hasher.is_outdated(stored):
             with suppress(Unavailable):  # there will be other logins
                 await self._store.replace_hash(user_id, stored, await self._hasher.hash(passcode))
+        return known
+
+    async def verify_owner(self, user_id: str, raw_passcode: str | None) -> Credentials:
+        """The credentials of somebody who is logged in, and who must give their passcode again if they have one.
+
+        Raises:
+            InvalidRequest: they have one, and gave none.
+            InvalidCredentials: it is another.
+            Unavailable: cannot be told just now.
+        """
+        if raw_passcode is not None:
+            return await self.verify(user_id, raw_passcode)
+        known = await self._store.credentials(user_id)
+        if known is None:
+            raise InvalidCredentials
+        if known.passcode_hash:
+            raise InvalidRequest("The passcode is needed.")
         return known

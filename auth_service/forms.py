@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from auth_service import accounts, passcodes
+from auth_service.logins import Login
 from auth_service.refresh_tokens import TOKEN_MAX
 from shared.contracts.payload import Timestamp
+from shared.contracts.queries import ExportedSession
 
 UserId = Annotated[
     str,
@@ -63,10 +65,16 @@ class Refresh(BaseModel):
 
 
 class PasscodeChange(BaseModel):
-    """Body of `PUT /me/passcode`."""
+    """Body of `PUT /me/passcode`. A guest, who has no passcode, chooses the first one and gives none."""
 
-    current_passcode: CurrentPasscode
+    current_passcode: CurrentPasscode | None = None
     new_passcode: NewPasscode
+
+
+class Deletion(BaseModel):
+    """Body of `DELETE /me`. Who has no passcode (a guest, or a login by a provider) gives none."""
+
+    passcode: CurrentPasscode | None = None
 
 
 class Registered(BaseModel):
@@ -106,11 +114,32 @@ class OwnLogin(BaseModel):
     expires_at: Timestamp
     current: bool
 
+    @classmethod
+    def of(cls, login: Login, current: str) -> Self:
+        """As the bearer of the login `current` sees it."""
+        return cls(
+            sid=login.sid,
+            device=login.device,
+            created_at=login.created_at,
+            last_used_at=login.last_used_at,
+            expires_at=login.expires_at,
+            current=login.sid == current,
+        )
+
 
 class OwnLogins(BaseModel):
     """Answer of `GET /me/logins`: last used first, 200 at most."""
 
     logins: list[OwnLogin]
+
+
+class Export(BaseModel):
+    """Answer of `GET /me/export`."""
+
+    exported_at: Timestamp
+    account: Me
+    logins: list[OwnLogin]
+    sessions: list[ExportedSession]
 
 
 class Problem(BaseModel):

@@ -1,14 +1,17 @@
 """The directory of the keys: Ed25519 private keys (`*.pem`) and the server's secret, shared by all replicas.
 
-Every file appears under its name whole or not at all, and never over another; so of two replicas that start on an
-empty directory one makes the first key, and both use it.
+Replicas look into it every second, so a rotation is a file more, and needs no restart. Every file appears under its
+name whole or not at all, and never over another; so of two replicas that start on an empty directory one makes the
+first key, and both use it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from auth_service.key_schedule import KeyFile, schedule
 from auth_service.keys import KeyRing, SigningKey
 
 logger = structlog.get_logger(__name__)
@@ -24,6 +28,7 @@ logger = structlog.get_logger(__name__)
 FIRST_KEY = "0001.pem"
 SECRET = "server.secret"  # noqa: S105 - the file's name
 SECRET_BYTES = 32
+INTERVAL = 1.0  # seconds between two looks
 PEM_MAX = 16 * 1024  # bytes; a PKCS8 Ed25519 key has 119
 
 
@@ -32,14 +37,19 @@ class UnusableKeys(Exception):
 
 
 class KeyDirectory:
-    """The keys of one process."""
+    """The keys of one process; `watch` follows what happens in the directory."""
 
-    def __init__(self, directory: Path) -> None:
-        """Read the directory, made with a first key and a secret in it where there are none.
+    def __init__(self, directory: Path, *, overlap: float, token_ttl: float) -> None:
+        """Read the directory, made with a first key and a secret in it where there are none; both times in seconds.
 
         Raises:
             UnusableKeys: something in it cannot be read, written or understood.
         """
+        self._directory = directory
+        self._overlap = overlap
+        self._token_ttl = token_ttl
+        self._read_keys: dict[KeyFile, SigningKey] = {}
+        self._failing = False
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not any(directory.glob("*.pem")):
@@ -47,9 +57,10 @@ class KeyDirectory:
             if not (directory / SECRET).exists():
                 _create(directory, SECRET, secrets.token_hex(SECRET_BYTES).encode() + b"\n")
             self._secret = _read_secret(directory / SECRET)
-            self.ring = KeyRing([_read_key(file) for file in sorted(directory.glob("*.pem"))])
         except OSError as error:
             raise UnusableKeys(f"{error.filename or directory}: {error.strerror}") from None
+        self.ring = KeyRing()
+        self.refresh()
 
     def jwks(self) -> dict[str, Any]:
         """All public keys (RFC 7517)."""
@@ -59,6 +70,69 @@ class KeyDirectory:
         """The server's key for one purpose (32 bytes), the same on all replicas."""
         return hmac.digest(self._secret, purpose.encode(), "sha256")
 
+    def refresh(self) -> None:
+        """Let the ring hold what the directory says now.
+
+        Raises:
+            UnusableKeys: a file cannot be read or understood; the ring stays as it was.
+        """
+        try:
+            files = _files(self._directory)
+            if not files:
+                raise UnusableKeys(f"{self._directory}: no key is left")
+            self._read_keys = {file: self._read_keys.get(file) or _read_key(self._directory, file) for file in files}
+        except OSError as error:
+            raise UnusableKeys(f"{error.filename or self._directory}: {error.strerror}") from None
+        found = schedule(files, overlap=self._overlap, token_ttl=self._token_ttl, now=time.time())
+        by_name = {file.name: key for file, key in self._read_keys.items()}
+        if self.ring.hold([by_name[name] for name in found.published], by_name[found.signing]):
+            logger.info("signing keys", published=found.published, signing=found.signing)
+
+    async def watch(self) -> None:
+        """Refresh for ever; while the directory cannot be used the last keys that could stay."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            try:
+                self.refresh()
+            except UnusableKeys as error:
+                if not self._failing:
+                    logger.error("the signing keys cannot be read again", reason=str(error))  # noqa: TRY400
+                self._failing = True
+            else:
+                self._failing = False
+
+    def rotate(self) -> tuple[str, float]:
+        """Add a key; its name, and in how many seconds it signs. Files of keys that are of no use any more are removed.
+
+        Raises:
+            UnusableKeys: another new key has not come into force yet, or the directory cannot be written.
+        """
+        try:
+            files = _files(self._directory)
+            found = schedule(files, overlap=self._overlap, token_ttl=self._token_ttl, now=time.time())
+            if found.waiting:
+                raise UnusableKeys(f"{self._directory / found.waiting[-1]}: the last rotation is not over yet")
+            name = _successor(files[-1].name)
+            if not _create(self._directory, name, _new_key()):
+                raise UnusableKeys(f"{self._directory / name}: somebody else rotates just now")
+            for retired in found.retired:
+                (self._directory / retired).unlink(missing_ok=True)
+        except OSError as error:
+            raise UnusableKeys(f"{error.filename or self._directory}: {error.strerror}") from None
+        return name, self._overlap
+
+
+def _files(directory: Path) -> list[KeyFile]:
+    """By name."""
+    return [KeyFile(path.name, path.stat().st_mtime) for path in sorted(directory.glob("*.pem"))]
+
+
+def _successor(name: str) -> str:
+    """A name after the last one: the number in it plus one, and where that would not sort behind it, with a suffix."""
+    stem = name.removesuffix(".pem")
+    following = f"{int(stem) + 1:0{len(stem)}d}.pem" if stem.isascii() and stem.isdigit() else ""
+    return following if following > name else f"{stem}_1.pem"
+
 
 def _read(file: Path) -> bytes:
     with file.open("rb") as source:
@@ -67,7 +141,8 @@ def _read(file: Path) -> bytes:
         return source.read(PEM_MAX)
 
 
-def _read_key(file: Path) -> SigningKey:
+def _read_key(directory: Path, key_file: KeyFile) -> SigningKey:
+    file = directory / key_file.name
     try:
         key = load_pem_private_key(_read(file), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -39,10 +39,19 @@ class SigningKey:
 class KeyRing:
     """The keys of one process: which one signs, which ones verify."""
 
-    def __init__(self, keys: Sequence[SigningKey]) -> None:
-        """`keys` from oldest to newest, one at least."""
-        self.signing = keys[-1]
-        self._keys = {key.kid: key for key in keys}
+    def __init__(self, keys: Sequence[SigningKey] = ()) -> None:
+        """`keys` from oldest to newest; the last one signs. Of no use until it holds one."""
+        self._keys: dict[str, SigningKey] = {}
+        self.signing: SigningKey
+        if keys:
+            self.hold(keys, keys[-1])
+
+    def hold(self, keys: Sequence[SigningKey], signing: SigningKey) -> bool:
+        """Hold these from now on, one of which signs; whether that is a change."""
+        by_id = {key.kid: key for key in keys}
+        changed = list(by_id) != list(self._keys) or signing.kid != self.signing.kid
+        self._keys, self.signing = by_id, signing
+        return changed
 
     def public(self, kid: object) -> Ed25519PublicKey | None:
         """The key that a token names, if it is one of ours: a look into a dict, never a file or a URL."""

@@ -26,19 +26,7 @@ def login_routes(check: CredentialCheck, logins: Logins) -> APIRouter:
         """One's own logins that stand."""
         async with deadline():
             found = await logins.standing(session)
-        return OwnLogins(
-            logins=[
-                OwnLogin(
-                    sid=login.sid,
-                    device=login.device,
-                    created_at=login.created_at,
-                    last_used_at=login.last_used_at,
-                    expires_at=login.expires_at,
-                    current=login.sid == session.sid,
-                )
-                for login in found
-            ]
-        )
+        return OwnLogins(logins=[OwnLogin.of(login, session.sid) for login in found])
 
     return routes
 

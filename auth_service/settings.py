@@ -23,6 +23,13 @@ class AuthSettings(OriginSettings):
     refresh_token_ttl: int = Field(
         default=2_592_000, ge=1, le=31_536_000, description="Lifetime of a refresh token, in seconds"
     )
+    key_overlap: float = Field(
+        default=90.0,
+        ge=0.0,
+        le=604_800.0,
+        description="How long a new signing key is published before it signs, in seconds; longer than a minute, "
+        "for which verifiers may keep the published keys",
+    )
     hashing_memory: int = Field(
         default=19_456, ge=19_456, le=1_048_576, description="Argon2id: memory of one hash, in KiB (OWASP's floor)"
     )
@@ -62,3 +69,13 @@ class MigrateSettings(CommonSettings):
     database_url: str = Field(
         pattern=r"^(postgresql\+asyncpg|sqlite\+aiosqlite)://", repr=False, description="The database to migrate"
     )
+
+
+class UserCommandSettings(AuthSettings, MigrateSettings):
+    """What `python -m auth_service user …` reads."""
+
+
+class KeysCommandSettings(AuthSettings):
+    """What `python -m auth_service keys …` reads."""
+
+    signing_keys: Path = Field(description="Directory of the keys")

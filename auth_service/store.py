@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Select, Update, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from auth_service.accounts import User
+from auth_service.accounts import GUEST, ROLES, User
 from auth_service.credentials import Credentials
 from auth_service.login_store import revocation
-from auth_service.tables import logins, users
+from auth_service.outbox_store import addition
+from auth_service.tables import identities, logins, users
 from auth_service.transactions import Transactions
+from shared.contracts.envelope import Event
 
 
 class AccountStore:
@@ -63,17 +66,35 @@ class AccountStore:
 
     async def change_passcode(self, user_id: str, version: int, passcode_hash: str, *, sid: str, now: datetime) -> bool:
         """Compare and swap; every login but `sid` is revoked in the same transaction."""
-        change = (
-            update(users)
-            .where(users.c.id == user_id, users.c.credentials_version == version, users.c.deleted_at.is_(None))
-            .values(passcode_hash=passcode_hash, credentials_version=version + 1)
-        )
         end_others = revocation(user_id, now).where(logins.c.sid != sid)
 
         async def work(connection: AsyncConnection) -> bool:
-            if not (await connection.execute(change)).rowcount:
+            roles = (await connection.execute(_locked(user_id, version))).scalar_one_or_none()
+            if roles is None:
                 return False
+            change = {"passcode_hash": passcode_hash, "roles": list(ROLES) if tuple(roles) == GUEST else roles}
+            await connection.execute(_replaced(user_id, version).values(change))
             await connection.execute(end_others)
+            return True
+
+        return await self._transactions.write(work)
+
+    async def delete(self, user_id: str, version: int, told: Event) -> bool:
+        """The row stays, so that nobody gets the id again; of the user only the id and two dates remain."""
+        change = {"passcode_hash": "", "roles": [], "deleted_at": told.time}
+        statements = [
+            _replaced(user_id, version).values(change),
+            revocation(user_id, told.time),
+            update(logins).where(logins.c.user_id == user_id).values(device=None),
+            delete(identities).where(identities.c.user_id == user_id),
+            addition(told),
+        ]
+
+        async def work(connection: AsyncConnection) -> bool:
+            if (await connection.execute(_locked(user_id, version))).one_or_none() is None:
+                return False
+            for statement in statements:
+                await connection.execute(statement)
             return True
 
         return await self._transactions.write(work)
@@ -89,3 +110,13 @@ class AccountStore:
             await connection.execute(text("SELECT 1"))
 
         await self._transactions.read(work)
+
+
+def _locked(user_id: str, version: int) -> Select[Any]:
+    """The roles of a user whose credentials are of that version, and stay so until the transaction ends."""
+    found = select(users.c.roles).where(users.c.id == user_id, users.c.credentials_version == version)
+    return found.where(users.c.deleted_at.is_(None)).with_for_update()
+
+
+def _replaced(user_id: str, version: int) -> Update:
+    return update(users).where(users.c.id == user_id).values(credentials_version=version + 1)

@@ -52,12 +52,12 @@ async def assemble(settings: EmbeddedSettings, data: DataDirectory, stack: Async
     await auth_service.app.migrate(auth_engine)
     await persistence_worker.app.migrate(chat_engine)
     bus: Bus = await stack.enter_async_context(InProcessBus(data.journal))
-    keys = auth_service.app.load_keys(settings.signing_keys or data.keys)
+    auth_settings = load(auth_service.settings.AuthSettings)
+    keys = auth_service.app.load_keys(auth_settings, settings.signing_keys or data.keys)
 
     async def jwks() -> dict[str, Any]:
         return keys.jwks()
 
-    auth_settings = load(auth_service.settings.AuthSettings)
     revocations = auth_service.app.open_revocations(auth_settings, engine=auth_engine)
     auth = auth_service.app.build(
         auth_settings, engine=auth_engine, keys=keys, registry=registry, bus=bus, revocations=revocations

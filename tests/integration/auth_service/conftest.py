@@ -72,7 +72,7 @@ async def running(url: str, keys: Path, **settings: Any) -> AsyncIterator[Runnin
         revocations = app.open_revocations(made, engine=engine)
         async with InProcessBus(keys.with_name("bus.db")) as bus:
             service = app.build(
-                made, engine=engine, keys=app.load_keys(keys), registry=registry, bus=bus, revocations=revocations
+                made, engine=engine, keys=app.load_keys(made, keys), registry=registry, bus=bus, revocations=revocations
             )
             assert service.app is not None
             transport = httpx2.ASGITransport(service.app, raise_app_exceptions=True)

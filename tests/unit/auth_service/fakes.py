@@ -5,6 +5,7 @@ from datetime import datetime
 
 from auth_service.accounts import User
 from auth_service.credentials import Credentials
+from shared.contracts.envelope import Event
 
 
 @dataclass
@@ -12,6 +13,7 @@ class MemoryStore:
     """Accounts in a dictionary."""
 
     users: dict[str, Credentials] = field(default_factory=dict)
+    outbox: list[Event] = field(default_factory=list)
 
     async def add_user(self, user: User, passcode_hash: str) -> bool:
         if user.id in self.users:
@@ -32,6 +34,16 @@ class MemoryStore:
         if known.version == version:
             self.users[user_id] = replace(known, passcode_hash=passcode_hash, version=version + 1)
         return known.version == version
+
+    async def delete(self, user_id: str, version: int, told: Event) -> bool:
+        known = self.users[user_id]
+        if known.version == version:
+            del self.users[user_id]
+            self.outbox.append(told)
+        return known.version == version
+
+    def hurry(self) -> None:
+        """It is an outbox, too."""
 
 
 @dataclass

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from auth_service import accounts
-from auth_service.accounts import Accounts
-from auth_service.credentials import CredentialCheck
+from auth_service.accounts import GUEST, ROLES, Accounts, User
+from auth_service.credentials import CredentialCheck, Credentials
 from auth_service.metrics import Metrics
-from shared.errors import InvalidCredentials, UserExists, WeakPasscode
+from shared.contracts.accounts import UserDeleted
+from shared.contracts.payload import utc_now
+from shared.errors import Forbidden, InvalidCredentials, InvalidRequest, UserExists, WeakPasscode
 from tests.unit.auth_service.fakes import MemoryStore, PlainHasher
 
 GOOD = "correct horse"
@@ -44,7 +46,7 @@ def check(store: MemoryStore, hasher: PlainHasher, metrics: Metrics) -> Credenti
 
 @pytest.fixture
 def service(store: MemoryStore, hasher: PlainHasher, check: CredentialCheck, metrics: Metrics) -> Accounts:
-    return Accounts(store=store, check=check, hasher=hasher, metrics=metrics)
+    return Accounts(store=store, check=check, hasher=hasher, outbox=store, metrics=metrics)
 
 
 @given(st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True))
@@ -96,6 +98,30 @@ async def test_a_changed_passcode_takes_the_place_of_the_old_one(service: Accoun
     with pytest.raises(InvalidCredentials):
         await check.verify("alice", GOOD)
     assert (await check.verify("alice", "another horse")).version > before.version
+
+
+async def test_a_deleted_account_is_told_of(service: Accounts, store: MemoryStore) -> None:
+    user = await service.register("alice", GOOD)
+    for passcode, refusal in [("wrong horse", InvalidCredentials), (None, InvalidRequest)]:
+        with pytest.raises(refusal):
+            await service.delete(user, passcode)
+    assert not store.outbox
+    await service.delete(user, GOOD)
+    (told,) = store.outbox
+    assert told.data == UserDeleted(user_id="alice", deleted_at=told.time)
+
+
+async def test_a_guest_has_no_passcode_to_give_and_chooses_a_first_one(
+    service: Accounts, store: MemoryStore, check: CredentialCheck
+) -> None:
+    for user_id, roles in [("guest-1", GUEST), ("from-elsewhere", ROLES)]:
+        store.users[user_id] = Credentials(user_id, roles, "", 0)
+    await service.change_passcode(User("guest-1", utc_now(), GUEST), "a-login", None, GOOD)
+    assert (await check.verify("guest-1", GOOD)).user_id == "guest-1"
+    elsewhere = User("from-elsewhere", utc_now(), ROLES)
+    with pytest.raises(Forbidden):
+        await service.change_passcode(elsewhere, "a-login", None, GOOD)
+    await service.delete(elsewhere, None)
 
 
 async def test_registrations_are_counted(service: Accounts, registry: CollectorRegistry) -> None:

@@ -1,9 +1,11 @@
 """Signing keys in a directory."""
 
 import base64
+import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from auth_service import app
-from auth_service.key_directory import FIRST_KEY, SECRET, KeyDirectory
+from auth_service.key_directory import FIRST_KEY, SECRET, KeyDirectory, UnusableKeys
 from auth_service.keys import KeyRing, SigningKey
+from auth_service.settings import AuthSettings
 
 
 def pem(
@@ -29,8 +32,12 @@ def pem(
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
 
 
+def open_keys(directory: Path) -> KeyDirectory:
+    return KeyDirectory(directory, overlap=90, token_ttl=900)
+
+
 def read_keys(directory: Path) -> KeyRing:
-    return KeyDirectory(directory).ring
+    return open_keys(directory).ring
 
 
 def names(directory: Path) -> list[str]:
@@ -52,7 +59,7 @@ def test_replicas_that_start_at_once_agree_on_the_first_key(tmp_path: Path) -> N
     """Real processes; each prints the key that it would sign with."""
     script = (
         "import sys, pathlib; from auth_service.key_directory import KeyDirectory;"
-        "keys = KeyDirectory(pathlib.Path(sys.argv[1])); print(keys.ring.signing.kid, keys.secret('x').hex())"
+        "keys = KeyDirectory(pathlib.Path(sys.argv[1]), overlap=90, token_ttl=900); print(keys.ring.signing.kid, keys.secret('x').hex())"
     )
     for attempt in range(3):
         directory = tmp_path / str(attempt)
@@ -61,7 +68,7 @@ def test_replicas_that_start_at_once_agree_on_the_first_key(tmp_path: Path) -> N
             for _ in range(4)
         ]
         found = {replica.communicate(timeout=30)[0].strip().splitlines()[-1] for replica in replicas}
-        keys = KeyDirectory(directory)
+        keys = open_keys(directory)
         assert found == {f"{keys.ring.signing.kid} {keys.secret('x').hex()}"}
         assert names(directory) == [FIRST_KEY, SECRET]
 
@@ -82,16 +89,16 @@ def test_losing_the_race_means_to_use_the_winner_s_key(tmp_path: Path, monkeypat
 
 
 def test_the_secret_is_another_for_each_purpose_and_the_same_after_a_restart(tmp_path: Path) -> None:
-    keys = KeyDirectory(tmp_path)
+    keys = open_keys(tmp_path)
     assert len(keys.secret("one")) == 32
-    assert keys.secret("one") == KeyDirectory(tmp_path).secret("one") != keys.secret("another")
+    assert keys.secret("one") == open_keys(tmp_path).secret("one") != keys.secret("another")
 
 
 @pytest.mark.parametrize("content", [b"", b"changeme", b"ab" * 31, b"x" * 64, b"\xff" * 64])
 def test_a_weak_secret_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
     (tmp_path / SECRET).write_bytes(content)
     with pytest.raises(SystemExit):
-        app.load_keys(tmp_path)
+        app.load_keys(AuthSettings(), tmp_path)
     assert "server.secret: must hold 32 bytes" in capsys.readouterr().err
 
 
@@ -99,6 +106,7 @@ def test_the_last_by_name_signs_and_all_are_published(tmp_path: Path) -> None:
     keys = {name: ed25519.Ed25519PrivateKey.generate() for name in ("0002.pem", "0001.pem", "0003.pem")}
     for name, key in keys.items():
         (tmp_path / name).write_bytes(pem(key))
+        os.utime(tmp_path / name, times=(time.time() - 100, time.time() - 100))
     (tmp_path / "README").write_text("not a key")
     ring = read_keys(tmp_path)
     assert ring.signing.kid == SigningKey.of(keys["0003.pem"]).kid
@@ -143,7 +151,7 @@ def test_a_bad_key_is_one_clear_line_and_exit_code_2(
     read_keys(tmp_path)
     (tmp_path / "0002.pem").write_bytes(content)
     with pytest.raises(SystemExit) as caught:
-        app.load_keys(tmp_path)
+        app.load_keys(AuthSettings(), tmp_path)
     assert caught.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("BACKCHAT_SIGNING_KEYS: ")
@@ -154,6 +162,63 @@ def test_a_bad_key_is_one_clear_line_and_exit_code_2(
 def test_a_directory_that_cannot_be_is_refused_the_same_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit) as caught:
-        app.load_keys(tmp_path / "file")
+        app.load_keys(AuthSettings(), tmp_path / "file")
     assert caught.value.code == 2
     assert "BACKCHAT_SIGNING_KEYS" in capsys.readouterr().err
+
+
+def age(directory: Path, seconds: float) -> None:
+    """Let every file be older by that."""
+    for file in directory.glob("*.pem"):
+        moment = file.stat().st_mtime - seconds
+        os.utime(file, times=(moment, moment))
+
+
+def test_a_rotation_is_seen_by_every_replica_without_a_restart(tmp_path: Path) -> None:
+    """Published at once, signing after the overlap, the old key gone when its last token has expired."""
+    replicas = [open_keys(tmp_path) for _ in range(2)]
+    old = replicas[0].ring.signing.kid
+    assert open_keys(tmp_path).rotate() == ("0002.pem", 90)
+    with pytest.raises(UnusableKeys, match="not over yet"):
+        open_keys(tmp_path).rotate()
+
+    def seen() -> set[tuple[str, int]]:
+        for replica in replicas:
+            replica.refresh()
+        return {(replica.ring.signing.kid, len(replica.jwks()["keys"])) for replica in replicas}
+
+    assert seen() == {(old, 2)}
+    age(tmp_path, 91)
+    ((new, published),) = seen()
+    assert (new != old, published) == (True, 2)
+    age(tmp_path, 900 + 60)
+    assert seen() == {(new, 1)}
+    assert names(tmp_path) == ["0001.pem", "0002.pem", SECRET], "a running process removes no file"
+    open_keys(tmp_path).rotate()
+    assert names(tmp_path) == ["0002.pem", "0003.pem", SECRET]
+    assert seen() == {(new, 2)}
+
+
+def test_what_cannot_be_read_any_more_changes_nothing(tmp_path: Path) -> None:
+    keys = open_keys(tmp_path)
+    kid = keys.ring.signing.kid
+    for content in (b"", b"half a ke"):
+        (tmp_path / "0002.pem").write_bytes(content)
+        with pytest.raises(UnusableKeys):
+            keys.refresh()
+    for file in tmp_path.glob("*.pem"):
+        file.unlink()
+    with pytest.raises(UnusableKeys, match="no key is left"):
+        keys.refresh()
+    assert keys.ring.signing.kid == kid
+    assert keys.jwks()["keys"]
+
+
+@pytest.mark.parametrize(
+    ("name", "following"),
+    [("0001.pem", "0002.pem"), ("0009.pem", "0010.pem"), ("9.pem", "9_1.pem"), ("prod.pem", "prod_1.pem")],
+)
+def test_a_new_key_sorts_behind_the_last(tmp_path: Path, name: str, following: str) -> None:
+    (tmp_path / name).write_bytes(pem(ed25519.Ed25519PrivateKey.generate()))
+    assert open_keys(tmp_path).rotate()[0] == following
+    assert sorted([following, name]) == [name, following]

@@ -1,0 +1,67 @@
+"""Everything that is kept about a user: the account and logins from here, chats from persistence page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import structlog
+
+from shared.bus.port import REQUEST_TIMEOUT, Bus
+from shared.contracts.envelope import Event, MalformedEvent
+from shared.contracts.queries import ExportedSession, ExportResult, ExportUser, Reply
+from shared.contracts.topology import QUERIES, QUERY_KEY
+from shared.errors import Internal, Unavailable, from_code
+
+logger = structlog.get_logger(__name__)
+
+SOURCE = "auth_service"
+TRIES = 3  # of a later page, when the answer has begun and cannot be refused any more
+
+
+class ChatExport:
+    """What persistence keeps about users."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def first_page(self, user_id: str, timeout: float = REQUEST_TIMEOUT) -> ExportResult:
+        """The beginning; `timeout` in seconds.
+
+        Raises:
+            Unavailable: persistence does not answer.
+        """
+        return await self._page(user_id, None, timeout)
+
+    async def sessions(self, user_id: str, page: ExportResult) -> AsyncIterator[ExportedSession]:
+        """All sessions from a page on; a long one comes in several parts, one after another.
+
+        Raises:
+            Unavailable: persistence went away in the middle.
+        """
+        while True:
+            for session in page.sessions:
+                yield session
+            if page.next_cursor is None:
+                return
+            page = await self._next(user_id, page.next_cursor)
+
+    async def _next(self, user_id: str, cursor: str) -> ExportResult:
+        for _ in range(TRIES - 1):
+            try:
+                return await self._page(user_id, cursor, REQUEST_TIMEOUT)
+            except Unavailable:
+                logger.warning("a page of an export did not come")
+        return await self._page(user_id, cursor, REQUEST_TIMEOUT)
+
+    async def _page(self, user_id: str, cursor: str | None, timeout: float) -> ExportResult:
+        event = Event(source=SOURCE, data=ExportUser(user_id=user_id, cursor=cursor))
+        answer = await self._bus.request(QUERIES, QUERY_KEY, event, timeout)
+        try:
+            reply = answer.parse(Reply)
+        except MalformedEvent:
+            raise Internal from None
+        if reply.error is not None:
+            raise from_code(reply.error.code, reply.error.message, reply.error.retry_after)
+        if reply.result is None:
+            raise Internal
+        return ExportResult.read(reply.result)

@@ -1,0 +1,135 @@
+"""Leaving: deletion, what is told of it, and the export (contract §1)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from auth_service.tables import identities, logins, outbox, users
+from shared.bus.port import Bus
+from shared.contracts.accounts import UserDeleted
+from shared.contracts.envelope import Event, read_body
+from shared.contracts.queries import ExportUser, Reply
+from shared.contracts.topology import accounts_queue, query_queue
+from tests.integration.auth_service.conftest import GOOD, Running
+from tests.integration.auth_service.test_routes import assert_problem
+
+SESSION = {
+    "session": {
+        "id": "5b1e4b1e-6c1b-4e5e-9d57-0d6b0a2c5c11",
+        "title": "A chat",
+        "owner_id": "alice",
+        "users": ["alice"],
+        "chatbots": [],
+        "reply_policy": "mentioned",
+        "seq": 0,
+        "last_seq": 0,
+        "created_at": "2026-11-23T09:30:00.000Z",
+        "updated_at": "2026-11-23T09:30:00.000Z",
+        "read_seq": 0,
+    },
+    "messages": [],
+    "ratings": [],
+}
+
+
+@pytest.fixture
+async def alice(auth: Running) -> dict[str, Any]:
+    await auth.register("alice")
+    return await auth.tokens("alice", **{"User-Agent": "Firefox"})
+
+
+async def waiting(auth: Running) -> list[str]:
+    async with auth.engine.connect() as connection:
+        return [row.id for row in await connection.execute(select(outbox))]
+
+
+async def test_a_deleted_account_is_gone_and_its_id_stays_taken(auth: Running, alice: dict[str, Any]) -> None:
+    other = await auth.tokens("alice")
+    assert_problem(await auth.ask("DELETE", "/me", alice, json={}), 422, "invalid_request")
+    assert_problem(await auth.ask("DELETE", "/me", alice, json={"passcode": "x"}), 401, "invalid_credentials")
+    assert (await auth.ask("DELETE", "/me", alice, json={"passcode": GOOD})).status_code == 204
+    for tokens in (alice, other):
+        assert_problem(await auth.ask("GET", "/me", tokens), 401, "token_invalid")
+        assert_problem(await auth.refresh(tokens), 401, "token_invalid")
+    assert_problem(await auth.login("alice"), 401, "invalid_credentials")
+    assert_problem(await auth.register("Alice"), 409, "user_exists")
+    async with auth.engine.connect() as connection:
+        (row,) = (await connection.execute(select(users))).all()
+        devices = (await connection.execute(select(logins.c.device, logins.c.revoked_at))).all()
+        assert not (await connection.execute(select(identities))).all()
+    assert (row.passcode_hash, row.roles) == ("", [])
+    assert all(device is None and revoked_at is not None for device, revoked_at in devices)
+
+
+async def test_the_deletion_is_told_once_the_broker_takes_it(auth: Running, alice: dict[str, Any]) -> None:
+    """Until there is a queue for it nobody takes it; it waits in the outbox, and keeps its id."""
+    await auth.ask("DELETE", "/me", alice, json={"passcode": GOOD})
+    (event_id,) = await waiting(auth)
+    subscription = await auth.bus.subscribe(accounts_queue(), prefetch=10)
+    async with asyncio.timeout(20):
+        batch = await subscription.take()
+        await subscription.ack(batch.deliveries)
+        while await waiting(auth):  # noqa: ASYNC110 - a table has no event
+            await asyncio.sleep(0.02)
+    (told,) = read_body(batch.deliveries[0].body)
+    assert (told.id, told.parse(UserDeleted).user_id) == (event_id, "alice")
+
+
+async def test_of_deletions_at_once_one_counts(auth: Running, alice: dict[str, Any]) -> None:
+    form = {"passcode": GOOD}
+    answers = await asyncio.gather(*(auth.ask("DELETE", "/me", alice, json=form) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [204] + [401] * 7
+    assert len(await waiting(auth)) == 1
+
+
+@asynccontextmanager
+async def persistence(bus: Bus, *replies: Reply) -> AsyncIterator[list[ExportUser]]:
+    """Answers queries, one after another, with these."""
+    subscription = await bus.subscribe(query_queue(), prefetch=10)
+    asked: list[ExportUser] = []
+
+    async def serve() -> None:
+        answers = iter(replies)
+        while True:
+            batch = await subscription.take()
+            for delivery in batch.deliveries:
+                for query in read_body(delivery.body):
+                    asked.append(query.parse(ExportUser))
+                    bus.respond(query, Event(source="persistence_worker", data=next(answers)))
+            await subscription.ack(batch.deliveries)
+
+    task = asyncio.create_task(serve())
+    yield asked
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_export_holds_everything(auth: Running, alice: dict[str, Any]) -> None:
+    pages = [
+        Reply(result={"sessions": [SESSION, SESSION], "next_cursor": "more"}),
+        Reply(result={"sessions": [SESSION], "next_cursor": None}),
+    ]
+    async with persistence(auth.bus, *pages) as asked:
+        answer = await auth.ask("GET", "/me/export", alice)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert "attachment" in answer.headers["content-disposition"]
+    export = answer.json()
+    assert export["account"] == (await auth.ask("GET", "/me", alice)).json()
+    assert [login["device"] for login in export["logins"]] == ["Firefox"]
+    assert export["sessions"] == [SESSION] * 3
+    assert asked == [ExportUser(user_id="alice", cursor=cursor) for cursor in (None, "more")]
+
+
+async def test_the_export_is_empty_but_whole_for_who_has_no_chats(auth: Running, alice: dict[str, Any]) -> None:
+    async with persistence(auth.bus, Reply(result={"sessions": [], "next_cursor": None})):
+        assert (await auth.ask("GET", "/me/export", alice)).json()["sessions"] == []
+
+
+async def test_the_export_says_when_persistence_is_away(auth: Running, alice: dict[str, Any]) -> None:
+    async with asyncio.timeout(15):
+        assert_problem(await auth.ask("GET", "/me/export", alice), 503, "unavailable")
