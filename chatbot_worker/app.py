@@ -29,7 +29,7 @@ def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -
         SystemExit: the catalogue is wrong (code 2, one line that names `BACKCHAT_CHATBOTS` and the place).
     """
     try:
-        found = catalogue.load(settings.chatbots)
+        found = catalogue.load(settings.chatbots, local_model=settings.local_model == "on")
     except catalogue.CatalogueError as error:
         raise refuse("CHATBOTS", str(error)) from None
     metrics = Metrics(registry)

@@ -12,29 +12,15 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from chatbot_worker.chatbots import built_in
 from chatbot_worker.chatbots.kinds import KINDS
-from chatbot_worker.chatbots.protocol import Chatbot, Kind
+from chatbot_worker.chatbots.protocol import Chatbot, Kind, Unusable
 from chatbot_worker.entries import ChatbotEntry
 from chatbot_worker.limits import Limits
 from shared.contracts.events import ChatbotCard, ChatbotsAnnounced, ContextWanted
 
 CHATBOTS_MAX = 1_000
 BUILT_IN_AT = datetime(2026, 11, 23, tzinfo=UTC)  # when the built-in list last changed: the newest catalogue wins
-BUILT_IN = """
-[[chatbots]]
-id = "eliza"
-name = "Eliza"
-description = "A patient listener: conversation in the manner of 1966."
-kind = "eliza"
-default = true
-
-[[chatbots]]
-id = "echo"
-name = "Echo"
-description = "Says what you said, word by word."
-kind = "echo"
-"""
-
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*(?:chatbots|\"chatbots\"|'chatbots')[ \t]*\]\]", re.MULTILINE)
 
 
@@ -80,14 +66,16 @@ class Catalogue:
         return ChatbotsAnnounced(chatbots=[d.card for d in self.definitions], modified_at=self.modified_at)
 
 
-def load(path: Path | None) -> Catalogue:
+def load(path: Path | None, *, local_model: bool = False) -> Catalogue:
     """The catalogue of a file, dated by the file's modification; the built-in list without one.
+
+    `local_model`: whether that list is to begin with a local language model, where one can run.
 
     Raises:
         CatalogueError: it cannot be read, or something in it is wrong.
     """
     if path is None:
-        return parse(BUILT_IN, BUILT_IN_AT)
+        return parse(built_in.listed(local_model=local_model), BUILT_IN_AT)
     try:
         text = path.read_text(encoding="utf-8")
         modified_at = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
@@ -122,7 +110,11 @@ def parse(text: str, modified_at: datetime) -> Catalogue:
     found = [_entry(table, place) for table, place in zip(tables, places, strict=True)]
     _check_together([entry for entry, _ in found], places)
     chosen = next((entry for entry, _ in found if entry.default), found[0][0])
-    return Catalogue([_define(entry, options, entry is chosen) for entry, options in found], modified_at)
+    definitions = [
+        _define(entry, options, place, default=entry is chosen)
+        for (entry, options), place in zip(found, places, strict=True)
+    ]
+    return Catalogue(definitions, modified_at)
 
 
 def _places(text: str, tables: Sequence[dict[str, Any]]) -> list[str]:
@@ -141,7 +133,10 @@ def _entry(table: dict[str, Any], place: str) -> tuple[ChatbotEntry, BaseModel]:
         entry = ChatbotEntry.model_validate(table)
     except ValidationError as error:
         raise CatalogueError(f"{place}: {_first(error)}") from None
-    kind = KINDS.get(entry.kind)
+    try:
+        kind = KINDS.get(entry.kind)
+    except Unusable as error:
+        raise CatalogueError(f"{place}: kind: {error}") from None
     if kind is None:
         raise CatalogueError(f'{place}: kind: "{entry.kind}" is none of {", ".join(sorted(KINDS))}')
     try:
@@ -170,8 +165,12 @@ def _check_together(entries: Sequence[ChatbotEntry], places: Sequence[str]) -> N
             raise CatalogueError(f'{place}: fallback: "{entry.fallback}" is no other chatbot of this catalogue')
 
 
-def _define(entry: ChatbotEntry, options: BaseModel, default: bool) -> Definition:  # noqa: FBT001
+def _define(entry: ChatbotEntry, options: BaseModel, place: str, *, default: bool) -> Definition:
     kind: Kind = KINDS[entry.kind]
+    try:
+        chatbot = kind.make(options)
+    except Unusable as error:
+        raise CatalogueError(f"{place}: {error}") from None
     context = ContextWanted(
         messages=kind.context.messages if entry.context.messages is None else entry.context.messages,
         bytes=kind.context.bytes if entry.context.bytes is None else entry.context.bytes,
@@ -187,7 +186,7 @@ def _define(entry: ChatbotEntry, options: BaseModel, default: bool) -> Definitio
     return Definition(
         entry=entry,
         card=card,
-        chatbot=kind.make(options),
+        chatbot=chatbot,
         concurrency=entry.concurrency or kind.concurrency,
         instant=kind.instant(options),
     )

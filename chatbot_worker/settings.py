@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -13,6 +14,10 @@ class ChatbotSettings(CommonSettings):
     """What the chatbot worker's rules need."""
 
     chatbots: Path | None = Field(default=None, description="TOML file of the chatbots; without one the built-in list")
+    local_model: Literal["on", "off"] = Field(
+        default="on",
+        description="Whether the built-in list begins with a local language model, if `backchat[local]` is there",
+    )
 
 
 class ChatbotProcessSettings(ChatbotSettings, DistributedSettings):

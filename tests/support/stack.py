@@ -63,7 +63,7 @@ class Stack(ABC):
         self.directory = directory
         self.logs = directory / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
-        self.settings = {"LOG_LEVEL": "debug", **(settings or {})}
+        self.settings = {"LOG_LEVEL": "debug", "LOCAL_MODEL": "off", **(settings or {})}
         self._home = Home("stack")
         self.parts: dict[str, Part] = self._parts()
 

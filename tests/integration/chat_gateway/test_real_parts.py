@@ -35,7 +35,7 @@ class Parts:
         persistence = persistence_worker.app.build(
             PersistenceSettings(), bus=self.bus, engine=engine, registry=registry
         )
-        chatbots = chatbot_worker.app.build(ChatbotSettings(), bus=self.bus, registry=registry)
+        chatbots = chatbot_worker.app.build(ChatbotSettings(local_model="off"), bus=self.bus, registry=registry)
         for service in (persistence, chatbots):
             await stack.enter_async_context(service.lifespan())
 

@@ -58,7 +58,7 @@ def test_the_first_is_the_default_if_none_says_so() -> None:
         ("title = 1\n" + ONE, "unknown: title"),
         (ONE.replace('"a"', '"A b"'), r'^chatbot 1 "A b" \(line 1\): id: String should match'),
         (TWO.replace('name = "B"', ""), r'^chatbot 2 "b" \(line 6\): name: Field required'),
-        (TWO.replace("eliza", "parrot"), r'^chatbot 2 "b" \(line 6\): kind: "parrot" is none of echo, eliza'),
+        (TWO.replace("eliza", "parrot"), r'^chatbot 2 "b" \(line 6\): kind: "parrot" is none of echo, eliza, local'),
         (TWO.replace('"b"', '"a"'), r'^chatbot 2 "a" \(line 6\): id: taken by chatbot 1 "a" \(line 1\)'),
         (ONE + "colour = 1", "colour: Extra inputs"),
         (ONE + "options = {delay = -1}", r"options\.delay: Input should be greater"),

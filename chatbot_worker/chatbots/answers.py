@@ -1,0 +1,45 @@
+"""Reading the answers of servers that are not ours: no more than so much, whatever they send."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from httpx2 import EventSource, Response, ServerSentEvent
+
+from chatbot_worker.chatbots import failures
+
+EVENT_STREAM = "text/event-stream"
+
+
+def media_type(answer: Response) -> str:
+    """What the answer says it is, in lower case and without parameters."""
+    return str(answer.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+
+
+async def read_whole(answer: Response, most: int) -> bytes:
+    """A body of at most `most` bytes.
+
+    Raises:
+        ReplyError: it is longer.
+    """
+    found = bytearray()
+    async for part in answer.aiter_bytes():
+        found += part
+        if len(found) > most:
+            raise failures.broken("too long an answer")
+    return bytes(found)
+
+
+async def read_events(answer: Response, *, event_max: int, most: int) -> AsyncGenerator[ServerSentEvent]:
+    """Server-sent events, each of at most `event_max` bytes, together of at most `most` characters.
+
+    Raises:
+        ReplyError: there is more.
+    """
+    answer.headers["Content-Type"] = f"{EVENT_STREAM}; charset=utf-8"  # some say text/plain; it is UTF-8 by definition
+    size = 0
+    async for event in EventSource(answer, max_event_size=event_max):
+        size += len(event.data)
+        if size > most:
+            raise failures.broken("too long an answer")
+        yield event

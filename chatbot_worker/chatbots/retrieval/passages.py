@@ -1,0 +1,109 @@
+"""Documents cut into passages that can be quoted, each with where it stands. Pure."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+PASSAGE_MAX = 900  # characters; a longer paragraph is a passage of its own
+HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*")
+FENCE = re.compile(r" {0,3}(```|~~~)")
+FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+
+
+class NoDocument(ValueError):
+    """A file is not what its name says; in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document. `heading` is the path of headings that it stands under, the nearest last."""
+
+    source: str
+    heading: str
+    text: str
+
+
+def read_document(name: str, text: str) -> list[Passage]:
+    """The passages of a file, by its name: a `.toml` file is a FAQ, everything else Markdown.
+
+    Raises:
+        NoDocument: a FAQ that is none.
+    """
+    return list(read_faq(name, text) if name.endswith(".toml") else read_markdown(name, text))
+
+
+def read_markdown(source: str, text: str) -> Iterator[Passage]:
+    """Neighbouring paragraphs under one heading, together up to the size of a passage."""
+    headings: list[str] = []
+    gathered: list[str] = []
+    for block in _blocks(FRONT_MATTER.sub("", text.replace("\r\n", "\n"))):
+        heading = HEADING.fullmatch(block)
+        full = sum(map(len, gathered)) + len(block) > PASSAGE_MAX
+        if gathered and (heading or full):
+            yield Passage(source, _path(headings), "\n\n".join(gathered))
+            gathered = []
+        if heading:
+            level = len(heading[1])
+            headings = [*headings[: level - 1], *[""] * (level - 1 - len(headings)), heading[2]]
+        else:
+            gathered.append(block)
+    if gathered:
+        yield Passage(source, _path(headings), "\n\n".join(gathered))
+
+
+def read_faq(source: str, text: str) -> Iterator[Passage]:
+    """A passage for each `[[questions]]` with `question` and `answer`.
+
+    Raises:
+        NoDocument: it is no such file.
+    """
+    try:
+        entries = tomllib.loads(text).get("questions")
+    except tomllib.TOMLDecodeError as error:
+        raise NoDocument(f"{source}: {error}") from None
+    if not isinstance(entries, list) or not entries:
+        raise NoDocument(f"{source}: no [[questions]] in it")
+    for number, entry in enumerate(entries, 1):
+        yield Passage(source, _field(source, number, entry, "question"), _field(source, number, entry, "answer"))
+
+
+def _path(headings: list[str]) -> str:
+    return " / ".join(filter(None, headings))
+
+
+def _field(source: str, number: int, entry: Any, name: str) -> str:
+    value = entry.get(name) if isinstance(entry, dict) else None
+    if not isinstance(value, str) or not value.strip():
+        raise NoDocument(f"{source}: question {number}: {name} is missing")
+    return value.strip()
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Paragraphs, headings and fenced code, each by itself."""
+    lines: list[str] = []
+    fence = ""
+    for line in text.split("\n"):
+        opening = FENCE.match(line)
+        if fence:
+            lines.append(line)
+            fence = "" if opening and opening[1] == fence else fence
+        elif opening:
+            lines.append(line)
+            fence = opening[1]
+        elif HEADING.fullmatch(line) or not line.strip():
+            yield from _joined(lines)
+            lines = []
+            if line.strip():
+                yield line.strip()
+        else:
+            lines.append(line)
+    yield from _joined(lines)
+
+
+def _joined(lines: list[str]) -> Iterator[str]:
+    if text := "\n".join(lines).strip("\n"):
+        yield text

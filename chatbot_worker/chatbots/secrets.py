@@ -1,0 +1,24 @@
+"""Secrets of a chatbot: its options name an environment variable, and never hold the secret itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import SecretStr, StringConstraints
+
+from chatbot_worker.chatbots.protocol import Unusable
+from shared.runtime.settings import secret
+
+SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
+
+
+def read_secret(field: str, name: str | None) -> SecretStr | None:
+    """The secret that an option names; none if it names none.
+
+    Raises:
+        Unusable: there is no such secret.
+    """
+    try:
+        return secret(name) if name else None
+    except LookupError as error:
+        raise Unusable(f"options.{field}: {error.args[0]}") from None
