@@ -59,6 +59,16 @@ class Accounts:
         grant: Any = await self._post("/login", {"id": user_id, "passcode": passcode})
         return grant  # type: ignore[no-any-return]
 
+    async def refresh(self, refresh_token: str) -> Grant:
+        """Go on with a login; the token is used up. As long as no answer came, it may be shown again for 10 s.
+
+        Raises:
+            Refused: `token_invalid`, `token_expired`: the login has ended; `rate_limited`, `unavailable`.
+            Unknown: no answer came.
+        """
+        grant: Any = await self._post("/refresh", {"refresh_token": refresh_token})
+        return grant  # type: ignore[no-any-return]
+
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
@@ -78,11 +88,7 @@ class Accounts:
 
 
 class Login:
-    """A `TokenSource` that logs in with a passcode, and again when the token runs out.
-
-    `/refresh` belongs here once the server has it: it would be tried before the login, with the grant's
-    `refresh_token`, and nothing else of the kit would change.
-    """
+    """A `TokenSource` that logs in with a passcode, and goes on with that login for as long as it lasts."""
 
     def __init__(
         self, accounts: Accounts, user_id: str, passcode: str, *, clock: Callable[[], float] = time.monotonic
@@ -93,10 +99,11 @@ class Login:
         self._clock = clock
         self._token = ""
         self._good_until = 0.0
+        self._refresh_token: str | None = None
         self._turn = asyncio.Lock()
 
     async def __call__(self, *, renew: bool) -> str:
-        """The token of the last login while it lasts; else of a new one.
+        """The last token while it lasts; else one of the same login, or of a new one.
 
         Raises:
             NotSignedIn: the server does not accept the account.
@@ -107,15 +114,30 @@ class Login:
         async with self._turn:
             if self._token and self._clock() < self._good_until and not (renew and self._token == last):
                 return self._token
-            try:
-                grant = await self._accounts.login(self._user_id, self._passcode)
-            except Refused as error:
-                if error.code in PASSING:
-                    raise
-                raise NotSignedIn(error.code, error.detail) from error
-            self._token = grant["access_token"]
+            grant = await self._refreshed() or await self._logged_in()
+            self._token, self._refresh_token = grant["access_token"], grant.get("refresh_token")
             self._good_until = self._clock() + max(grant["expires_in"] - RENEW_BEFORE, grant["expires_in"] / 2)
             return self._token
+
+    async def _refreshed(self) -> Grant | None:
+        """The login goes on; `None` if there is none, or it has ended."""
+        if self._refresh_token is None:
+            return None
+        try:
+            return await self._accounts.refresh(self._refresh_token)
+        except Refused as error:
+            if error.code in PASSING:
+                raise
+            self._refresh_token = None
+            return None
+
+    async def _logged_in(self) -> Grant:
+        try:
+            return await self._accounts.login(self._user_id, self._passcode)
+        except Refused as error:
+            if error.code in PASSING:
+                raise
+            raise NotSignedIn(error.code, error.detail) from error
 
 
 def _number(text: str | None) -> float | None:

@@ -13,6 +13,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from backchat_client.accounts import Accounts, Login, TokenSource
+from backchat_client.actions import PATIENCE, Actions
 from backchat_client.core import Core
 from backchat_client.errors import BackchatClientError, Closed, NotSignedIn, Refused, Unknown
 from backchat_client.events import Audience, Events, Listener
@@ -25,12 +26,10 @@ from backchat_client.store import MemoryStore, Store
 from backchat_client.waiters import Waiters
 from backchat_client.wire import Payload, outcome
 
-PATIENCE = 60.0  # seconds that a method waits by default; the client itself goes on trying
-
 logger = logging.getLogger(__name__)
 
 
-class BackchatClient:
+class BackchatClient(Actions):
     """An async context manager: inside the block it keeps itself connected, for ever.
 
     Methods that need the server wait until it is there, up to `timeout` seconds, and raise `TimeoutError` then; what
@@ -67,6 +66,7 @@ class BackchatClient:
         urls = list(gateway_urls) or ([url] if url else [])
         if not urls or not (auth_url or url):
             raise ValueError("give url, or auth_url and gateway_urls")
+        self.random = random
         self._user_id, self._passcode = user_id, passcode
         self._accounts = Accounts(auth_url or url or "")
         self._store = store or MemoryStore()

@@ -144,8 +144,16 @@ class Core:
                 self._changed(state.event(name, payload))
             elif name == "session_updated":
                 self._tell(name, **payload)
+        elif name == "read":
+            self._read(payload)
         else:
             self._tell(name, **payload)
+
+    def _read(self, mark: Payload) -> None:
+        state = self.sessions.get(mark["session_id"])
+        if state is not None and mark["user_id"] == self.user_id:
+            state.read(mark["seq"])
+        self._tell("read", **mark)
 
     # ---- outcomes
 

@@ -28,6 +28,7 @@ class SessionState:
         self.session: Session | None = None
         self.joined = False
         self.cursor: int | None = None  # None: not loaded yet
+        self.read_seq: int | None = None  # how far the user has read, on any device; None: not loaded yet
         self.replies = ActiveReplies()
         self._floor: int | None = None  # the lowest `seq` shown; 0: there are no older ones; None: not loaded yet
         self._held: dict[str, Message] = {}
@@ -64,7 +65,7 @@ class SessionState:
     def started(self, session: Session) -> None:
         """`start_chat` made it just now (its `last_seq` is 0): the socket has joined, and there is nothing to load."""
         self.session = session
-        self.cursor = self._floor = 0
+        self.cursor = self.read_seq = self._floor = 0
         self.joined = True
 
     def disconnected(self) -> None:
@@ -73,7 +74,7 @@ class SessionState:
 
     def reset(self) -> None:
         """Forget everything: the server's numbers went back (`conflict`)."""
-        self.session = self.cursor = self._floor = self._shown = None
+        self.session = self.cursor = self.read_seq = self._floor = self._shown = None
         self.joined = False
         self.replies = ActiveReplies()
         self._held.clear()
@@ -86,6 +87,7 @@ class SessionState:
             self._floor = messages[0]["seq"] if answer["has_more"] and messages else 0
             self._shown = None
         changes = self._session(answer["session"])
+        self.read(answer["session"].get("read_seq", 0))
         found = [change for message in messages for change in self._message(message)]
         self.cursor = max(self.cursor or 0, answer["last_seq"])
         # A first load is the present state, not news: one change, however many messages.
@@ -108,6 +110,10 @@ class SessionState:
                 self._floor = messages[0]["seq"]
             self._shown = None
         return [("loaded", {"session_id": self.id, "messages": messages})]
+
+    def read(self, seq: int) -> None:
+        """The user has read up to that number."""
+        self.read_seq = max(self.read_seq or 0, seq)
 
     def event(self, name: str, payload: Payload) -> list[Change]:
         """Apply `message`, `message_updated`, `message_delta` or `session_updated`; what changed."""

@@ -110,6 +110,7 @@ class Player:
             "joined": state.joined,
             "has_older": state.has_older,
             "title": state.session["title"] if state.session else None,
+            "read": state.read_seq,
             "messages": messages,
             "replies": state.texts,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import httpx2
@@ -37,6 +38,35 @@ async def test_one_login_lasts() -> None:
     assert await login(renew=False) == "b"
     now = 870.0
     assert await login(renew=False) == "c"
+
+
+async def test_a_login_goes_on_with_its_refresh_token_and_anew_when_it_has_ended() -> None:
+    """The passcode is shown again only when nothing else helps; a lost answer ends nothing."""
+    asked: list[tuple[str, str | None]] = []
+    answers = iter(["a1", "b2", "?", "c3", "!", "d4"])
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        asked.append((request.url.path, json.loads(request.content).get("refresh_token")))
+        answer = next(answers)
+        if answer == "?":
+            raise httpx2.ConnectError("gone")
+        if answer == "!":
+            return httpx2.Response(401, json={"code": "token_invalid"})
+        return httpx2.Response(200, json={"access_token": answer[0], "refresh_token": answer[1], "expires_in": 900})
+
+    login = Login(accounts(handler), "ada", "passcode")
+    assert [await login(renew=True), await login(renew=True)] == ["a", "b"]
+    with pytest.raises(Unknown):
+        await login(renew=True)
+    assert [await login(renew=True), await login(renew=True)] == ["c", "d"]
+    assert asked == [
+        ("/login", None),
+        ("/refresh", "1"),
+        ("/refresh", "2"),
+        ("/refresh", "2"),
+        ("/refresh", "3"),
+        ("/login", None),
+    ]
 
 
 @pytest.mark.parametrize("code", ["invalid_credentials", "invalid_request", "forbidden"])

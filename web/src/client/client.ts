@@ -1,5 +1,6 @@
 /** The client: one connection of one user, the sessions it follows, and an outbox. */
 
+import { type Change, Changes } from "./changes.ts";
 import { Chats } from "./chats.ts";
 import { Connection, type ConnectionState, type TokenSource } from "./connection.ts";
 import { Emitter, type Listener } from "./emitter.ts";
@@ -68,6 +69,7 @@ export class Client {
   private readonly emitter = new Emitter<Events>();
   private readonly connection: Connection;
   private readonly chats: Chats;
+  private readonly changes: Changes;
   private readonly sends = new Map<string, { accepted: Deferred<string>; stored: Deferred<Message> }>();
   private readonly starts = new Map<string, Deferred<SessionState>>();
   private readonly opens = new Map<string, Deferred<SessionState>>();
@@ -83,6 +85,7 @@ export class Client {
         event: (name, payload) => this.arrived(name, payload),
       },
     });
+    this.changes = new Changes(this.connection);
     this.chats = new Chats({
       link: this.connection,
       storage: storage ?? new MemoryStorage(),
@@ -142,6 +145,7 @@ export class Client {
   /** Disconnect for good; what is in the outbox's store is sent by the next client on it. */
   close(): void {
     this.chats.close();
+    this.changes.close();
     this.connection.close();
     const error = new BackchatError("closed", "The client was closed.");
     for (const { accepted, stored } of this.sends.values())
@@ -207,18 +211,37 @@ export class Client {
     });
   }
 
+  /**
+   * Change something: asked for again, over whatever connections, until it is done or refused for good; rejects with a
+   * `BackchatError`. Of two changes to one thing, await the first before the second.
+   */
+  change<E extends Change>(event: E, payload: Payload<E>): Promise<Answer<E>> {
+    return this.changes.ask(event, payload);
+  }
+
+  /** Become a member by an invite; the session is held then, and complete. */
+  async accept(invite: string): Promise<SessionState> {
+    return this.open((await this.change("accept_invite", { invite })).session.id);
+  }
+
   /** Call the server once, for everything else; rejects with a `BackchatError`. */
   call<E extends ClientEvent>(event: E, payload: Payload<E>): Promise<Answer<E>> {
     return this.connection.ask(event, payload);
   }
 
   private stateChanged(state: ConnectionState, error: BackchatError | undefined): void {
-    if (state !== "online") this.chats.disconnected();
+    if (state !== "online") {
+      this.chats.disconnected();
+      this.changes.disconnected();
+    }
     this.emitter.emit("state", { state, error });
   }
 
   private arrived<E extends keyof ServerEvents>(name: E, payload: ServerEvents[E]): void {
-    if (name === "ready") this.chats.connected((payload as ServerEvents["ready"]).user_id);
+    if (name === "ready") {
+      this.chats.connected((payload as ServerEvents["ready"]).user_id);
+      this.changes.connected();
+    }
     this.chats.event(name, payload);
     for (const passed of PASSED_ON) if (passed === name) this.emitter.emit(passed, payload as never);
   }

@@ -1,0 +1,81 @@
+"""Changes are asked for again until their outcome is known; everything else is asked for once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from backchat_client.actions import PATIENCE, Actions
+from backchat_client.errors import Refused, Unknown
+from backchat_client.session import SessionState
+from backchat_client.wire import Payload
+
+
+class Scripted(Actions):
+    """Answers with what it was given: an ack, a code, or `None` for no answer. Waits for nothing."""
+
+    def __init__(self, *answers: Payload | str | None) -> None:
+        self.random = lambda: 0.0
+        self.answers = list(answers)
+        self.calls: list[tuple[str, Payload]] = []
+
+    async def call(self, event: str, payload: Payload | None = None, *, timeout: float = PATIENCE) -> Payload:
+        self.calls.append((event, payload or {}))
+        answer = self.answers.pop(0)
+        if answer is None:
+            raise Unknown(event)
+        if isinstance(answer, str):
+            raise Refused(answer)
+        return answer
+
+    async def open(self, session_id: str, *, timeout: float = PATIENCE) -> SessionState:
+        return SessionState(session_id)
+
+
+@pytest.fixture(autouse=True)
+def no_delay(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The delays that were asked for, in seconds."""
+    asked: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        asked.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return asked
+
+
+async def test_a_change_is_repeated_until_it_is_done(no_delay: list[float]) -> None:
+    client = Scripted(None, "unavailable", "rate_limited", "internal", {"ok": True, "session": {"id": "S"}})
+    assert await client.update_chat("S", title="Named") == {"id": "S"}
+    assert client.calls == [("update_chat", {"session_id": "S", "title": "Named"})] * 5
+    assert no_delay == [1.0, 2.0, 4.0]
+
+
+async def test_a_final_no_is_one() -> None:
+    with pytest.raises(Refused, match="forbidden"):
+        await Scripted("forbidden").remove_user("S", "bob")
+
+
+@pytest.mark.parametrize("action", [Scripted.leave_session, Scripted.delete_chat])
+async def test_what_a_lost_first_try_has_ended_is_not_found_by_the_second(action: Any) -> None:
+    await action(Scripted(None, "not_found"), "S")
+    with pytest.raises(Refused, match="not_found"):
+        await action(Scripted("not_found"), "S")
+    with pytest.raises(Refused, match="not_found"):
+        await Scripted(None, "not_found").stop_reply("S", "m")
+
+
+async def test_reads_and_secrets_are_asked_for_once() -> None:
+    """A second invite would be another one."""
+    for action in (Scripted.list_chats, Scripted.list_chatbots):
+        with pytest.raises(Unknown):
+            await action(Scripted(None))
+    with pytest.raises(Unknown):
+        await Scripted(None).create_invite("S", max_uses=1)
+
+
+async def test_an_accepted_invite_opens_the_session() -> None:
+    state = await Scripted(None, {"ok": True, "session": {"id": "S"}}).accept_invite("secret")
+    assert state.id == "S"
