@@ -21,10 +21,18 @@ def load_catalogue(connection: Connection) -> list[Listed]:
 
 
 def save_catalogue(connection: Connection, announced: ChatbotsAnnounced) -> bool:
-    """Take a catalogue unless the one held is as new; says whether it was taken."""
+    """Take a catalogue unless the one held is newer, or the same; says whether it was taken.
+
+    Of two with one date the last announced is taken: the built-in list has one date, with and without
+    the local language model.
+    """
     newest: datetime | None = connection.scalar(NEWEST)
-    if newest is not None and newest >= announced.modified_at:
+    if newest is not None and newest > announced.modified_at:
         return False
+    if newest == announced.modified_at:
+        held = [listed.card for listed in load_catalogue(connection) if listed.available]
+        if held == announced.chatbots:
+            return False
     connection.execute(update(chatbots).values(available=False, is_default=False, modified_at=announced.modified_at))
     connection.execute(delete(chatbots).where(chatbots.c.id.in_([card.id for card in announced.chatbots])))
     if announced.chatbots:

@@ -217,9 +217,11 @@ async def test_a_chatbot_gone_from_the_catalogue_fails_through_the_log(desk: Des
 
 
 async def test_the_newest_catalogue_wins(desk: Desk) -> None:
-    """An older announcement, or the same again, changes nothing."""
+    """An older announcement, or the same again, changes nothing; of two as new, the last is taken."""
     assert not await desk.announce([card("old")], NOON - timedelta(hours=1))
-    assert not await desk.announce([card("same")], NOON)
+    assert not await desk.announce(at=NOON)
+    assert await desk.announce([card("other")], NOON)
+    assert not await desk.announce([card("other")], NOON)
     assert await desk.announce([card("new")], NOON + timedelta(seconds=1))
     assert [c.id for c in desk.catalogue.cards] == ["new"]
 
