@@ -1,0 +1,136 @@
+"""Leaving means leaving (contract §1, P5): a logout reaches open sockets on every gateway, whatever is away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.e2e.conftest import DISTRIBUTED
+from tests.support.client import PATIENCE, Account, Device, Refused, log_in, new_account
+from tests.support.rabbitmq import RabbitMQ
+from tests.support.stack import Stack
+
+PROMISED = 2.0  # seconds (contract §1)
+ATTEMPTS = 4  # of which one has to keep it: a loaded test machine has pauses that are not ours
+
+
+async def call(stack: Stack, method: str, path: str, token: str, body: Any = None) -> int:
+    async with httpx2.AsyncClient(base_url=stack.auth_url, timeout=PATIENCE) as http:
+        answer = await http.request(method, path, json=body, headers={"Authorization": f"Bearer {token}"})
+    return answer.status_code
+
+
+async def refusal(url: str, token: str) -> str:
+    with pytest.raises(Refused) as refused:
+        async with Device(url, token):
+            pass
+    return str(refused.value.data["data"]["code"])
+
+
+async def gone(*devices: Device) -> None:
+    """Until all of them are disconnected."""
+    async with asyncio.timeout(PATIENCE):
+        while any(device.client.connected for device in devices):  # noqa: ASYNC110 - what the client knows
+            await asyncio.sleep(0.01)
+
+
+async def seconds(happens: Awaitable[Any]) -> float:
+    begun = time.monotonic()
+    await happens
+    return time.monotonic() - begun
+
+
+async def in_time(attempt: Callable[[], Awaitable[float]]) -> None:
+    """One attempt takes no longer than promised."""
+    took = []
+    for _ in range(ATTEMPTS):
+        took.append(await attempt())
+        if took[-1] <= PROMISED:
+            return
+    pytest.fail(f"took {took} s")
+
+
+async def test_one_login_ends_and_the_others_go_on(stack: Stack, account: Account) -> None:
+    """Its sockets are disconnected, its token is refused everywhere; the user's other devices do not notice."""
+    first, last = stack.gateway_urls[0], stack.gateway_urls[-1]
+    lost = await log_in(stack.auth_url, account.id, account.passcode)
+    async with Device(first, account.token) as kept, Device(first, lost) as a, Device(last, lost) as b:
+        assert await call(stack, "POST", "/logout", lost) == 204
+        await gone(a, b)
+        assert not any(event == "auth_expired" for event, _ in a.events + b.events)
+        for url in (first, last):
+            assert await refusal(url, lost) == "unauthenticated"
+        assert await kept.error("refresh_token", {"token": lost}) == "forbidden"
+        assert (await kept.ok("list_chats"))["sessions"] == []
+    assert await call(stack, "GET", "/me", lost) == 401
+
+
+async def test_all_logins_end_in_time(stack: Stack) -> None:
+    """Two gateways, three devices, one `POST /logout/all`."""
+
+    async def attempt() -> float:
+        account = await new_account(stack.auth_url)
+        tokens = [account.token, *[await log_in(stack.auth_url, account.id, account.passcode) for _ in range(2)]]
+        urls = [stack.gateway_urls[0], stack.gateway_urls[-1], stack.gateway_urls[-1]]
+        async with AsyncExitStack() as open_ones:
+            devices = [await open_ones.enter_async_context(Device(u, t)) for u, t in zip(urls, tokens, strict=True)]
+            assert await call(stack, "POST", "/logout/all", tokens[0]) == 204
+            return await seconds(gone(*devices))
+
+    await in_time(attempt)
+
+
+async def test_a_deleted_account_loses_its_sockets(stack: Stack, account: Account) -> None:
+    async with Device(stack.gateway_urls[-1], account.token) as device:
+        assert await call(stack, "DELETE", "/me", account.token, {"passcode": account.passcode}) == 204
+        await gone(device)
+    assert await refusal(stack.gateway_urls[0], account.token) == "unauthenticated"
+
+
+async def test_a_new_passcode_ends_every_other_login(stack: Stack, account: Account) -> None:
+    other = await log_in(stack.auth_url, account.id, account.passcode)
+    async with Device(stack.gateway_urls[0], account.token) as own, Device(stack.gateway_urls[-1], other) as device:
+        body = {"current_passcode": account.passcode, "new_passcode": account.passcode + " and more"}
+        assert await call(stack, "PUT", "/me/passcode", account.token, body) == 204
+        await gone(device)
+        assert (await own.ok("list_chats"))["sessions"] == []
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("own_stack", [DISTRIBUTED], indirect=True)
+async def test_without_a_broker_and_on_a_gateway_that_was_paused(own_stack: Stack, rabbitmq: RabbitMQ) -> None:
+    """Revocation needs no broker; what a revoked client said to a paused gateway is never done."""
+    account = await new_account(own_stack.auth_url)
+    first, second = own_stack.gateway_urls
+    paused = own_stack.parts["chat_gateway-2"].child
+    assert paused
+    async with (
+        Device(first, account.token) as a,
+        Device(second, account.token) as b,
+        Device(second, account.token) as c,
+    ):
+        session = await b.start_chat()
+        await b.reply_to(await b.send(session, "before"))
+        rabbitmq.kill()
+        paused.pause()
+        try:
+            await b.client.emit("send_message", {"session_id": session["id"], "content": "after"})
+            assert await call(own_stack, "POST", "/logout/all", account.token) == 204
+            at_once = await seconds(gone(a))
+        finally:
+            await asyncio.to_thread(rabbitmq.start)
+            paused.resume()
+        woken = await seconds(gone(b, c))
+    print(f"without a broker {at_once:.2f} s, after a pause {woken:.2f} s")  # noqa: T201 - shown when it fails
+    token = await log_in(own_stack.auth_url, account.id, account.passcode)
+    async with Device(first, token) as device:
+        await device.ok("join_chat", session_id=session["id"])
+        await device.reply_to(await device.send(session, "the last word"))
+        said = [message["content"] for message in await device.history(session) if message["sender_type"] == "user"]
+        assert said == ["before", "the last word"]
