@@ -1,8 +1,10 @@
 """The persistence worker: the one writer of sessions.
 
-Consumes   chat.log.<P> (one subscription a partition), chat.queries, chat.catalogue.
-Publishes  chat.delivery (stored messages, updated sessions, rejections, heads), chat.turns, chat.dead,
-           chat.log.<P> (the failed reply of a chatbot that is gone), answers to whoever waits.
-Owns       the tables of schema `chat`: sessions, messages, members, turns, the chatbots' catalogue.
+Consumes   chat.log.<P> (one subscription a partition), chat.queries, chat.catalogue, accounts.
+Publishes  chat.delivery (stored and changed messages, sessions updated and deleted, read marks, rejections, heads),
+           chat.turns, chat.control, chat.dead, answers to whoever waits, and chat.log.<P> (the ends of turns that no
+           worker can end, erasure).
+Owns       the tables of schema `chat`: sessions, messages, members, turns, invites, ratings, the commands applied,
+           erased users, the chatbots' catalogue.
 Never      tells anybody of a change before it is committed; streams; knows a socket or a chatbot's code.
 """

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from persistence_worker.accounts import Accounts
 from persistence_worker.announcements import Announcements
 from persistence_worker.catalogue import Catalogue
 from persistence_worker.committing import Committer
@@ -22,6 +23,8 @@ from persistence_worker.poison import Cemetery
 from persistence_worker.queries import Queries
 from persistence_worker.query_server import QueryServer
 from persistence_worker.settings import PersistenceSettings
+from persistence_worker.stops import Stops
+from persistence_worker.sweep import Sweep
 from persistence_worker.tables import SCHEMA
 from persistence_worker.work import Limits
 from shared.bus.port import Bus
@@ -63,6 +66,9 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
         metrics=metrics,
         in_flight=settings.queries_in_flight,
     )
+    accounts = Accounts(bus=bus, database=database, cemetery=cemetery, partitions=settings.partitions)
+    stops = Stops(bus=bus, database=database, partitions=settings.partitions)
+    sweep = Sweep(database=database)
     partitions = [
         Partition(
             number,
@@ -85,6 +91,9 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
             tasks.start("database", database.watch())
             tasks.start("catalogue", announcements.run())
             tasks.start("overdue turns", overdue.run())
+            tasks.start("accounts", accounts.run())
+            tasks.start("stops", stops.run())
+            tasks.start("sweep", sweep.run())
             tasks.start("queries", server.run())
             tasks.start("notices", notices.run())
             for number, partition in enumerate(partitions):

@@ -166,8 +166,7 @@ NO_RATING = delete(message_ratings).where(
 FORGET = delete(message_ratings).where(
     message_ratings.c.session_id == bindparam("session"), message_ratings.c.user_id == bindparam("user")
 )
+WORDY = applied_commands.c.result.like('{"result":{"session":%')  # answers that show a session, and its title
 REDACT = (
-    update(applied_commands)
-    .where(applied_commands.c.session_id == bindparam("session"), applied_commands.c.result.is_not(None))
-    .values(result=None)
+    update(applied_commands).where(applied_commands.c.session_id == bindparam("session"), WORDY).values(result=None)
 )

@@ -1,0 +1,115 @@
+"""The consumer of account events: what a deleted account wrote is erased, session by session, through the log."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection, bindparam, select, text, union
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import Integer
+
+from persistence_worker import publications
+from persistence_worker.database import Database
+from persistence_worker.poison import Cemetery, is_poison
+from persistence_worker.room_store import ERASURE_LOCK
+from persistence_worker.tables import erased_users, former_users, session_users
+from shared.bus.port import Bus, Delivery
+from shared.contracts.accounts import UserDeleted
+from shared.contracts.commands import EraseAuthor
+from shared.contracts.envelope import read_body
+from shared.contracts.payload import utc_now
+from shared.contracts.topology import DEAD, accounts_queue, dead_queue
+from shared.errors import Unavailable
+
+logger = structlog.get_logger(__name__)
+
+PREFETCH = 10  # bodies
+PAGE = 500  # sessions
+RETRY_PAUSE = 1.0  # seconds
+
+EXCLUSIVE_LOCK = text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=ERASURE_LOCK)
+_SESSIONS = union(
+    *(
+        select(table.c.session_id).where(table.c.user_id == bindparam("user"), table.c.session_id > bindparam("after"))
+        for table in (session_users, former_users)
+    )
+).subquery()
+SESSIONS = select(_SESSIONS.c.session_id).order_by(_SESSIONS.c.session_id).limit(bindparam("most", type_=Integer))
+NO_SESSION = UUID(int=0)
+
+
+class Accounts:
+    """Writes no session itself: it keeps the id and asks for the rest."""
+
+    def __init__(self, *, bus: Bus, database: Database, cemetery: Cemetery, partitions: int) -> None:
+        self._bus = bus
+        self._database = database
+        self._cemetery = cemetery
+        self._partitions = partitions
+
+    async def run(self) -> None:
+        """Consume until cancelled."""
+        queue = accounts_queue()
+        while True:
+            await self._database.ready()
+            await self._bus.declare((DEAD,), (dead_queue(queue),))
+            subscription = await self._bus.subscribe(queue, prefetch=PREFETCH)
+            try:
+                while True:
+                    taken = await subscription.take()
+                    for delivery in taken.deliveries:
+                        await self._take(delivery)
+                        await subscription.ack([delivery])
+            except Exception as error:
+                if is_poison(error):
+                    raise
+                logger.warning("account events wait", reason=type(error).__name__)
+                if not isinstance(error, Unavailable):
+                    self._database.doubt()
+                await asyncio.sleep(RETRY_PAUSE)
+            finally:
+                await subscription.close()
+
+    async def _take(self, delivery: Delivery) -> None:
+        try:
+            for received in read_body(delivery.body):
+                if received.type == UserDeleted.TYPE:
+                    await self._erase(received.parse(UserDeleted).user_id)
+        except Exception as error:
+            if not is_poison(error):
+                raise
+            await self._cemetery.bury(accounts_queue(), delivery, None, error)
+
+    async def _erase(self, user_id: str) -> None:
+        await self._database.write(partial(keep, user_id=user_id))
+        await self._database.write(wait_for_entries)
+        after = NO_SESSION
+        sessions = 0
+        while page := await self._database.read(partial(sessions_of, user_id=user_id, after=after)):
+            commands = [EraseAuthor(session_id=session_id, user_id=user_id) for session_id in page]
+            await self._bus.publish_all([publications.commanded(command, self._partitions) for command in commands])
+            after = page[-1]
+            sessions += len(page)
+        logger.info("account erased", sessions=sessions)
+
+
+def keep(connection: Connection, user_id: str) -> None:
+    """From here on the user enters no session any more."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(erased_users).values(user_id=user_id, erased_at=utc_now())
+    connection.execute(statement.on_conflict_do_nothing())
+
+
+def wait_for_entries(connection: Connection) -> None:
+    """Wait for the transactions that let users in and did not know yet; SQLite has one writer at a time."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(EXCLUSIVE_LOCK)
+
+
+def sessions_of(connection: Connection, user_id: str, after: UUID) -> list[UUID]:
+    """The next sessions in which the user is, or was; ascending by id."""
+    values = {"user": user_id, "after": after, "most": PAGE}
+    return list(connection.scalars(SESSIONS, values))
