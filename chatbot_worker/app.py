@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
 from chatbot_worker import catalogue
-from chatbot_worker.announcing import announce_for_ever
 from chatbot_worker.at_work import AtWork
 from chatbot_worker.metrics import Metrics
 from chatbot_worker.publishing import Publisher
+from chatbot_worker.reloading import Reloader
+from chatbot_worker.roster import Roster
 from chatbot_worker.settings import ChatbotSettings
-from chatbot_worker.stopping import Stops, listen
-from chatbot_worker.turns import TurnLoop, Workplace
+from chatbot_worker.stopping import Stops, hear, listen
+from chatbot_worker.turns import Workplace
 from shared.bus.port import Bus
-from shared.contracts.topology import CATALOGUE, DEAD, DELIVERY, QUERIES, TURNS, dead_queue, log, turn_queue
+from shared.contracts.topology import CATALOGUE, DEAD, DELIVERY, QUERIES, TURNS, log
 from shared.runtime.service import Service, Tasks
 from shared.runtime.settings import refuse
 
@@ -28,11 +29,11 @@ def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -
     Raises:
         SystemExit: the catalogue is wrong (code 2, one line that names `BACKCHAT_CHATBOTS` and the place).
     """
+    reloader = Reloader(settings.chatbots)
     try:
-        found = catalogue.load(settings.chatbots, local_model=settings.local_model == "on")
+        found = catalogue.load(settings.chatbots)
     except catalogue.CatalogueError as error:
         raise refuse("CHATBOTS", str(error)) from None
-    metrics = Metrics(registry)
     workplace = Workplace(
         bus=bus,
         partitions=settings.partitions,
@@ -40,34 +41,29 @@ def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -
         stops=Stops(),
         at_work=AtWork(bus, settings.partitions),
     )
-    loops = [
-        TurnLoop(definition, workplace=workplace, metrics=metrics.of(definition.id)) for definition in found.definitions
-    ]
+    roster = Roster(found, workplace=workplace, metrics=Metrics(registry))
 
     async def work(tasks: Tasks) -> None:
-        await bus.declare(
-            (CATALOGUE, TURNS, DELIVERY, QUERIES, DEAD, log(settings.partitions)),
-            [dead_queue(turn_queue(definition.id)) for definition in found.definitions],
-        )
-        tasks.start("announcing", announce_for_ever(bus, found))
-        tasks.start("stops", listen(bus, workplace.stops))
+        await bus.declare((CATALOGUE, TURNS, DELIVERY, QUERIES, DEAD, log(settings.partitions)))
+        tasks.start("announcing", roster.announcer.run())
+        tasks.start("stops", listen(await hear(bus), workplace.stops))  # before the first turn is taken
         tasks.start("typing", workplace.at_work.renew())
-        for loop in loops:
-            loop.start(tasks)
+        await roster.start(tasks)
+        tasks.start("reloading", reloader.run(partial(roster.apply, tasks=tasks)))
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[Tasks]:
-        async with Tasks() as tasks:
-            try:
-                tasks.start("declaring", work(tasks))
-                yield tasks
-            finally:
-                await asyncio.gather(*(loop.close() for loop in loops), return_exceptions=True)
-
-    async def drain() -> None:
-        await asyncio.gather(*(loop.drain() for loop in loops))
+        try:
+            async with Tasks() as tasks:
+                try:
+                    tasks.start("declaring", work(tasks))
+                    yield tasks
+                finally:
+                    await roster.close()
+        finally:
+            await roster.dismiss()
 
     def missing() -> Sequence[str]:
         return [] if bus.connected else ["broker"]
 
-    return Service("chatbot_worker", lifespan, missing, drain=drain)
+    return Service("chatbot_worker", lifespan, missing, drain=roster.drain, reload=reloader.ask)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,10 @@ class Catalogue:
         """What persistence is told."""
         return ChatbotsAnnounced(chatbots=[d.card for d in self.definitions], modified_at=self.modified_at)
 
+    def after(self, other: Catalogue) -> Catalogue:
+        """The same, dated later than `other`, for the newest wins: a file put in place may be older than the last."""
+        return replace(self, modified_at=max(self.modified_at, other.modified_at + timedelta(milliseconds=1)))
+
 
 def load(path: Path | None, *, local_model: bool = False) -> Catalogue:
     """The catalogue of a file, dated by the file's modification; the built-in list without one.
@@ -78,7 +82,7 @@ def load(path: Path | None, *, local_model: bool = False) -> Catalogue:
         return parse(built_in.listed(local_model=local_model), BUILT_IN_AT)
     try:
         text = path.read_text(encoding="utf-8")
-        modified_at = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
+        modified_at = datetime.fromtimestamp(path.stat().st_mtime_ns // 1_000_000 / 1000, UTC)
     except OSError as error:
         raise CatalogueError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:

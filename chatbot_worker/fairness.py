@@ -53,10 +53,6 @@ class Slots:
                 self._give_back(who)
             raise
 
-    @property
-    def _share(self) -> int:
-        return self._most - self._most // 4
-
     def _give_back(self, who: str) -> None:
         self._step_out(who)
         self._taken -= 1
@@ -66,6 +62,10 @@ class Slots:
         if not self._held[who]:
             del self._held[who]
         self._grant()
+
+    @property
+    def _share(self) -> int:
+        return self._most - self._most // 4
 
     def _grant(self) -> None:
         while self._lines and self._taken < self._most and min(self._lines) < self._share:

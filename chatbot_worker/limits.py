@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.contracts.views import ErrorView
 
 CRASHES_MAX = 10  # deliveries without an ack; the broker's restarts count among them, so it is generous
+TRIES_MAX = 10  # of one start, at most
 STARTS = 1_000  # attempt numbers of one start
 WAIT_MAX = 240.0  # seconds that a turn is kept waiting for others before it goes back to its queue
 TOTAL_MAX = 600.0  # seconds of a reply; wait, reply and fallback stay below 30 minutes, when RabbitMQ takes turns back
@@ -30,7 +31,9 @@ class Limits(BaseModel):
     first_token: float = Field(default=30.0, gt=0, le=TOTAL_MAX, description="Seconds until a try's first text")
     between_tokens: float = Field(default=30.0, gt=0, le=TOTAL_MAX, description="Seconds from one piece to the next")
     total: float = Field(default=120.0, gt=0, le=TOTAL_MAX, description="Seconds for the whole reply, all tries")
-    attempts: int = Field(default=3, ge=1, le=10, description="Tries until an error of the chatbot fails the turn")
+    attempts: int = Field(
+        default=3, ge=1, le=TRIES_MAX, description="Tries until an error of the chatbot fails the turn"
+    )
 
 
 def attempt_number(starts: int, retry: int, attempts: int, draw: Callable[[int], int]) -> int:

@@ -3,53 +3,73 @@
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
 SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+LABEL = ["chatbot"]
 
 
 class Metrics:
     """The metrics of all chatbots of one worker. `of` a chatbot: its own children, looked up once."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._turns = Counter(
+        self.turns = Counter(
             "backchat_chatbot_turns",
             "Turns that ended here; closed: was over already; dead: could not be read",
             ["chatbot", "status"],
             registry=registry,
         )
-        self._first = Histogram(
-            "backchat_chatbot_first_token_seconds",
-            "From the start of a turn here to its first text",
-            ["chatbot"],
+        self.first_token = _seconds("first_token", "From the start of a try to its first text", registry)
+        self.duration = _seconds("turn", "From the start of a try to the end of its text", registry)
+        self.running = Gauge("backchat_chatbot_turns_running", "Turns being answered now", LABEL, registry=registry)
+        self.waiting = Gauge("backchat_chatbot_turns_waiting", "Turns waiting for others", LABEL, registry=registry)
+        self.failures = Counter("backchat_chatbot_tries_failed", "Tries that failed", LABEL, registry=registry)
+        self.stand_ins = Counter("backchat_chatbot_stand_ins", "Turns its fallback answered", LABEL, registry=registry)
+        self.circuit = Gauge("backchat_chatbot_circuit_open", "1 while it is left alone", LABEL, registry=registry)
+        self.left_out = Counter(
+            "backchat_chatbot_context_left_out",
+            "Messages of a turn's context that did not fit into the budget of tokens",
+            LABEL,
             registry=registry,
-            buckets=SECONDS,
-        )
-        self._duration = Histogram(
-            "backchat_chatbot_turn_seconds",
-            "From the start of a turn here to the end of its text",
-            ["chatbot"],
-            registry=registry,
-            buckets=SECONDS,
-        )
-        self._running = Gauge(
-            "backchat_chatbot_turns_running", "Turns being answered now", ["chatbot"], registry=registry
         )
 
     def of(self, chatbot_id: str) -> ChatbotMetrics:
         """The metrics of one chatbot."""
-        return ChatbotMetrics(chatbot_id, self._turns, self._first, self._duration, self._running)
+        return ChatbotMetrics(chatbot_id, self)
+
+    def forget(self, chatbot_id: str) -> None:
+        """Show nothing more of a chatbot that is gone."""
+        for status in STATUSES:
+            self.turns.remove(chatbot_id, status)
+        for metric in self._by_chatbot():
+            metric.remove(chatbot_id)
+
+    def _by_chatbot(self) -> list[MetricWrapperBase]:
+        gauges = [self.running, self.waiting, self.circuit]
+        return [self.first_token, self.duration, self.failures, self.stand_ins, self.left_out, *gauges]
+
+
+STATUSES = ("complete", "stopped", "failed", "closed", "handed_back", "dead")
 
 
 class ChatbotMetrics:
     """The metrics of one chatbot. Durations in seconds."""
 
-    def __init__(self, chatbot_id: str, turns: Counter, first: Histogram, duration: Histogram, running: Gauge) -> None:
-        statuses = ("complete", "stopped", "failed", "closed", "handed_back", "dead")
-        self._turns = {status: turns.labels(chatbot_id, status) for status in statuses}
-        self.first_token = first.labels(chatbot_id)
-        self.duration = duration.labels(chatbot_id)
-        self.running = running.labels(chatbot_id)
+    def __init__(self, chatbot_id: str, metrics: Metrics) -> None:
+        self._turns = {status: metrics.turns.labels(chatbot_id, status) for status in STATUSES}
+        self.first_token = metrics.first_token.labels(chatbot_id)
+        self.duration = metrics.duration.labels(chatbot_id)
+        self.running = metrics.running.labels(chatbot_id)
+        self.waiting = metrics.waiting.labels(chatbot_id)
+        self.failures = metrics.failures.labels(chatbot_id)
+        self.stand_ins = metrics.stand_ins.labels(chatbot_id)
+        self.circuit = metrics.circuit.labels(chatbot_id)
+        self.left_out = metrics.left_out.labels(chatbot_id)
 
     def ended(self, status: str, turns: int = 1) -> None:
         """Count turns that ended so."""
         self._turns[status].inc(turns)
+
+
+def _seconds(what: str, means: str, registry: CollectorRegistry) -> Histogram:
+    return Histogram(f"backchat_chatbot_{what}_seconds", means, LABEL, registry=registry, buckets=SECONDS)

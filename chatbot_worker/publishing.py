@@ -37,11 +37,18 @@ class Publisher:
         """Put finished replies into the log."""
         await self._hold([self._publication(reply) for reply in replies])
 
-    async def hand_back(self, turn: RunTurn, delivery: Delivery) -> bool:
-        """Put a turn on its queue again, as one that has been started before; whether the bus holds it."""
+    async def hand_back(self, turn: RunTurn, delivery: Delivery, *, at_once: bool) -> bool:
+        """Put a turn on its queue again, as one that has been started before; whether the bus holds it.
+
+        `at_once`: try once, for there is no time.
+        """
         again = turn.model_copy(update={"again": True, "starts": turn.starts + delivery.delivery_count + 1})
+        publication = (TURNS, turn.chatbot_id, Event(SOURCE, again, str(turn.session_id)))
+        if not at_once:
+            await self._hold([publication])
+            return True
         try:
-            await self._bus.publish(TURNS, turn.chatbot_id, Event(SOURCE, again, str(turn.session_id)))
+            await self._bus.publish(*publication)
         except Unavailable:
             return False
         return True

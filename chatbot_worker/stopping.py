@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from chatbot_worker.live import SOURCE
-from shared.bus.port import Bus
+from shared.bus.port import Bus, Subscription
 from shared.contracts.envelope import MalformedEvent, read_body
 from shared.contracts.topology import CONTROL, control_queue
 from shared.contracts.turns import RunTurn, StopTurn
@@ -65,21 +65,25 @@ class Stops:
             del self._until[key]
 
 
-async def listen(bus: Bus, stops: Stops) -> None:
-    """Hear what is told to all workers, until cancelled."""
+async def hear(bus: Bus) -> Subscription:
+    """From its return on, everything that is told to all workers is heard."""
     await bus.declare((CONTROL,))
-    subscription = await bus.subscribe(control_queue(SOURCE), prefetch=PREFETCH)
+    return await bus.subscribe(control_queue(SOURCE), prefetch=PREFETCH)
+
+
+async def listen(subscription: Subscription, stops: Stops) -> None:
+    """Take in what is told to all workers, until cancelled."""
     try:
         while True:
             taken = await subscription.take()
             for delivery in taken.deliveries:
-                _hear(delivery.body, stops)
+                _take_in(delivery.body, stops)
             await subscription.ack(taken.deliveries)
     finally:
         await subscription.close()
 
 
-def _hear(body: bytes, stops: Stops) -> None:
+def _take_in(body: bytes, stops: Stops) -> None:
     try:
         for event in read_body(body):
             if event.type == StopTurn.TYPE:

@@ -1,4 +1,4 @@
-"""The turn loop: takes one chatbot's turns off its queue, has them answered, and acks when that is held.
+"""The turn loop: has one chatbot's turns answered, and says which of them may be acked.
 
 A turn is acked only when its reply is in the log (or it is known to be over), so whatever dies, it comes again.
 What came before, or was published again, may be over: then `chat.queries` is asked first. A worker that
@@ -8,149 +8,117 @@ stops publishes its unfinished turns again, with a higher number, and acks them.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 from uuid import UUID
 
+from chatbot_worker.answers import Answer
 from chatbot_worker.at_work import AtWork
 from chatbot_worker.catalogue import Definition
-from chatbot_worker.limits import CRASHES_MAX
+from chatbot_worker.entries import ChatbotEntry
+from chatbot_worker.fairness import Slots, asker
+from chatbot_worker.finishing import ChatbotFailed
+from chatbot_worker.intake import Intake
+from chatbot_worker.limits import CRASHES_MAX, WAIT_MAX
 from chatbot_worker.metrics import ChatbotMetrics
 from chatbot_worker.publishing import Publisher
-from chatbot_worker.replies import Answer, ChatbotFailed, Replier, unreadable
+from chatbot_worker.replies import Replier
+from chatbot_worker.running import Running
 from chatbot_worker.stopping import Stops
 from chatbot_worker.writing import STRETCH
-from shared.bus.port import Bus, Delivery, Subscription
+from shared.bus.port import Bus, Delivery
 from shared.contracts.commands import FinishReply
-from shared.contracts.envelope import MalformedEvent, join, read_body
 from shared.contracts.topology import turn_queue
 from shared.contracts.turns import RunTurn
-from shared.errors import Unavailable
 from shared.runtime.service import Tasks
 
 GRACE = 3.0  # seconds that running turns get when the worker stops
 HAND_BACK = 1.5  # seconds for publishing the others again
+SUSPECTS_FROM = 3  # deliveries without an ack after which turns run one at a time: one of them may kill its workers
+LOOK_AHEAD_MIN, LOOK_AHEAD_MAX = 32, 256  # turns that wait here, so that there is somebody else's to choose
 
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """What the chatbots of one worker share."""
+    """What the chatbots of one worker share. `loops`: theirs, by id; who stands in for whom is looked up there."""
 
     bus: Bus
     partitions: int
     publisher: Publisher
     stops: Stops
     at_work: AtWork
-
-
-class _Running:
-    """A turn at work here. `settled`: whether its reply is held, or it is known to be over."""
-
-    def __init__(self, answer: Answer, work: asyncio.Task[FinishReply | None]) -> None:
-        self.answer = answer
-        self.work = work
-        self.stopped = False
-        self.settled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-
-    def stop(self) -> None:
-        """Somebody wants no more of it."""
-        self.stopped = True
-        self.work.cancel()
+    loops: dict[str, TurnLoop] = field(default_factory=dict)
 
 
 class TurnLoop:
-    """The turns of one chatbot."""
+    """The turns of one chatbot, whose definition may change meanwhile: new turns follow it, running ones do not."""
 
     def __init__(self, definition: Definition, *, workplace: Workplace, metrics: ChatbotMetrics) -> None:
-        self._definition = definition
-        self._bus = workplace.bus
+        self._workplace = workplace
         self._publisher = workplace.publisher
-        self._stops = workplace.stops
-        self._at_work = workplace.at_work
         self._metrics = metrics
-        self._queue = turn_queue(definition.id)
-        self._replier = Replier(definition, bus=workplace.bus, partitions=workplace.partitions, metrics=metrics)
-        self._slots = asyncio.Semaphore(definition.concurrency)
-        self._running: dict[UUID, _Running] = {}
-        self._handlers: set[asyncio.Task[None]] = set()
-        self._subscription: Subscription | None = None
-        self._consumer: asyncio.Task[None] | None = None
+        self.replier = self._hire(definition)
+        self.slots = Slots(definition.concurrency)
+        self._suspects = asyncio.Lock()
+        self._blamed = False
+        self._running: dict[UUID, Running] = {}
+        self._intake = Intake(
+            turn_queue(definition.id),
+            bus=workplace.bus,
+            publisher=workplace.publisher,
+            settle=self._settle_all,
+            dead=lambda: metrics.ended("dead"),
+        )
 
     def start(self, tasks: Tasks) -> None:
-        """Begin to take turns."""
-        self._consumer = tasks.start(f"turns of {self._definition.id}", self._consume(tasks))
+        """Begin to take turns, or take as many more as a new definition allows."""
+        self._intake.consume(tasks, _prefetch(self.replier.definition))
+
+    def adopt(self, definition: Definition) -> Replier:
+        """Follow another definition from the next turn on; the one that is to be closed."""
+        old, self.replier = self.replier, self._hire(definition)
+        self.slots.resize(definition.concurrency)
+        return old
 
     async def drain(self) -> None:
         """Take no more; let what runs end, and hand back what does not end in time. Under 5 s."""
-        await self._stop_taking()
-        if self._handlers:
-            await asyncio.wait(set(self._handlers), timeout=GRACE)
+        await self._let_wait_elsewhere()
+        await self._intake.idle(GRACE)
         for running in self._running.values():
-            running.work.cancel()
-        if self._handlers:
-            await asyncio.wait(set(self._handlers), timeout=HAND_BACK)
-        await self.close()
+            running.cancel()
+        await self._intake.idle(HAND_BACK)
+        await self._intake.close()
+
+    async def retire(self) -> None:
+        """Take no more; let what runs end, in its own time."""
+        await self._let_wait_elsewhere()
+        await self._intake.idle()
+        await self._intake.close()
+
+    async def _let_wait_elsewhere(self) -> None:
+        await self._intake.stop()
+        for running in self._running.values():
+            if not running.begun:
+                running.cancel()
 
     async def close(self) -> None:
         """Give back what is not acked."""
-        await self._stop_taking()
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            await subscription.close()
+        await self._intake.close()
 
-    async def _stop_taking(self) -> None:
-        """End the consumer while its subscription is open: `take` of a closed one is an error."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            consumer.cancel()
-            await asyncio.wait({consumer})
+    def _hire(self, definition: Definition) -> Replier:
+        place = self._workplace
+        return Replier(definition, bus=place.bus, partitions=place.partitions, metrics=self._metrics)
 
-    async def _consume(self, tasks: Tasks) -> None:
-        subscription = await self._bus.subscribe(self._queue, prefetch=self._definition.concurrency)
-        self._subscription = subscription
-        while True:
-            for delivery in (await subscription.take()).deliveries:
-                handler = tasks.start(f"turns of {self._definition.id}", self._handle(subscription, delivery))
-                self._handlers.add(handler)
-                handler.add_done_callback(self._handlers.discard)
-
-    async def _handle(self, subscription: Subscription, delivery: Delivery) -> None:
-        turns = await self._read(delivery)
-        if self._definition.instant and not delivery.delivery_count:
+    async def _settle_all(self, turns: Sequence[RunTurn], delivery: Delivery) -> bool:
+        """Answer the turns of one body; whether it may be acked."""
+        if self.replier.definition.instant and not delivery.delivery_count:
             turns = await self._settle_at_once(turns)
         if len(turns) == 1:
-            settled = await self._settle(turns[0], delivery)
-        else:
-            settled = all(await asyncio.gather(*(self._settle(turn, delivery) for turn in turns)))
-        if settled:
-            with contextlib.suppress(Unavailable):  # then it comes again, and is over
-                await subscription.ack([delivery])
-
-    async def _read(self, delivery: Delivery) -> list[RunTurn]:
-        """The turns of a body; what is none goes to the dead letters, and its reply, if it names one, fails."""
-        try:
-            events = read_body(delivery.body)
-        except MalformedEvent as error:
-            await self._bury(delivery.body, str(error), delivery)
-            return []
-        turns = []
-        for event in events:
-            try:
-                if event.type != RunTurn.TYPE:
-                    raise MalformedEvent("not a turn")
-                turns.append(event.parse(RunTurn))
-            except MalformedEvent as error:
-                await self._bury(join([event.encode()]), str(error), delivery)
-                if (failed := unreadable(event)) is not None:
-                    await self._publisher.finish([failed])
-        return turns
-
-    async def _bury(self, body: bytes, reason: str, delivery: Delivery) -> None:
-        self._metrics.ended("dead")
-        await self._publisher.bury(self._queue, body, reason, delivery)
+            return await self._settle(turns[0], delivery)
+        return all(await asyncio.gather(*(self._settle(turn, delivery) for turn in turns)))
 
     async def _settle_at_once(self, turns: Sequence[RunTurn]) -> list[RunTurn]:
         """Answer the turns of an instant chatbot, all in one publication; those left over go the long way."""
@@ -158,11 +126,11 @@ class TurnLoop:
         finishes: list[FinishReply] = []
         paused = began = time.perf_counter()
         for turn in turns:
-            if turn.again or turn.message_id in self._running or self._stops.holds(turn):
+            if turn.again or turn.message_id in self._running or self._workplace.stops.holds(turn):
                 rest.append(turn)
                 continue
             try:
-                finishes.append(await self._replier.answer_at_once(turn))
+                finishes.append(await self.replier.answer_at_once(turn))
             except ChatbotFailed:
                 rest.append(turn)
             if time.perf_counter() - paused > STRETCH:  # a long batch, or long texts: let others run
@@ -176,56 +144,101 @@ class TurnLoop:
         return rest
 
     async def _settle(self, turn: RunTurn, delivery: Delivery) -> bool:
-        """Answer a turn; whether it may be acked."""
-        running = self._running.get(turn.message_id)
-        if running is not None:  # came again while it runs here: once is enough
+        if (running := self._running.get(turn.message_id)) is not None:  # came again while it runs: once is enough
             return await asyncio.shield(running.settled)
-        answer = self._replier.answer(turn, turn.starts + delivery.delivery_count + 1)
-        running = _Running(answer, asyncio.create_task(self._work(turn, delivery, answer), name="turn"))
-        self._running[turn.message_id] = running
+        self._running[turn.message_id] = running = Running(turn, delivery)
+        work = asyncio.create_task(self._work(running), name="turn")
+        running.works(work)
         settled = False
         try:
-            with self._stops.watch(turn, running.stop):
-                if self._stops.holds(turn):
+            with self._workplace.stops.watch(turn, running.stop):
+                if self._workplace.stops.holds(turn):
                     running.stop()
-                await asyncio.wait({running.work})
-            settled = await self._conclude(running, turn, delivery)
+                await asyncio.wait({work})
+            settled = await self._conclude(running, work)
         finally:
-            running.work.cancel()
+            work.cancel()
             running.settled.set_result(settled)
             del self._running[turn.message_id]
         return settled
 
-    async def _work(self, turn: RunTurn, delivery: Delivery, answer: Answer) -> FinishReply | None:
-        known_open = not turn.again and not delivery.delivery_count
-        with self._shown(turn) if known_open else contextlib.nullcontext():
-            async with self._slots:
-                if not known_open and not await self._publisher.is_open(turn):
-                    return None
-                if delivery.delivery_count >= CRASHES_MAX:
+    async def _work(self, running: Running) -> FinishReply | None:
+        """The turn's end; `None` if it was over already."""
+        turn, answer = running.turn, running.answer
+        async with AsyncExitStack() as shown:
+            if running.fresh:
+                shown.enter_context(self._shown(turn))
+            async with self._slot(running):
+                running.begun = True
+                replier = self.replier
+                if not running.fresh:
+                    if not await self._publisher.is_open(turn):
+                        return None
+                    shown.enter_context(self._shown(turn))
+                if self._is_to_blame(running.delivery):
                     return answer.given_up()
-                with self._metrics.running.track_inprogress():
-                    if known_open:
-                        return await answer.run()
-                    with self._shown(turn):
-                        return await answer.run()
+                finish = await answer.run(replier)
+            return (answer.helpless and await self._stand_in(answer, turn, replier.definition.entry)) or finish
 
-    def _shown(self, turn: RunTurn) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext() if self._definition.instant else self._at_work.shown(turn)
+    async def _stand_in(self, answer: Answer, turn: RunTurn, absent: ChatbotEntry) -> FinishReply | None:
+        other = self._workplace.loops.get(absent.fallback or "")
+        if other is None:
+            return None
+        async with other.slots.hold(asker(turn)):
+            with self._metrics.running.track_inprogress():
+                finish = await answer.stand_in(other.replier, absent.name)
+        if finish is not None:
+            self._metrics.stand_ins.inc()
+        return finish
 
-    async def _conclude(self, running: _Running, turn: RunTurn, delivery: Delivery) -> bool:
-        if running.stopped and running.work.cancelled():
+    @asynccontextmanager
+    async def _slot(self, running: Running) -> AsyncIterator[None]:
+        """Wait until it is this turn's turn, and suspects for each other as well."""
+        who = asker(running.turn)
+        async with AsyncExitStack() as held:
+            with self._metrics.waiting.track_inprogress():
+                async with asyncio.timeout(WAIT_MAX):
+                    if running.delivery.delivery_count >= SUSPECTS_FROM:
+                        await held.enter_async_context(self._suspects)
+                    await held.enter_async_context(self.slots.hold(who))
+            with self._metrics.running.track_inprogress():
+                yield
+
+    def _shown(self, turn: RunTurn) -> AbstractContextManager[None]:
+        return nullcontext() if self.replier.definition.instant else self._workplace.at_work.shown(turn)
+
+    def _is_to_blame(self, delivery: Delivery) -> bool:
+        """Whether this turn is the one that takes its workers down with it.
+
+        A crash counts against all that was taken; suspects run one at a time and in order, so that only the
+        first of them after a start can have caused it.
+        """
+        if delivery.delivery_count < SUSPECTS_FROM or self._blamed:
+            return False
+        self._blamed = True
+        return delivery.delivery_count >= CRASHES_MAX
+
+    async def _conclude(self, running: Running, work: asyncio.Task[FinishReply | None]) -> bool:
+        if running.stopped and work.cancelled():
             finish: FinishReply | None = running.answer.stopped()
-        elif running.work.cancelled():
-            handed_back = await self._publisher.hand_back(turn, delivery)
-            if handed_back:  # else the queue gives it back when we are gone
+        elif work.cancelled() or running.waited_in_vain:
+            at_once = work.cancelled()  # we stop; what cannot be handed back the queue gives back when we are gone
+            handed_back = await self._publisher.hand_back(running.turn, running.delivery, at_once=at_once)
+            if handed_back:
                 self._metrics.ended("handed_back")
             return handed_back
         else:
-            finish = running.work.result()
+            finish = work.result()
         if finish is None:
             self._metrics.ended("closed")
             return True
         await self._publisher.finish([finish])
         self._metrics.ended(finish.status)
         return True
+
+
+def _prefetch(definition: Definition) -> int:
+    """Bodies at once: an immediate chatbot's hold many turns each, others' one."""
+    if definition.card.immediate:
+        return definition.concurrency
+    return definition.concurrency + min(max(16 * definition.concurrency, LOOK_AHEAD_MIN), LOOK_AHEAD_MAX)

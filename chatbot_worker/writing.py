@@ -33,8 +33,14 @@ class Run:
         self._live = live
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
+        self._began = self._heard_first = self._heard_at
         self._begun: asyncio.Future[None] = self._loop.create_future()  # the first text has come
         self._over = False
+
+    @property
+    def first_after(self) -> float | None:
+        """Seconds from the start to the first text, if any came."""
+        return self._heard_first - self._began if self._begun.done() else None
 
     async def write(self, limits: Limits, end: float) -> None:
         """Let the chatbot write until it has ended or the reply is full.
@@ -78,6 +84,7 @@ class Run:
                 if piece:
                     self._heard_at = now
                     if not self._begun.done():
+                        self._heard_first = now
                         self._begun.set_result(None)
                 if now - paused > STRETCH:
                     await asyncio.sleep(0)

@@ -1,7 +1,8 @@
 """A process: one event loop, its services, one listener; start in order, stop in reverse, in under 10 s.
 
 Signals are installed here and nowhere else. SIGTERM and SIGINT ask for the graceful stop (contract P8);
-a second one ends the process at once.
+a second one ends the process at once. SIGHUP has the configuration read again; where there is none to read,
+or when the terminal has gone (which is told by the same signal), it asks for the stop.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ async def _main(assemble: Assemble, host: str, port: int, announce: Callable[[st
     stack = AsyncExitStack()
     try:
         assembly = await assemble(stack)
+        _reload_on_signal(stop, [service.reload for service in assembly.services if service.reload])
         failures = [(await stack.enter_async_context(service.lifespan())).failed for service in assembly.services]
         _spare_the_collector()
         server = _Server(_config(assembly.app))
@@ -126,6 +128,25 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, handle)
     return stop
+
+
+def _reload_on_signal(stop: asyncio.Event, hooks: Sequence[Callable[[], None]]) -> None:
+    had_terminal = _on_terminal()
+
+    def handle() -> None:
+        if not hooks or (had_terminal and not _on_terminal()):
+            stop.set()
+            return
+        logger.info("reloading")
+        for hook in hooks:
+            hook()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, handle)
+
+
+def _on_terminal() -> bool:
+    """Whether a terminal is behind the standard input; one that hung up is none any more."""
+    return os.isatty(0)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -28,7 +28,8 @@ class Service:
 
     Entering `lifespan()` starts its consumers and background tasks; leaving it is the graceful stop.
     The runner enters it before anything listens and leaves it after listening has ended. `drain` runs
-    first of all on a stop, while connections are still open.
+    first of all on a stop, while connections are still open. `reload` is told when somebody asks for
+    the configuration to be read again (SIGHUP); it must not wait.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Service:
     missing: Probe
     app: ASGIApp | None = None  # its public HTTP surface, if it has one
     drain: Callable[[], Awaitable[None]] | None = None
+    reload: Callable[[], None] | None = None
 
 
 class Tasks:

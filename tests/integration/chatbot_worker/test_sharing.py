@@ -1,0 +1,128 @@
+"""One chatbot, many people: nobody occupies it, and whoever waits is told so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from chatbot_worker.chatbots.protocol import Turn
+from shared.contracts.turns import RunTurn
+from tests.integration.chatbot_worker.conftest import Start, body, turn, until
+from tests.integration.chatbot_worker.fake_bus import FakeBus
+from tests.integration.chatbot_worker.scripted import SCRIPTED, Scripted, hang
+
+
+class Gate:
+    """Lets replies end one by one, and notes whose they are."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.passes = asyncio.Semaphore(0)
+
+    async def reply(self, asked: Turn) -> AsyncIterator[str]:
+        self.order.append(asked.unanswered[-1].sender_id)
+        await self.passes.acquire()
+        yield "done"
+
+
+def of(person: str) -> RunTurn:
+    asked = turn(chatbot_id="bot")
+    return asked.model_copy(update={"context": [asked.context[0].model_copy(update={"sender_id": person})]})
+
+
+async def test_who_asks_much_waits_behind_who_asks_little(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+    """Thirty turns of one person's sessions are there first; another's one turn is next, and typing says it waits."""
+    gate = Gate()
+    scripted.plays = [gate.reply]
+    await start(SCRIPTED + "concurrency = 1\n")
+    for _ in range(30):
+        bus.deliver("turns.bot", body(of("hog")))
+    await until(lambda: len(bus.typing()) == 30)
+    bus.deliver("turns.bot", body(of("bob")))
+    await until(lambda: len(bus.typing()) == 31)
+    assert gate.order == ["hog"]
+    gate.passes.release()
+    await until(lambda: len(gate.order) == 2)
+    assert gate.order == ["hog", "bob"]
+    for _ in range(30):
+        gate.passes.release()
+    await until(lambda: len(bus.subscriptions["turns.bot"].acked) == 31)
+    assert gate.order[2:] == ["hog"] * 29
+    assert bus.typing().count(False) == 31
+
+
+async def test_one_person_leaves_room_for_others(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+    """With eight at once two are kept for others: they need not wait at all."""
+    gate = Gate()
+    scripted.plays = [gate.reply]
+    await start(SCRIPTED + "concurrency = 8\n")
+    for person in ["hog"] * 20 + ["bob"]:
+        bus.deliver("turns.bot", body(of(person)))
+    await until(lambda: len(gate.order) == 7)
+    assert gate.order == ["hog"] * 6 + ["bob"]
+    for _ in range(21):
+        gate.passes.release()
+    await until(lambda: len(bus.subscriptions["turns.bot"].acked) == 21)
+
+
+async def test_typing_is_kept_fresh(
+    bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it waits and while it runs; at the end no more."""
+    monkeypatch.setattr("chatbot_worker.at_work.RENEWED_EVERY", 0.02)
+    scripted.plays = [hang]
+    await start(SCRIPTED + "concurrency = 1\n")
+    running, waiting = of("ada"), of("bob")
+    for asked in (running, waiting):
+        bus.deliver("turns.bot", body(asked))
+    await until(lambda: len(bus.typing()) >= 6)
+    for asked in (waiting, running):
+        bus.stop(asked)
+    await until(lambda: len(bus.subscriptions["turns.bot"].acked) == 2)
+    assert bus.typing().count(False) == 2
+    assert bus.typing()[-1] is False
+
+
+async def test_who_waits_in_vain_goes_back_to_the_queue(
+    bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker may have room; and the broker must not take the turn back by itself."""
+    monkeypatch.setattr("chatbot_worker.turns.WAIT_MAX", 0.05)
+    scripted.plays = [hang]
+    await start(SCRIPTED + "concurrency = 1\n")
+    running, waiting = of("ada"), of("bob")
+    first = bus.deliver("turns.bot", body(running))
+    await until(bus.deltas)
+    bus.refused = 2
+    second = bus.deliver("turns.bot", body(waiting))
+    await until(lambda: bus.subscriptions["turns.bot"].acked == [second])
+    (again,) = [event.data for _, _, event in bus.published if isinstance(event.data, RunTurn)]
+    assert again == waiting.model_copy(update={"again": True, "starts": 1})
+    bus.stop(running)
+    await until(lambda: bus.subscriptions["turns.bot"].acked == [second, first])
+
+
+async def test_the_one_that_kills_its_workers_is_found(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+    """All that was taken came back as often as it: only the first is given up, the others run one at a time."""
+    at_once = most = 0
+
+    async def counts(_turn: Turn) -> AsyncIterator[str]:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        yield "done"
+
+    scripted.plays = [counts]
+    bus.open = [True] * 4
+    await start(SCRIPTED)
+    suspects = [of(person) for person in "abcd"]
+    for suspect in suspects:
+        bus.deliver("turns.bot", body(suspect), delivery_count=10)
+    await until(lambda: len(bus.subscriptions["turns.bot"].acked) == 4)
+    assert [finish.status for finish in bus.finished()] == ["failed", "complete", "complete", "complete"]
+    assert bus.finished()[0].message_id == suspects[0].message_id
+    assert most == 1
