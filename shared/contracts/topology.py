@@ -55,6 +55,7 @@ QUERIES = Exchange("chat.queries", "direct", persistent=False, mandatory=True)
 CATALOGUE = Exchange("chat.catalogue", "fanout", persistent=True, mandatory=True)
 CONTROL = Exchange("chat.control", "fanout", persistent=False, mandatory=False)
 ACCOUNTS = Exchange("accounts", "topic", persistent=True, mandatory=True)
+LOST = Exchange("chat.lost", "direct", persistent=False, mandatory=False)  # from a bounded queue to its sentinel
 DEAD = Exchange("chat.dead", "direct", persistent=True, mandatory=True)
 
 QUERY_KEY = "queries"

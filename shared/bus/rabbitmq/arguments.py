@@ -8,7 +8,7 @@ from typing import Any
 from aiormq.abc import AbstractChannel
 
 from shared.bus.rabbitmq.link import call
-from shared.contracts.topology import DELIVERY_LIMIT, Exchange, Queue
+from shared.contracts.topology import DELIVERY_LIMIT, LOST, Exchange, Queue
 
 
 def queue_arguments(queue: Queue, name: str) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def queue_arguments(queue: Queue, name: str) -> dict[str, Any]:
     if queue.message_ttl is not None:
         arguments["x-message-ttl"] = round(queue.message_ttl * 1000)  # milliseconds
     if has_sentinel(queue):
-        arguments["x-dead-letter-exchange"] = ""
+        arguments["x-dead-letter-exchange"] = LOST.name  # not the default one, which would let its user write anywhere
         arguments["x-dead-letter-routing-key"] = sentinel_name(name)
     return arguments
 

@@ -19,7 +19,7 @@ from shared.bus.port import Batch, Delivery
 from shared.bus.rabbitmq.arguments import bind, declare_queue, has_sentinel, sentinel_name
 from shared.bus.rabbitmq.inbox import Inbox
 from shared.bus.rabbitmq.link import BACKOFF_MAX, CLOSE_TIMEOUT, Broken, Link, backoff, call, open_channel, report_death
-from shared.contracts.topology import Exchange, Queue
+from shared.contracts.topology import LOST, Exchange, Queue
 from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -153,6 +153,7 @@ class RabbitMQSubscription:
         channel.closing.add_done_callback(lambda _: lost.set())
         arguments: dict[str, Any] = {"x-queue-type": "classic", "x-max-length": 1, "x-overflow": "drop-head"}
         await call(channel.queue_declare(name, exclusive=True, auto_delete=True, arguments=arguments))
+        await bind(channel, name, [(LOST, name)])
         await call(channel.basic_qos(prefetch_count=1))
         await call(channel.basic_consume(name, partial(self._overflowed, epoch)))
 

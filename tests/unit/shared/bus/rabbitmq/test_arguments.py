@@ -36,7 +36,7 @@ from shared.contracts.topology import MIB, Queue
                 "x-max-length": 20_000,
                 "x-max-length-bytes": 32 * MIB,
                 "x-overflow": "drop-head",
-                "x-dead-letter-exchange": "",
+                "x-dead-letter-exchange": "chat.lost",
                 "x-dead-letter-routing-key": "delivery.g.lost",
             },
         ),

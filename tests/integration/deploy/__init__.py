@@ -1,0 +1,1 @@
+"""What is shipped in `deploy/`, on real servers."""

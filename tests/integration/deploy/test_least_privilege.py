@@ -1,0 +1,118 @@
+"""Each service does its work with the rights that `deploy/` gives it, and is refused everything else."""
+
+from __future__ import annotations
+
+import aiormq
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+from yarl import URL
+
+from deploy import secrets
+from tests.integration.deploy.conftest import LeastPrivilegedStack, Rights
+from tests.support.client import Device, new_account
+
+SQL = [
+    ("auth_service", "SELECT content FROM chat.chat_messages"),
+    ("auth_service", "SELECT id FROM chat.chat_sessions"),
+    ("auth_service", "CREATE TABLE auth.mine (id int)"),
+    ("auth_service", "DROP TABLE auth.users"),
+    ("auth_service", "TRUNCATE auth.users"),
+    ("auth_service", "CREATE SCHEMA mine"),
+    ("persistence_worker", "SELECT passcode_hash FROM auth.users"),
+    ("persistence_worker", "DELETE FROM auth.logins"),
+    ("persistence_worker", "ALTER TABLE chat.chat_messages ADD COLUMN mine int"),
+    ("persistence_worker", "DROP TABLE chat.chat_messages"),
+    ("persistence_worker", "CREATE TABLE public.mine (id int)"),
+    ("persistence_worker", "COPY chat.settings TO PROGRAM 'true'"),
+]
+PUBLISH = [
+    ("auth_service", "chat.log.4", "0"),
+    ("auth_service", "chat.delivery", "s.0"),
+    ("chat_gateway", "accounts", "user.deleted"),
+    ("chat_gateway", "chat.turns", "eliza"),
+    ("chat_gateway", "chat.catalogue", ""),
+    ("chat_gateway", "", "persistence.4.p.0"),
+    ("chatbot_worker", "accounts", "user.deleted"),
+    ("chatbot_worker", "", "persistence.accounts"),
+]
+CONSUME = [
+    ("auth_service", "persistence.accounts"),
+    ("chat_gateway", "persistence.4.p.0"),
+    ("chat_gateway", "turns.eliza"),
+    ("chatbot_worker", "persistence.queries"),
+    ("chatbot_worker", "persistence.4.p.0"),
+]
+DECLARE = [("auth_service", "mine"), ("chat_gateway", "persistence.mine"), ("chatbot_worker", "delivery.mine")]
+
+
+async def test_the_main_job_is_done_with_these_rights(stack: LeastPrivilegedStack) -> None:
+    account = await new_account(stack.auth_url)
+    async with Device(stack.gateway_urls[0], account.token) as device:
+        session = (await device.ok("start_chat"))["session"]
+        await device.ok("send_message", session_id=session["id"], content="Hello", client_message_id="1")
+        await device.until("message", lambda message: message["sender_type"] == "chatbot")
+        assert [message["seq"] for message in await device.history(session)] == [1, 2]
+        await device.ok("update_chat", session_id=session["id"], title="Least privilege")
+
+
+@pytest.mark.parametrize(("service", "statement"), SQL)
+async def test_the_database_refuses(stack: LeastPrivilegedStack, rights: Rights, service: str, statement: str) -> None:
+    assert stack
+    with (
+        psycopg.connect(rights.database(service).replace("+asyncpg", "")) as connection,
+        pytest.raises(InsufficientPrivilege),
+    ):
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize(("service", "exchange", "key"), PUBLISH)
+async def test_the_broker_refuses_to_publish(
+    stack: LeastPrivilegedStack, rights: Rights, service: str, exchange: str, key: str
+) -> None:
+    assert stack
+    connection = await aiormq.connect(URL(rights.broker(service)))
+    try:
+        channel = await connection.channel(publisher_confirms=True)
+        with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+            await channel.basic_publish(b"[]", exchange=exchange, routing_key=key)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(("service", "queue"), CONSUME)
+async def test_the_broker_refuses_to_consume(
+    stack: LeastPrivilegedStack, rights: Rights, service: str, queue: str
+) -> None:
+    assert stack
+    connection = await aiormq.connect(URL(rights.broker(service)))
+    try:
+        channel = await connection.channel()
+        with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+            await channel.basic_get(queue)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(("service", "queue"), DECLARE)
+async def test_the_broker_refuses_to_declare(
+    stack: LeastPrivilegedStack, rights: Rights, service: str, queue: str
+) -> None:
+    assert stack
+    connection = await aiormq.connect(URL(rights.broker(service)))
+    try:
+        channel = await connection.channel()
+        with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+            await channel.queue_declare(queue, durable=True)
+    finally:
+        await connection.close()
+
+
+async def test_passwords_are_made_once_and_are_nowhere_twice(tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("once")
+    secrets.main(directory)
+    made = {path: path.read_text() for path in directory.rglob("*") if path.is_file()}
+    secrets.main(directory)
+    assert made == {path: path.read_text() for path in directory.rglob("*") if path.is_file()}
+    passwords = [text for path, text in made.items() if path.parent.name == "postgres"]
+    assert len(set(passwords)) == len(passwords) == 4
