@@ -31,7 +31,7 @@ def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -
     """
     reloader = Reloader(settings.chatbots)
     try:
-        found = catalogue.load(settings.chatbots)
+        found = catalogue.load(settings.chatbots, local_model=settings.local_model == "on")
     except catalogue.CatalogueError as error:
         raise refuse("CHATBOTS", str(error)) from None
     workplace = Workplace(

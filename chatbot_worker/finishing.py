@@ -47,7 +47,8 @@ class ChatbotFailed(Exception):
         if isinstance(error, TookTooLong):
             return cls(TIMEOUT, again=error.again)
         if isinstance(error, ReplyError):
-            return cls(again=error.again, retry_after=error.retry_after or 0.0, refused=not error.again)
+            told = error.view or CHATBOT_FAILED
+            return cls(told, again=error.again, retry_after=error.retry_after or 0.0, refused=not error.again)
         return cls()
 
 

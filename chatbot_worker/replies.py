@@ -12,13 +12,14 @@ from contextlib import contextmanager
 import structlog
 
 from chatbot_worker.catalogue import Definition
+from chatbot_worker.chatbots.prompt import estimate
 from chatbot_worker.chatbots.protocol import Resident, Tokenizer, Turn
 from chatbot_worker.circuit import Circuit
 from chatbot_worker.finishing import ChatbotFailed, fault, finish, log_failure
 from chatbot_worker.limits import TRIES_MAX, attempt_number
 from chatbot_worker.live import InstantReply, LiveReply
 from chatbot_worker.metrics import ChatbotMetrics
-from chatbot_worker.window import estimate, window
+from chatbot_worker.window import window
 from chatbot_worker.writing import Run, close
 from shared.bus.port import Bus
 from shared.contracts import ids

@@ -9,12 +9,6 @@ from shared.contracts.turns import ContextMessage
 OVERHEAD = 8  # tokens around one message: its role, its speaker, what a template puts between
 
 
-def estimate(text: str) -> int:
-    """About how many tokens a text has, rather too many: four ASCII characters each, one of any others."""
-    ascii_ = len(text) if text.isascii() else sum(map(str.isascii, text))
-    return -(-ascii_ // 4) + len(text) - ascii_
-
-
 def window(
     context: Sequence[ContextMessage], tokens: int | None, count: Callable[[str], int]
 ) -> tuple[ContextMessage, ...]:

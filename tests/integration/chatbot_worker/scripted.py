@@ -33,7 +33,14 @@ class Scripted:
         self.plays: list[Callable[[Turn], AsyncIterator[str]]] = []
         self.started = 0
         self.closed = 0
+        self.life: list[str] = []
         self.streams: list[AsyncIterator[str]] = []  # held, so that nothing but `aclose` closes them
+
+    async def open(self) -> None:
+        self.life.append("open")
+
+    async def close(self) -> None:
+        self.life.append("close")
 
     def reply(self, turn: Turn) -> AsyncIterator[str]:
         play = self.plays[min(self.started, len(self.plays) - 1)]
