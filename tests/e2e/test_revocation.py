@@ -128,6 +128,7 @@ async def test_without_a_broker_and_on_a_gateway_that_was_paused(own_stack: Stac
             paused.resume()
         woken = await seconds(gone(b, c))
     print(f"without a broker {at_once:.2f} s, after a pause {woken:.2f} s")  # noqa: T201 - shown when it fails
+    await own_stack.start()  # nothing, but it returns when every process is ready again
     token = await log_in(own_stack.auth_url, account.id, account.passcode)
     async with Device(first, token) as device:
         await device.ok("join_chat", session_id=session["id"])
