@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from httpx2 import EventSource, Response, ServerSentEvent
+from httpx2 import EventSource, Limits, Response, ServerSentEvent
 
 from chatbot_worker.chatbots import failures
 
 EVENT_STREAM = "text/event-stream"
+
+# A connection a request: llama.cpp among others closes one that just served a stream, now and then, and a request
+# that goes into it fails; to send it again is not ours. The worker bounds how many there are.
+NO_REUSE = Limits(max_connections=None, max_keepalive_connections=0)
 
 
 def media_type(answer: Response) -> str:

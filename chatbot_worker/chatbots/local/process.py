@@ -32,7 +32,11 @@ class DidNotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What a process is to serve. `context`: tokens of one reply's prompt and text; `threads` 0: llama.cpp's choice."""
+    """What a process is to serve. `context`: tokens of one reply's prompt and text; `threads`: that compute.
+
+    More threads than free cores make llama.cpp wait for itself: on a busy machine of two cores, two write
+    20 times slower than one.
+    """
 
     model: str
     context: int

@@ -54,9 +54,8 @@ def _serve(wanted: dict[str, Any]) -> Any:
     params.api_keys = [wanted["key"]]
     params.n_parallel = wanted["parallel"]
     params.n_ctx = wanted["context"] * wanted["parallel"]
-    if wanted["threads"]:
-        params.cpuparams.n_threads = wanted["threads"]
-        params.cpuparams_batch.n_threads = wanted["threads"]
+    params.cpuparams.n_threads = wanted["threads"]
+    params.cpuparams_batch.n_threads = wanted["threads"]
     params.n_threads_http = wanted["parallel"] + 2  # one a stream, and two to say no with
     params.cache_ram_mib = 0  # else prompts of the past take up to 8 GiB
     params.fit_params = False  # the context is what it was said to be

@@ -12,6 +12,7 @@ import httpx2
 from httpx2 import URL, AsyncClient, Request, Response
 
 from chatbot_worker.chatbots import failures
+from chatbot_worker.chatbots.answers import NO_REUSE
 from chatbot_worker.chatbots.webhook.addresses import Network, inside, permitted
 
 CONNECT_TIMEOUT = 10.0  # seconds; the worker's limits bound everything else
@@ -109,7 +110,7 @@ def _make() -> AsyncClient:
     return AsyncClient(
         headers={"Accept-Encoding": "identity"},
         timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT),
-        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
+        limits=NO_REUSE,
         follow_redirects=False,
         trust_env=False,
     )
