@@ -11,7 +11,8 @@ from auth_service.bodies import read
 from auth_service.deadlines import deadline
 from auth_service.descriptions import BEARER_PROBLEMS, BODY_PROBLEMS, body, problems
 from auth_service.forms import Deletion, Me, PasscodeChange, Registered, Registration
-from shared.errors import Forbidden, InvalidCredentials, Unavailable, UserExists, WeakPasscode
+from auth_service.sources import Source
+from shared.errors import Forbidden, InvalidCredentials, RateLimited, Unavailable, UserExists, WeakPasscode
 
 
 def account_routes(accounts: Accounts) -> APIRouter:
@@ -22,14 +23,14 @@ def account_routes(accounts: Accounts) -> APIRouter:
     @routes.post(
         "/register",
         status_code=201,
-        responses=problems(*BODY_PROBLEMS, WeakPasscode, UserExists, Unavailable),
+        responses=problems(*BODY_PROBLEMS, WeakPasscode, UserExists, RateLimited, Unavailable),
         openapi_extra=body(Registration),
     )
-    async def register(request: Request) -> Registered:
+    async def register(request: Request, source: Source) -> Registered:
         """Open an account."""
         form = await read(request, Registration)
         async with deadline():
-            user = await accounts.register(form.id, form.passcode)
+            user = await accounts.register(form.id, form.passcode, source)
         return Registered(id=user.id, created_at=user.created_at)
 
     return routes
@@ -44,25 +45,25 @@ def _add_own(routes: APIRouter, accounts: Accounts) -> None:
     @routes.put(
         "/me/passcode",
         status_code=204,
-        responses=problems(*BODY_PROBLEMS, WeakPasscode, InvalidCredentials, Forbidden, *BEARER_PROBLEMS),
+        responses=problems(*BODY_PROBLEMS, WeakPasscode, InvalidCredentials, Forbidden, RateLimited, *BEARER_PROBLEMS),
         openapi_extra=body(PasscodeChange),
     )
-    async def change_passcode(request: Request, session: Bearer) -> Response:
+    async def change_passcode(request: Request, session: Bearer, source: Source) -> Response:
         """Change one's passcode; every other login ends."""
         form = await read(request, PasscodeChange)
         async with deadline():
-            await accounts.change_passcode(session.user, session.sid, form.current_passcode, form.new_passcode)
+            await accounts.change_passcode(session.user, session.sid, form.current_passcode, form.new_passcode, source)
         return Response(status_code=204)
 
     @routes.delete(
         "/me",
         status_code=204,
-        responses=problems(*BODY_PROBLEMS, InvalidCredentials, *BEARER_PROBLEMS),
+        responses=problems(*BODY_PROBLEMS, InvalidCredentials, RateLimited, *BEARER_PROBLEMS),
         openapi_extra=body(Deletion),
     )
-    async def delete(request: Request, session: Bearer) -> Response:
+    async def delete(request: Request, session: Bearer, source: Source) -> Response:
         """Delete one's account for ever; what one wrote is erased from every chat within seconds."""
         form = await read(request, Deletion)
         async with deadline():
-            await accounts.delete(session.user, form.passcode)
+            await accounts.delete(session.user, form.passcode, source)
         return Response(status_code=204)

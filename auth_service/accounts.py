@@ -13,6 +13,7 @@ from auth_service import passcodes
 from auth_service.credentials import CredentialCheck, Hasher
 from auth_service.metrics import Metrics
 from auth_service.outbox import user_deleted
+from auth_service.throttle import Guard
 from shared.contracts.envelope import Event
 from shared.contracts.payload import utc_now
 from shared.errors import Forbidden, InvalidCredentials, UserExists, WeakPasscode
@@ -72,46 +73,51 @@ class Accounts:
     """The use cases."""
 
     def __init__(
-        self, *, store: Store, check: CredentialCheck, hasher: Hasher, outbox: Announcer, metrics: Metrics
+        self, *, store: Store, check: CredentialCheck, hasher: Hasher, guard: Guard, outbox: Announcer, metrics: Metrics
     ) -> None:
         self._store = store
         self._check = check
         self._hasher = hasher
+        self._guard = guard
         self._outbox = outbox
         self._metrics = metrics
 
-    async def register(self, user_id: str, passcode: str) -> User:
-        """Open an account; `user_id` and `passcode` in their stored and normalised form.
+    async def register(self, user_id: str, passcode: str, source: str) -> User:
+        """Open an account; `user_id` and `passcode` in their stored and normalised form, `source`: from where.
 
         Raises:
             WeakPasscode: one of the commonest, or the id itself.
             UserExists: the id is taken; of two who ask at once, one gets this.
+            RateLimited: too many from there.
             Unavailable: unknown whether done.
         """
         if passcodes.is_weak(passcode, user_id):
             self._metrics.registrations.labels("failed").inc()
             raise WeakPasscode
+        await self._guard.registration(source)
         user = User(user_id, utc_now(), ROLES)
         if not await self._store.add_user(user, await self._hasher.hash(passcode)):
             self._metrics.registrations.labels("failed").inc()
             raise UserExists
+        await self._guard.registered(user_id, source)
         self._metrics.registrations.labels("ok").inc()
         logger.info("user registered", user=user_id)
         return user
 
-    async def change_passcode(self, user: User, sid: str, current: str | None, new: str) -> None:
+    async def change_passcode(self, user: User, sid: str, current: str | None, new: str, source: str) -> None:
         """Change the passcode and revoke every other login; `new` in its normalised form.
 
         Raises:
             WeakPasscode: one of the commonest, or the id itself.
             InvalidRequest: `current` is missing, and only a guest has none.
+            RateLimited: too many others were tried.
             InvalidCredentials: `current` is not the passcode, or was changed meanwhile.
             Forbidden: they log in by a provider, and have no passcode to change.
             Unavailable: unknown whether done.
         """
         if passcodes.is_weak(new, user.id):
             raise WeakPasscode
-        owner = await self._check.verify_owner(user.id, current)
+        owner = await self._check.verify_owner(user.id, current, source)
         if not owner.passcode_hash and owner.roles != GUEST:
             raise Forbidden("This account has no passcode: it logs in with its provider.")
         hashed = await self._hasher.hash(new)
@@ -119,15 +125,16 @@ class Accounts:
             raise InvalidCredentials
         logger.info("passcode changed", user=user.id, sid=sid)
 
-    async def delete(self, user: User, passcode: str | None) -> None:
+    async def delete(self, user: User, passcode: str | None, source: str) -> None:
         """Delete an account for ever: its logins end, its id stays taken, and all who keep something of it are told.
 
         Raises:
             InvalidRequest: the passcode is missing.
+            RateLimited: too many others were tried.
             InvalidCredentials: it is another, or was changed meanwhile.
             Unavailable: unknown whether done.
         """
-        owner = await self._check.verify_owner(user.id, passcode)
+        owner = await self._check.verify_owner(user.id, passcode, source)
         if not await self._store.delete(user.id, owner.version, user_deleted(user.id, utc_now())):
             raise InvalidCredentials
         self._outbox.hurry()

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,7 +22,6 @@ from auth_service.exports import ChatExport
 from auth_service.hashing import Argon2Hasher
 from auth_service.internal_routes import internal_routes
 from auth_service.key_directory import KeyDirectory, UnusableKeys
-from auth_service.keys import KeyRing
 from auth_service.login_routes import login_routes
 from auth_service.login_store import LoginStore
 from auth_service.logins import Logins
@@ -35,12 +33,18 @@ from auth_service.refresh_tokens import RefreshTokens
 from auth_service.response_headers import ResponseHeaders
 from auth_service.revocations import Revocations
 from auth_service.settings import AuthSettings
+from auth_service.sources import tell_sources
 from auth_service.store import AccountStore
+from auth_service.sweep import Sweep
+from auth_service.sweep_store import SweepStore
 from auth_service.tables import SCHEMA
+from auth_service.throttle import Guard, NoGuard, Throttle
+from auth_service.throttle_store import ThrottleStore
 from auth_service.tokens import AccessTokens
 from auth_service.transactions import Transactions
 from shared.bus.port import Bus
 from shared.database import migrations
+from shared.runtime.forwarded import TrustedProxies
 from shared.runtime.service import Service, Tasks
 from shared.runtime.settings import refuse
 
@@ -72,7 +76,9 @@ def serves(path: str) -> bool:
 def openapi() -> dict[str, Any]:
     """The description of the public routes, without anything behind them."""
     nobody: Any = None
-    return _http_app(nobody, nobody, nobody, nobody, nobody, nobody).openapi()
+    return routes.http_app(
+        nobody, account_routes(nobody), login_routes(nobody, nobody), export_routes(nobody, nobody, nobody)
+    ).openapi()
 
 
 def open_revocations(_settings: AuthSettings, *, engine: AsyncEngine) -> Revocations:
@@ -94,9 +100,10 @@ def build(
     hasher = Argon2Hasher(settings, metrics)
     transactions = Transactions(engine)
     store = AccountStore(transactions)
-    check = CredentialCheck(store=store, hasher=hasher, metrics=metrics)
+    guard = _guard(settings, transactions, keys, metrics)
+    check = CredentialCheck(store=store, hasher=hasher, guard=guard, metrics=metrics)
     outbox = Outbox(OutboxStore(transactions), bus)
-    accounts = Accounts(store=store, check=check, hasher=hasher, outbox=outbox, metrics=metrics)
+    accounts = Accounts(store=store, check=check, hasher=hasher, guard=guard, outbox=outbox, metrics=metrics)
     logins = Logins(
         store=LoginStore(transactions),
         access_tokens=AccessTokens(keys.ring, issuer=settings.issuer, ttl=settings.access_token_ttl),
@@ -104,6 +111,7 @@ def build(
         refresh_ttl=settings.refresh_token_ttl,
         metrics=metrics,
     )
+    sweep = Sweep(SweepStore(transactions))
     readiness = Readiness(store, lambda: migrations.is_current(engine, MIGRATIONS, schema=SCHEMA))
 
     @asynccontextmanager
@@ -113,30 +121,27 @@ def build(
             tasks.start("auth keys", keys.watch())
             tasks.start("auth revocations", revocations.watch())
             tasks.start("auth outbox", outbox.run())
+            tasks.start("auth sweep", sweep.run())
             yield tasks
         await transactions.settle()
         await revocations.settle()
         await asyncio.to_thread(hasher.close)
 
-    http = _http_app(keys.ring, accounts, check, logins, revocations, ChatExport(bus))
+    http = routes.http_app(
+        keys.ring,
+        account_routes(accounts),
+        login_routes(check, logins),
+        export_routes(logins, ChatExport(bus), guard),
+        internal_routes(revocations),
+    )
+    check_bearers(http, logins)
+    tell_sources(http, TrustedProxies(settings.trusted_proxies))
     app = ResponseHeaders(BodyLimit(http), settings.allowed_origins)
     return Service(name="auth_service", lifespan=lifespan, missing=readiness.missing, app=app)
 
 
-def _http_app(
-    keys: KeyRing,
-    accounts: Accounts,
-    check: CredentialCheck,
-    logins: Logins,
-    revocations: Revocations,
-    chats: ChatExport,
-) -> FastAPI:
-    app = routes.http_app(
-        keys,
-        account_routes(accounts),
-        login_routes(check, logins),
-        export_routes(logins, chats),
-        internal_routes(revocations),
-    )
-    check_bearers(app, logins)
-    return app
+def _guard(settings: AuthSettings, transactions: Transactions, keys: KeyDirectory, metrics: Metrics) -> Guard:
+    if settings.limits == "off":
+        return NoGuard()
+    store = ThrottleStore(transactions)
+    return Throttle(store, key=keys.secret("throttle"), settings=settings, metrics=metrics)

@@ -10,6 +10,7 @@ import structlog
 
 from auth_service import passcodes
 from auth_service.metrics import Metrics
+from auth_service.throttle import Guard
 from shared.errors import InvalidCredentials, InvalidRequest, Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -52,18 +53,42 @@ class Hasher(Protocol):
 class CredentialCheck:
     """The one place where a passcode is compared."""
 
-    def __init__(self, *, store: Store, hasher: Hasher, metrics: Metrics) -> None:
+    def __init__(self, *, store: Store, hasher: Hasher, guard: Guard, metrics: Metrics) -> None:
         self._store = store
         self._hasher = hasher
+        self._guard = guard
         self._metrics = metrics
 
-    async def verify(self, user_id: str, raw_passcode: str) -> Credentials:
-        """The credentials that an id and a passcode as sent belong to.
+    async def verify(self, user_id: str, raw_passcode: str, source: str) -> Credentials:
+        """The credentials that an id and a passcode as sent belong to; `source` is the client's address.
 
         Raises:
             InvalidCredentials: no such user, not their passcode, or disabled.
+            RateLimited: too many wrong ones; whether this one is, was not looked at.
             Unavailable: cannot be told just now.
         """
+        async with self._guard.attempt(user_id, source):
+            return await self._verify(user_id, raw_passcode)
+
+    async def verify_owner(self, user_id: str, raw_passcode: str | None, source: str) -> Credentials:
+        """The credentials of somebody who is logged in, and who must give their passcode again if they have one.
+
+        Raises:
+            InvalidRequest: they have one, and gave none.
+            InvalidCredentials: it is another.
+            RateLimited: too many others were tried.
+            Unavailable: cannot be told just now.
+        """
+        if raw_passcode is not None:
+            return await self.verify(user_id, raw_passcode, source)
+        known = await self._store.credentials(user_id)
+        if known is None:
+            raise InvalidCredentials
+        if known.passcode_hash:
+            raise InvalidRequest("The passcode is needed.")
+        return known
+
+    async def _verify(self, user_id: str, raw_passcode: str) -> Credentials:
         known = await self._store.credentials(user_id)
         stored = known.passcode_hash or None if known else None
         try:
@@ -79,21 +104,4 @@ class CredentialCheck:
         if self._hasher.is_outdated(stored):
             with suppress(Unavailable):  # there will be other logins
                 await self._store.replace_hash(user_id, stored, await self._hasher.hash(passcode))
-        return known
-
-    async def verify_owner(self, user_id: str, raw_passcode: str | None) -> Credentials:
-        """The credentials of somebody who is logged in, and who must give their passcode again if they have one.
-
-        Raises:
-            InvalidRequest: they have one, and gave none.
-            InvalidCredentials: it is another.
-            Unavailable: cannot be told just now.
-        """
-        if raw_passcode is not None:
-            return await self.verify(user_id, raw_passcode)
-        known = await self._store.credentials(user_id)
-        if known is None:
-            raise InvalidCredentials
-        if known.passcode_hash:
-            raise InvalidRequest("The passcode is needed.")
         return known

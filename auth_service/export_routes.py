@@ -16,20 +16,23 @@ from auth_service.descriptions import BEARER_PROBLEMS, problems
 from auth_service.exports import ChatExport
 from auth_service.forms import Export, Me, OwnLogin
 from auth_service.logins import Logins, Session
+from auth_service.throttle import Guard
 from shared.contracts.payload import rfc3339, utc_now
 from shared.contracts.queries import ExportResult
+from shared.errors import RateLimited
 
 HEADERS = {"Content-Disposition": 'attachment; filename="backchat-export.json"'}
 
 
-def export_routes(logins: Logins, chats: ChatExport) -> APIRouter:
+def export_routes(logins: Logins, chats: ChatExport, guard: Guard) -> APIRouter:
     """`/me/export`."""
     routes = APIRouter()
 
-    @routes.get("/me/export", response_model=Export, responses=problems(*BEARER_PROBLEMS))
+    @routes.get("/me/export", response_model=Export, responses=problems(RateLimited, *BEARER_PROBLEMS))
     async def export(session: Bearer) -> Response:
         """All that is kept about oneself. A long session comes in several parts, one after another."""
         async with deadline():
+            await guard.export(session.user.id)
             own = [OwnLogin.of(login, session.sid) for login in await logins.standing(session)]
             page = await chats.first_page(session.user.id)
         return StreamingResponse(_parts(session, own, chats, page), media_type=JSON_TYPE, headers=HEADERS)

@@ -12,7 +12,8 @@ from auth_service.deadlines import deadline
 from auth_service.descriptions import BEARER_PROBLEMS, BODY_PROBLEMS, body, problems
 from auth_service.forms import Credentials, LoggedIn, OwnLogin, OwnLogins, Refresh
 from auth_service.logins import Logins, Tokens
-from shared.errors import InvalidCredentials, NotFound, TokenExpired, TokenInvalid, Unavailable
+from auth_service.sources import Source
+from shared.errors import InvalidCredentials, NotFound, RateLimited, TokenExpired, TokenInvalid, Unavailable
 
 
 def login_routes(check: CredentialCheck, logins: Logins) -> APIRouter:
@@ -34,14 +35,14 @@ def login_routes(check: CredentialCheck, logins: Logins) -> APIRouter:
 def _add_beginnings(routes: APIRouter, check: CredentialCheck, logins: Logins) -> None:
     @routes.post(
         "/login",
-        responses=problems(*BODY_PROBLEMS, InvalidCredentials, Unavailable),
+        responses=problems(*BODY_PROBLEMS, InvalidCredentials, RateLimited, Unavailable),
         openapi_extra=body(Credentials),
     )
-    async def login(request: Request) -> LoggedIn:
+    async def login(request: Request, source: Source) -> LoggedIn:
         """Log in: an access token to show, a refresh token to keep."""
         form = await read(request, Credentials)
         async with deadline():
-            credentials = await check.verify(form.id, form.passcode)
+            credentials = await check.verify(form.id, form.passcode, source)
             tokens = await logins.begin(credentials, request.headers.get("user-agent"))
         return _logged_in(tokens)
 

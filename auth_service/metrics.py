@@ -27,6 +27,7 @@ class Metrics:
         self.refreshes = Counter(
             "backchat_auth_refreshes", "Refresh tokens presented, by verdict", ["result"], registry=registry
         )
+        self.throttled = Counter("backchat_auth_throttled", "Refusals of the throttle", ["what"], registry=registry)
         for result in ("ok", "failed"):
             self.logins.labels(result)
             self.registrations.labels(result)

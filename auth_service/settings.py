@@ -41,6 +41,23 @@ class AuthSettings(OriginSettings):
         default=150, ge=1, le=1_000, description="Passcodes that may wait for a thread; more are refused `unavailable`"
     )
 
+    login_failures: int = Field(
+        default=10, ge=1, le=1_000, description="Wrong passcodes for an account from one address before waits begin"
+    )
+    login_failures_address: int = Field(
+        default=100,
+        ge=1,
+        le=100_000,
+        description="Wrong passcodes from an address for accounts that it does not know",
+    )
+    login_failures_account: int = Field(
+        default=50, ge=1, le=100_000, description="Wrong passcodes for one account from addresses that do not know it"
+    )
+    registrations_per_hour: int = Field(
+        default=1_000, ge=1, le=1_000_000, description="Accounts that may be opened from one address in an hour"
+    )
+    exports_per_hour: int = Field(default=20, ge=1, le=10_000, description="Exports that a user may ask for in an hour")
+
     @field_validator("refresh_token_ttl")
     @classmethod
     def _outlives_access(cls, ttl: int, info: ValidationInfo) -> int:

@@ -45,7 +45,7 @@ async def send(auth: Running, path: str, body: bytes, kind: bytes) -> Any:
 async def test_no_body_is_our_fault(path: str) -> None:
     """One service for all examples; each example is a coroutine on the test's own loop."""
     with TemporaryDirectory() as home:
-        async with running(sqlite_url(Path(home) / "auth.db"), Path(home) / "keys") as auth:
+        async with running(sqlite_url(Path(home) / "auth.db"), Path(home) / "keys", limits="off") as auth:
             loop = asyncio.get_running_loop()
 
             @FUZZ
@@ -58,7 +58,7 @@ async def test_no_body_is_our_fault(path: str) -> None:
 
 async def test_no_authorization_is_our_fault() -> None:
     with TemporaryDirectory() as home:
-        async with running(sqlite_url(Path(home) / "auth.db"), Path(home) / "keys") as auth:
+        async with running(sqlite_url(Path(home) / "auth.db"), Path(home) / "keys", limits="off") as auth:
             loop = asyncio.get_running_loop()
 
             async def ask(value: bytes) -> None:

@@ -11,12 +11,14 @@ from auth_service import accounts
 from auth_service.accounts import GUEST, ROLES, Accounts, User
 from auth_service.credentials import CredentialCheck, Credentials
 from auth_service.metrics import Metrics
+from auth_service.throttle import NoGuard
 from shared.contracts.accounts import UserDeleted
 from shared.contracts.payload import utc_now
 from shared.errors import Forbidden, InvalidCredentials, InvalidRequest, UserExists, WeakPasscode
 from tests.unit.auth_service.fakes import MemoryStore, PlainHasher
 
 GOOD = "correct horse"
+HERE = "192.0.2.1"
 
 
 @pytest.fixture
@@ -41,12 +43,12 @@ def metrics(registry: CollectorRegistry) -> Metrics:
 
 @pytest.fixture
 def check(store: MemoryStore, hasher: PlainHasher, metrics: Metrics) -> CredentialCheck:
-    return CredentialCheck(store=store, hasher=hasher, metrics=metrics)
+    return CredentialCheck(store=store, hasher=hasher, guard=NoGuard(), metrics=metrics)
 
 
 @pytest.fixture
 def service(store: MemoryStore, hasher: PlainHasher, check: CredentialCheck, metrics: Metrics) -> Accounts:
-    return Accounts(store=store, check=check, hasher=hasher, outbox=store, metrics=metrics)
+    return Accounts(store=store, check=check, hasher=hasher, guard=NoGuard(), outbox=store, metrics=metrics)
 
 
 @given(st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True))
@@ -72,41 +74,41 @@ def test_near_misses_are_no_ids(raw: str) -> None:
 
 async def test_a_weak_passcode_is_not_even_hashed(service: Accounts, hasher: PlainHasher) -> None:
     with pytest.raises(WeakPasscode):
-        await service.register("alice", "Password123")
+        await service.register("alice", "Password123", HERE)
     with pytest.raises(WeakPasscode):
-        await service.register("alice-in-chains", "ALICE-IN-CHAINS")
-    user = await service.register("alice-in-chains", GOOD)
+        await service.register("alice-in-chains", "ALICE-IN-CHAINS", HERE)
+    user = await service.register("alice-in-chains", GOOD, HERE)
     hasher.work.clear()
     with pytest.raises(WeakPasscode):
-        await service.change_passcode(user, "a-login", GOOD, "ALICE-IN-CHAINS")
+        await service.change_passcode(user, "a-login", GOOD, "ALICE-IN-CHAINS", HERE)
     assert hasher.work == []
 
 
 async def test_an_id_is_given_once(service: Accounts, check: CredentialCheck) -> None:
-    await service.register("alice", GOOD)
+    await service.register("alice", GOOD, HERE)
     with pytest.raises(UserExists):
-        await service.register("alice", "another horse")
-    await check.verify("alice", GOOD)
+        await service.register("alice", "another horse", HERE)
+    await check.verify("alice", GOOD, HERE)
 
 
 async def test_a_changed_passcode_takes_the_place_of_the_old_one(service: Accounts, check: CredentialCheck) -> None:
-    user = await service.register("alice", GOOD)
-    before = await check.verify("alice", GOOD)
+    user = await service.register("alice", GOOD, HERE)
+    before = await check.verify("alice", GOOD, HERE)
     with pytest.raises(InvalidCredentials):
-        await service.change_passcode(user, "a-login", "wrong horse", "another horse")
-    await service.change_passcode(user, "a-login", GOOD, "another horse")
+        await service.change_passcode(user, "a-login", "wrong horse", "another horse", HERE)
+    await service.change_passcode(user, "a-login", GOOD, "another horse", HERE)
     with pytest.raises(InvalidCredentials):
-        await check.verify("alice", GOOD)
-    assert (await check.verify("alice", "another horse")).version > before.version
+        await check.verify("alice", GOOD, HERE)
+    assert (await check.verify("alice", "another horse", HERE)).version > before.version
 
 
 async def test_a_deleted_account_is_told_of(service: Accounts, store: MemoryStore) -> None:
-    user = await service.register("alice", GOOD)
+    user = await service.register("alice", GOOD, HERE)
     for passcode, refusal in [("wrong horse", InvalidCredentials), (None, InvalidRequest)]:
         with pytest.raises(refusal):
-            await service.delete(user, passcode)
+            await service.delete(user, passcode, HERE)
     assert not store.outbox
-    await service.delete(user, GOOD)
+    await service.delete(user, GOOD, HERE)
     (told,) = store.outbox
     assert told.data == UserDeleted(user_id="alice", deleted_at=told.time)
 
@@ -116,17 +118,17 @@ async def test_a_guest_has_no_passcode_to_give_and_chooses_a_first_one(
 ) -> None:
     for user_id, roles in [("guest-1", GUEST), ("from-elsewhere", ROLES)]:
         store.users[user_id] = Credentials(user_id, roles, "", 0)
-    await service.change_passcode(User("guest-1", utc_now(), GUEST), "a-login", None, GOOD)
-    assert (await check.verify("guest-1", GOOD)).user_id == "guest-1"
+    await service.change_passcode(User("guest-1", utc_now(), GUEST), "a-login", None, GOOD, HERE)
+    assert (await check.verify("guest-1", GOOD, HERE)).user_id == "guest-1"
     elsewhere = User("from-elsewhere", utc_now(), ROLES)
     with pytest.raises(Forbidden):
-        await service.change_passcode(elsewhere, "a-login", None, GOOD)
-    await service.delete(elsewhere, None)
+        await service.change_passcode(elsewhere, "a-login", None, GOOD, HERE)
+    await service.delete(elsewhere, None, HERE)
 
 
 async def test_registrations_are_counted(service: Accounts, registry: CollectorRegistry) -> None:
-    await service.register("alice", GOOD)
+    await service.register("alice", GOOD, HERE)
     with pytest.raises(UserExists):
-        await service.register("alice", GOOD)
+        await service.register("alice", GOOD, HERE)
     for result in ("ok", "failed"):
         assert registry.get_sample_value("backchat_auth_registrations_total", {"result": result}) == 1

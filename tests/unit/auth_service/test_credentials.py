@@ -5,10 +5,12 @@ from prometheus_client import CollectorRegistry
 
 from auth_service.credentials import CredentialCheck, Credentials
 from auth_service.metrics import Metrics
+from auth_service.throttle import NoGuard
 from shared.errors import InvalidCredentials, Unavailable
 from tests.unit.auth_service.fakes import MemoryStore, PlainHasher
 
 GOOD = "correct horse"
+HERE = "192.0.2.1"
 ALICE = Credentials("alice", ("user",), f"1:{GOOD}", 0)
 
 
@@ -29,7 +31,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def check(store: MemoryStore, hasher: PlainHasher, registry: CollectorRegistry) -> CredentialCheck:
-    return CredentialCheck(store=store, hasher=hasher, metrics=Metrics(registry))
+    return CredentialCheck(store=store, hasher=hasher, guard=NoGuard(), metrics=Metrics(registry))
 
 
 @pytest.mark.parametrize("passcode", ["wrong horse", "short", "x" * 200, "pass\ud800word", ""])
@@ -42,7 +44,7 @@ async def test_all_who_cannot_log_in_cost_the_same_and_are_told_the_same(
     answers = []
     for user_id, tried in [("alice", passcode), ("nobody", passcode), ("guest", passcode), ("disabled", GOOD)]:
         with pytest.raises(InvalidCredentials) as caught:
-            await check.verify(user_id, tried)
+            await check.verify(user_id, tried, HERE)
         answers.append((caught.value.code, caught.value.detail))
     assert hasher.work == ["verify"] * 4
     assert len(set(answers)) == 1
@@ -51,15 +53,15 @@ async def test_all_who_cannot_log_in_cost_the_same_and_are_told_the_same(
 async def test_the_same_passcode_in_another_unicode_form_counts(check: CredentialCheck, store: MemoryStore) -> None:
     """Registered composed, typed decomposed."""
     store.users["alice"] = Credentials("alice", ("user",), "1:s\u00e9same ouvre", 0)
-    assert await check.verify("alice", "se\u0301same ouvre") == store.users["alice"]
+    assert await check.verify("alice", "se\u0301same ouvre", HERE) == store.users["alice"]
 
 
 async def test_an_outdated_hash_is_replaced(check: CredentialCheck, store: MemoryStore, hasher: PlainHasher) -> None:
     hasher.version = 2
-    await check.verify("alice", GOOD)
+    await check.verify("alice", GOOD, HERE)
     assert store.users["alice"].passcode_hash == f"2:{GOOD}"
     hasher.work.clear()
-    await check.verify("alice", GOOD)
+    await check.verify("alice", GOOD, HERE)
     assert hasher.work == ["verify"]
 
 
@@ -72,11 +74,11 @@ async def test_a_check_does_not_fail_because_the_new_hash_found_no_place(
         raise Unavailable
 
     monkeypatch.setattr(hasher, "hash", full)
-    await check.verify("alice", GOOD)
+    await check.verify("alice", GOOD, HERE)
     assert store.users["alice"] == ALICE
 
 
 async def test_failures_are_counted(check: CredentialCheck, registry: CollectorRegistry) -> None:
     with pytest.raises(InvalidCredentials):
-        await check.verify("alice", "wrong horse")
+        await check.verify("alice", "wrong horse", HERE)
     assert registry.get_sample_value("backchat_auth_logins_total", {"result": "failed"}) == 1

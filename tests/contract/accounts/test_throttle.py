@@ -1,0 +1,69 @@
+"""What the throttle's store promises, on SQLite and on PostgreSQL, where replicas share it."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from auth_service import app
+from auth_service.throttle import Counted, Outcome
+from auth_service.throttle_rules import Budget
+from auth_service.throttle_store import ThrottleStore
+from auth_service.transactions import Transactions
+
+KNOWN_FOR = timedelta(days=1)
+STRICT = Budget(free=2, forget_every=1e6, wait_max=100.0, pending_max=4)
+LAX = Budget(free=6, forget_every=1e6, wait_max=100.0)
+OWN, ADDRESS, ACCOUNT = (Counted(bytes([number]) * 32, budget) for number, budget in ((9, STRICT), (1, LAX), (5, LAX)))
+OTHERS = [ACCOUNT, ADDRESS]
+
+
+@pytest.fixture
+async def replicas(empty_engine: AsyncEngine) -> list[ThrottleStore]:
+    """Two on PostgreSQL; one process owns a SQLite file."""
+    await app.migrate(empty_engine)
+    count = 1 if empty_engine.dialect.name == "sqlite" else 2
+    return [ThrottleStore(Transactions(empty_engine)) for _ in range(count)]
+
+
+async def attempt(store: ThrottleStore, outcome: Outcome, own: Counted = OWN) -> float:
+    seconds, counted = await store.begin(own, OTHERS, known_for=KNOWN_FOR)
+    if not seconds:
+        await store.end(own, counted, outcome)
+    return seconds
+
+
+async def test_replicas_count_together(replicas: list[ThrottleStore]) -> None:
+    waits = [await attempt(replicas[n % len(replicas)], Outcome.FAILED) for n in range(5)]
+    assert waits[:3] == [0, 0, 0]
+    assert all(0 < seconds <= 1 for seconds in waits[3:])
+
+
+async def test_others_count_only_where_nobody_is_known(replicas: list[ThrottleStore]) -> None:
+    here, there = replicas[0], replicas[-1]
+    assert await attempt(here, Outcome.SUCCEEDED) == 0
+    for number in range(20, 27):
+        assert await attempt(there, Outcome.FAILED, Counted(bytes([number]) * 32, STRICT)) == 0
+    assert await attempt(there, Outcome.NEITHER, Counted(b"x" * 32, STRICT)) > 0
+    assert await attempt(here, Outcome.FAILED) == 0
+    await here.remember(Counted(b"x" * 32, STRICT))
+    assert await attempt(there, Outcome.NEITHER, Counted(b"x" * 32, STRICT)) == 0
+
+
+async def test_at_once_no_more_begin_than_may_be_pending(replicas: list[ThrottleStore]) -> None:
+    """And none of them waits for another for ever, whatever the order of the keys."""
+    begun = await asyncio.gather(
+        *(store.begin(OWN, others, known_for=KNOWN_FOR) for store in replicas for others in (OTHERS, OTHERS[::-1]) * 10)
+    )
+    admitted = [counted for seconds, counted in begun if not seconds]
+    assert len(admitted) == STRICT.pending_max
+    await asyncio.gather(*(replicas[0].end(OWN, counted, Outcome.FAILED) for counted in admitted))
+    assert await attempt(replicas[0], Outcome.FAILED) > 0
+
+
+async def test_charges_at_once_are_all_counted(replicas: list[ThrottleStore]) -> None:
+    budget = Budget(free=9, forget_every=1e6, wait_max=100.0)
+    counted = Counted(b"c" * 32, budget)
+    waits = await asyncio.gather(*(store.charge(counted) for store in replicas for _ in range(20)))
+    assert sum(seconds == 0 for seconds in waits) == 10

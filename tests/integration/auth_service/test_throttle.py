@@ -1,0 +1,167 @@
+"""Limits (contract §1: `rate_limited` with `Retry-After`): guessing is slow, and keeps no owner out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from auth_service.tables import attempts
+from tests.integration.auth_service.conftest import GOOD, Running, Serve
+from tests.integration.auth_service.test_routes import assert_problem
+
+HOME, CAFE = "192.0.2.1", "198.51.100.7"
+
+
+class Place:
+    """Somewhere with an address of its own."""
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self.client = client
+
+    async def register(self, user_id: str) -> httpx2.Response:
+        return await self.client.post("/register", json={"id": user_id, "passcode": GOOD})
+
+    async def login(self, user_id: str, passcode: str = GOOD) -> httpx2.Response:
+        return await self.client.post("/login", json={"id": user_id, "passcode": passcode})
+
+    async def fail(self, user_id: str, times: int) -> list[int]:
+        return [(await self.login(user_id, "wrong horse")).status_code for _ in range(times)]
+
+
+@asynccontextmanager
+async def at(auth: Running, address: str, **headers: str) -> AsyncIterator[Place]:
+    assert auth.service.app is not None
+    transport = httpx2.ASGITransport(auth.service.app, client=(address, 1234))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://auth", headers=headers) as client:
+        yield Place(client)
+
+
+@pytest.fixture
+async def strict(serve: Serve) -> AsyncIterator[Running]:
+    """Few failures are free."""
+    budgets = {"login_failures": 3, "login_failures_address": 6, "login_failures_account": 6}
+    async with serve(**budgets) as service:
+        yield service
+
+
+async def test_repeated_failures_wait_and_the_right_passcode_waits_with_them(strict: Running) -> None:
+    """Also for an id that nobody has, so that nobody learns which exist."""
+    async with at(strict, HOME) as home, at(strict, CAFE) as cafe:
+        await home.register("alice")
+        hashes = strict.registry.get_sample_value("backchat_auth_hashing_seconds_count") or 0
+        assert await cafe.fail("alice", 5) == [401] * 4 + [429]
+        assert strict.registry.get_sample_value("backchat_auth_hashing_seconds_count") == hashes + 4
+        refused = await cafe.login("alice")
+        assert_problem(refused, 429, "rate_limited")
+        assert int(refused.headers["retry-after"]) == 1
+    async with at(strict, "203.0.113.9") as elsewhere:
+        assert await elsewhere.fail("nobody", 5) == [401] * 4 + [429]
+
+
+async def test_after_the_wait_a_success_forgives(strict: Running) -> None:
+    async with at(strict, HOME) as home:
+        await home.register("alice")
+        await home.fail("alice", 4)
+        async with asyncio.timeout(15):
+            while (await home.login("alice")).status_code == 429:  # noqa: ASYNC110 - the clock has no event
+                await asyncio.sleep(0.05)
+        assert await home.fail("alice", 3) == [401] * 3
+
+
+async def test_strangers_do_not_keep_the_owner_out(strict: Running) -> None:
+    """They guess from many addresses until the account is closed to unknown ones; where it is known it is open."""
+    async with at(strict, HOME) as home, at(strict, CAFE) as cafe:
+        await home.register("alice")
+        answers = []
+        for host in range(12):
+            async with at(strict, f"203.0.113.{host}") as stranger:
+                answers += await stranger.fail("alice", 1)
+        assert answers == [401] * 7 + [429] * 5
+        assert (await cafe.login("alice")).status_code == 429, "an address that nobody knows cannot be told apart"
+        assert (await home.login("alice")).status_code == 200
+
+
+async def test_one_address_cannot_try_a_passcode_on_everybody(strict: Running) -> None:
+    async with at(strict, CAFE) as cafe, at(strict, HOME) as home:
+        await home.register("bob")
+        await home.login("bob")
+        answers = [(await cafe.login(f"user-{n}", "wrong horse")).status_code for n in range(9)]
+        assert answers == [401] * 7 + [429] * 2
+        assert (await home.login("bob")).status_code == 200
+
+
+async def test_an_ipv6_customer_counts_once(strict: Running) -> None:
+    answers = []
+    for host in range(6):
+        async with at(strict, f"2001:db8:0:1::{host:x}") as place:
+            answers += await place.fail("alice", 1)
+    assert 429 in answers
+
+
+async def test_guesses_at_once_are_no_way_around(auth: Running) -> None:
+    async with at(auth, CAFE) as cafe:
+        answers = await asyncio.gather(*(cafe.login("alice", "x") for _ in range(120)))
+        codes = [answer.status_code for answer in answers]
+        assert set(codes) == {401, 429}
+        assert codes.count(401) <= 50
+        assert (await cafe.login("alice", "x")).status_code == 429
+
+
+async def test_many_logins_of_one_owner_at_once_are_fine(auth: Running) -> None:
+    await auth.register("alice")
+    answers = await asyncio.gather(*(auth.login("alice") for _ in range(40)))
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_stolen_access_token_does_not_help_to_guess_the_passcode(strict: Running) -> None:
+    await strict.register("alice")
+    tokens = await strict.tokens("alice")
+    codes = []
+    for n in range(6):
+        form = {"current_passcode": f"guess {n}", "new_passcode": "another horse"}
+        codes.append((await strict.ask("PUT", "/me/passcode", tokens, json=form)).status_code)
+        codes.append((await strict.ask("DELETE", "/me", tokens, json={"passcode": f"guess {n}"})).status_code)
+    assert codes == [401] * 4 + [429] * 8
+
+
+async def test_registrations_and_exports_are_bounded_by_the_hour(serve: Serve) -> None:
+    async with serve(registrations_per_hour=5, exports_per_hour=1) as auth, at(auth, CAFE) as cafe:
+        assert [(await cafe.register(f"user-{n}")).status_code for n in range(8)] == [201] * 6 + [429] * 2
+        async with at(auth, HOME) as home:
+            assert (await home.register("alice")).status_code == 201
+        tokens = await auth.tokens("alice")
+        assert [(await auth.ask("GET", "/me/export", tokens)).status_code for _ in range(3)] == [503, 503, 429]
+
+
+@pytest.mark.parametrize(("trusted", "expected"), [((), [401, 401, 429]), (("10.0.0.1",), [401] * 3)])
+async def test_only_a_trusted_proxy_says_where_somebody_is(
+    serve: Serve, trusted: tuple[str, ...], expected: list[int]
+) -> None:
+    async with serve(login_failures=1, trusted_proxies=trusted) as auth:
+        codes: list[int] = []
+        for host in range(3):
+            forwarded: Any = {"X-Forwarded-For": f"198.51.100.{host}"}
+            async with at(auth, "10.0.0.1", **forwarded) as proxy:
+                codes += await proxy.fail("alice", 1)
+        assert codes == expected
+
+
+async def test_limits_can_be_lifted(serve: Serve) -> None:
+    async with serve(limits="off", login_failures=1) as auth, at(auth, CAFE) as cafe:
+        assert await cafe.fail("alice", 5) == [401] * 5
+        async with auth.engine.connect() as connection:
+            assert not (await connection.execute(select(attempts))).all()
+
+
+async def test_no_address_and_no_guessed_id_is_stored(strict: Running) -> None:
+    async with at(strict, CAFE) as cafe:
+        await cafe.fail("alice", 1)
+    async with strict.engine.connect() as connection:
+        rows = (await connection.execute(select(attempts))).all()
+    assert len(rows) == 3
+    assert all(len(row.key) == 32 for row in rows)
+    assert not any(word in repr(rows) for word in ("alice", "198.51", CAFE))
