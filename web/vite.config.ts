@@ -5,6 +5,10 @@ import { join, resolve } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
+/** What is loaded when it is first wanted; all the rest is one file, so that the first load is one round trip. */
+const LATER =
+  /highlight|page\/(export|i18n\/(de|ar)|views\/(account_screen|help_dialog|rename_dialog|join_screen|logins|message_editor|palette|people_dialog|search_hits))\./;
+
 const TEXT = /\.(html|js|css|svg|webmanifest)$/;
 
 /** Compress once here rather than at each request. */
@@ -32,13 +36,16 @@ export default defineConfig({
   plugins: [compressed()],
   build: {
     target: "es2022",
-    modulePreload: { polyfill: false },
+    modulePreload: false, // there is one file to load at first
     assetsInlineLimit: 0, // the policy allows no data: scripts or styles
     cssCodeSplit: false, // one style sheet: nothing is ever shown without it
     reportCompressedSize: false,
     rolldownOptions: {
       input: { page: "index.html", widget: "src/widget/loader.ts" },
       output: {
+        codeSplitting: {
+          groups: [{ name: "base", test: (id: string) => !LATER.test(id) && !id.includes("/widget/") }],
+        },
         entryFileNames: ({ name }) => (name === "widget" ? "widget.js" : "assets/[name]-[hash].js"),
       },
     },

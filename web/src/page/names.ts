@@ -25,12 +25,12 @@ export function chatbotName(id: string, session: Session | undefined): string {
 export function hueOf(id: string): number {
   let hash = 0x811c9dc5; // FNV-1a
   for (const character of id) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
-  return (hash >>> 0) % 360;
+  return Math.round(((hash >>> 0) * 137.508) % 360); // golden angle: like names are far apart
 }
 
 /** One or two letters for an avatar. */
 export function initialsOf(name: string): string {
-  const words = name.split(/[\s._-]+/).filter(Boolean);
-  const letters = words.slice(0, 2).map((word) => [...word][0] ?? "");
-  return letters.join("").toUpperCase() || "?";
+  const [first = "", second] = name.split(/[\s._-]+/).filter(Boolean);
+  const letters = second ? [[...first][0], [...second][0]] : [...first].slice(0, 2);
+  return letters.join("") || "?";
 }

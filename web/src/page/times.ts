@@ -7,9 +7,10 @@ const DAY = 86_400_000; // milliseconds
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 function format(time: Date, options: Intl.DateTimeFormatOptions): string {
-  const key = language() + JSON.stringify(options);
+  const locale = navigator.languages.find((tag) => tag.startsWith(language())) ?? language();
+  const key = locale + JSON.stringify(options);
   let made = formats.get(key);
-  if (!made) formats.set(key, (made = new Intl.DateTimeFormat(language(), options)));
+  if (!made) formats.set(key, (made = new Intl.DateTimeFormat(locale, options)));
   return made.format(time);
 }
 

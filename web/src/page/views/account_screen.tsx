@@ -66,8 +66,15 @@ export function AccountScreen() {
   );
 }
 
+/** Password managers want to know whose passcode it is. */
+function NameForManagers({ id }: { id: string }) {
+  return (
+    <input class="unseen" autocomplete="username" value={id} readOnly tabIndex={-1} aria-hidden="true" />
+  );
+}
+
 function Passcode() {
-  const { login } = useWorkspace();
+  const { login, me } = useWorkspace();
   const current = useSignal("");
   const wanted = useSignal("");
   const problem = useSignal<string | undefined>(undefined);
@@ -87,6 +94,7 @@ function Passcode() {
     <section class="card">
       <h2>{t("account.passcode")}</h2>
       <form onSubmit={(event) => void submit(event)}>
+        <NameForManagers id={me} />
         <PasscodeField
           label={t("account.passcode.current")}
           isNew={false}
@@ -149,7 +157,7 @@ function Deletion() {
 }
 
 function DeletionDialog({ onClose }: { onClose: () => void }) {
-  const { login } = useWorkspace();
+  const { login, me } = useWorkspace();
   const passcode = useSignal("");
   const problem = useSignal<string | undefined>(undefined);
   const submit = async (event: Event) => {
@@ -164,6 +172,7 @@ function DeletionDialog({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title={t("account.delete")} onClose={onClose}>
       <form onSubmit={(event) => void submit(event)}>
+        <NameForManagers id={me} />
         <p>{t("account.delete.hint")}</p>
         <PasscodeField
           label={t("account.passcode.current")}

@@ -8,16 +8,18 @@ import { login } from "../login.ts";
 import { announcement } from "../notices.ts";
 import { COMPACT, route } from "../route.ts";
 import { Workspace } from "../workspace.ts";
-import { AccountScreen } from "./account_screen.tsx";
 import { ConnectionBanner } from "./connection_banner.tsx";
 import { ConversationScreen } from "./conversation_screen.tsx";
 import { Mark } from "./icon.tsx";
-import { JoinScreen } from "./join_screen.tsx";
+import { lazy } from "./lazy.tsx";
 import { LoginScreen } from "./login_screen.tsx";
 import { NewChatScreen } from "./new_chat_screen.tsx";
 import { Notices } from "./notices.tsx";
 import { Shortcuts } from "./shortcuts.tsx";
 import { Sidebar } from "./sidebar.tsx";
+
+const AccountScreen = lazy(() => import("./account_screen.tsx").then((module) => module.AccountScreen));
+const JoinScreen = lazy(() => import("./join_screen.tsx").then((module) => module.JoinScreen));
 
 export function App() {
   const [error] = useErrorBoundary((thrown) => console.error(thrown));

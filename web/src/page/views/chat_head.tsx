@@ -4,15 +4,16 @@ import { useSignal } from "@preact/signals";
 
 import { useWorkspace } from "../context.ts";
 import type { Conversation } from "../conversation.ts";
-import { exportChat } from "../export.ts";
 import { t } from "../i18n/index.ts";
 import { titleOf } from "../names.ts";
 import { notify } from "../notices.ts";
 import { COMPACT, go } from "../route.ts";
 import { Avatar } from "./avatar.tsx";
-import { Dialog, IconButton, Menu, type MenuItem } from "./controls.tsx";
-import { Field } from "./login_screen.tsx";
-import { PeopleDialog } from "./people_dialog.tsx";
+import { IconButton, Menu, type MenuItem } from "./controls.tsx";
+import { lazy } from "./lazy.tsx";
+
+const RenameDialog = lazy(() => import("./rename_dialog.tsx").then((module) => module.RenameDialog));
+const PeopleDialog = lazy(() => import("./people_dialog.tsx").then((module) => module.PeopleDialog));
 
 export function ChatHead({ conversation }: { conversation: Conversation }) {
   const workspace = useWorkspace();
@@ -23,7 +24,9 @@ export function ChatHead({ conversation }: { conversation: Conversation }) {
   const save = (form: "markdown" | "json") => {
     if (!session) return;
     notify(t("chat.exporting"));
-    void workspace.attempt(() => exportChat(workspace.client, session, form));
+    void workspace.attempt(() =>
+      import("../export.ts").then(({ exportChat }) => exportChat(workspace.client, session, form)),
+    );
   };
   const items: MenuItem[] = [
     { icon: "edit", label: t("chat.rename"), run: () => (dialog.value = "rename") },
@@ -73,43 +76,5 @@ export function ChatHead({ conversation }: { conversation: Conversation }) {
         <RenameDialog id={session.id} title={session.title ?? ""} onClose={close} />
       )}
     </header>
-  );
-}
-
-function RenameDialog({ id, title, onClose }: { id: string; title: string; onClose: () => void }) {
-  const workspace = useWorkspace();
-  const draft = useSignal(title);
-  const save = async (event: Event) => {
-    event.preventDefault();
-    const wanted = draft.value.trim();
-    const change = () =>
-      workspace.client
-        .call("update_chat", { session_id: id, title: wanted })
-        .then(({ session }) => workspace.chats.put(session));
-    if (wanted === title || (await workspace.attempt(change))) onClose();
-  };
-  return (
-    <Dialog title={t("chat.rename.title")} onClose={onClose}>
-      <form onSubmit={(event) => void save(event)}>
-        <Field label={t("chat.rename.label")}>
-          {(field) => (
-            <input
-              {...field}
-              dir="auto"
-              required
-              maxLength={200}
-              value={draft.value}
-              onInput={(event) => (draft.value = event.currentTarget.value)}
-            />
-          )}
-        </Field>
-        <div class="buttons">
-          <button type="button" class="quiet" onClick={onClose}>
-            {t("action.cancel")}
-          </button>
-          <button class="primary">{t("action.save")}</button>
-        </div>
-      </form>
-    </Dialog>
   );
 }

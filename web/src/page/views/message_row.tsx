@@ -10,10 +10,12 @@ import { Markdown } from "../markdown/markdown.tsx";
 import { chatbotName, nameOf } from "../names.ts";
 import { clock, exact } from "../times.ts";
 import { Avatar } from "./avatar.tsx";
-import { MessageEditor } from "./message_editor.tsx";
+import { lazy } from "./lazy.tsx";
 import { OwnActions, ReplyActions } from "./message_actions.tsx";
 import { Problem } from "./controls.tsx";
 import { Dots } from "./typing.tsx";
+
+const MessageEditor = lazy(() => import("./message_editor.tsx").then((module) => module.MessageEditor));
 
 interface MessageRowProps {
   readonly row: Row;
@@ -75,7 +77,6 @@ export function MessageRow({
             isCurrent={!isEarlier}
           />
         )}
-        {!message && row.earlier.length > 0 && <span class="soft" />}
         {readers && <Readers ids={readers.split(",")} />}
       </article>
     </>

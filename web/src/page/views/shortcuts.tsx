@@ -3,20 +3,11 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
-import { type Key, t } from "../i18n/index.ts";
 import { COMPACT, go } from "../route.ts";
-import { Dialog } from "./controls.tsx";
-import { Palette } from "./palette.tsx";
+import { lazy } from "./lazy.tsx";
 
-const KEYS: readonly [string, Key][] = [
-  ["Enter", "help.send"],
-  ["Shift + Enter", "help.newline"],
-  ["Esc", "help.stop"],
-  ["↑", "help.edit"],
-  ["Ctrl + K", "help.palette"],
-  ["Ctrl + Shift + O", "help.new"],
-  ["?", "help.help"],
-];
+const Palette = lazy(() => import("./palette.tsx").then((module) => module.Palette));
+const HelpDialog = lazy(() => import("./help_dialog.tsx").then((module) => module.HelpDialog));
 
 export function Shortcuts() {
   const shown = useSignal<"palette" | "help" | undefined>(undefined);
@@ -35,23 +26,6 @@ export function Shortcuts() {
   }, []);
   const close = () => (shown.value = undefined);
   if (shown.value === "palette") return <Palette onClose={close} onHelp={() => (shown.value = "help")} />;
-  if (shown.value === "help") return <Help onClose={close} />;
+  if (shown.value === "help") return <HelpDialog onClose={close} />;
   return null;
-}
-
-function Help({ onClose }: { onClose: () => void }) {
-  return (
-    <Dialog title={t("help.title")} onClose={onClose}>
-      <dl class="keys">
-        {KEYS.map(([key, text]) => (
-          <div key={key}>
-            <dt>
-              <kbd>{key}</kbd>
-            </dt>
-            <dd>{t(text)}</dd>
-          </div>
-        ))}
-      </dl>
-    </Dialog>
-  );
 }

@@ -13,7 +13,9 @@ import { brief, exact } from "../times.ts";
 import { Avatar } from "./avatar.tsx";
 import { IconButton, Problem } from "./controls.tsx";
 import { Icon, Mark } from "./icon.tsx";
-import { SearchHits } from "./search_hits.tsx";
+import { lazy } from "./lazy.tsx";
+
+const SearchHits = lazy(() => import("./search_hits.tsx").then((module) => module.SearchHits));
 
 const SEARCH_DELAY = 250; // milliseconds after the last key
 
@@ -88,6 +90,9 @@ function ChatItems({ query }: { query: string }) {
       <div class="nothing">
         <p>{t("chats.empty")}</p>
         <p class="soft">{t("chats.empty.hint")}</p>
+        <button type="button" class="primary" onClick={() => go({ name: "new" })}>
+          {t("chats.new")}
+        </button>
       </div>
     );
   }
