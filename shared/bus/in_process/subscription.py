@@ -61,7 +61,7 @@ class InProcessSubscription:
             try:
                 await sleeper
             finally:
-                if sleeper.cancelled():
+                if sleeper.cancelled() and sleeper in self._sleepers:  # `wake` may have let it go meanwhile
                     self._sleepers.remove(sleeper)
 
     def _hand_out(self, entry: Entry) -> Delivery:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -89,9 +90,13 @@ async def others(bus: Bus) -> AsyncIterator[Others]:
     await asyncio.gather(*watchers, return_exceptions=True)
 
 
+def put(path: Path, toml: str) -> None:
+    path.write_text(toml)
+
+
 @asynccontextmanager
 async def worker(bus: Bus, path: Path, toml: str) -> AsyncIterator[Service]:
-    path.write_text(toml)  # noqa: ASYNC240 - a few bytes
+    put(path, toml)
     service = build(ChatbotSettings(chatbots=path, partitions=1), bus=bus, registry=CollectorRegistry())
     async with service.lifespan() as tasks:
         yield service
@@ -162,3 +167,30 @@ async def test_a_reply_stops_within_a_second_whichever_worker_is_at_it(
         await bus.publish(TURNS, "echo", Event("test", late, str(late.session_id)))
         await until(lambda: len(others.of(FinishReply)) == 2)
         assert others.of(FinishReply)[1].parse(FinishReply).content == ""
+
+
+async def test_a_reload_under_load_loses_and_doubles_nothing(
+    bus: Bus, others: Others, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three hundred turns while the file changes nine times, the chatbot away in between: each is answered once."""
+    monkeypatch.setattr("chatbot_worker.reloading.POLL", 0.02)
+    monkeypatch.setattr("chatbot_worker.announcing.WATCH", 0.01)
+    path = tmp_path / "chatbots.toml"
+    other = QUICK.replace('"echo"\nname', '"other"\nname')
+    versions = [QUICK, QUICK + "concurrency = 300\n", other]
+    asked = []
+    async with worker(bus, path, QUICK) as service:
+        assert service.reload is not None
+        for number in range(300):
+            if number % 30 == 15:
+                announced = len(others.of(ChatbotsAnnounced))
+                put(path, versions[number // 30 % 3])
+                service.reload()
+                await until(lambda: len(others.of(ChatbotsAnnounced)) > announced)  # noqa: B023 - at once
+            turn_ = turn(f"number {number}")
+            asked.append(turn_.message_id)
+            await bus.publish(TURNS, "echo", Event("test", turn_, str(turn_.session_id)))
+        await until(lambda: len({event.data["message_id"] for event in others.of(FinishReply)}) == 300)
+    finishes = [event.parse(FinishReply) for event in others.of(FinishReply)]
+    assert Counter(finish.message_id for finish in finishes) == Counter(asked)
+    assert {finish.status for finish in finishes} == {"complete"}
