@@ -2,6 +2,7 @@
 
 import { render } from "preact";
 
+import { greetHost } from "./host.ts";
 import { speak } from "./i18n/index.ts";
 import { login, resume } from "./login.ts";
 import { preferredLanguage } from "./preferences.ts";
@@ -11,4 +12,5 @@ import { App } from "./views/app.tsx";
 followAddress();
 if (login.value.name === "resuming") void resume();
 await speak(preferredLanguage()).catch(() => undefined); // then it is English
+greetHost();
 render(<App />, document.getElementById("page") as HTMLElement);

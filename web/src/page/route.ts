@@ -36,7 +36,8 @@ export function addressOf(to: Route, root = ROOT): string {
 export function go(to: Route, { replace = false } = {}): void {
   const address = addressOf(to);
   if (address !== location.pathname + location.hash) {
-    history[replace ? "replaceState" : "pushState"](null, "", address);
+    // In a frame every step would be one of the host page's history, too.
+    history[replace || COMPACT ? "replaceState" : "pushState"](null, "", address);
   }
   route.value = to;
 }

@@ -3,6 +3,7 @@
 import { useEffect, useErrorBoundary, useMemo } from "preact/hooks";
 
 import { WorkspaceContext } from "../context.ts";
+import { serveHost } from "../host.ts";
 import { t } from "../i18n/index.ts";
 import { login } from "../login.ts";
 import { announcement } from "../notices.ts";
@@ -45,8 +46,10 @@ function Shell() {
   }, []);
   useEffect(() => {
     const flush = () => workspace.flush();
+    const served = serveHost(workspace);
     addEventListener("pagehide", flush);
     return () => {
+      served();
       removeEventListener("pagehide", flush);
       workspace.close();
     };

@@ -5,6 +5,7 @@ import { useRef } from "preact/hooks";
 
 import { asBackchatError } from "../../client/errors.ts";
 import { useWorkspace } from "../context.ts";
+import { WANTED_CHATBOT } from "../host.ts";
 import { t } from "../i18n/index.ts";
 import { COMPACT, go } from "../route.ts";
 import { Avatar } from "./avatar.tsx";
@@ -14,7 +15,7 @@ import { IconButton, Problem } from "./controls.tsx";
 export function NewChatScreen() {
   const workspace = useWorkspace();
   const bots = workspace.chatbots.value;
-  const chosen = useSignal<string | undefined>(undefined);
+  const chosen = useSignal<string | undefined>(WANTED_CHATBOT);
   const busy = useSignal(false);
   const problem = useSignal<string | undefined>(undefined);
   const request = useRef(crypto.randomUUID()); // asked for twice, it is the same chat
