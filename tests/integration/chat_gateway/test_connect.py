@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -12,6 +13,8 @@ import socketio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.integration.chat_gateway.conftest import Client, Running, until
+from tests.integration.chat_gateway.test_hostile import raw
+from tests.support.forged_tokens import forged_tokens
 
 
 async def refusal(running: Running, auth: Any, **options: Any) -> Any:
@@ -188,3 +191,19 @@ async def test_a_client_that_goes_during_its_connect_leaves_nothing(running: Run
     assert running.metric("sockets") == 0
     assert not running.server.eio.sockets
     await client.disconnect()
+
+
+async def test_forged_tokens_meet_a_real_socket(running: Running) -> None:
+    """A sample of the five thousand (tests/unit/chat_gateway/test_forged_tokens.py): one refusal each, no one let in."""
+    issuer = running.issuer
+    claims = jwt.decode(issuer.token("ada"), options={"verify_signature": False})
+    sample = [token for _, token in forged_tokens(issuer.key, issuer.kid, claims)][::37]
+    assert len(sample) > 100
+    for at in range(0, len(sample), 15):
+        async with raw(running, None) as client:
+            for token in sample[at : at + 15]:
+                await client.say("40" + json.dumps({"token": token}))
+                refused = json.loads((await client.hear("4"))[2:])
+                assert refused["data"]["code"] in ("unauthenticated", "token_expired")
+    assert running.metric("connects_total", code="ok") == 0
+    await until(lambda: not running.server.manager.rooms)
