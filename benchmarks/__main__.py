@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import figures, micro, report
+from benchmarks import figures, micro, report, streams
 from benchmarks.measure import GeneratorFailed
 from benchmarks.options import parse
 from benchmarks.run import run, say
@@ -18,6 +18,8 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["micro"]:
         micro.main()
         return 0
+    if arguments[:1] == ["streams"]:
+        return streams.main(arguments[1:])
     options = parse(arguments)
     try:
         result = run(options)

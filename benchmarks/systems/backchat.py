@@ -28,6 +28,7 @@ class Backchat(System):
     """What both forms have in common. `environment` comes on top of the defaults, for experiments."""
 
     tells_stored = True
+    chatbots = CHATBOTS
 
     def __init__(self, processes: Parts, environment: Mapping[str, str]) -> None:
         super().__init__(processes)
@@ -43,7 +44,7 @@ class Backchat(System):
 
     def _environment(self, port: int) -> dict[str, str]:
         chatbots = self._home.path / "chatbots.toml"
-        chatbots.write_text(CHATBOTS)
+        chatbots.write_text(self.chatbots)
         return {
             "BACKCHAT_PORT": str(port),
             "BACKCHAT_CHATBOTS": str(chatbots),

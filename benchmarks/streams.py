@@ -1,0 +1,214 @@
+"""`python -m benchmarks streams`: what many replies that stream at the same time cost those who send meanwhile.
+
+So many users each have a reply of a language model under way all the time (`servers/tokens.py` behind the kind
+`openai`: real HTTP, real pieces, no model's CPU), all through one chatbot worker. Others send messages by the clock
+to an instant chatbot; their acks are measured, first without and then with the streams.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, cast
+
+import uvloop
+
+from benchmarks.generator import protocol
+from benchmarks.generator.connection import Connection
+from benchmarks.generator.latency import summary
+from benchmarks.processes import Parts
+from benchmarks.systems.backchat import Backchat, Distributed, Embedded
+from benchmarks.systems.stores import Stores
+from benchmarks.systems.system import System
+from tests.support.ports import free_port
+
+TARGET = 50.0  # ms, p99 of an ack under 200 streams
+WORDS, INTERVAL = 100, 0.05  # words of a reply, and seconds from one to the next: a quick model
+PROBES, RATE = 10, 50.0  # who measure, and their messages a second
+AT_ONCE = 16  # set-ups under way
+CHATBOTS = """
+[[chatbots]]
+id = "echo"
+name = "Echo"
+kind = "echo"
+default = true
+options = {{ delay = 0 }}
+
+[[chatbots]]
+id = "model"
+name = "Model"
+kind = "openai"
+concurrency = {streams}
+options = {{ base_url = "http://127.0.0.1:{port}/v1", model = "tokens" }}
+"""
+
+
+class Reader(Connection):
+    """A user who asks again as soon as the reply has come, and checks each piece of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session_id = ""
+        self.reading = False  # a reply is under way
+        self.asking = True
+        self.replies = self.pieces = self.faults = 0
+        self._text = 0  # characters of the reply so far
+        self._attempt = 0
+
+    def ask(self) -> None:
+        """Send the next message; its ack is not measured."""
+        self._ack_id += 1
+        payload = {"session_id": self.session_id, "content": "Go on."}
+        self._send(protocol.event("send_message", payload, self._ack_id))
+
+    def _take_event(self, name: str, payload: dict[str, Any]) -> None:
+        if name == "message_delta":
+            self._take_piece(payload)
+        elif name == "message" and payload["sender_type"] == "chatbot":
+            self.faults += payload["content"] != "word " * WORDS
+            self.replies += 1
+            self.reading = False
+            self._text = self._attempt = 0
+            if self.asking:
+                self.ask()
+
+    def _take_piece(self, piece: dict[str, Any]) -> None:
+        self.reading = True
+        self.pieces += 1
+        if piece["attempt"] > self._attempt:
+            self._attempt, self._text = piece["attempt"], 0
+        if piece["snapshot"]:
+            self._text = len(piece["text"])
+        elif piece["offset"] == self._text:
+            self._text += len(piece["text"])
+        else:
+            self.faults += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured in one window."""
+
+    acks: dict[str, float]  # ms
+    streams: float  # under way, on average
+    pieces: float  # a second, over all sockets
+    faults: int
+
+    def __str__(self) -> str:
+        acks = ", ".join(f"{name} {value:g}" for name, value in self.acks.items())
+        return f"{self.streams:.0f} streams, {self.pieces:.0f} pieces/s: ack ms {acks}; {self.faults} faults"
+
+
+async def drive(system: Backchat, streams: int, seconds: float) -> tuple[Figures, Figures]:
+    """The figures without and with the streams."""
+    tokens = system.tokens(streams + PROBES)
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int, chatbot: str) -> Reader:
+        async with limit:
+            reader = cast("Reader", await Reader.open(system.urls[0], {"token": tokens[number]}))
+            answer = await reader.call("start_chat", {"chatbot_ids": [chatbot]})
+            reader.session_id = answer["session"]["id"]
+            return reader
+
+    probes = await asyncio.gather(*(one(number, "echo") for number in range(PROBES)))
+    for probe in probes:
+        probe.asking = False
+    readers = await asyncio.gather(*(one(PROBES + number, "model") for number in range(streams)))
+    idle = await window(probes, [], seconds)
+    for reader in readers:
+        reader.ask()
+        await asyncio.sleep(WORDS * INTERVAL / streams)  # so that they do not all begin and end together
+    await until(lambda: sum(reader.reading for reader in readers) >= streams * 0.9)
+    busy = await window(probes, readers, seconds)
+    for reader in (*readers, *probes):
+        reader.close()
+    return idle, busy
+
+
+async def window(probes: Sequence[Reader], readers: Sequence[Reader], seconds: float) -> Figures:
+    """Send by the clock for so long."""
+    began, before = monotonic(), sum(reader.pieces for reader in readers)
+    latencies: list[float] = []
+    under_way: list[int] = []
+
+    async def send(number: int, due: float) -> None:
+        probe = probes[number % len(probes)]
+        with suppress(TimeoutError):
+            await probe.call("send_message", {"session_id": probe.session_id, "content": f"message {number}"})
+            latencies.append(monotonic() - due)
+
+    sends = []
+    for number in range(int(seconds * RATE)):
+        due = began + number / RATE
+        await asyncio.sleep(max(0.0, due - monotonic()))
+        sends.append(asyncio.create_task(send(number, due)))
+        under_way.append(sum(reader.reading for reader in readers))
+    await asyncio.gather(*sends)
+    pieces = (sum(reader.pieces for reader in readers) - before) / (monotonic() - began)
+    faults = sum(reader.faults for reader in readers) + len(sends) - len(latencies)
+    return Figures(summary(latencies), sum(under_way) / len(under_way), pieces, faults)
+
+
+async def until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
+    """Wait for it."""
+    async with asyncio.timeout(timeout):
+        while not condition():  # noqa: ASYNC110 - counted by callbacks
+            await asyncio.sleep(0.02)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure; 1 if the target was missed or a piece was wrong."""
+    parser = argparse.ArgumentParser("python -m benchmarks streams")
+    parser.add_argument("--systems", default="embedded,distributed")
+    parser.add_argument("--streams", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each window (10)")
+    flags = parser.parse_args(arguments)
+    missed = False
+    for name in flags.systems.split(","):
+        idle, busy = measure(name, flags.streams, flags.seconds)
+        print(f"{name}: {idle}\n{name}: {busy}")
+        missed |= busy.acks["p99"] > TARGET or busy.faults > 0 or busy.streams < flags.streams * 0.9
+    return int(missed)
+
+
+def measure(name: str, streams: int, seconds: float) -> tuple[Figures, Figures]:
+    """Start a system and its language model, and drive them."""
+    processes = Parts()
+    with ExitStack() as stack:
+        stores = Stores(processes)
+        stack.callback(stores.stop)
+        tokens = Tokens(processes)
+        stack.callback(tokens.stop)
+        tokens.start()
+        system = Embedded(processes, {}) if name == "embedded" else Distributed(processes, {}, stores, gateways=1)
+        system.chatbots = CHATBOTS.format(port=tokens.port, streams=streams)
+        stack.callback(system.stop)
+        system.start()
+        return uvloop.run(drive(system, streams, seconds))
+
+
+class Tokens(System):
+    """The language model's server."""
+
+    name = "tokens"
+    parts = frozenset({name})
+
+    def __init__(self, processes: Parts) -> None:
+        super().__init__(processes)
+        self.port = free_port()
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self._serve(
+            self.name, "benchmarks.servers.tokens", str(self.port), str(WORDS), str(INTERVAL), ready=self._listens
+        )
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
