@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import Any
 
 from engineio import async_socket, exceptions
@@ -149,6 +150,8 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         """Take one Engine.IO packet; `False` ends the connection."""
         kind = text[:1]
         if kind == "4":
+            if self.last_ping is not None:  # it is there: its pong may stand behind events that are not listened to yet
+                self.last_ping = time.time()
             waiting = self.server.message(self, text[1:])
             if waiting is not None:
                 await waiting

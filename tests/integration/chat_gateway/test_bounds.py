@@ -92,6 +92,18 @@ async def test_who_goes_on_after_refusals_is_listened_to_more_slowly(
     assert heard < 2.9
 
 
+async def test_who_speaks_is_there_though_no_pong_comes(running: Running) -> None:
+    """It stands behind the events of a client that is listened to slowly; silence alone ends a connection."""
+    eio = running.server.eio
+    eio.ping_interval, eio.ping_timeout = 0.1, 1.0
+    async with raw(running, "eve") as eve:
+        begun = time.monotonic()
+        while time.monotonic() < begun + 3:
+            assert (await eve.ack('427["list_chats",{}]', 7))["ok"]
+            await asyncio.sleep(0.1)
+        assert await eve.is_closed()
+
+
 async def test_only_so_many_may_be_at_the_door(gateway: Running) -> None:
     """503 where a session would be opened, over both transports; a stock client then comes in by itself."""
     await gateway.start(handshakes=1, sockets_per_user=1)
