@@ -1,0 +1,273 @@
+"""Rooms: three people on two gateways with three chatbots, and who comes in, goes out, and is told (contract §3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from tests.conftest import STACK_URL, Fresh
+from tests.e2e.conftest import KINDS, cared_for
+from tests.e2e.people import Message, Session, ascend, devices, gateway, messages, numbers, register, room, settled
+from tests.support.client import Account, Device, new_account
+from tests.support.stack import DistributedStack, EmbeddedStack, Stack
+
+THREE = ("ann", "ben", "cid")
+CHATBOTS = "".join(
+    f'[[chatbots]]\nid = "{name}"\nname = "{name.title()}"\nkind = "echo"\noptions = {{delay = 0}}\n'
+    for name in (*THREE, "echo")
+)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack with three chatbots, for the tests of this module."""
+    if STACK_URL:
+        pytest.skip("needs chatbots of its own")
+    directory = tmp_path_factory.mktemp(f"rooms-{request.param}")
+    chatbots = directory / "chatbots.toml"
+    chatbots.write_text(CHATBOTS)
+    settings = {"CHATBOTS": str(chatbots)}
+    if request.param == "embedded":
+        yield from cared_for(EmbeddedStack(directory, settings))
+        return
+    new_database: Fresh = request.getfixturevalue("new_database")
+    new_vhost: Fresh = request.getfixturevalue("new_vhost")
+    with new_database() as postgresql_url, new_vhost() as amqp_url:
+        urls = {"postgresql_url": postgresql_url, "amqp_url": amqp_url}
+        yield from cared_for(DistributedStack(directory, settings=settings, **urls))
+
+
+@pytest.fixture(scope="module")
+def people(stack: Stack) -> list[Account]:
+    """Ada, who owns the rooms, Bob and Carl."""
+    return register(stack, 3)
+
+
+async def answered(device: Device, session: Session, content: str, *chatbots: str) -> list[Message]:
+    """Send, and wait for the replies of these chatbots."""
+    asked = await device.send(session, content)
+
+    def replies() -> list[Message]:
+        return [m for m in messages(device, session) if m["sender_type"] == "chatbot" and m["reply_to"] == asked]
+
+    await device.until_all(lambda: len(replies()) >= len(chatbots), f"fewer replies than {chatbots}")
+    assert sorted(m["sender_id"] for m in replies()) == sorted(chatbots)
+    return replies()
+
+
+async def test_three_people_and_three_chatbots_under_each_policy(stack: Stack, people: list[Account]) -> None:
+    """Whoever writes, over whichever gateway: who is asked answers, and everybody sees the same in the same order."""
+    async with devices(stack, people) as [ada, bob, carl]:
+        session = await room(ada, bob, carl, chatbots=THREE)
+        assert session["users"] == [account.id for account in people]
+        await answered(ada, session, "nobody is named", "ann")
+        await answered(bob, session, "but @Cid, now", "cid")
+        for policy in ("all", "round_robin", "silent"):
+            updated = (await ada.ok("update_chat", session_id=session["id"], reply_policy=policy))["session"]
+            assert updated["reply_policy"] == policy
+            if policy == "all":
+                await answered(carl, session, "everybody", *THREE)
+            elif policy == "round_robin":
+                for device, chatbot in zip((ada, bob, carl, ada), (*THREE, "ann"), strict=True):
+                    await answered(device, session, "in turn", chatbot)
+        await bob.send(session, "to nobody")
+        everything = await settled(carl, session, 4 + 4 + 8 + 1)
+        for device in (ada, bob, carl):
+            assert await settled(device, session, len(everything)) == everything
+            assert ascend(device, session)
+        assert await ada.history(session) == everything
+        joined = await bob.ok("join_chat", session_id=session["id"])
+    assert joined["active_replies"] == []
+    assert (joined["session"]["reply_policy"], joined["last_seq"]) == ("silent", len(everything) + 3 + 2)
+
+
+async def test_chatbots_that_name_each_other_end_after_four_turns(stack: Stack, people: list[Account]) -> None:
+    """And after that a person is answered as ever."""
+    async with devices(stack, people[:1]) as [ada]:
+        session = await room(ada, chatbots=("ann", "ben"), reply_policy="round_robin")
+        await ada.send(session, "@ann and @ben, talk")
+        chain = (await settled(ada, session, 5))[1:]
+        assert [m["sender_id"] for m in chain] == ["ann", "ben", "ann", "ben"]
+        assert {m["content"] for m in chain} == {"@ann and @ben, talk"}
+        await answered(ada, session, "and now", "ben")
+        assert len(messages(ada, session)) == 7
+        assert (await ada.ok("join_chat", session_id=session["id"]))["active_replies"] == []
+
+
+async def test_chatbots_come_and_go(stack: Stack, people: list[Account]) -> None:
+    """By the owner's hand, each change shown to all under its number; what is done already changes nothing."""
+    async with devices(stack, people[:2]) as [ada, bob]:
+        session = await room(ada, bob, chatbots=("ann",))
+        about = {"session_id": session["id"], "chatbot_id": "ben"}
+        for _ in range(2):
+            changed = (await ada.ok("add_chatbot", **about))["session"]
+            assert [bot["id"] for bot in changed["chatbots"]] == ["ann", "ben"]
+        await answered(bob, session, "hello @ben", "ben")
+        for _ in range(2):
+            changed = (await ada.ok("remove_chatbot", **about))["session"]
+            assert [bot["id"] for bot in changed["chatbots"]] == ["ann"]
+        await answered(bob, session, "hello @ben", "ann")
+        assert await bob.error("add_chatbot", about) == "forbidden"
+        assert await ada.error("add_chatbot", {**about, "chatbot_id": "nobody"}) == "not_found"
+        shown = [p["seq"] for name, p in bob.events if name == "session_updated" and p["id"] == session["id"]]
+        assert [seq for seq in shown if seq > session["seq"]] == [2, 5]
+        assert ascend(ada, session)
+        assert ascend(bob, session)
+
+
+async def test_an_invite_is_good_for_as_many_as_it_says(stack: Stack, people: list[Account]) -> None:
+    """A member takes no use; a removal ends all of them; no stranger learns anything."""
+    async with devices(stack, people) as [ada, bob, carl]:
+        session = await room(ada)
+        assert await bob.error("join_chat", {"session_id": session["id"]}) == "not_found"
+        asked = await ada.ok("create_invite", session_id=session["id"], max_uses=1, expires_in=60)
+        for device in (ada, bob, bob):
+            accepted = (await device.ok("accept_invite", invite=asked["invite"]))["session"]
+        assert accepted["users"] == [people[0].id, people[1].id]
+        assert await carl.error("accept_invite", {"invite": asked["invite"]}) == "not_found"
+        assert await bob.error("create_invite", {"session_id": session["id"]}) == "forbidden"
+        other = (await ada.ok("create_invite", session_id=session["id"]))["invite"]
+        assert (
+            await carl.error("accept_invite", {"invite": other[:-1] + ("A" if other[-1] != "A" else "B")})
+            == "not_found"
+        )
+        await ada.ok("remove_user", session_id=session["id"], user_id=people[1].id.upper())
+        assert await carl.error("accept_invite", {"invite": other}) == "not_found"
+        again = (await ada.ok("create_invite", session_id=session["id"]))["invite"]
+        assert (await carl.ok("accept_invite", invite=again))["session"]["users"] == [people[0].id, people[2].id]
+
+
+def heard(device: Device, session: Session) -> list[str]:
+    """The events about a session."""
+    return [name for name, p in device.events if session["id"] in (p.get("id"), p.get("session_id"))]
+
+
+@pytest.mark.parametrize("how", ["leave_session", "remove_user"])
+async def test_who_has_gone_receives_nothing_more(stack: Stack, people: list[Account], how: str) -> None:
+    """On none of their devices, over none of the gateways; each is told."""
+    async with devices(stack, people[:2]) as [ada, bob], Device(gateway(stack, 0), people[1].token) as phone:
+        session = await room(ada, bob)
+        await phone.ok("join_chat", session_id=session["id"])
+        if how == "leave_session":
+            await bob.ok(how, session_id=session["id"])
+        else:
+            remaining = (await ada.ok(how, session_id=session["id"], user_id=people[1].id))["session"]
+            assert remaining["users"] == [people[0].id]
+        await phone.until("session_deleted")
+        await bob.until("session_deleted")
+        before = [heard(phone, session), heard(bob, session)]
+        await ada.ok("set_typing", session_id=session["id"], typing=True)
+        await ada.reply_to(await ada.send(session, "a secret"))
+        for device in (phone, bob):
+            assert await device.error("join_chat", {"session_id": session["id"]}) == "not_found"
+            assert await device.error("send_message", {"session_id": session["id"], "content": "x"}) == "not_found"
+            listed = (await device.ok("list_chats"))["sessions"]
+            assert session["id"] not in [each["id"] for each in listed]
+        assert [heard(phone, session), heard(bob, session)] == before
+
+
+async def test_the_owners_leaving_passes_the_session_on_and_the_last_ones_ends_it(
+    stack: Stack, people: list[Account]
+) -> None:
+    async with devices(stack, people[:2]) as [ada, bob]:
+        session = await room(ada, bob)
+        await ada.ok("leave_session", session_id=session["id"])
+        passed = await bob.until("session_updated", lambda s: s["id"] == session["id"] and s["users"] == [people[1].id])
+        assert passed["owner_id"] == people[1].id
+        await bob.ok("update_chat", session_id=session["id"], reply_policy="silent")
+        await bob.ok("leave_session", session_id=session["id"])
+        await bob.until("session_deleted")
+        assert await bob.error("send_message", {"session_id": session["id"], "content": "x"}) == "not_found"
+
+
+async def test_a_deleted_session_is_gone_for_ever(stack: Stack, people: list[Account]) -> None:
+    """For who has joined and who has not; its id never lives again."""
+    async with devices(stack, people[:2]) as [ada, bob], Device(gateway(stack, 1), people[0].token) as phone:
+        request = {"client_request_id": "deleted"}
+        session = await room(ada, bob, **request)
+        await ada.reply_to(await ada.send(session, "soon forgotten"))
+        assert await bob.error("delete_chat", {"session_id": session["id"]}) == "forbidden"
+        await ada.ok("delete_chat", session_id=session["id"])
+        for device in (ada, bob, phone):
+            await device.until("session_deleted", lambda gone: gone == {"session_id": session["id"]})
+            for event in ("join_chat", "get_messages", "delete_chat", "leave_session"):
+                assert await device.error(event, {"session_id": session["id"]}) == "not_found"
+        assert await ada.error("start_chat", request) == "not_found"
+
+
+async def test_titles_are_given_by_any_member(stack: Stack, people: list[Account]) -> None:
+    """The same title again takes no number."""
+    async with devices(stack, people[:2]) as [ada, bob]:
+        session = await room(ada, bob, title=None)
+        for _ in range(2):
+            named = (await bob.ok("update_chat", session_id=session["id"], title="Ours"))["session"]
+        assert (named["title"], named["seq"]) == ("Ours", session["seq"] + 1)
+        assert await bob.error("update_chat", {"session_id": session["id"], "reply_policy": "all"}) == "forbidden"
+        await ada.until("session_updated", lambda s: s["title"] == "Ours")
+        await ada.reply_to(await ada.send(session, "a first message"))
+        listed = (await ada.ok("list_chats", limit=1))["sessions"]
+        assert [each["title"] for each in listed] == ["Ours"]
+
+
+async def test_how_far_somebody_has_read(stack: Stack, people: list[Account]) -> None:
+    """It only grows, never beyond what there is; the others see it at most once a second, the last of it always."""
+    async with devices(stack, people[:2]) as [ada, bob]:
+        session = await room(ada, bob)
+        for number in range(3):
+            await ada.reply_to(await ada.send(session, f"message {number}"))
+        last = numbers(ada, session)[-1]
+        for seq in (1, 3, 2, 4, last + 1_000):
+            await bob.ok("mark_read", session_id=session["id"], seq=seq)
+        await ada.until("read", lambda mark: mark["seq"] == last)
+        marks = [p for _, p in ada.received("read", session=session)]
+        assert {mark["user_id"] for mark in marks} == {people[1].id}
+        assert [mark["seq"] for mark in marks] == sorted({mark["seq"] for mark in marks})
+        assert len(marks) < 4
+        for device, expected in ((bob, last), (ada, 0)):
+            [listed] = [s for s in (await device.ok("list_chats"))["sessions"] if s["id"] == session["id"]]
+            assert listed["read_seq"] == expected
+        assert (await bob.ok("join_chat", session_id=session["id"]))["session"]["read_seq"] == last
+
+
+async def test_typing_is_seen_by_who_has_joined(stack: Stack, people: list[Account]) -> None:
+    """At most once a second of one user, the last of it always; nothing of it is kept."""
+    async with devices(stack, people[:2]) as [ada, bob], Device(gateway(stack, 0), people[0].token) as phone:
+        session = await room(ada, bob)
+        for number in range(21):
+            await bob.ok("set_typing", session_id=session["id"], typing=number < 20)
+        await ada.until("typing", lambda shown: not shown["typing"])
+        seen = [p for _, p in ada.received("typing", session=session)]
+        assert seen[0] == {
+            "session_id": session["id"],
+            "sender_type": "user",
+            "sender_id": people[1].id,
+            "typing": True,
+        }
+        assert phone.received("typing", session=session) == []
+        assert (await ada.ok("join_chat", session_id=session["id"]))["last_seq"] == session["last_seq"]
+
+
+async def test_what_a_deleted_account_wrote_is_erased(stack: Stack, people: list[Account]) -> None:
+    """From the history and before the eyes of who has joined; its replies stay, and so do the numbers."""
+    leaver = await new_account(stack.auth_url)
+    async with devices(stack, [people[0], leaver]) as [ada, gone]:
+        session = await room(ada, gone)
+        asked = await gone.send(session, "forget me")
+        reply = await ada.reply_to(asked)
+        async with httpx2.AsyncClient(base_url=stack.auth_url, timeout=20) as http:
+            bearer = {"Authorization": f"Bearer {leaver.token}"}
+            deleted = await http.request("DELETE", "/me", json={"passcode": leaver.passcode}, headers=bearer)
+        assert deleted.status_code == 204, deleted.text
+        erased = await ada.until("message_updated", lambda m: m["id"] == asked)
+        assert (erased["content"], erased["status"], erased["seq"]) == ("", "erased", 2)
+        left = await ada.until("session_updated", lambda s: s["id"] == session["id"] and s["seq"] > session["seq"])
+        assert left["users"] == [people[0].id]
+        history = await ada.history(session)
+        assert [(m["id"], m["content"]) for m in history] == [(asked, ""), (reply["id"], "forget me")]
+        assert ascend(ada, session)
+        async with asyncio.timeout(20):
+            while gone.client.connected:  # noqa: ASYNC110 - whatever the client notices
+                await asyncio.sleep(0.05)
