@@ -1,13 +1,17 @@
-"""Who is next: the turns at once of one chatbot, shared fairly between the people who ask."""
+"""Who is next: the turns at once of one chatbot, and the room to wait for it, shared fairly between those who ask."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from shared.contracts.turns import RunTurn
+
+LOOK_AHEAD_MIN, LOOK_AHEAD_MAX = 32, 256  # turns that wait in a worker, so that there is somebody else's to choose
+CROWD_PAUSE_MIN, CROWD_PAUSE_MAX = 1.0, 32.0  # seconds between two looks at who is too many
 
 
 class Slots:
@@ -92,6 +96,35 @@ class Slots:
             del line[who]
             if not line:
                 del self._lines[self._held[who]]
+
+
+class Crowd:
+    """Who of those that wait here is to wait in the queue instead, so that others, behind them there, come into sight.
+
+    That costs a publication each, so it happens now and then, and less and less often while nobody else comes.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next_at = 0.0
+        self._pause = CROWD_PAUSE_MIN
+
+    def too_many(self, waiting: Sequence[str], room: int) -> tuple[str, int]:
+        """Whose turns are too many, and how many; `waiting` is whose turns wait, `room` how many may."""
+        if len(waiting) < room or self._clock() < self._next_at:
+            return "", 0
+        ((who, turns),) = Counter(waiting).most_common(1)
+        if turns * 2 <= len(waiting):
+            return "", 0
+        alone = turns == len(waiting)
+        self._pause = min(self._pause * 2, CROWD_PAUSE_MAX) if alone else CROWD_PAUSE_MIN
+        self._next_at = self._clock() + self._pause
+        return who, turns // 2
+
+
+def look_ahead(concurrency: int) -> int:
+    """The turns of one chatbot that may wait in a worker: enough to choose from, few enough to leave to others."""
+    return min(max(16 * concurrency, LOOK_AHEAD_MIN), LOOK_AHEAD_MAX)
 
 
 def asker(turn: RunTurn) -> str:

@@ -20,6 +20,7 @@ class Running:
         self.fresh = not turn.again and not delivery.delivery_count  # it cannot be over already
         self.begun = False  # it does not wait for others any more
         self.stopped = False
+        self.sent_back = False
         self.settled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._work: asyncio.Task[FinishReply | None] | None = None
 
@@ -30,6 +31,11 @@ class Running:
     def stop(self) -> None:
         """Somebody wants no more of it."""
         self.stopped = True
+        self.cancel()
+
+    def send_back(self) -> None:
+        """It is to wait in its queue."""
+        self.sent_back = True
         self.cancel()
 
     def cancel(self) -> None:

@@ -8,6 +8,7 @@ stops publishes its unfinished turns again, with a higher number, and acks them.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -19,7 +20,7 @@ from chatbot_worker.answers import Answer
 from chatbot_worker.at_work import AtWork
 from chatbot_worker.catalogue import Definition
 from chatbot_worker.entries import ChatbotEntry
-from chatbot_worker.fairness import Slots, asker
+from chatbot_worker.fairness import Crowd, Slots, asker, look_ahead
 from chatbot_worker.finishing import ChatbotFailed
 from chatbot_worker.intake import Intake
 from chatbot_worker.limits import CRASHES_MAX, WAIT_MAX
@@ -38,7 +39,6 @@ from shared.runtime.service import Tasks
 GRACE = 3.0  # seconds that running turns get when the worker stops
 HAND_BACK = 1.5  # seconds for publishing the others again
 SUSPECTS_FROM = 3  # deliveries without an ack after which turns run one at a time: one of them may kill its workers
-LOOK_AHEAD_MIN, LOOK_AHEAD_MAX = 32, 256  # turns that wait here, so that there is somebody else's to choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class TurnLoop:
         self._metrics = metrics
         self.replier = self._hire(definition)
         self.slots = Slots(definition.concurrency)
+        self._crowd = Crowd()
         self._suspects = asyncio.Lock()
         self._blamed = False
         self._running: dict[UUID, Running] = {}
@@ -75,7 +76,9 @@ class TurnLoop:
 
     def start(self, tasks: Tasks) -> None:
         """Begin to take turns, or take as many more as a new definition allows."""
-        self._intake.consume(tasks, _prefetch(self.replier.definition))
+        definition = self.replier.definition
+        room = 0 if definition.card.immediate else look_ahead(definition.concurrency)  # bodies of many turns, or one
+        self._intake.consume(tasks, definition.concurrency + room)
 
     def adopt(self, definition: Definition) -> Replier:
         """Follow another definition from the next turn on; the one that is to be closed."""
@@ -149,6 +152,7 @@ class TurnLoop:
         self._running[turn.message_id] = running = Running(turn, delivery)
         work = asyncio.create_task(self._work(running), name="turn")
         running.works(work)
+        self._make_room()
         settled = False
         try:
             with self._workplace.stops.watch(turn, running.stop):
@@ -204,6 +208,18 @@ class TurnLoop:
             with self._metrics.running.track_inprogress():
                 yield
 
+    def _make_room(self) -> None:
+        """Let some turns of whoever fills the room alone wait in the queue, behind those of others."""
+        definition = self.replier.definition
+        room = look_ahead(definition.concurrency)
+        if definition.card.immediate or len(self._running) < room:
+            return
+        waiting = [running for running in self._running.values() if not running.begun]
+        who, too_many = self._crowd.too_many([asker(running.turn) for running in waiting], room)
+        newest_first = (running for running in reversed(waiting) if asker(running.turn) == who)
+        for running in itertools.islice(newest_first, too_many):
+            running.send_back()
+
     def _shown(self, turn: RunTurn) -> AbstractContextManager[None]:
         return nullcontext() if self.replier.definition.instant else self._workplace.at_work.shown(turn)
 
@@ -222,7 +238,9 @@ class TurnLoop:
         if running.stopped and work.cancelled():
             finish: FinishReply | None = running.answer.stopped()
         elif work.cancelled() or running.waited_in_vain:
-            at_once = work.cancelled()  # we stop; what cannot be handed back the queue gives back when we are gone
+            at_once = (
+                work.cancelled() and not running.sent_back
+            )  # we stop; what cannot be handed back the queue gives back when we are gone
             handed_back = await self._publisher.hand_back(running.turn, running.delivery, at_once=at_once)
             if handed_back:
                 self._metrics.ended("handed_back")
@@ -235,10 +253,3 @@ class TurnLoop:
         await self._publisher.finish([finish])
         self._metrics.ended(finish.status)
         return True
-
-
-def _prefetch(definition: Definition) -> int:
-    """Bodies at once: an immediate chatbot's hold many turns each, others' one."""
-    if definition.card.immediate:
-        return definition.concurrency
-    return definition.concurrency + min(max(16 * definition.concurrency, LOOK_AHEAD_MIN), LOOK_AHEAD_MAX)

@@ -67,6 +67,28 @@ async def test_one_person_leaves_room_for_others(bus: FakeBus, start: Start, scr
     await until(lambda: len(bus.subscriptions["turns.bot"].acked) == 21)
 
 
+async def test_who_fills_the_room_waits_in_the_queue(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+    """Half of them go back to its end, marked, so that others behind them come into sight; nothing is lost."""
+    gate = Gate()
+    scripted.plays = [gate.reply]
+    bus.open = [True] * 33
+    await start(SCRIPTED + "concurrency = 1\n")
+    turns = [of("hog") for _ in range(33)]
+    for asked in turns:
+        bus.deliver("turns.bot", body(asked))
+    await until(lambda: len(bus.subscriptions["turns.bot"].acked) == 16)
+    back = [event.data for _, _, event in bus.published if isinstance(event.data, RunTurn)]
+    assert len({turn_.message_id for turn_ in back}) == 16
+    assert turns[0].message_id not in {turn_.message_id for turn_ in back}
+    assert all(turn_.again for turn_ in back)
+    for turn_ in back:
+        bus.deliver("turns.bot", body(turn_))
+    for _ in range(33):
+        gate.passes.release()
+    await until(lambda: len(bus.subscriptions["turns.bot"].acked) == 33 + 16)
+    assert {finish.message_id for finish in bus.finished()} == {asked.message_id for asked in turns}
+
+
 async def test_typing_is_kept_fresh(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
