@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 from chat_gateway.payloads import CLIENT_EVENTS
 
+ANY = random.Random()
 VALUES: dict[str, Any] = {
     "content": "words",
     "chatbot_id": "eliza",
@@ -30,18 +31,18 @@ def of_sessions() -> list[str]:
     return [name for name, model in CLIENT_EVENTS.items() if _required(name, "session_id") and model]
 
 
-def payload(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def payload(name: str, given: Mapping[str, Any], chance: random.Random = ANY) -> dict[str, Any]:
     """A payload that is right in form: `given` where the event has such a field, else a value that fits."""
     made: dict[str, Any] = {}
     for field in CLIENT_EVENTS[name].model_fields:
         if field in given:
             made[field] = given[field]
-        elif field == "message_id":
-            made[field] = str(uuid4())
+        elif field == "message_id" or (field == "session_id" and _required(name, field)):
+            made[field] = str(UUID(bytes=chance.randbytes(16), version=4))
         elif _required(name, field) or field in NOTHING_TO_CHANGE:
             made[field] = VALUES[field]  # a KeyError here: say above what fits the new field
         elif field.startswith("client_"):
-            made[field] = secrets.token_hex(8)
+            made[field] = chance.randbytes(8).hex()
     return made
 
 

@@ -1,0 +1,33 @@
+"""Some thousand hostile frames, by seeds that are kept; `python -m tests.integration.security.fuzz` sends more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.security.frames import Frames
+from tests.integration.security.fuzz import Fuzz
+from tests.support.stack import Stack
+
+FRAMES = 1_500
+SEEDS = (1, 7)
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_hostile_frames_harm_nobody(stack: Stack, seed: int) -> None:
+    """No crash, nobody answered who is not known, no word of others, no socket left behind."""
+    outcome = await Fuzz(stack, FRAMES, seed).run()
+    print(outcome)  # noqa: T201
+    assert outcome.failures() == []
+    assert outcome.frames >= FRAMES
+    assert {"40", "42", "43", "44"} <= outcome.heard.keys()  # some of them got far
+    assert max(outcome.memory) - outcome.memory[0] < 150  # MiB; the long run looks closer
+
+
+def test_a_seed_gives_the_same_frames_again() -> None:
+    """So that what one run finds, another one finds again."""
+    first, second, other = (Frames(seed) for seed in (3, 3, 4))
+    found = [first.next() for _ in range(200)]
+    assert [second.next() for _ in range(200)] == found
+    assert [other.next() for _ in range(200)] != found
+    assert len(set(map(repr, found))) > 150
