@@ -7,15 +7,15 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, bindparam, select, text, union
+from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.types import Integer
 
 from persistence_worker import publications
 from persistence_worker.database import Database
+from persistence_worker.history import SESSIONS
 from persistence_worker.poison import Cemetery, is_poison
 from persistence_worker.room_store import ERASURE_LOCK
-from persistence_worker.tables import erased_users, former_users, session_users
+from persistence_worker.tables import erased_users
 from shared.bus.port import Bus, Delivery
 from shared.contracts.accounts import UserDeleted
 from shared.contracts.commands import EraseAuthor
@@ -31,14 +31,7 @@ PAGE = 500  # sessions
 RETRY_PAUSE = 1.0  # seconds
 
 EXCLUSIVE_LOCK = text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=ERASURE_LOCK)
-_SESSIONS = union(
-    *(
-        select(table.c.session_id).where(table.c.user_id == bindparam("user"), table.c.session_id > bindparam("after"))
-        for table in (session_users, former_users)
-    )
-).subquery()
-SESSIONS = select(_SESSIONS.c.session_id).order_by(_SESSIONS.c.session_id).limit(bindparam("most", type_=Integer))
-NO_SESSION = UUID(int=0)
+FIRST = UUID(int=0)
 
 
 class Accounts:
@@ -86,12 +79,12 @@ class Accounts:
     async def _erase(self, user_id: str) -> None:
         await self._database.write(partial(keep, user_id=user_id))
         await self._database.write(wait_for_entries)
-        after = NO_SESSION
+        first = FIRST
         sessions = 0
-        while page := await self._database.read(partial(sessions_of, user_id=user_id, after=after)):
+        while page := await self._database.read(partial(sessions_of, user_id=user_id, first=first)):
             commands = [EraseAuthor(session_id=session_id, user_id=user_id) for session_id in page]
             await self._bus.publish_all([publications.commanded(command, self._partitions) for command in commands])
-            after = page[-1]
+            first = UUID(int=page[-1].int + 1)
             sessions += len(page)
         logger.info("account erased", sessions=sessions)
 
@@ -109,7 +102,7 @@ def wait_for_entries(connection: Connection) -> None:
         connection.execute(EXCLUSIVE_LOCK)
 
 
-def sessions_of(connection: Connection, user_id: str, after: UUID) -> list[UUID]:
-    """The next sessions in which the user is, or was; ascending by id."""
-    values = {"user": user_id, "after": after, "most": PAGE}
+def sessions_of(connection: Connection, user_id: str, first: UUID) -> list[UUID]:
+    """The sessions from `first` on in which the user is, or was; ascending by id."""
+    values = {"user": user_id, "from": first, "most": PAGE}
     return list(connection.scalars(SESSIONS, values))

@@ -1,15 +1,18 @@
-"""Looking back into a session, for commands that have a transaction of their own; never further than a bound."""
+"""Looking back: into a session, for commands that have a transaction of their own, and at all that a user was in.
+
+Never further than a bound.
+"""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, union
 from sqlalchemy.types import BigInteger, Integer
 
 from persistence_worker.rows import MESSAGE_COLUMNS, TURN_COLUMNS, message_of, turn_of
 from persistence_worker.state import History, holds
-from persistence_worker.tables import chat_messages, turns
+from persistence_worker.tables import chat_messages, former_users, session_users, turns
 from shared.contracts.views import Message
 
 WINDOW = 10_000  # numbers of a session that are looked through, so that nobody holds its lock for long
@@ -48,6 +51,13 @@ _WINDOW = (
     select(MESSAGES.seq).where(_SESSION, _AFTER).order_by(MESSAGES.seq).limit(bindparam("window", type_=Integer))
 ).subquery()
 WINDOW_END = select(func.max(_WINDOW.c.seq), func.count())
+_BEEN_IN = union(
+    *(
+        select(table.c.session_id).where(table.c.user_id == bindparam("user"), table.c.session_id >= bindparam("from"))
+        for table in (session_users, former_users)
+    )
+).subquery()
+SESSIONS = select(_BEEN_IN.c.session_id).order_by(_BEEN_IN.c.session_id).limit(bindparam("most", type_=Integer))
 
 
 def of_reply(connection: Connection, reply_id: UUID) -> History:

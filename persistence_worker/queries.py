@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Connection
 
 from persistence_worker import views
 from persistence_worker.catalogue import Catalogue
 from persistence_worker.catalogue_store import load_catalogue
+from persistence_worker.cursors import cursor, read_cursor
+from persistence_worker.exporting import export
+from persistence_worker.searching import search
 from persistence_worker.state import SessionState
 from persistence_worker.store_reads import Reads
 from shared.contracts import queries as q
-from shared.contracts.payload import Model, Payload, rfc3339
+from shared.contracts.payload import Model, Payload
 from shared.contracts.views import PAGE_BYTES_MAX, Chatbot, Message
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 
@@ -39,6 +39,8 @@ class Queries:
             q.ListSessions: self._sessions,
             q.ListChatbots: self._chatbots,
             q.IsTurnOpen: self._turn,
+            q.SearchMessages: search,
+            q.ExportUser: self._export,
         }
 
     def answer(self, connection: Connection, query: Payload) -> Model:
@@ -120,7 +122,7 @@ class Queries:
         catalogue = _catalogue(connection)
         return q.SessionsResult(
             sessions=[views.own_session(session, catalogue, read_seq) for session, read_seq in page],
-            next_cursor=cursor(page[-1][0]) if len(found) > query.limit else None,
+            next_cursor=cursor(page[-1][0].updated_at, page[-1][0].id) if len(found) > query.limit else None,
         )
 
     def _chatbots(self, connection: Connection, _query: q.ListChatbots) -> q.ChatbotsResult:
@@ -139,6 +141,9 @@ class Queries:
     def _turn(self, connection: Connection, query: q.IsTurnOpen) -> q.TurnResult:
         return q.TurnResult(open=self._reads.is_open(connection, query.session_id, query.message_id))
 
+    def _export(self, connection: Connection, query: q.ExportUser) -> q.ExportResult:
+        return export(connection, self._reads, _catalogue(connection), query)
+
     def _found(self, connection: Connection, session_id: UUID, user_id: str | None) -> tuple[SessionState, int]:
         found = self._reads.session(connection, session_id, user_id)
         if found is None:
@@ -154,27 +159,6 @@ def fitting(messages: list[Message], limit: int) -> list[Message]:
         if room < 0 and n:
             return messages[:n]
     return messages[:limit]
-
-
-def cursor(session: SessionState) -> str:
-    """The place just after a session in its list; opaque to clients."""
-    return urlsafe_b64encode(orjson.dumps([rfc3339(session.updated_at), session.id.hex])).decode().rstrip("=")
-
-
-def read_cursor(text: str) -> tuple[datetime, UUID]:
-    """What `cursor` wrote.
-
-    Raises:
-        InvalidRequest: it did not.
-    """
-    try:
-        moment, session_id = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        when = datetime.fromisoformat(moment)
-        if when.tzinfo is None:
-            raise ValueError("naive")
-        return when, UUID(session_id)
-    except (ValueError, TypeError, AttributeError):
-        raise InvalidRequest("This cursor is none of ours.") from None
 
 
 def _catalogue(connection: Connection) -> Catalogue:

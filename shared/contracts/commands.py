@@ -192,7 +192,7 @@ class MarkRead(Payload):
 
 
 class EraseAuthor(Payload):
-    """Erase what a deleted account wrote in one session after the place `after_seq`, and its membership. Nobody waits."""
+    """Erase what a deleted account wrote in one session after a place, and its membership. Nobody waits."""
 
     TYPE: ClassVar[str] = "backchat.author.erase.v1"
 

@@ -178,11 +178,15 @@ class ExportUser(Payload):
 
 
 class ExportedSession(Model):
-    """A session of the user's, and what they wrote and rated there (of a long one a part; the next page goes on)."""
+    """A session of the user's, and what they wrote and rated there (of a long one a part; the next page goes on).
+
+    `former`: they have left it, so of the session itself nothing is told but that it was.
+    """
 
     session: OwnSession
     messages: list[Message]
     ratings: list[dict[str, Any]]
+    former: bool = False
 
 
 class ExportResult(Model):

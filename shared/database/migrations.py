@@ -50,8 +50,13 @@ async def is_current(engine: AsyncEngine, scripts: Path, *, schema: str) -> bool
     return found == newest or found not in older
 
 
-async def differences(engine: AsyncEngine, metadata: MetaData, *, schema: str) -> list[Any]:
-    """What Alembic would change to make the database match `metadata`; empty when the migrations say all."""
+async def differences(
+    engine: AsyncEngine, metadata: MetaData, *, schema: str, apart: tuple[str, ...] = ()
+) -> list[Any]:
+    """What Alembic would change to make the database match `metadata`; empty when the migrations say all.
+
+    Tables and indexes whose names begin with one of `apart` are the migrations' alone: metadata cannot say them.
+    """
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - see above
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
@@ -61,7 +66,14 @@ async def differences(engine: AsyncEngine, metadata: MetaData, *, schema: str) -
         table.to_metadata(bare, schema=cast("Any", None), referred_schema_fn=lambda *_: cast("Any", BLANK_SCHEMA))
 
     def compare(connection: Connection) -> list[Any]:
-        options = {"compare_type": True, "compare_server_default": True, "version_table": VERSION_TABLE}
+        options = {
+            "compare_type": True,
+            "compare_server_default": True,
+            "version_table": VERSION_TABLE,
+            "include_name": lambda name, kind, _parents: (
+                kind not in {"table", "index"} or name is None or not name.startswith(apart)
+            ),
+        }
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), bare))
 
     async with _connection(engine, schema) as connection:

@@ -20,8 +20,8 @@ async def tables(engine: AsyncEngine) -> set[str]:
 
 
 async def test_migrations_make_exactly_the_tables(engine: AsyncEngine) -> None:
-    """Alembic finds nothing to change between metadata and database."""
-    assert await migrations.differences(engine, metadata, schema=SCHEMA) == []
+    """Alembic finds nothing to change between metadata and database, the index of words apart."""
+    assert await migrations.differences(engine, metadata, schema=SCHEMA, apart=("chat_messages_words",)) == []
 
 
 async def test_down_and_up_again(engine: AsyncEngine) -> None:
