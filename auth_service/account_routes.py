@@ -63,7 +63,7 @@ def _add_own(routes: APIRouter, accounts: Accounts) -> None:
     )
     async def delete(request: Request, session: Bearer, source: Source) -> Response:
         """Delete one's account for ever; what one wrote is erased from every chat within seconds."""
-        form = await read(request, Deletion)
+        form = await read(request, Deletion, optional=True)
         async with deadline():
             await accounts.delete(session.user, form.passcode, source)
         return Response(status_code=204)

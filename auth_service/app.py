@@ -16,9 +16,11 @@ from auth_service.account_routes import account_routes
 from auth_service.accounts import Accounts
 from auth_service.bearer import check_bearers
 from auth_service.body_limit import BodyLimit
+from auth_service.cookies import SessionCookies
 from auth_service.credentials import CredentialCheck
 from auth_service.export_routes import export_routes
 from auth_service.exports import ChatExport
+from auth_service.guests import Guests
 from auth_service.hashing import Argon2Hasher
 from auth_service.internal_routes import internal_routes
 from auth_service.key_directory import KeyDirectory, UnusableKeys
@@ -76,9 +78,8 @@ def serves(path: str) -> bool:
 def openapi() -> dict[str, Any]:
     """The description of the public routes, without anything behind them."""
     nobody: Any = None
-    return routes.http_app(
-        nobody, account_routes(nobody), login_routes(nobody, nobody), export_routes(nobody, nobody, nobody)
-    ).openapi()
+    described = [account_routes(nobody), login_routes(nobody, nobody, nobody, nobody)]
+    return routes.http_app(nobody, *described, export_routes(nobody, nobody, nobody)).openapi()
 
 
 def open_revocations(_settings: AuthSettings, *, engine: AsyncEngine) -> Revocations:
@@ -127,16 +128,18 @@ def build(
         await revocations.settle()
         await asyncio.to_thread(hasher.close)
 
+    proxies = TrustedProxies(settings.trusted_proxies)
+    guests = Guests(users=store, guard=guard, admitted=settings.guests == "on")
     http = routes.http_app(
         keys.ring,
         account_routes(accounts),
-        login_routes(check, logins),
+        login_routes(check, logins, guests, SessionCookies(proxies, settings.allowed_origins)),
         export_routes(logins, ChatExport(bus), guard),
         internal_routes(revocations),
     )
     check_bearers(http, logins)
-    tell_sources(http, TrustedProxies(settings.trusted_proxies))
-    app = ResponseHeaders(BodyLimit(http), settings.allowed_origins)
+    tell_sources(http, proxies)
+    app = ResponseHeaders(BodyLimit(http), settings.allowed_origins, proxies)
     return Service(name="auth_service", lifespan=lifespan, missing=readiness.missing, app=app)
 
 

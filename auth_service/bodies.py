@@ -17,13 +17,19 @@ BODY_TIMEOUT = 10.0  # seconds that a client may take to send a body
 F = TypeVar("F", bound=BaseModel)
 
 
-async def read(request: Request, form: type[F]) -> F:
-    """The request's body as a form.
+class BodyLate(InvalidRequest):
+    """The body did not arrive."""
+
+
+async def read(request: Request, form: type[F], *, optional: bool = False) -> F:
+    """The request's body as a form; where it is `optional`, none at all is an empty one.
 
     Raises:
         UnsupportedMediaType: not declared to be JSON.
         InvalidRequest: not JSON, or not of that form; says which field and why, and never what was sent.
     """
+    if optional and "content-type" not in request.headers and not await _body(request):
+        return form()
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared != JSON_TYPE:
         raise UnsupportedMediaType
@@ -39,7 +45,7 @@ async def _body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT):
             return await request.body()
     except (TimeoutError, ClientDisconnect):
-        raise InvalidRequest("The body did not arrive.") from None
+        raise BodyLate from None
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -6,19 +6,39 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from auth_service import cookies
 from auth_service.bodies import JSON_TYPE
 from auth_service.forms import Problem
-from shared.errors import BackchatError, InvalidRequest, PayloadTooLarge, TokenExpired, TokenInvalid, Unavailable
-from shared.errors import UnsupportedMediaType as NotJson
+from shared.errors import (
+    BackchatError,
+    InvalidRequest,
+    PayloadTooLarge,
+    TokenExpired,
+    TokenInvalid,
+    Unavailable,
+    UnsupportedMediaType,
+)
 from shared.runtime.http import PROBLEM_JSON
 
-BODY_PROBLEMS = (InvalidRequest, PayloadTooLarge, NotJson)
+BODY_PROBLEMS = (InvalidRequest, PayloadTooLarge, UnsupportedMediaType)
 BEARER_PROBLEMS = (TokenInvalid, TokenExpired, Unavailable)
 
 
-def body(form: type[BaseModel]) -> dict[str, Any]:
+def body(form: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     """A JSON body of that form; we read it ourselves."""
-    return {"requestBody": {"required": True, "content": {JSON_TYPE: {"schema": form.model_json_schema()}}}}
+    return {"requestBody": {"required": required, "content": {JSON_TYPE: {"schema": form.model_json_schema()}}}}
+
+
+def for_pages(operation: dict[str, Any]) -> dict[str, Any]:
+    """An operation that pages may ask to use the cookie."""
+    header = {
+        "name": cookies.HEADER,
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string", "enum": [cookies.ASKED]},
+        "description": "Pages: keep the refresh token in an HttpOnly cookie instead of the answer",
+    }
+    return {**operation, "parameters": [header]}
 
 
 def problems(*errors: type[BackchatError]) -> dict[int | str, dict[str, Any]]:

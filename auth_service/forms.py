@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from auth_service import accounts, passcodes
 from auth_service.logins import Login
@@ -59,9 +59,11 @@ class Credentials(BaseModel):
 
 
 class Refresh(BaseModel):
-    """Body of `POST /refresh`. Whatever is no token of ours is refused as one that is not valid."""
+    """Body of `POST /refresh`; pages that have the token in a cookie may leave it out."""
 
-    refresh_token: Annotated[str, AfterValidator(passcodes.well_formed), Field(min_length=1, max_length=TOKEN_MAX)]
+    refresh_token: (
+        Annotated[str, AfterValidator(passcodes.well_formed), Field(min_length=1, max_length=TOKEN_MAX)] | None
+    ) = None
 
 
 class PasscodeChange(BaseModel):
@@ -85,14 +87,15 @@ class Registered(BaseModel):
 
 
 class LoggedIn(BaseModel):
-    """Answer of `POST /login` and `POST /refresh`; lifetimes in seconds."""
+    """Answer of whatever begins or goes on with a login; lifetimes in seconds.
 
-    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+    There is no `refresh_token` where it went into a cookie.
+    """
 
     access_token: str
-    token_type: str = "bearer"  # noqa: S105 - a type, not a token
+    token_type: Literal["bearer"]
     expires_in: int
-    refresh_token: str
+    refresh_token: str | None = None
     refresh_expires_in: int
 
 

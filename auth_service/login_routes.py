@@ -7,21 +7,100 @@ from starlette.responses import Response
 
 from auth_service.bearer import Bearer
 from auth_service.bodies import read
+from auth_service.cookies import SessionCookies
 from auth_service.credentials import CredentialCheck
 from auth_service.deadlines import deadline
-from auth_service.descriptions import BEARER_PROBLEMS, BODY_PROBLEMS, body, problems
+from auth_service.descriptions import BEARER_PROBLEMS, BODY_PROBLEMS, body, for_pages, problems
 from auth_service.forms import Credentials, LoggedIn, OwnLogin, OwnLogins, Refresh
+from auth_service.guests import Guests
 from auth_service.logins import Logins, Tokens
+from auth_service.problems import refused
 from auth_service.sources import Source
-from shared.errors import InvalidCredentials, NotFound, RateLimited, TokenExpired, TokenInvalid, Unavailable
+from shared.errors import (
+    Forbidden,
+    InvalidCredentials,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    TokenExpired,
+    TokenInvalid,
+    Unavailable,
+)
 
 
-def login_routes(check: CredentialCheck, logins: Logins) -> APIRouter:
-    """`/login`, `/refresh`, `/logout`, `/logout/all` and `/me/logins`."""
+def login_routes(check: CredentialCheck, logins: Logins, guests: Guests, cookies: SessionCookies) -> APIRouter:
+    """`/login`, `/refresh`, `/guest`, `/logout`, `/logout/all` and `/me/logins`."""
     routes = APIRouter()
-    _add_beginnings(routes, check, logins)
-    _add_ends(routes, logins)
+    _add_beginnings(routes, check, logins, guests, cookies)
+    _add_refresh(routes, logins, cookies)
+    _add_ends(routes, logins, cookies)
+    _add_own(routes, logins)
+    return routes
 
+
+def _add_beginnings(
+    routes: APIRouter, check: CredentialCheck, logins: Logins, guests: Guests, cookies: SessionCookies
+) -> None:
+    @routes.post(
+        "/login",
+        response_model_exclude_none=True,
+        responses=problems(*BODY_PROBLEMS, InvalidCredentials, Forbidden, RateLimited, Unavailable),
+        openapi_extra=for_pages(body(Credentials)),
+    )
+    async def login(request: Request, response: Response, source: Source) -> LoggedIn:
+        """Log in: an access token to show, a refresh token to keep."""
+        in_cookie = cookies.asked(request)
+        form = await read(request, Credentials)
+        async with deadline():
+            credentials = await check.verify(form.id, form.passcode, source)
+            tokens = await logins.begin(credentials, request.headers.get("user-agent"))
+        if in_cookie:
+            cookies.give(request, response, tokens)
+        return _logged_in(tokens, in_cookie)
+
+    @routes.post(
+        "/guest",
+        response_model_exclude_none=True,
+        responses=problems(NotFound, Forbidden, RateLimited, Unavailable),
+        openapi_extra=for_pages({}),
+    )
+    async def guest(request: Request, response: Response, source: Source) -> LoggedIn:
+        """Log in as somebody new, where guests are admitted. Choosing a passcode makes a user of a guest."""
+        in_cookie = cookies.asked(request)
+        async with deadline():
+            tokens = await logins.begin(await guests.admit(source), request.headers.get("user-agent"))
+        if in_cookie:
+            cookies.give(request, response, tokens)
+        return _logged_in(tokens, in_cookie)
+
+
+def _add_refresh(routes: APIRouter, logins: Logins, cookies: SessionCookies) -> None:
+    @routes.post(
+        "/refresh",
+        response_model=LoggedIn,
+        response_model_exclude_none=True,
+        responses=problems(*BODY_PROBLEMS, TokenInvalid, TokenExpired, Forbidden, Unavailable),
+        openapi_extra=for_pages(body(Refresh, required=False)),
+    )
+    async def refresh(request: Request, response: Response) -> LoggedIn | Response:
+        """Exchange a refresh token for new tokens; the old one dies. Lost the answer? Send it again within 10 s."""
+        in_cookie = cookies.asked(request)
+        token = (await read(request, Refresh, optional=in_cookie)).refresh_token
+        if token is None and not in_cookie:
+            raise InvalidRequest("refresh_token: Field required")
+        try:
+            async with deadline():
+                tokens = await logins.refresh(token or cookies.read(request) or "")
+        except (TokenInvalid, TokenExpired) as error:
+            answer = refused(error)
+            cookies.clear(request, answer)
+            return answer
+        if in_cookie:
+            cookies.give(request, response, tokens)
+        return _logged_in(tokens, in_cookie)
+
+
+def _add_own(routes: APIRouter, logins: Logins) -> None:
     @routes.get("/me/logins", responses=problems(*BEARER_PROBLEMS))
     async def own_logins(session: Bearer) -> OwnLogins:
         """One's own logins that stand."""
@@ -29,50 +108,26 @@ def login_routes(check: CredentialCheck, logins: Logins) -> APIRouter:
             found = await logins.standing(session)
         return OwnLogins(logins=[OwnLogin.of(login, session.sid) for login in found])
 
-    return routes
 
+def _add_ends(routes: APIRouter, logins: Logins, cookies: SessionCookies) -> None:
+    def gone(request: Request) -> Response:
+        answer = Response(status_code=204)
+        cookies.clear(request, answer)
+        return answer
 
-def _add_beginnings(routes: APIRouter, check: CredentialCheck, logins: Logins) -> None:
-    @routes.post(
-        "/login",
-        responses=problems(*BODY_PROBLEMS, InvalidCredentials, RateLimited, Unavailable),
-        openapi_extra=body(Credentials),
-    )
-    async def login(request: Request, source: Source) -> LoggedIn:
-        """Log in: an access token to show, a refresh token to keep."""
-        form = await read(request, Credentials)
-        async with deadline():
-            credentials = await check.verify(form.id, form.passcode, source)
-            tokens = await logins.begin(credentials, request.headers.get("user-agent"))
-        return _logged_in(tokens)
-
-    @routes.post(
-        "/refresh",
-        responses=problems(*BODY_PROBLEMS, TokenInvalid, TokenExpired, Unavailable),
-        openapi_extra=body(Refresh),
-    )
-    async def refresh(request: Request) -> LoggedIn:
-        """Exchange a refresh token for new tokens; the old one dies. Lost the answer? Send it again within 10 s."""
-        form = await read(request, Refresh)
-        async with deadline():
-            tokens = await logins.refresh(form.refresh_token)
-        return _logged_in(tokens)
-
-
-def _add_ends(routes: APIRouter, logins: Logins) -> None:
     @routes.post("/logout", status_code=204, responses=problems(*BEARER_PROBLEMS))
-    async def logout(session: Bearer) -> Response:
+    async def logout(request: Request, session: Bearer) -> Response:
         """End this login."""
         async with deadline():
             await logins.end(session)
-        return Response(status_code=204)
+        return gone(request)
 
     @routes.post("/logout/all", status_code=204, responses=problems(*BEARER_PROBLEMS))
-    async def logout_all(session: Bearer) -> Response:
+    async def logout_all(request: Request, session: Bearer) -> Response:
         """End every login of one's own."""
         async with deadline():
             await logins.end_all(session)
-        return Response(status_code=204)
+        return gone(request)
 
     @routes.delete("/me/logins/{sid}", status_code=204, responses=problems(NotFound, *BEARER_PROBLEMS))
     async def end_login(sid: str, session: Bearer) -> Response:
@@ -82,10 +137,11 @@ def _add_ends(routes: APIRouter, logins: Logins) -> None:
         return Response(status_code=204)
 
 
-def _logged_in(tokens: Tokens) -> LoggedIn:
+def _logged_in(tokens: Tokens, in_cookie: bool) -> LoggedIn:  # noqa: FBT001 - private
     return LoggedIn(
         access_token=tokens.access_token,
+        token_type="bearer",  # noqa: S106 - a type, not a token
         expires_in=tokens.expires_in,
-        refresh_token=tokens.refresh_token,
+        refresh_token=None if in_cookie else tokens.refresh_token,
         refresh_expires_in=tokens.refresh_expires_in,
     )

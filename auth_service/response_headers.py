@@ -8,13 +8,18 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.runtime.forwarded import TrustedProxies
+
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+STRICT_TRANSPORT = "max-age=31536000"  # seconds; said over TLS only
 METHODS = "GET, POST, PUT, DELETE"
 REQUEST_HEADERS = "Authorization, Content-Type"
 PREFLIGHT_MAX_AGE = "600"  # seconds
@@ -23,10 +28,11 @@ PREFLIGHT_MAX_AGE = "600"  # seconds
 class ResponseHeaders:
     """Adds the headers of `SECURITY` that an answer does not set itself, and CORS headers where they belong."""
 
-    def __init__(self, app: ASGIApp, allowed_origins: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed_origins: Collection[str], proxies: TrustedProxies) -> None:
         """`allowed_origins` as in `https://chat.example.org`; empty: same origin only, no CORS at all."""
         self._app = app
         self._origins = frozenset(allowed_origins)
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a preflight of an allowed origin; pass on everything else and complete its answer."""
@@ -39,7 +45,10 @@ class ResponseHeaders:
 
         async def completed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._complete(MutableHeaders(scope=message), allowed)
+                headers = MutableHeaders(scope=message)
+                self._complete(headers, allowed)
+                if self._proxies.origin_seen(scope)[0] == "https":
+                    headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
             await send(message)
 
         if allowed and scope["method"] == "OPTIONS" and "access-control-request-method" in request:

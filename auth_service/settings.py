@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -55,6 +56,10 @@ class AuthSettings(OriginSettings):
     )
     registrations_per_hour: int = Field(
         default=1_000, ge=1, le=1_000_000, description="Accounts that may be opened from one address in an hour"
+    )
+    guests: Literal["on", "off"] = Field(default="off", description="Whether `POST /guest` opens accounts for guests")
+    guests_per_hour: int = Field(
+        default=60, ge=1, le=100_000, description="Guests that may come from one address in an hour"
     )
     exports_per_hour: int = Field(default=20, ge=1, le=10_000, description="Exports that a user may ask for in an hour")
 

@@ -84,6 +84,9 @@ class Guard(Protocol):
     async def registered(self, user_id: str, source: str) -> None:
         """After one was opened: the address is its owner's."""
 
+    async def guest(self, source: str) -> None:
+        """Before a guest is let in; raises as `attempt`."""
+
     async def export(self, user_id: str) -> None:
         """Before an export; raises as `attempt`."""
 
@@ -101,6 +104,9 @@ class NoGuard:
     async def registered(self, user_id: str, source: str) -> None:
         """Nothing is remembered."""
 
+    async def guest(self, source: str) -> None:
+        """Allowed."""
+
     async def export(self, user_id: str) -> None:
         """Allowed."""
 
@@ -117,6 +123,7 @@ class Throttle:
         self._address = Budget(settings.login_failures_address, forget_every=10.0, wait_max=WAIT_MAX)
         self._account = Budget(settings.login_failures_account, forget_every=60.0, wait_max=WAIT_MAX)
         self._registrations = _hourly(settings.registrations_per_hour)
+        self._guests = _hourly(settings.guests_per_hour)
         self._exports = _hourly(settings.exports_per_hour)
 
     @asynccontextmanager
@@ -146,6 +153,10 @@ class Throttle:
         """The address is known from now on."""
         with suppress(Unavailable):
             await self._store.remember(self._own(user_id, source))
+
+    async def guest(self, source: str) -> None:
+        """Each counts."""
+        await self._charge("guest", self._guests, source_of(source))
 
     async def export(self, user_id: str) -> None:
         """Each counts."""
