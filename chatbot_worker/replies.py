@@ -130,7 +130,7 @@ class Replier:
             await run.write(self.definition.limits, end)
             judged = self.circuit.succeeded
         except Exception as error:  # noqa: BLE001 - a chatbot may raise what it likes
-            log_failure(error, chatbot=self.definition.id)
+            log_failure(error, chatbot=self.definition.id, message_id=str(turn.message_id))
             self._metrics.failures.inc()
             failed = ChatbotFailed.by(error)
             if not failed.refused and (failed.again or not live.text.length):

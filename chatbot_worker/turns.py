@@ -188,7 +188,12 @@ class TurnLoop:
         other = self._workplace.loops.get(absent.fallback or "")
         if other is None:
             return None
-        async with other.slots.hold(asker(turn)):
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(WAIT_MAX):
+                    await held.enter_async_context(other.slots.hold(asker(turn)))
+            except TimeoutError:
+                return None
             with self._metrics.running.track_inprogress():
                 finish = await answer.stand_in(other.replier, absent.name)
         if finish is not None:

@@ -86,6 +86,10 @@ async def test_what_another_try_cannot_help_is_not_tried_again(
     assert scripted.started == started
 
 
+def raises_at_once(_turn: Turn) -> AsyncIterator[str]:
+    raise RuntimeError("the words of a person")
+
+
 @pytest.mark.parametrize("breaking", [breaks, raises_cancelled])
 async def test_a_chatbot_that_breaks_is_tried_again(
     bus: FakeBus,
@@ -117,6 +121,18 @@ async def test_a_chatbot_that_only_breaks_fails_the_turn(bus: FakeBus, start: St
     assert (finish.status, finish.content, scripted.started) == ("failed", "so f", 2)
     assert finish.error is not None
     assert finish.error.code == "chatbot_failed"
+
+
+async def test_a_chatbot_that_does_not_even_begin_fails_the_turn(
+    bus: FakeBus, start: Start, scripted: Scripted
+) -> None:
+    """Not the worker."""
+    scripted.plays = [raises_at_once]
+    await start(SCRIPTED)
+    bus.deliver("turns.bot", body(turn(chatbot_id="bot")))
+    await until(lambda: bus.subscriptions["turns.bot"].acked)
+    assert [f.status for f in bus.finished()] == ["failed"]
+    assert scripted.started == 3
 
 
 @pytest.mark.parametrize(

@@ -197,3 +197,20 @@ async def test_the_loop_is_never_held_for_long(bus: FakeBus, start: Start, kind:
         now = time.thread_time()
         held, last = max(held, now - last), now
     assert held < 0.05
+
+
+async def test_a_chatbot_sees_what_fits_into_its_budget(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+    """The newest of what is older, what is to be answered in any case; the rest is left out, and counted."""
+    seen: list[str] = []
+
+    async def looks(asked: Turn) -> AsyncIterator[str]:
+        seen.extend(message.content for message in asked.context)
+        yield "done"
+
+    scripted.plays = [looks]
+    await start(SCRIPTED + "context = {tokens = 40}\n")
+    asked = turn("and now?", chatbot_id="bot")
+    earlier = [asked.context[0].model_copy(update={"content": f"word {n}", "unanswered": False}) for n in range(9)]
+    bus.deliver("turns.bot", body(asked.model_copy(update={"context": [*earlier, *asked.context]})))
+    await until(lambda: bus.subscriptions["turns.bot"].acked)
+    assert seen == ["word 7", "word 8", "and now?"]
