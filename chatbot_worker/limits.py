@@ -12,7 +12,7 @@ CRASHES_MAX = 10  # deliveries without an ack; the broker's restarts count among
 TRIES_MAX = 10  # of one start, at most
 STARTS = 1_000  # attempt numbers of one start
 WAIT_MAX = 240.0  # seconds that a turn is kept waiting for others before it goes back to its queue
-TOTAL_MAX = 600.0  # seconds of a reply; with its fallback and both waits under 30 minutes, when RabbitMQ takes turns back
+TOTAL_MAX = 600.0  # seconds of a reply; a fallback and two waits with it end within RabbitMQ's 30 minutes
 
 TIMEOUT = ErrorView(code="timeout", message="The chatbot took too long to answer.")
 CHATBOT_FAILED = ErrorView(code="chatbot_failed", message="The chatbot could not answer. Try again in a moment.")
