@@ -14,8 +14,8 @@ from persistence_worker.publications import SOURCE
 from persistence_worker.queries import Queries
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts.envelope import Event, MalformedEvent, Received, read_body
-from shared.contracts.payload import utc_now
-from shared.contracts.queries import QUERIES, Reply
+from shared.contracts.payload import Model, Payload, utc_now
+from shared.contracts.queries import QUERIES, ExportUser, Reply, SearchMessages
 from shared.contracts.topology import query_queue
 from shared.errors import BackchatError, Internal, InvalidRequest, Unavailable
 
@@ -24,11 +24,14 @@ logger = structlog.get_logger(__name__)
 PREFETCH_EACH = 4  # bodies for each query that may run, so that none of them waits for the broker
 RETRY_AFTER = 1.0  # seconds
 
+COSTLY = (SearchMessages, ExportUser)  # they may read much: the rest keeps most of the connections
+COSTLY_SHARE = 4  # one of so many may be such a one
+
 TYPES = {query.TYPE: query for query in QUERIES}
 
 
 class QueryServer:
-    """Answers whoever asks, at most `in_flight` at once."""
+    """Answers whoever asks, at most `in_flight` at once; what may be costly is refused while enough of it runs."""
 
     def __init__(self, *, bus: Bus, database: Database, queries: Queries, metrics: Metrics, in_flight: int) -> None:
         self._bus = bus
@@ -37,6 +40,7 @@ class QueryServer:
         self._metrics = metrics
         self._in_flight = in_flight
         self._slots = asyncio.Semaphore(in_flight)
+        self._costly = 0  # of those that run
         self._running: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -80,14 +84,24 @@ class QueryServer:
             reply = await self._reply(received)
         self._bus.respond(received, Event(SOURCE, reply, subject=received.subject))
 
+    async def _read(self, query: Payload) -> Model:
+        if not isinstance(query, COSTLY):
+            return await self._database.read(lambda connection: self._queries.answer(connection, query))
+        if self._costly >= max(1, self._in_flight // COSTLY_SHARE):
+            raise Unavailable("Too many searches at once.", retry_after=RETRY_AFTER)
+        self._costly += 1
+        try:
+            return await self._database.read(lambda connection: self._queries.answer(connection, query))
+        finally:
+            self._costly -= 1
+
     async def _reply(self, received: Received) -> Reply:
         try:
             payload = TYPES.get(received.type)
             if payload is None:
                 raise InvalidRequest("There is no such query.")
             query = received.parse(payload)
-            result = await self._database.read(lambda connection: self._queries.answer(connection, query))
-            return Reply(result=result.model_dump(mode="json"))
+            return Reply(result=(await self._read(query)).model_dump(mode="json"))
         except MalformedEvent:
             return refusal(InvalidRequest())
         except BackchatError as error:
