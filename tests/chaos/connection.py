@@ -44,6 +44,7 @@ class Socket:
         self._owner = owner
         self._ready = asyncio.Event()
         self._waiting: dict[Outgoing, asyncio.TimerHandle] = {}
+        self._asked: set[asyncio.Future[dict[str, Any] | None]] = set()
         self._io = socketio.AsyncClient(reconnection=False, handle_sigint=False, json=_JSON)
         self._io.on("*", self._arrived)
         self._io.on("disconnect", self._disconnected)
@@ -74,11 +75,16 @@ class Socket:
                     succeeded(self, ack)
                 answer.set_result(ack if ack["ok"] else None)
 
+        if self.gone.is_set():
+            return None
+        self._asked.add(answer)
         try:
             await self._io.emit(event, payload, callback=answered)
             return await asyncio.wait_for(answer, ACK_PATIENCE)
         except (socketio.exceptions.SocketIOError, OSError, TimeoutError):
             return None
+        finally:
+            self._asked.discard(answer)
 
     async def send(self, event: str, payload: dict[str, Any], message: Outgoing) -> None:
         """Send an event; the device is told of the ack, or that it is overdue or lost."""
@@ -112,6 +118,9 @@ class Socket:
 
     def _disconnected(self, *_: Any) -> None:
         self.gone.set()
+        for answer in self._asked:  # none will come
+            if not answer.done():
+                answer.set_result(None)
         for message, timer in self._waiting.items():
             timer.cancel()
             self._owner.answer(self, message, None)
