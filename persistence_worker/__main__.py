@@ -1,4 +1,4 @@
-"""The process: `python -m persistence_worker [serve | migrate | dead list | dead show | dead replay]`."""
+"""The process: `python -m persistence_worker [serve | migrate | repartition | dead list | dead show | dead replay]`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker import app, dead_command
+from persistence_worker import app, dead_command, repartitioning
 from persistence_worker.database import refuse_other_partitions
 from persistence_worker.settings import PersistenceMigrationSettings, PersistenceProcessSettings
 from persistence_worker.tables import SCHEMA
@@ -31,10 +31,13 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="the default")
     commands.add_parser("migrate", help="bring the tables up to this release")
+    commands.add_parser("repartition", help="take BACKCHAT_PARTITIONS for the database, once the old queues are empty")
     dead_command.add_arguments(commands.add_parser("dead", help="look at dead letters and replay them"))
     chosen = parser.parse_args()
     if chosen.command == "migrate":
         migrate(load(PersistenceMigrationSettings))
+    elif chosen.command == "repartition":
+        sys.exit(repartition(load(PersistenceProcessSettings)))
     elif chosen.command == "dead":
         sys.exit(dead(load(DistributedSettings), chosen))
     else:
@@ -48,6 +51,21 @@ def dead(settings: DistributedSettings, chosen: argparse.Namespace) -> int:
     async def work() -> int:
         async with RabbitMQBus(settings.amqp_url, name=f"{app.NAME} dead") as bus:
             return await dead_command.run(bus, settings.partitions, chosen)
+
+    return asyncio.run(work())
+
+
+def repartition(settings: PersistenceProcessSettings) -> int:
+    """Take another number of partitions; the exit code."""
+    logs.configure(app.NAME, level="error", form=settings.log_format)
+
+    async def work() -> int:
+        engine = open_engine(settings.database_url, schema=SCHEMA)
+        try:
+            async with RabbitMQBus(settings.amqp_url, name=f"{app.NAME} repartition") as bus:
+                return await repartitioning.repartition(bus, engine, settings.partitions)
+        finally:
+            await engine.dispose()
 
     return asyncio.run(work())
 

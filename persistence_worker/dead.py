@@ -121,7 +121,7 @@ async def open_box(bus: Bus, queue: str) -> Box | None:
 async def queues(bus: Bus, partitions: int) -> tuple[list[str], bool]:
     """The names of all queues that may have dead letters; whether the chatbots could be asked for."""
     known = [topology.log_queue(number, partitions).name for number in range(partitions)]
-    known.append(topology.catalogue_queue().name)
+    known += [topology.catalogue_queue().name, topology.accounts_queue().name]
     try:
         answer = await bus.request(topology.QUERIES, topology.QUERY_KEY, Event(SOURCE, ListChatbots()))
         chatbots = ChatbotsResult.read(answer.parse(Reply).result).chatbots
