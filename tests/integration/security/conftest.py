@@ -10,7 +10,7 @@ from tests.e2e.conftest import cared_for
 from tests.support.stack import EmbeddedStack, Stack
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """It must end cleanly after all that was done to it."""
     yield from cared_for(EmbeddedStack(tmp_path_factory.mktemp("security"), {"LIMITS": "off", "LOG_LEVEL": "info"}))
