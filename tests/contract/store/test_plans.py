@@ -19,6 +19,12 @@ HOT = {
         "SELECT id FROM {0}chat_messages WHERE session_id = '00000000-0000-4000-8000-000000000000'"
         " AND updated_seq > 7 ORDER BY updated_seq LIMIT 50"
     ),
+    "commands applied before": "SELECT result FROM {0}applied_commands WHERE id = 'x'",
+    "turns to be stopped": "SELECT id FROM {0}turns WHERE closed_at IS NULL AND stop_at <= '2026-11-23'",
+    "sessions to be purged": (
+        "SELECT id FROM {0}chat_sessions WHERE deleted_at < '2026-11-23' AND purged_at IS NULL"
+        " ORDER BY deleted_at LIMIT 1"
+    ),
     "a page of history": (
         "SELECT id FROM {0}chat_messages WHERE session_id = '00000000-0000-4000-8000-000000000000'"
         " AND seq < 7 ORDER BY seq DESC LIMIT 50"
@@ -36,4 +42,4 @@ async def test_an_empty_table_is_not_scanned(engine: AsyncEngine, statement: str
         plan = "\n".join(str(row) for row in rows)
     assert "Index" in plan if postgresql else "USING" in plan, plan
     assert "Seq Scan" not in plan, plan
-    assert "SCAN chat_messages" not in plan, plan
+    assert "SCAN " not in plan, plan

@@ -15,7 +15,8 @@ from shared.contracts.payload import utc_now
 
 def session(session_id: UUID, last_seq: int) -> SessionState:
     now = utc_now()
-    return SessionState(session_id, None, "ada", "mentioned", 0, 0, last_seq, now, now, None, users=["ada", "grace"])
+    users = ["ada", "grace"]
+    return SessionState(session_id, None, None, "ada", "mentioned", 0, 0, last_seq, now, now, None, users=users)
 
 
 def test_the_first_change_is_told_at_once() -> None:
@@ -57,3 +58,14 @@ def test_any_history_is_paced_and_complete(changes: list[tuple[int, float]]) -> 
     for which, notices in told.items():
         assert all(later[0] - earlier[0] >= INTERVAL for earlier, later in itertools.pairwise(notices))
         assert [n for _, n in notices[-1:]] == ([last[which]] if last[which] else [])
+
+
+def test_nothing_is_told_of_a_deleted_session() -> None:
+    """Nor what still waited for the end of its second."""
+    activity, one = Activity(), uuid4()
+    activity.note([session(one, 1)], 10.0)
+    activity.note([session(one, 2)], 10.1)
+    gone = session(one, 2)
+    gone.deleted_at = utc_now()
+    assert activity.note([gone], 10.2) == []
+    assert activity.due(10.0 + INTERVAL) == []

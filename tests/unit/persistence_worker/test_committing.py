@@ -6,13 +6,31 @@ import asyncio
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from persistence_worker.batches import Batch
+from persistence_worker.catalogue import Catalogue
 from persistence_worker.committing import ORDERS_MAX, Committer
 from persistence_worker.metrics import Metrics
+from persistence_worker.state import Loaded
+from persistence_worker.work import Limits
+from shared.contracts.commands import EraseAuthor
+from shared.contracts.payload import utc_now
 from shared.errors import Unavailable
+
+
+class Named(str):
+    """An order that is no more than its name; `looks back` is one that looks back."""
+
+    __slots__ = ()
+
+    @property
+    def command(self) -> Any:
+        looks_back = EraseAuthor(session_id=UUID(int=0), user_id="ada")
+        return looks_back if self == "looks back" else None
 
 
 class Ledger:
@@ -28,7 +46,7 @@ class Ledger:
         await self.gate.wait()
         if "poison" in orders:
             raise ValueError("poison")
-        batch = SimpleNamespace(messages=[], deliveries=[], starts=[], answers=[], loaded=SimpleNamespace(sessions={}))
+        batch = Batch(Loaded(), Catalogue(), Limits(chatbots=8, users=100), utc_now())
         return SimpleNamespace(batch=batch, contexts={})
 
 
@@ -50,7 +68,8 @@ def committer(ledger: Ledger) -> Committer:
 
 
 def begin(committer: Committer, *batches: list[Any], alone: bool = False) -> list[asyncio.Task[None]]:
-    return [asyncio.create_task(committer.commit(batch, alone=alone)) for batch in batches]
+    named: list[Any] = [[Named(order) for order in batch] for batch in batches]
+    return [asyncio.create_task(committer.commit(batch, alone=alone)) for batch in named]
 
 
 async def under_way(ledger: Ledger, count: int) -> None:
@@ -94,6 +113,13 @@ async def test_a_batch_alone_shares_its_transaction_with_nobody(committer: Commi
     async with asyncio.timeout(5):
         await asyncio.gather(*tasks)
     assert ["x"] in ledger.transactions
+
+
+async def test_what_looks_back_has_a_transaction_of_its_own(committer: Committer, ledger: Ledger) -> None:
+    """In its place among the others, so that it sees all that came before it."""
+    async with asyncio.timeout(5):
+        await asyncio.gather(*begin(committer, ["a1", "a2", "looks back", "looks back", "a3"]))
+    assert ledger.transactions == [["a1", "a2"], ["looks back"], ["looks back"], ["a3"]]
 
 
 async def test_a_transaction_is_bounded(committer: Committer, ledger: Ledger) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persistence_worker.sessions import TITLE_LENGTH, TOO_LONG, answering, as_stored, names, title_from
+from persistence_worker.sessions import TITLE_LENGTH, TOO_LONG, answering, as_stored, called_upon, names, title_from
+from shared.contracts.views import ReplyPolicy
 
 BOTS = ["echo", "eliza"]
 
@@ -75,3 +76,20 @@ def test_a_reply_is_cut_at_its_limit() -> None:
     """Exactly at the limit nothing happens."""
     assert as_stored("x" * 100_000, "complete", None) == ("x" * 100_000, "complete", None)
     assert as_stored("x" * 100_001, "complete", None) == ("x" * 100_000, "stopped", TOO_LONG)
+
+
+@pytest.mark.parametrize(
+    ("policy", "speaker", "content", "depth", "asked"),
+    [
+        ("mentioned", "a", "@b what do you say?", 0, ["b"]),
+        ("all", "a", "@a @b @c @user", 2, ["b", "c"]),
+        ("round_robin", "a", "b and c", 0, []),
+        ("mentioned", "a", "@b", 3, []),
+        ("silent", "a", "@b", 0, []),
+    ],
+)
+def test_a_chatbot_calls_upon_those_it_names(
+    policy: ReplyPolicy, speaker: str, content: str, depth: int, asked: list[str]
+) -> None:
+    """Never itself, never beyond the length of a chain, never where nobody is to answer."""
+    assert called_upon(policy, ["a", "b", "c"], speaker, content, depth) == asked
