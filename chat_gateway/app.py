@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from chat_gateway.accepted import Accepted
+from chat_gateway.attendance import Attendance
 from chat_gateway.authentication import Authenticator, KeyTable
 from chat_gateway.bindings import Bindings
 from chat_gateway.calls import Calls
@@ -62,7 +63,8 @@ def build(
     served = Registry(bindings, replies, metrics, partitions=settings.partitions, most=settings.sessions_served)
     accepted = Accepted()
     following = Following(questions, served, replies, accepted, metrics)
-    sessions = Sessions(questions, bindings, served, following, replies, settings.sessions_per_socket)
+    attendance = Attendance(bus, served)
+    sessions = Sessions(questions, bindings, served, following, replies, attendance, settings.sessions_per_socket)
     presence = Presence(bindings, settings)
     logins = Logins(Authenticator(keys, issuer=settings.issuer), revocations, presence, metrics)
     calls = Calls(metrics, settings)
@@ -75,7 +77,7 @@ def build(
         logins,
     ]
     events = ClientEvents(calls, sending, sessions, presence, nouns)
-    of_sessions = SessionEvents(served, following, replies)
+    of_sessions = SessionEvents(served, following, replies, attendance)
     of_users = UserEvents(served, accepted, presence, settings.partitions)
     deliveries = Deliveries(bus, bindings, served, following, sending, of_sessions, of_users, metrics)
     gateway = Gateway(bus, keys, logins, sessions, presence, calls, events, settings)
@@ -97,10 +99,12 @@ def build(
                 tasks.start("gateway heads", following.watch_heads())
                 tasks.start("gateway buffers", server.watch_buffers())
                 tasks.start("gateway sweep", sessions.sweep())
+                tasks.start("gateway attendance", attendance.say_again())
                 yield tasks
             finally:
                 await server.shutdown()
                 deliveries.close()
+                attendance.close()
                 following.close()
                 bindings.close()
 

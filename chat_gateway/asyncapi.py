@@ -103,6 +103,13 @@ class SessionDeleted(BaseModel):
     session_id: UUID
 
 
+class Presence(BaseModel):
+    """Who of a session's users has joined it just now, on any of their devices; the whole list each time."""
+
+    session_id: UUID
+    users: list[str]
+
+
 class TokenExpires(BaseModel):
     """When the access token of this socket runs out."""
 
@@ -124,6 +131,7 @@ SERVER_EVENTS: dict[str, type[BaseModel]] = {
     "session_activity": SessionActivity,
     "typing": TypingChanged,
     "read": ReadMarked,
+    "presence": Presence,
     "token_expiring": TokenExpires,
     "auth_expired": Done,
     "going_away": GoingAway,

@@ -179,6 +179,10 @@ class ServedSession:
         """The sockets that receive it."""
         return [socket for socket, subscriber in self.subscribers.items() if subscriber.joined]
 
+    def present(self) -> frozenset[str]:
+        """The users whose sockets receive it."""
+        return frozenset(socket.user_id for socket in self.joined())
+
     def has_joined(self, socket: Recipient) -> bool:
         """Whether that socket receives it."""
         subscriber = self.subscribers.get(socket)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chat_gateway import emission
+from chat_gateway.attendance import Attendance
 from chat_gateway.following import Following
 from chat_gateway.pacing import Pacing
 from chat_gateway.registry import Registry
@@ -13,6 +14,7 @@ from chat_gateway.replies import Replies
 from shared.contracts.events import (
     MessageStored,
     MessageUpdated,
+    PeoplePresent,
     ReadMarked,
     ReplyStreamed,
     SessionDeleted,
@@ -29,10 +31,11 @@ Shown = tuple[str, str, str]  # `typing` or `read`, the session's id, the user's
 class SessionEvents:
     """Passes deliveries with a session's key on."""
 
-    def __init__(self, registry: Registry, following: Following, replies: Replies) -> None:
+    def __init__(self, registry: Registry, following: Following, replies: Replies, attendance: Attendance) -> None:
         self._registry = registry
         self._following = following
         self._replies = replies
+        self._attendance = attendance
         self._pacing: Pacing[Shown, dict[str, Any]] = Pacing(SHOWN_EVERY, self._show)
         self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             MessageStored.TYPE: self._message_stored,
@@ -43,6 +46,7 @@ class SessionEvents:
             ReplyStreamed.TYPE: self._reply_streamed,
             TypingChanged.TYPE: self._typing_changed,
             ReadMarked.TYPE: self._read_marked,
+            PeoplePresent.TYPE: attendance.heard,
         }
 
     def close(self) -> None:
@@ -65,6 +69,7 @@ class SessionEvents:
         session = self._registry.find(view["id"])
         if session is not None and view["seq"] > 0:  # creation takes no number
             self._following.changed(session, view["seq"], ("session_updated", view))
+            self._attendance.changed(session.key)
 
     def _session_deleted(self, data: dict[str, Any]) -> None:
         """Whole: served no more. Its users are told by their own keys, as those who only ceased to be members."""

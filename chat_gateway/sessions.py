@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from chat_gateway import payloads
+from chat_gateway.attendance import Attendance
 from chat_gateway.bindings import Bindings
 from chat_gateway.following import Following
 from chat_gateway.questions import Questions
@@ -37,8 +38,10 @@ class Sessions:
         registry: Registry,
         following: Following,
         replies: Replies,
+        attendance: Attendance,
         most_per_socket: int,
     ) -> None:
+        self._attendance = attendance
         self._most_per_socket = most_per_socket
         self._questions = questions
         self._bindings = bindings
@@ -153,8 +156,9 @@ class Sessions:
                     _remove(session, subscriber)
                 elif not socket.open:  # it went while we were at it
                     self.leave(socket, session.key)
-                elif subscriber.joined and session.subscribers.get(socket) is subscriber:
+                elif session.has_joined(socket) and session.key not in socket.joined:
                     socket.joined.add(session.key)
+                    self._attendance.joined(session, socket)
 
     def _answer(
         self,
@@ -181,6 +185,7 @@ class Sessions:
         session = self._registry.find(key)
         if session is not None and session.cut(user_id):
             self._registry.touch(session)
+            self._attendance.changed(key)
 
     def drop(self, key: str) -> None:
         """The session is no more."""
@@ -196,6 +201,7 @@ class Sessions:
             return False
         subscriber.joined = False
         self._registry.touch(session)
+        self._attendance.changed(key)
         return True
 
     async def sweep(self) -> None:

@@ -113,6 +113,20 @@ class TypingChanged(Payload):
     typing: bool
 
 
+class PeoplePresent(Payload):
+    """Who of a session's people has joined it by one gateway; volatile. Key: the session's partition.
+
+    `ask`: the other gateways are to say so too. What a gateway does not say again within 75 seconds is over.
+    """
+
+    TYPE: ClassVar[str] = "backchat.people.present.v1"
+
+    session_id: UUID
+    gateway: str
+    users: list[str]
+    ask: bool
+
+
 class ContextWanted(Model):
     """How much of a session a chatbot wants to be given: at most so many earlier messages and UTF-8 bytes."""
 
@@ -154,5 +168,6 @@ EVENTS: tuple[type[Payload], ...] = (
     SessionActivity,
     ReplyStreamed,
     TypingChanged,
+    PeoplePresent,
     ChatbotsAnnounced,
 )

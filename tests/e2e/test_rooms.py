@@ -250,6 +250,21 @@ async def test_typing_is_seen_by_who_has_joined(stack: Stack, people: list[Accou
         assert (await ada.ok("join_chat", session_id=session["id"]))["last_seq"] == session["last_seq"]
 
 
+async def test_who_is_there_is_seen_over_both_gateways(stack: Stack, people: list[Account]) -> None:
+    """As soon as somebody comes, and again when they have gone."""
+
+    def seen(device: Device, *accounts: Account) -> bool:
+        lists = [p["users"] for _, p in device.received("presence", session=session)]
+        return lists[-1:] == [sorted(account.id for account in accounts)]
+
+    async with devices(stack, people[:1]) as [ada]:
+        async with Device(gateway(stack, 1), people[1].token) as bob:
+            session = await room(ada, bob)
+            for device in (ada, bob):
+                await device.until_all(lambda device=device: seen(device, *people[:2]), "bob is not seen")
+        await ada.until_all(lambda: seen(ada, people[0]), "bob is still seen")
+
+
 async def test_what_a_deleted_account_wrote_is_erased(stack: Stack, people: list[Account]) -> None:
     """From the history and before the eyes of who has joined; its replies stay, and so do the numbers."""
     leaver = await new_account(stack.auth_url)

@@ -35,6 +35,7 @@ export interface Events {
   session_activity: ServerEvents["session_activity"];
   typing: ServerEvents["typing"];
   read: ServerEvents["read"];
+  presence: ServerEvents["presence"];
 }
 
 export interface ClientOptions {
@@ -57,7 +58,7 @@ export interface Sent {
   readonly stored: Promise<Message>;
 }
 
-const PASSED_ON = ["ready", "session_deleted", "session_activity", "typing", "read"] as const;
+const PASSED_ON = ["ready", "session_deleted", "session_activity", "typing", "read", "presence"] as const;
 
 interface Deferred<T> {
   readonly promise: Promise<T>;

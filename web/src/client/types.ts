@@ -113,6 +113,8 @@ export interface ServerEvents {
     readonly typing: boolean;
   };
   read: { readonly session_id: string; readonly user_id: string; readonly seq: number };
+  /** Who of a session's users has joined it just now, on any of their devices; the whole list each time. */
+  presence: { readonly session_id: string; readonly users: readonly string[] };
   token_expiring: { readonly expires_at: string };
   auth_expired: Readonly<Record<string, never>>;
 }
