@@ -11,17 +11,17 @@ import argparse
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any, cast
 
 import uvloop
 
-from benchmarks.generator import protocol
-from benchmarks.generator.connection import Connection
+from benchmarks.generator.connection import Connection, Refused
 from benchmarks.generator.latency import summary
-from benchmarks.processes import Parts
+from benchmarks.processes import Parts, Usage
 from benchmarks.systems.backchat import Backchat, Distributed, Embedded
 from benchmarks.systems.stores import Stores
 from benchmarks.systems.system import System
@@ -56,15 +56,23 @@ class Reader(Connection):
         self.session_id = ""
         self.reading = False  # a reply is under way
         self.asking = True
-        self.replies = self.pieces = self.faults = 0
+        self.replies = self.pieces = self.faults = self.refused = 0
+        self._asking: asyncio.Task[None] | None = None
         self._text = 0  # characters of the reply so far
         self._attempt = 0
 
     def ask(self) -> None:
-        """Send the next message; its ack is not measured."""
-        self._ack_id += 1
-        payload = {"session_id": self.session_id, "content": "Go on."}
-        self._send(protocol.event("send_message", payload, self._ack_id))
+        """Send the next message; its ack is not measured, and a refusal is followed by another try."""
+        self._asking = asyncio.create_task(self._ask())
+
+    async def _ask(self) -> None:
+        while True:
+            try:
+                await self.call("send_message", {"session_id": self.session_id, "content": "Go on."})
+                return
+            except Refused:
+                self.refused += 1
+                await asyncio.sleep(1.0)
 
     def _take_event(self, name: str, payload: dict[str, Any]) -> None:
         if name == "message_delta":
@@ -97,14 +105,21 @@ class Figures:
     acks: dict[str, float]  # ms
     streams: float  # under way, on average
     pieces: float  # a second, over all sockets
-    faults: int
+    faults: int  # pieces and replies that were not as they should be
+    refused: int  # messages
+    cpu: dict[str, float]  # cores, by part
+    strangers: float  # cores that others used
 
     def __str__(self) -> str:
         acks = ", ".join(f"{name} {value:g}" for name, value in self.acks.items())
-        return f"{self.streams:.0f} streams, {self.pieces:.0f} pieces/s: ack ms {acks}; {self.faults} faults"
+        cpu = ", ".join(f"{part} {cores:.2f}" for part, cores in self.cpu.items())
+        return (
+            f"{self.streams:.0f} streams, {self.pieces:.0f} pieces/s: ack ms {acks}; {self.faults} faults, "
+            f"{self.refused} refused; cores {cpu}, strangers {self.strangers:.2f}"
+        )
 
 
-async def drive(system: Backchat, streams: int, seconds: float) -> tuple[Figures, Figures]:
+async def drive(system: Backchat, processes: Parts, streams: int, seconds: float) -> tuple[Figures, Figures]:
     """The figures without and with the streams."""
     tokens = system.tokens(streams + PROBES)
     limit = asyncio.Semaphore(AT_ONCE)
@@ -120,28 +135,36 @@ async def drive(system: Backchat, streams: int, seconds: float) -> tuple[Figures
     for probe in probes:
         probe.asking = False
     readers = await asyncio.gather(*(one(PROBES + number, "model") for number in range(streams)))
-    idle = await window(probes, [], seconds)
+    sample = partial(processes.sample, system.parts | Tokens.parts)
+    idle = await window(probes, [], seconds, sample)
     for reader in readers:
         reader.ask()
         await asyncio.sleep(WORDS * INTERVAL / streams)  # so that they do not all begin and end together
     await until(lambda: sum(reader.reading for reader in readers) >= streams * 0.9)
-    busy = await window(probes, readers, seconds)
+    busy = await window(probes, readers, seconds, sample)
     for reader in (*readers, *probes):
         reader.close()
     return idle, busy
 
 
-async def window(probes: Sequence[Reader], readers: Sequence[Reader], seconds: float) -> Figures:
+async def window(
+    probes: Sequence[Reader], readers: Sequence[Reader], seconds: float, sample: Callable[[], Usage]
+) -> Figures:
     """Send by the clock for so long."""
-    began, before = monotonic(), sum(reader.pieces for reader in readers)
+    began, pieces = monotonic(), sum(reader.pieces for reader in readers)
+    before = sample()
     latencies: list[float] = []
     under_way: list[int] = []
+    refused = 0
 
     async def send(number: int, due: float) -> None:
+        nonlocal refused
         probe = probes[number % len(probes)]
-        with suppress(TimeoutError):
+        try:
             await probe.call("send_message", {"session_id": probe.session_id, "content": f"message {number}"})
-            latencies.append(monotonic() - due)
+        except Refused:
+            refused += 1
+        latencies.append(monotonic() - due)
 
     sends = []
     for number in range(int(seconds * RATE)):
@@ -150,9 +173,18 @@ async def window(probes: Sequence[Reader], readers: Sequence[Reader], seconds: f
         sends.append(asyncio.create_task(send(number, due)))
         under_way.append(sum(reader.reading for reader in readers))
     await asyncio.gather(*sends)
-    pieces = (sum(reader.pieces for reader in readers) - before) / (monotonic() - began)
-    faults = sum(reader.faults for reader in readers) + len(sends) - len(latencies)
-    return Figures(summary(latencies), sum(under_way) / len(under_way), pieces, faults)
+    took = monotonic() - began
+    used = sample().since(before)
+    ours = sum(used.cpu_seconds.values()) + used.own_seconds
+    return Figures(
+        acks=summary(latencies),
+        streams=sum(under_way) / len(under_way),
+        pieces=(sum(reader.pieces for reader in readers) - pieces) / took,
+        faults=sum(reader.faults for reader in readers),
+        refused=refused,
+        cpu={part: seconds / took for part, seconds in used.cpu_seconds.items()},
+        strangers=(used.machine_seconds - ours) / took,
+    )
 
 
 async def until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
@@ -190,7 +222,7 @@ def measure(name: str, streams: int, seconds: float) -> tuple[Figures, Figures]:
         system.chatbots = CHATBOTS.format(port=tokens.port, streams=streams)
         stack.callback(system.stop)
         system.start()
-        return uvloop.run(drive(system, streams, seconds))
+        return uvloop.run(drive(system, processes, streams, seconds))
 
 
 class Tokens(System):
