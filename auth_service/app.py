@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,12 +23,16 @@ from auth_service.export_routes import export_routes
 from auth_service.exports import ChatExport
 from auth_service.guests import Guests
 from auth_service.hashing import Argon2Hasher
+from auth_service.identities import Identities
+from auth_service.identity_store import IdentityStore
 from auth_service.internal_routes import internal_routes
 from auth_service.key_directory import KeyDirectory, UnusableKeys
 from auth_service.login_routes import login_routes
 from auth_service.login_store import LoginStore
 from auth_service.logins import Logins
 from auth_service.metrics import Metrics
+from auth_service.oidc_provider import Provider
+from auth_service.oidc_routes import OidcLogin, oidc_routes
 from auth_service.outbox import Outbox
 from auth_service.outbox_store import OutboxStore
 from auth_service.readiness import Readiness
@@ -78,7 +83,7 @@ def serves(path: str) -> bool:
 def openapi() -> dict[str, Any]:
     """The description of the public routes, without anything behind them."""
     nobody: Any = None
-    described = [account_routes(nobody), login_routes(nobody, nobody, nobody, nobody)]
+    described = [account_routes(nobody), login_routes(nobody, nobody, nobody, nobody), oidc_routes(nobody)]
     return routes.http_app(nobody, *described, export_routes(nobody, nobody, nobody)).openapi()
 
 
@@ -99,11 +104,13 @@ def build(
     """The service, not yet running."""
     metrics = Metrics(registry)
     hasher = Argon2Hasher(settings, metrics)
+    client = httpx2.AsyncClient()
     transactions = Transactions(engine)
     store = AccountStore(transactions)
     guard = _guard(settings, transactions, keys, metrics)
     check = CredentialCheck(store=store, hasher=hasher, guard=guard, metrics=metrics)
     outbox = Outbox(OutboxStore(transactions), bus)
+    sweep = Sweep(SweepStore(transactions))
     accounts = Accounts(store=store, check=check, hasher=hasher, guard=guard, outbox=outbox, metrics=metrics)
     logins = Logins(
         store=LoginStore(transactions),
@@ -112,28 +119,27 @@ def build(
         refresh_ttl=settings.refresh_token_ttl,
         metrics=metrics,
     )
-    sweep = Sweep(SweepStore(transactions))
     readiness = Readiness(store, lambda: migrations.is_current(engine, MIGRATIONS, schema=SCHEMA))
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[Tasks]:
         async with Tasks() as tasks:
-            tasks.start("auth readiness", readiness.watch())
-            tasks.start("auth keys", keys.watch())
-            tasks.start("auth revocations", revocations.watch())
-            tasks.start("auth outbox", outbox.run())
-            tasks.start("auth sweep", sweep.run())
+            for work in (readiness.watch, keys.watch, revocations.watch, outbox.run, sweep.run):
+                tasks.start(f"auth {work.__qualname__}", work())
             yield tasks
         await transactions.settle()
         await revocations.settle()
         await asyncio.to_thread(hasher.close)
+        await client.aclose()
 
     proxies = TrustedProxies(settings.trusted_proxies)
+    cookies = SessionCookies(proxies, settings.allowed_origins)
     guests = Guests(users=store, guard=guard, admitted=settings.guests == "on")
     http = routes.http_app(
         keys.ring,
         account_routes(accounts),
-        login_routes(check, logins, guests, SessionCookies(proxies, settings.allowed_origins)),
+        login_routes(check, logins, guests, cookies),
+        oidc_routes(_oidc(settings, client, Identities(IdentityStore(transactions)), logins, cookies, keys)),
         export_routes(logins, ChatExport(bus), guard),
         internal_routes(revocations),
     )
@@ -148,3 +154,16 @@ def _guard(settings: AuthSettings, transactions: Transactions, keys: KeyDirector
         return NoGuard()
     store = ThrottleStore(transactions)
     return Throttle(store, key=keys.secret("throttle"), settings=settings, metrics=metrics)
+
+
+def _oidc(
+    settings: AuthSettings,
+    client: httpx2.AsyncClient,
+    identities: Identities,
+    logins: Logins,
+    cookies: SessionCookies,
+    keys: KeyDirectory,
+) -> OidcLogin:
+    oidc = settings.oidc
+    provider = Provider(oidc, client) if oidc else None
+    return OidcLogin(oidc, provider, identities=identities, logins=logins, cookies=cookies, key=keys.secret("oidc"))

@@ -11,7 +11,7 @@ from auth_service.problems import answer_problems
 
 PATHS = frozenset({"/register", "/login", "/refresh", "/logout", "/guest", "/me", "/docs"})
 PATHS |= {"/.well-known/jwks.json", "/openapi.json"}
-TREES = ("/logout/", "/me/")  # everything below
+TREES = ("/logout/", "/me/", "/oidc/")  # everything below
 
 
 def serves(path: str) -> bool:

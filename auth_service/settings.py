@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from shared.runtime.settings import CommonSettings, DistributedSettings, OriginSettings
 
 ACCESS_TOKEN_TTL_MAX = 86_400  # seconds; no token of ours lives longer, whatever it says about itself
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """An OpenID provider, and who we are to it."""
+
+    issuer: str
+    client_id: str
+    client_secret: str | None
+    redirect_uri: str
+    scopes: str
+    id_claim: str
+    target: str
 
 
 class AuthSettings(OriginSettings):
@@ -62,6 +76,48 @@ class AuthSettings(OriginSettings):
         default=60, ge=1, le=100_000, description="Guests that may come from one address in an hour"
     )
     exports_per_hour: int = Field(default=20, ge=1, le=10_000, description="Exports that a user may ask for in an hour")
+
+    oidc_issuer: str | None = Field(
+        default=None,
+        pattern=r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/])",
+        description="Issuer of the OpenID provider that people may log in by; none: passcodes only",
+    )
+    oidc_client_id: str | None = Field(default=None, min_length=1, max_length=255, description="Our id at the provider")
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="Our secret at the provider; none for a public client, which PKCE protects alone"
+    )
+    oidc_redirect_uri: str | None = Field(
+        default=None,
+        validate_default=True,
+        pattern=r"^https?://[^/]+/oidc/callback$",
+        description="Our address as the provider knows it: `https://chat.example.org/oidc/callback`",
+    )
+    oidc_scopes: str = Field(
+        default="openid profile", pattern=r"^openid\b", description="What the provider is asked for"
+    )
+    oidc_id_claim: str = Field(
+        default="preferred_username", min_length=1, description="Claim that the id of a new account is made from"
+    )
+    oidc_target: str = Field(
+        default="/chat/", pattern=r"^/([^/\\].*)?$", description="Path of this site to go to after such a login"
+    )
+
+    @property
+    def oidc(self) -> OidcSettings | None:
+        """The OpenID provider, if there is one."""
+        if not self.oidc_issuer or not self.oidc_client_id or not self.oidc_redirect_uri:
+            return None
+        secret = self.oidc_client_secret.get_secret_value() if self.oidc_client_secret else None
+        ours = (self.oidc_issuer, self.oidc_client_id, secret, self.oidc_redirect_uri)
+        return OidcSettings(*ours, self.oidc_scopes, self.oidc_id_claim, self.oidc_target)
+
+    @field_validator("oidc_redirect_uri")
+    @classmethod
+    def _whole_provider(cls, redirect_uri: str | None, info: ValidationInfo) -> str | None:
+        given = {bool(redirect_uri), bool(info.data.get("oidc_issuer")), bool(info.data.get("oidc_client_id"))}
+        if len(given) > 1:
+            raise ValueError("a provider needs BACKCHAT_OIDC_ISSUER, _CLIENT_ID and _REDIRECT_URI together")
+        return redirect_uri
 
     @field_validator("refresh_token_ttl")
     @classmethod

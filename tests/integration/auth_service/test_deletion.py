@@ -12,7 +12,7 @@ from auth_service.tables import identities, logins, outbox, users
 from shared.bus.port import Bus
 from shared.contracts.accounts import UserDeleted
 from shared.contracts.envelope import Event, read_body
-from shared.contracts.queries import ExportUser, Reply
+from shared.contracts.queries import ExportedSession, ExportUser, Reply
 from shared.contracts.topology import accounts_queue, query_queue
 from tests.integration.auth_service.conftest import GOOD, Running
 from tests.integration.auth_service.test_routes import assert_problem
@@ -121,7 +121,7 @@ async def test_the_export_holds_everything(auth: Running, alice: dict[str, Any])
     export = answer.json()
     assert export["account"] == (await auth.ask("GET", "/me", alice)).json()
     assert [login["device"] for login in export["logins"]] == ["Firefox"]
-    assert export["sessions"] == [SESSION] * 3
+    assert [ExportedSession.read(part) for part in export["sessions"]] == [ExportedSession.read(SESSION)] * 3
     assert asked == [ExportUser(user_id="alice", cursor=cursor) for cursor in (None, "more")]
 
 
