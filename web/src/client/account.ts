@@ -54,6 +54,11 @@ export class Account {
     return new Account(options, (await call(options, "POST", "/login", { id, passcode })) as Tokens);
   }
 
+  /** Log in as somebody new without a passcode. Rejects with `not_found` where the server admits no guests. */
+  static async guest(options: AccountOptions): Promise<Account> {
+    return new Account(options, (await call(options, "POST", "/guest")) as Tokens);
+  }
+
   /** Go on with a login by its refresh token or cookie. Rejects with `token_invalid` … when it has ended. */
   static async resume(options: AccountOptions, refreshToken?: string): Promise<Account> {
     return new Account(options, await refreshed(options, refreshToken));

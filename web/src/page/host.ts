@@ -17,7 +17,7 @@ const HOST = COMPACT && window.parent !== window ? parameters.get("host") : null
 /** The chatbot that the host asked for. */
 export const WANTED_CHATBOT = COMPACT ? (parameters.get("chatbot") ?? undefined) : undefined;
 
-const unsaid: string[] = []; // came before anybody was logged in
+const unsaid: string[] = []; // said before anybody was logged in
 let say: ((text: string) => void) | undefined;
 
 /** Tell the page around. */
@@ -63,7 +63,8 @@ export function serveHost(workspace: Workspace): () => void {
   };
 }
 
-function hear(text: string): void {
+/** Say something, as soon as somebody is logged in. */
+export function hear(text: string): void {
   if (say) say(text);
   else unsaid.push(text);
 }

@@ -14,6 +14,8 @@ export interface Login {
   readonly id: string;
   readonly sid: string;
   readonly account: Account;
+  /** Has no passcode: nothing but this browser leads back to the account. */
+  readonly isGuest: boolean;
 }
 
 export type LoginState =
@@ -52,6 +54,11 @@ export async function register(id: string, passcode: string): Promise<void> {
   await logIn(id, passcode);
 }
 
+/** Come in without a name; rejects with `not_found` where the server admits no guests. */
+export function enterAsGuest(): Promise<void> {
+  return enter((onTokens) => Account.guest({ ...OPTIONS, onTokens }));
+}
+
 /** Log out here or everywhere; what the server says to it does not keep anybody logged in here. */
 export async function logOut(everywhere = false): Promise<BackchatError | undefined> {
   if (login.value.name !== "in") return undefined;
@@ -70,16 +77,21 @@ export function ended(told = true): void {
 async function enter(start: (onTokens: (tokens: Tokens) => void) => Promise<Account>): Promise<void> {
   let token = "";
   const account = await start((tokens) => (token = tokens.access_token));
-  const { sub, sid } = claimsOf(token);
+  const { sub, sid, roles } = claimsOf(token);
   store(HINT, sub);
-  login.value = { name: "in", login: { id: sub, sid, account } };
+  login.value = { name: "in", login: { id: sub, sid, account, isGuest: roles.includes("guest") } };
+}
+
+interface Claims {
+  readonly sub: string;
+  readonly sid: string;
+  readonly roles: readonly string[];
 }
 
 /** What an access token says; it is the server that checks it. */
-export function claimsOf(token: string): { sub: string; sid: string } {
+export function claimsOf(token: string): Claims {
   const payload = (token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/");
-  const claims = JSON.parse(atob(payload)) as { sub?: string; sid?: string };
-  return { sub: claims.sub ?? "", sid: claims.sid ?? "" };
+  return { sub: "", sid: "", roles: [], ...(JSON.parse(atob(payload)) as Partial<Claims>) };
 }
 
 addEventListener("storage", (event) => {

@@ -26,10 +26,16 @@ export const ar: Texts = {
   "login.invited": "دُعيت إلى محادثة. سجّل الدخول أو أنشئ حسابًا للانضمام إليها.",
   "login.ended": "انتهت جلسة الدخول. سجّل الدخول من جديد.",
 
+  "guest.title": "اسألنا ما تشاء",
+  "guest.intro": "اكتب وسيأتيك الجواب. لا يلزم حساب.",
+  "guest.login": "لدي حساب",
+  "guest.keep": "الاحتفاظ بهذا الحساب",
+  "guest.keep.hint": "أنت هنا ضيف. اختر كلمة مرور فيصبح الحساب ومحادثاته لك دائمًا.",
+  "guest.kept": "اسمك {name}؛ سجّل الدخول به من الآن.",
+
   "chats.title": "المحادثات",
   "chats.new": "محادثة جديدة",
   "chats.search": "البحث في المحادثات والرسائل",
-  "chats.search.clear": "مسح البحث",
   "chats.empty": "لا محادثات بعد",
   "chats.empty.hint": "ابدأ واحدة وستبقى هنا.",
   "chats.none": "لا نتائج لـ «{query}»",
@@ -46,7 +52,6 @@ export const ar: Texts = {
   "new.title": "ما الذي يشغل بالك؟",
   "new.intro": "اختر من يجيب ثم اكتب.",
   "new.with": "الحديث مع",
-  "new.starting": "جارٍ بدء المحادثة",
 
   "chat.messages": "الرسائل",
   "chat.loading": "جارٍ تحميل الرسائل",
@@ -162,7 +167,6 @@ export const ar: Texts = {
   "composer.mention": "ذكر شخص",
   "composer.full": "لم تعد في هذا المتصفح مساحة لحفظ الرسالة.",
 
-  "connection.connecting": "جارٍ الاتصال",
   "connection.lost": "لا اتصال. إعادة المحاولة بعد {n} ث",
   "connection.trying": "لا اتصال. تجري إعادة المحاولة",
   "connection.offline": "أنت غير متصل. ما تكتبه يُرسل لاحقًا.",

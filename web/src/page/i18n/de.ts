@@ -26,10 +26,17 @@ export const de: Texts = {
   "login.invited": "Du bist in einen Chat eingeladen. Melde dich an oder leg ein Konto an, um beizutreten.",
   "login.ended": "Deine Anmeldung ist beendet. Bitte melde dich neu an.",
 
+  "guest.title": "Frag uns, was du willst",
+  "guest.intro": "Schreib, und eine Antwort kommt. Du brauchst kein Konto.",
+  "guest.login": "Ich habe ein Konto",
+  "guest.keep": "Dieses Konto behalten",
+  "guest.keep.hint":
+    "Du bist als Gast hier. Wähle ein Passwort, dann gehören dir das Konto und seine Chats auf Dauer.",
+  "guest.kept": "Dein Name ist {name}; melde dich künftig damit an.",
+
   "chats.title": "Chats",
   "chats.new": "Neuer Chat",
   "chats.search": "Chats und Nachrichten durchsuchen",
-  "chats.search.clear": "Suche leeren",
   "chats.empty": "Noch keine Chats",
   "chats.empty.hint": "Fang einen an, er bleibt dann hier.",
   "chats.none": "Nichts gefunden für „{query}“",
@@ -46,7 +53,6 @@ export const de: Texts = {
   "new.title": "Was beschäftigt dich?",
   "new.intro": "Wähle, wer antwortet, und schreib einfach los.",
   "new.with": "Chatten mit",
-  "new.starting": "Der Chat wird begonnen",
 
   "chat.messages": "Nachrichten",
   "chat.loading": "Nachrichten werden geladen",
@@ -131,7 +137,6 @@ export const de: Texts = {
   "composer.mention": "Jemanden nennen",
   "composer.full": "Dieser Browser hat keinen Platz mehr für die Nachricht.",
 
-  "connection.connecting": "Verbindung wird aufgebaut",
   "connection.lost": "Keine Verbindung. Neuer Versuch in {n} s",
   "connection.trying": "Keine Verbindung. Neuer Versuch läuft",
   "connection.offline": "Du bist offline. Was du schreibst, wird später gesendet.",

@@ -26,10 +26,17 @@ export const en = {
   "login.invited": "You have been invited to a chat. Log in or make an account to join it.",
   "login.ended": "Your login has ended. Please log in again.",
 
+  "guest.title": "Ask us anything",
+  "guest.intro": "Write, and an answer comes. No account is needed.",
+  "guest.login": "I have an account",
+  "guest.keep": "Keep this account",
+  "guest.keep.hint":
+    "You are here as a guest. Choose a passcode, and the account and its chats are yours for good.",
+  "guest.kept": "Your name is {name}; log in with it from now on.",
+
   "chats.title": "Chats",
   "chats.new": "New chat",
   "chats.search": "Search chats and messages",
-  "chats.search.clear": "Clear the search",
   "chats.empty": "No chats yet",
   "chats.empty.hint": "Start one, and it stays here.",
   "chats.none": "Nothing found for “{query}”",
@@ -46,7 +53,6 @@ export const en = {
   "new.title": "What is on your mind?",
   "new.intro": "Choose who answers, then just write.",
   "new.with": "Chat with",
-  "new.starting": "Starting the chat",
 
   "chat.messages": "Messages",
   "chat.loading": "Loading messages",
@@ -131,7 +137,6 @@ export const en = {
   "composer.mention": "Mention somebody",
   "composer.full": "This browser has no room left to keep the message.",
 
-  "connection.connecting": "Connecting",
   "connection.lost": "No connection. Trying again in {n} s",
   "connection.trying": "No connection. Trying again now",
   "connection.offline": "You are offline. What you write is sent later.",

@@ -18,7 +18,12 @@ function withoutHalfLink(line: string): string {
 }
 
 /** Close emphasis and code that was opened on this line; an opener with nothing behind it is left out. */
-function closedMarks(line: string): string {
+function closedMarks(whole: string): string {
+  const bullet = /^\s*\*(\s+|$)/.exec(whole)?.[0] ?? "";
+  return bullet + closedSpan(whole.slice(bullet.length));
+}
+
+function closedSpan(line: string): string {
   const open: string[] = [];
   for (const [mark] of line.replace(/\\./g, "  ").matchAll(/`+|\*\*\*|\*\*|\*|~~|__/g)) {
     if (open.at(-1)?.startsWith("`") && open.at(-1) !== mark) continue; // inside code
@@ -26,8 +31,6 @@ function closedMarks(line: string): string {
     if (at >= 0) open.length = at;
     else open.push(mark);
   }
-  const isBullet = /^\s*\*(\s|$)/.test(line);
-  if (isBullet) open.splice(open.indexOf("*"), open.includes("*") ? 1 : 0);
   const bare = open.at(-1);
   if (bare && line.endsWith(bare)) return closedWith(line.slice(0, -bare.length), open.slice(0, -1));
   return closedWith(line, open);

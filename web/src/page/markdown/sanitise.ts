@@ -9,13 +9,15 @@ const TAGS =
     " ",
   );
 
+const ELSEWHERE = /^(?:https?:\/\/|mailto:)/i;
+
 const purifier = createPurifier(window);
 const OPTIONS = {
   ALLOWED_TAGS: TAGS,
   ALLOWED_ATTR: ["href", "title", "start", "align", "data-image", "class"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
-  ALLOWED_URI_REGEXP: /^(?:https?:\/\/|mailto:)/i,
+  ALLOWED_URI_REGEXP: ELSEWHERE,
   RETURN_DOM_FRAGMENT: true as const,
 };
 
@@ -35,7 +37,7 @@ export function sanitisedCode(html: string): DocumentFragment {
 }
 
 function harmless(link: HTMLAnchorElement): void {
-  if (!link.hasAttribute("href")) return link.replaceWith(...link.childNodes);
+  if (!ELSEWHERE.test(link.getAttribute("href") ?? "")) return link.replaceWith(...link.childNodes);
   link.target = "_blank";
   link.rel = "noopener noreferrer nofollow ugc";
 }

@@ -75,6 +75,7 @@ function NameForManagers({ id }: { id: string }) {
 
 function Passcode() {
   const { login, me } = useWorkspace();
+  const isGuest = useSignal(login.isGuest);
   const current = useSignal("");
   const wanted = useSignal("");
   const problem = useSignal<string | undefined>(undefined);
@@ -82,25 +83,30 @@ function Passcode() {
     event.preventDefault();
     problem.value = undefined;
     try {
-      const body = { current_passcode: current.value, new_passcode: wanted.value };
+      const known = isGuest.value ? {} : { current_passcode: current.value };
+      const body = { ...known, new_passcode: wanted.value };
       await login.account.request("PUT", "/me/passcode", body);
       current.value = wanted.value = "";
-      notify(t("account.passcode.done"));
+      notify(isGuest.value ? t("guest.kept", { name: me }) : t("account.passcode.done"));
+      isGuest.value = false;
     } catch (thrown) {
       problem.value = asBackchatError(thrown).code;
     }
   };
   return (
     <section class="card">
-      <h2>{t("account.passcode")}</h2>
+      <h2>{t(isGuest.value ? "guest.keep" : "account.passcode")}</h2>
+      {isGuest.value && <p class="soft">{t("guest.keep.hint")}</p>}
       <form onSubmit={(event) => void submit(event)}>
         <NameForManagers id={me} />
-        <PasscodeField
-          label={t("account.passcode.current")}
-          isNew={false}
-          value={current.value}
-          onInput={(value) => (current.value = value)}
-        />
+        {!isGuest.value && (
+          <PasscodeField
+            label={t("account.passcode.current")}
+            isNew={false}
+            value={current.value}
+            onInput={(value) => (current.value = value)}
+          />
+        )}
         <PasscodeField
           label={t("account.passcode.new")}
           isNew
@@ -163,7 +169,7 @@ function DeletionDialog({ onClose }: { onClose: () => void }) {
   const submit = async (event: Event) => {
     event.preventDefault();
     try {
-      await login.account.request("DELETE", "/me", { passcode: passcode.value });
+      await login.account.request("DELETE", "/me", login.isGuest ? {} : { passcode: passcode.value });
       ended(false);
     } catch (thrown) {
       problem.value = asBackchatError(thrown).code;
@@ -174,12 +180,14 @@ function DeletionDialog({ onClose }: { onClose: () => void }) {
       <form onSubmit={(event) => void submit(event)}>
         <NameForManagers id={me} />
         <p>{t("account.delete.hint")}</p>
-        <PasscodeField
-          label={t("account.passcode.current")}
-          isNew={false}
-          value={passcode.value}
-          onInput={(value) => (passcode.value = value)}
-        />
+        {!login.isGuest && (
+          <PasscodeField
+            label={t("account.passcode.current")}
+            isNew={false}
+            value={passcode.value}
+            onInput={(value) => (passcode.value = value)}
+          />
+        )}
         {problem.value && <Problem code={problem.value} />}
         <div class="buttons">
           <button type="button" class="quiet" onClick={onClose}>

@@ -13,13 +13,14 @@ import { ConnectionBanner } from "./connection_banner.tsx";
 import { ConversationScreen } from "./conversation_screen.tsx";
 import { Mark } from "./icon.tsx";
 import { lazy } from "./lazy.tsx";
-import { LoginScreen } from "./login_screen.tsx";
 import { NewChatScreen } from "./new_chat_screen.tsx";
 import { Notices } from "./notices.tsx";
 import { Shortcuts } from "./shortcuts.tsx";
 import { Sidebar } from "./sidebar.tsx";
 
 const AccountScreen = lazy(() => import("./account_screen.tsx").then((module) => module.AccountScreen));
+const GuestScreen = lazy(() => import("./guest_screen.tsx").then((module) => module.GuestScreen));
+const LoginScreen = lazy(() => import("./login_screen.tsx").then((module) => module.LoginScreen));
 const JoinScreen = lazy(() => import("./join_screen.tsx").then((module) => module.JoinScreen));
 
 export function App() {
@@ -29,7 +30,7 @@ export function App() {
   return (
     <>
       {state.name === "in" && <Shell key={state.login.sid} />}
-      {state.name === "out" && <LoginScreen />}
+      {state.name === "out" && (COMPACT ? <GuestScreen /> : <LoginScreen />)}
       {state.name === "resuming" && <Splash />}
       <Notices />
       <div class="unseen" role="status" aria-live="polite">

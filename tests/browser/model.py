@@ -1,0 +1,88 @@
+"""A language model that does as it is told: an endpoint of chat completions, for replies whose course a test decides.
+
+The last line that the user said decides: `say …` streams the rest of the message, `count N` streams N words at a
+hundred a second, `hold` streams a few words and goes on when the test lets it, anything else is answered in short.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+HELD = "One moment, I am"  # what a held reply says before it is let go
+LET_GO = " back again."
+TICK = 0.01  # seconds between two words
+
+
+class Model:
+    """The endpoint, on a free port; a context manager."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.ended = threading.Event()
+        self.go_on.set()
+        model = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.end_headers()
+                try:
+                    for piece in model.answer(str(body["messages"][-1]["content"])):
+                        self._send({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
+                    self._send({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+                    self.wfile.write(b"data: [DONE]\n\n")
+                except OSError:
+                    pass  # stopped
+
+            def _send(self, chunk: dict[str, Any]) -> None:
+                self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+                self.wfile.flush()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.go_on.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        """`base_url` for a chatbot."""
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def answer(self, said: str) -> Iterator[str]:
+        """The pieces of a reply."""
+        command = re.search(r"(?:^|\n)(?:@\S+ )?(say|count|hold)\b\s*", said)
+        name, rest = (command[1], said[command.end() :]) if command else ("", said)
+        if name == "hold":
+            yield from re.findall(r"\s*\S+", HELD)
+            self.go_on.wait(60)
+            yield LET_GO
+        elif name == "say":
+            for piece in re.findall(r"[\s\S]{1,6}", rest):
+                yield piece
+                self.ended.wait(TICK)
+        elif name == "count":
+            for number in range(int(re.match(r"\d+", rest)[0])):  # type: ignore[index]
+                yield f"word{number} "
+                self.ended.wait(TICK)
+        else:
+            yield f"You said {len(said)} characters."

@@ -1,0 +1,107 @@
+"""Somebody at a browser, with what they can see and do on the chat page."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+
+PASSCODE = "correct horse battery staple"
+PATIENCE = 20_000  # milliseconds for what takes a hundred on an idle machine
+
+expect.set_options(timeout=PATIENCE)
+
+
+class Visitor:
+    """One page of one browser profile. `wrongs` collects what must never happen."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.context = context
+        self.url = url
+        self.wrongs: list[str] = []
+        self.requests: list[str] = []
+        self.id = f"visitor-{secrets.token_hex(4)}"
+        self.page = self.tab()
+
+    def tab(self) -> Page:
+        """Another tab of the same browser."""
+        page = self.context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: self.wrongs.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (self.wrongs.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", self._console)
+        return page
+
+    def _console(self, message: Any) -> None:
+        is_policy = "Content Security Policy" in message.text or "Trusted" in message.text
+        if message.type == "error" and is_policy:
+            self.wrongs.append(f"policy: {message.text}")
+
+    def open(self, path: str = "/chat/") -> None:
+        self.page.goto(self.url + path)
+
+    def register(self, path: str = "/chat/") -> None:
+        """Come as a stranger and make an account."""
+        self.open(path)
+        self.page.locator("[name=username]").fill(self.id)
+        self.page.locator("[name=new-password]").fill(PASSCODE)
+        self.page.locator("form .primary").click()
+        expect(self.page.locator(".shell")).to_be_visible()
+
+    def new_chat(self, chatbot: str, text: str) -> None:
+        """Start a chat with a chatbot by its name and say the first thing."""
+        new = self.page.locator(".sidebar .new")
+        if new.is_visible():
+            new.click()
+        self.page.locator(".bot-card", has_text=chatbot).click()
+        self.say(text)
+        expect(self.page.locator(".row.own")).to_have_count(1)
+
+    def say(self, text: str) -> None:
+        self.writing.fill(text)
+        self.writing.press("Enter")
+
+    @property
+    def writing(self) -> Locator:
+        return self.page.locator(".composer textarea")
+
+    @property
+    def replies(self) -> Locator:
+        return self.page.locator(".row.reply[data-seq]")
+
+    @property
+    def reply_under_way(self) -> Locator:
+        return self.page.locator(".row.reply .message[aria-busy=true]")
+
+    @property
+    def own(self) -> Locator:
+        return self.page.locator(".row.own")
+
+    def expect_answer(self, count: int = 1) -> Locator:
+        """Wait until there are that many stored replies; the last."""
+        expect(self.replies).to_have_count(count)
+        return self.replies.last
+
+    def menu(self, entry: str) -> None:
+        """Choose from the menu of the chat."""
+        self.page.locator(".chat-head .menu > button").click()
+        self.page.get_by_role("menuitem", name=entry).click()
+
+
+@contextmanager
+def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visitor]:
+    """A visitor with a browser profile of their own; nothing may have gone wrong with them at the end."""
+    options = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
+    context = browser.new_context(**options)
+    try:
+        visitor = Visitor(context, url)
+        yield visitor
+        assert not visitor.wrongs, visitor.wrongs
+        foreign = [request for request in visitor.requests if not request.startswith((url, "data:", "blob:"))]
+        assert not foreign, foreign
+    finally:
+        context.close()
