@@ -14,6 +14,7 @@ from chat_gateway.accepted import Accepted
 from chat_gateway.attendance import Attendance
 from chat_gateway.authentication import Authenticator, KeyTable
 from chat_gateway.bindings import Bindings
+from chat_gateway.budgets import Budgets
 from chat_gateway.calls import Calls
 from chat_gateway.client_events import ClientEvents, Noun
 from chat_gateway.deliveries import Deliveries
@@ -65,7 +66,8 @@ def build(
     following = Following(questions, served, replies, accepted, metrics)
     attendance = Attendance(bus, served)
     sessions = Sessions(questions, bindings, served, following, replies, attendance, settings.sessions_per_socket)
-    presence = Presence(bindings, settings)
+    budgets = Budgets(bus, settings)
+    presence = Presence(bindings, budgets, settings)
     logins = Logins(Authenticator(keys, issuer=settings.issuer), revocations, presence, metrics)
     calls = Calls(metrics, settings)
     sending = Sending(bus, sessions, accepted, settings.partitions)
@@ -78,7 +80,7 @@ def build(
     ]
     events = ClientEvents(calls, sending, sessions, presence, nouns)
     of_sessions = SessionEvents(served, following, replies, attendance)
-    of_users = UserEvents(served, accepted, presence, settings.partitions)
+    of_users = UserEvents(served, accepted, presence, budgets, settings.partitions)
     deliveries = Deliveries(bus, bindings, served, following, sending, of_sessions, of_users, metrics)
     gateway = Gateway(bus, keys, logins, sessions, presence, calls, events, settings)
     server = SocketServer(gateway, settings, metrics)
@@ -97,6 +99,7 @@ def build(
                 tasks.start("gateway deliveries", deliveries.run(uuid.uuid4().hex))
                 tasks.start("gateway log watch", gateway.watch_log())
                 tasks.start("gateway heads", following.watch_heads())
+                tasks.start("gateway budgets", budgets.tell())
                 tasks.start("gateway buffers", server.watch_buffers())
                 tasks.start("gateway sweep", sessions.sweep())
                 tasks.start("gateway attendance", attendance.say_again())

@@ -35,6 +35,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
     closed: bool
     closing: bool
     connected: bool
+    last_ping: float | None
     upgraded: bool
     queue: Outbound
 

@@ -27,6 +27,13 @@ class TokenBucket:
             return 0.0
         return (1.0 - self._tokens) / self.rate
 
+    def drain(self, tokens: float, now: float) -> None:
+        """Take tokens that were spent elsewhere: below zero if they are not there, but never a whole burst below."""
+        if self._at is not None:
+            self._tokens = min(self.burst, self._tokens + max(0.0, now - self._at) * self.rate)
+        self._at = now
+        self._tokens = max(-self.burst, self._tokens - tokens)
+
     def is_full(self, now: float) -> bool:
         """Whether forgetting it changes nothing."""
         return self._at is None or self._tokens + (now - self._at) * self.rate >= self.burst

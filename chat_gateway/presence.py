@@ -1,33 +1,29 @@
-"""Which users have sockets here, and what each of them may still do."""
+"""Which users have sockets here."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 from chat_gateway.authentication import Identity
 from chat_gateway.bindings import Bindings
-from chat_gateway.limits import TokenBucket
+from chat_gateway.budgets import Budgets
 from chat_gateway.settings import GatewaySettings
 from chat_gateway.sockets import Socket
 from shared.contracts import ids
 from shared.contracts.topology import user_key
 from shared.errors import RateLimited
 
-BUCKETS_SWEPT_AT = 1_000  # kept buckets; more than that and the full ones are forgotten
-
 
 class Presence:
-    """Sockets by user and by login, the binding of each user's bucket, and the rate limits."""
+    """Sockets by user and by login, the binding of each user's bucket, and what each user may still do."""
 
-    def __init__(self, bindings: Bindings, settings: GatewaySettings) -> None:
+    def __init__(self, bindings: Bindings, budgets: Budgets, settings: GatewaySettings) -> None:
         self._bindings = bindings
         self._settings = settings
+        self.spend = budgets.spend
         self._limited = settings.limits == "on"
         self._sockets: dict[str, set[Socket]] = {}
         self._of_login: dict[str, set[Socket]] = {}
-        self._budgets: dict[str, TokenBucket] = {}
-        self._sweep_at = BUCKETS_SWEPT_AT
 
     async def enter(self, socket: Socket, timeout: float) -> None:
         """Count the socket in and bind its user's bucket.
@@ -58,24 +54,6 @@ class Presence:
             del self._sockets[socket.user_id]
             self._bindings.release(self._key(socket.user_id))
 
-    def spend(self, user_id: str) -> None:
-        """Take one event of the user's budget.
-
-        Raises:
-            RateLimited: there is none left.
-        """
-        if not self._limited:
-            return
-        now = time.monotonic()
-        budget = self._budgets.get(user_id)
-        if budget is None:
-            self._sweep(now)
-            budget = TokenBucket(self._settings.events_per_second, self._settings.events_burst)
-            self._budgets[user_id] = budget
-        wait = budget.take(now)
-        if wait:
-            raise RateLimited(retry_after=wait)
-
     def sockets(self, user_id: str) -> Iterable[Socket]:
         """The open sockets of a user on this gateway."""
         return self._sockets.get(user_id, ())
@@ -103,9 +81,3 @@ class Presence:
 
     def _key(self, user_id: str) -> str:
         return user_key(ids.bucket(user_id, self._settings.partitions))
-
-    def _sweep(self, now: float) -> None:
-        if len(self._budgets) < self._sweep_at:
-            return
-        self._budgets = {user: budget for user, budget in self._budgets.items() if not budget.is_full(now)}
-        self._sweep_at = max(BUCKETS_SWEPT_AT, 2 * len(self._budgets))

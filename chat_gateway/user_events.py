@@ -7,18 +7,21 @@ from typing import Any
 
 from chat_gateway import emission
 from chat_gateway.accepted import Accepted
+from chat_gateway.budgets import Budgets
 from chat_gateway.presence import Presence
 from chat_gateway.registry import Registry
 from chat_gateway.sockets import Socket
 from shared.contracts import ids
-from shared.contracts.events import MessageRejected, SessionActivity, SessionDeleted, SessionUpdated
+from shared.contracts.events import MessageRejected, SessionActivity, SessionDeleted, SessionUpdated, UserSpent
 from shared.contracts.topology import user_key
 
 
 class UserEvents:
     """Passes deliveries with a user bucket's key on; a delivery is for those of its users who are in that bucket."""
 
-    def __init__(self, registry: Registry, accepted: Accepted, presence: Presence, partitions: int) -> None:
+    def __init__(
+        self, registry: Registry, accepted: Accepted, presence: Presence, budgets: Budgets, partitions: int
+    ) -> None:
         self._registry = registry
         self._accepted = accepted
         self._presence = presence
@@ -28,6 +31,7 @@ class UserEvents:
             SessionDeleted.TYPE: self._session_deleted,
             SessionActivity.TYPE: self._session_activity,
             MessageRejected.TYPE: self._message_rejected,
+            UserSpent.TYPE: lambda data, _bucket: budgets.spent_elsewhere(data),
         }
 
     def _session_updated(self, data: dict[str, Any], bucket: str) -> None:

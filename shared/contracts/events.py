@@ -127,6 +127,19 @@ class PeoplePresent(Payload):
     ask: bool
 
 
+class UserSpent(Payload):
+    """A gateway has taken so many client events of a busy user just now; volatile. Key: the user's bucket.
+
+    The other gateways take them off their own budgets of that user, so that all together grant about one.
+    """
+
+    TYPE: ClassVar[str] = "backchat.user.spent.v1"
+
+    user_id: str
+    gateway: str
+    events: int
+
+
 class ContextWanted(Model):
     """How much of a session a chatbot wants to be given: at most so many earlier messages and UTF-8 bytes."""
 
@@ -169,5 +182,6 @@ EVENTS: tuple[type[Payload], ...] = (
     ReplyStreamed,
     TypingChanged,
     PeoplePresent,
+    UserSpent,
     ChatbotsAnnounced,
 )

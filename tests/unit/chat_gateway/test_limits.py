@@ -36,6 +36,36 @@ def test_never_more_than_burst_and_rate_allow(times: list[float]) -> None:
     assert taken <= 5 + 3 * (times[-1] - times[0]) + 1e-6
 
 
+def test_what_is_spent_elsewhere_is_paid_back() -> None:
+    """Down to a whole burst below zero, so that nobody is shut out for longer than that takes."""
+    bucket = TokenBucket(rate=50, burst=200)
+    bucket.drain(150, 0.0)
+    assert [bucket.take(0.0) > 0 for _ in range(51)] == [False] * 50 + [True]
+    bucket.drain(10_000, 1.0)
+    assert bucket.take(1.0) == pytest.approx(201 / 50)
+    assert not bucket.is_full(1.0)
+    assert bucket.is_full(1.0 + 400 / 50 + 1)
+    assert bucket.take(1.1 + 201 / 50) == 0.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), min_size=1, max_size=300))
+def test_two_gateways_that_tell_each_other_grant_about_one_budget(tries: list[tuple[float, bool]]) -> None:
+    """Told every half second: one rate in the long run, and a burst and a half second more for the second gateway."""
+    rate, burst, told_every = 3, 5, 0.5
+    gateways = [TokenBucket(rate, burst), TokenBucket(rate, burst)]
+    taken, untold, tell_at = 0, [0, 0], told_every
+    tries = sorted(tries)
+    for now, second in tries:
+        while tell_at <= now:
+            for mine, spent in enumerate(untold):
+                gateways[1 - mine].drain(spent, tell_at)
+            untold, tell_at = [0, 0], tell_at + told_every
+        if gateways[second].take(now) == 0.0:
+            taken += 1
+            untold[second] += 1
+    assert taken <= 2 * burst + rate * (tries[-1][0] + 2 * told_every) + 1
+
+
 def test_a_pace_lets_a_burst_go_and_spreads_what_follows() -> None:
     """Each one that has to wait gets a place of its own; a pause earns the burst again, and no more."""
     pace = Pace(rate=10, burst=3)

@@ -1,0 +1,46 @@
+"""One budget for a user, however many gateways his devices are on; tests/unit/chat_gateway/test_limits.py has the sums."""
+
+from __future__ import annotations
+
+import pytest
+
+from chat_gateway import budgets
+from shared.contracts import ids
+from shared.contracts.envelope import Event
+from shared.contracts.events import UserSpent
+from shared.contracts.topology import user_key
+from tests.integration.chat_gateway.conftest import Running, until
+
+
+async def test_what_a_busy_user_spends_is_told_and_taken_off(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the others, by us; by the others, to us. What we told ourselves is not taken off twice."""
+    monkeypatch.setattr(budgets, "TOLD_EVERY", 0.2)
+    await gateway.start(events_per_second=1, events_burst=20)
+    ada, bob = await gateway.client("ada"), await gateway.client("bob")
+    for _ in range(10):
+        assert (await ada.call("list_chats", {}))["ok"]
+
+    def told() -> int:
+        return sum(spent.events for _, spent in gateway.bus.streamed if isinstance(spent, UserSpent))
+
+    await until(lambda: told() == 10)
+    assert (await ada.call("list_chats", {}))["ok"]  # its own words came back to it before this
+    elsewhere = UserSpent(user_id="ada", gateway="another", events=1_000)
+    gateway.bus.subscription.put(user_key(ids.bucket("ada", 4)), Event("chat_gateway", elsewhere))
+    await until(lambda: not gateway.bus.subscription._batches)
+    for _ in range(3):  # the delivery is on its way through the gateway
+        ack = await ada.call("list_chats", {})
+    assert ack["error"]["code"] == "rate_limited"
+    assert 10 < ack["error"]["retry_after"] <= 21
+    assert (await bob.call("list_chats", {}))["ok"]
+
+
+async def test_an_ordinary_user_is_not_told_of(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "TOLD_EVERY", 0.05)
+    await gateway.start(events_per_second=1_000)
+    ada = await gateway.client("ada")
+    for _ in range(5):
+        assert (await ada.call("list_chats", {}))["ok"]
+    spending = gateway.server._doorkeeper._presence.spend.__self__
+    await until(lambda: not spending._spent)
+    assert not [spent for _, spent in gateway.bus.streamed if isinstance(spent, UserSpent)]
