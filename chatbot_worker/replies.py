@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -15,15 +14,13 @@ from chatbot_worker.catalogue import Definition
 from chatbot_worker.chatbots.prompt import estimate
 from chatbot_worker.chatbots.protocol import Resident, Tokenizer, Turn
 from chatbot_worker.circuit import Circuit
-from chatbot_worker.finishing import ChatbotFailed, fault, finish, log_failure
-from chatbot_worker.limits import TRIES_MAX, attempt_number
+from chatbot_worker.finishing import ChatbotFailed, log_failure
 from chatbot_worker.live import InstantReply, LiveReply
 from chatbot_worker.metrics import ChatbotMetrics
 from chatbot_worker.window import window
 from chatbot_worker.writing import Run, close
 from shared.bus.port import Bus
 from shared.contracts import ids
-from shared.contracts.commands import FinishReply
 from shared.contracts.turns import RunTurn
 
 logger = structlog.get_logger(__name__)
@@ -83,33 +80,15 @@ class Replier:
         except Exception as error:  # noqa: BLE001 - a chatbot may raise what it likes
             log_failure(error, chatbot=self.definition.id)
 
-    async def answer_at_once(self, turn: RunTurn) -> FinishReply:
-        """Answer by an instant chatbot: no task, no timer, nothing to wait for.
-
-        Raises:
-            ChatbotFailed: try it the long way.
-        """
-        attempt = attempt_number(turn.starts + 1, 0, TRIES_MAX + 1, secrets.randbelow)
-        live = InstantReply(
-            self._bus, turn, attempt=attempt, partition=self._partition(turn), interval=self.definition.delta_interval
-        )
-        try:
-            pieces = self._pieces(turn)
-            async for piece in pieces:
-                live.add(piece)
-                if live.text.full:
-                    await close(pieces)
-                    break
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and _cancelled():
-                raise
-            log_failure(error, chatbot=turn.chatbot_id, message_id=str(turn.message_id))
-            raise ChatbotFailed from None
-        return finish(turn, attempt, live.text.content, fault(live.text))
-
     def live(self, turn: RunTurn, attempt: int) -> LiveReply:
         """The text of an attempt that begins."""
         return LiveReply(
+            self._bus, turn, attempt=attempt, partition=self._partition(turn), interval=self.definition.delta_interval
+        )
+
+    def instant(self, turn: RunTurn, attempt: int) -> InstantReply:
+        """The same of one without pauses."""
+        return InstantReply(
             self._bus, turn, attempt=attempt, partition=self._partition(turn), interval=self.definition.delta_interval
         )
 
@@ -126,7 +105,7 @@ class Replier:
         run: Run | None = None
         judged = self.circuit.undecided
         try:
-            run = Run(_after(notice, self._pieces(turn)) if notice else self._pieces(turn), live)
+            run = Run(_after(notice, self.pieces(turn)) if notice else self.pieces(turn), live)
             await run.write(self.definition.limits, end)
             judged = self.circuit.succeeded
         except Exception as error:  # noqa: BLE001 - a chatbot may raise what it likes
@@ -144,7 +123,7 @@ class Replier:
             if run is not None and run.first_after is not None:
                 self._metrics.first_token.observe(run.first_after)
 
-    def _pieces(self, turn: RunTurn) -> AsyncIterator[str]:
+    def pieces(self, turn: RunTurn) -> AsyncIterator[str]:
         """What the chatbot writes to as much of the turn as it is to see."""
         shown = window(turn.context, self.definition.entry.context.tokens, self._count)
         if left_out := len(turn.context) - len(shown):
@@ -164,9 +143,3 @@ async def _after(notice: str, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
             notice = notice if not piece else ""
     finally:
         await close(pieces)
-
-
-def _cancelled() -> bool:
-    """Whether somebody cancels us; some libraries raise `CancelledError` by themselves."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

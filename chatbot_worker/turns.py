@@ -21,7 +21,7 @@ from chatbot_worker.at_work import AtWork
 from chatbot_worker.catalogue import Definition
 from chatbot_worker.entries import ChatbotEntry
 from chatbot_worker.fairness import Crowd, Slots, asker, look_ahead
-from chatbot_worker.finishing import ChatbotFailed
+from chatbot_worker.instant import answer_at_once
 from chatbot_worker.intake import Intake
 from chatbot_worker.limits import CRASHES_MAX, WAIT_MAX
 from chatbot_worker.metrics import ChatbotMetrics
@@ -29,7 +29,6 @@ from chatbot_worker.publishing import Publisher
 from chatbot_worker.replies import Replier
 from chatbot_worker.running import Running
 from chatbot_worker.stopping import Stops
-from chatbot_worker.writing import STRETCH
 from shared.bus.port import Bus, Delivery
 from shared.contracts.commands import FinishReply
 from shared.contracts.topology import turn_queue
@@ -125,26 +124,19 @@ class TurnLoop:
 
     async def _settle_at_once(self, turns: Sequence[RunTurn]) -> list[RunTurn]:
         """Answer the turns of an instant chatbot, all in one publication; those left over go the long way."""
+        plain: list[RunTurn] = []
         rest: list[RunTurn] = []
-        finishes: list[FinishReply] = []
-        paused = began = time.perf_counter()
         for turn in turns:
-            if turn.again or turn.message_id in self._running or self._workplace.stops.holds(turn):
-                rest.append(turn)
-                continue
-            try:
-                finishes.append(await self.replier.answer_at_once(turn))
-            except ChatbotFailed:
-                rest.append(turn)
-            if time.perf_counter() - paused > STRETCH:  # a long batch, or long texts: let others run
-                await asyncio.sleep(0)
-                paused = time.perf_counter()
+            known = turn.again or turn.message_id in self._running or self._workplace.stops.holds(turn)
+            (rest if known else plain).append(turn)
+        began = time.perf_counter()
+        finishes, failed = await answer_at_once(self.replier, plain)
         if finishes:
             self._metrics.duration.observe(time.perf_counter() - began)
             await self._publisher.finish(finishes)
             for status, turns_so in Counter(finish.status for finish in finishes).items():
                 self._metrics.ended(status, turns_so)
-        return rest
+        return rest + failed
 
     async def _settle(self, turn: RunTurn, delivery: Delivery) -> bool:
         if (running := self._running.get(turn.message_id)) is not None:  # came again while it runs: once is enough
@@ -182,7 +174,9 @@ class TurnLoop:
                 if self._is_to_blame(running.delivery):
                     return answer.given_up()
                 finish = await answer.run(replier)
-            return (answer.helpless and await self._stand_in(answer, turn, replier.definition.entry)) or finish
+            if answer.helpless:
+                return await self._stand_in(answer, turn, replier.definition.entry) or finish
+            return finish
 
     async def _stand_in(self, answer: Answer, turn: RunTurn, absent: ChatbotEntry) -> FinishReply | None:
         other = self._workplace.loops.get(absent.fallback or "")
@@ -243,9 +237,8 @@ class TurnLoop:
         if running.stopped and work.cancelled():
             finish: FinishReply | None = running.answer.stopped()
         elif work.cancelled() or running.waited_in_vain:
-            at_once = (
-                work.cancelled() and not running.sent_back
-            )  # we stop; what cannot be handed back the queue gives back when we are gone
+            # A worker that stops tries once: what it cannot hand back its queue gives back when it has gone.
+            at_once = work.cancelled() and not running.sent_back
             handed_back = await self._publisher.hand_back(running.turn, running.delivery, at_once=at_once)
             if handed_back:
                 self._metrics.ended("handed_back")
