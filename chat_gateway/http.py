@@ -41,7 +41,7 @@ class PublicApp:
             Route("/asyncapi.json", _description, methods=["GET"]),
             *([Route(path, self._page) for path in ("/chat", "/chat/{path:path}")] if self._page else []),
         ]
-        self._pages: ASGIApp = ResponseHeaders(plain_app(routes), settings.frame_ancestors)
+        self._pages: ASGIApp = ResponseHeaders(plain_app(routes))
         self._sockets: ASGIApp = ResponseHeaders(Sockets(server, settings, self))
         self.stopping = False
 

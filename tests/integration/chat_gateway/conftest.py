@@ -90,7 +90,9 @@ class Issuer:
         }
         if drop:
             del whole[drop]
-        return jwt.encode(whole, self.key, algorithm="EdDSA", headers={"kid": self.kid, "typ": "at+jwt", **(headers or {})})
+        return jwt.encode(
+            whole, self.key, algorithm="EdDSA", headers={"kid": self.kid, "typ": "at+jwt", **(headers or {})}
+        )
 
 
 class Client(socketio.AsyncClient):

@@ -283,7 +283,7 @@ async def test_long_polling_meets_the_same_rules(running: Running) -> None:
 async def test_http(running: Running) -> None:
     """`GET /`, and problem documents for everything else."""
     async with httpx2.AsyncClient(base_url=running.url) as http:
-        root = await http.get("/", headers={"Accept": "text/html"})
+        root = await http.get("/", headers={"Accept": "application/json"})
         assert root.json().keys() == {"name", "message", "version"}
         assert (root.json()["name"], root.json()["message"]) == ("backchat", "Backchat is running")
         assert (await http.head("/")).status_code == 200

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import httpx2
 import pytest
 import websockets
 
-from chat_gateway.response_headers import page_policy
 from tests.integration.chat_gateway.conftest import Running
 from tests.integration.chat_gateway.test_connect import refusal
 from tests.integration.chat_gateway.test_hostile import raw
@@ -52,24 +52,33 @@ async def test_every_answer_carries_the_security_headers(running: Running) -> No
             check(answer)
 
 
-def check(answer: httpx2.Response) -> None:
+def check(answer: httpx2.Response, policy: str = "default-src 'none'; frame-ancestors 'none'") -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
     assert answer.headers["cross-origin-opener-policy"] == "same-origin"
-    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert answer.headers["content-security-policy"] == policy
+    assert "camera=()" in answer.headers["permissions-policy"]
     assert "server" not in answer.headers
     assert "set-cookie" not in answer.headers
 
 
-def test_the_policy_of_pages_lets_nothing_run_but_their_own_files() -> None:
-    """Nobody frames them but us and whom the operator names."""
-    policy = dict(directive.split(" ", 1) for directive in page_policy(["https://shop.example"]).split("; "))
-    assert policy["default-src"] == policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
-    assert policy["object-src"] == policy["base-uri"] == "'none'"
-    assert policy["frame-ancestors"] == "'self' https://shop.example"
-    assert policy["require-trusted-types-for"] == "'script'"
-    assert "unsafe" not in page_policy([])
+async def test_the_page_lets_nothing_run_but_its_own_files(gateway: Running, tmp_path: Path) -> None:
+    """Nobody frames it but its compact form, by us and by whom the operator names."""
+    (tmp_path / "index.html").write_text("<!doctype html>")
+    await gateway.start(page_dir=tmp_path, frame_ancestors="https://shop.example")
+    async with httpx2.AsyncClient(base_url=gateway.url) as http:
+        page, compact = await http.get("/chat/"), await http.get("/chat/embed")
+    policies = []
+    for answer in (page, compact):
+        check(answer, answer.headers["content-security-policy"])
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        policies.append(dict(d.split(" ", 1) for d in answer.headers["content-security-policy"].split("; ")))
+        assert policies[-1]["script-src"] == policies[-1]["style-src"] == policies[-1]["connect-src"] == "'self'"
+        assert policies[-1]["default-src"] == policies[-1]["base-uri"] == "'none'"
+        assert policies[-1]["require-trusted-types-for"] == "'script'"
+    assert policies[0]["frame-ancestors"] == "'none'"
+    assert policies[1]["frame-ancestors"] == "'self' https://shop.example"
 
 
 @pytest.mark.parametrize("path", ["/socket.io/?EIO=4&transport=websocket", POLLING])
