@@ -38,6 +38,9 @@ class User:
 class Store(Protocol):
     """Where accounts are kept. Each call is one transaction and may raise `Unavailable`."""
 
+    async def is_taken(self, user_id: str) -> bool:
+        """Whether somebody has this id, or had it."""
+
     async def add_user(self, user: User, passcode_hash: str) -> bool:
         """Whether the id was free; the account is stored then."""
 
@@ -96,7 +99,9 @@ class Accounts:
             raise WeakPasscode
         await self._guard.registration(source)
         user = User(user_id, utc_now(), ROLES)
-        if not await self._store.add_user(user, await self._hasher.hash(passcode)):
+        # A look first, because a hash is dear; who comes at the same moment is told apart by the primary key.
+        taken = await self._store.is_taken(user_id)
+        if taken or not await self._store.add_user(user, await self._hasher.hash(passcode)):
             self._metrics.registrations.labels("failed").inc()
             raise UserExists
         await self._guard.registered(user_id, source)

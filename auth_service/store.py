@@ -24,6 +24,15 @@ class AccountStore:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
+    async def is_taken(self, user_id: str) -> bool:
+        """Whether somebody has this id, or had it."""
+        query = select(users.c.id).where(users.c.id == user_id)
+
+        async def work(connection: AsyncConnection) -> bool:
+            return (await connection.execute(query)).one_or_none() is not None
+
+        return await self._transactions.read(work)
+
     async def add_user(self, user: User, passcode_hash: str) -> bool:
         """Whether the id was free; the primary key decides."""
         row = {

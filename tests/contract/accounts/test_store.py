@@ -14,6 +14,7 @@ from auth_service.accounts import User
 from auth_service.credentials import Credentials
 from auth_service.login_store import LoginStore
 from auth_service.logins import Issue, Login
+from auth_service.outbox import user_deleted
 from auth_service.rotation import Verdict
 from auth_service.store import AccountStore
 from auth_service.tables import SCHEMA, logins, metadata, refresh_tokens, users
@@ -231,3 +232,51 @@ async def test_a_caller_that_goes_away_breaks_nothing(store: Store) -> None:
     assert await store.credentials("alice") == stored(ALICE, "a hash")
     found = await asyncio.gather(*(store.session("alice", f"login-{n}") for n in range(30)))
     assert found.count(ALICE) >= 20  # all but those that were cancelled before they had begun
+
+
+async def test_of_many_who_refresh_at_once_one_rotates_and_all_get_the_same(store: Store, engine: AsyncEngine) -> None:
+    """Two winners never; whoever comes second is somebody whose answer was lost."""
+    await store.add_user(ALICE, "a hash")
+    await begin(store, "0")
+    for number in range(5):
+        presented, successor = issue(str(number)).refresh_hash, issue(str(number + 1))
+        rotations = await asyncio.gather(*(store.rotate(presented, successor) for _ in range(12)))
+        verdicts = [rotation.verdict for rotation in rotations if rotation]
+        assert sorted(verdict.name for verdict in verdicts) == ["REPEAT"] * 11 + ["ROTATE"]
+        assert len(await rows(engine, select(refresh_tokens))) == number + 2
+
+
+async def test_an_old_token_at_the_same_time_ends_the_login_or_comes_too_early(store: Store) -> None:
+    """Whatever the order: after it, either all of the family is over, or the newest token is as good as before."""
+    await store.add_user(ALICE, "a hash")
+    for attempt in range(6):
+        names = [f"{attempt}.{number}" for number in range(3)]
+        await store.begin(Login(names[0], "alice", None, NOW, NOW, NOW + timedelta(days=1)), 0, issue(names[0]))
+        await store.rotate(issue(names[0]).refresh_hash, issue(names[1]))
+        old, new = await asyncio.gather(
+            store.rotate(issue(names[0]).refresh_hash, issue(names[1])),
+            store.rotate(issue(names[1]).refresh_hash, issue(names[2])),
+        )
+        assert old is not None
+        if old.verdict is Verdict.REUSED:
+            assert await store.session("alice", names[0]) is None
+        else:
+            assert (old.verdict, new and new.verdict) == (Verdict.REPEAT, Verdict.ROTATE)
+
+
+async def test_nobody_gets_in_while_an_account_is_deleted(store: Store) -> None:
+    """Deletions, logins and refreshes at once: afterwards no login stands."""
+    for attempt in range(5):
+        user = User(f"user-{attempt}", NOW, ("user",))
+        await store.add_user(user, "a hash")
+        await begin(store, f"{attempt}.first", user.id)
+        first = issue(f"{attempt}.first").refresh_hash
+        await asyncio.gather(
+            *(begin(store, f"{attempt}.{n}", user.id) for n in range(6)),
+            *(store.delete(user.id, 0, user_deleted(user.id, NOW)) for _ in range(3)),
+            *(store.rotate(first, issue(f"{attempt}.next")) for _ in range(3)),
+        )
+        assert await store.credentials(user.id) is None
+        assert await store.standing(user.id, NOW) == []
+        assert not await begin(store, f"{attempt}.late", user.id)
+        assert not await store.add_user(user, "another")

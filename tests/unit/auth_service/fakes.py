@@ -15,6 +15,9 @@ class MemoryStore:
     users: dict[str, Credentials] = field(default_factory=dict)
     outbox: list[Event] = field(default_factory=list)
 
+    async def is_taken(self, user_id: str) -> bool:
+        return user_id in self.users
+
     async def add_user(self, user: User, passcode_hash: str) -> bool:
         if user.id in self.users:
             return False
