@@ -92,7 +92,7 @@ async def test_a_session_that_was_joined_takes_messages_while_persistence_is_awa
     payload = {"session_id": session["id"], "content": "are you there?", "client_message_id": "once"}
     for _ in range(2):
         assert (await ada.call("send_message", payload))["ok"]
-    refused = await ada.call("list_chats", {}, timeout=6)
+    refused = await ada.call("list_chats", {}, timeout=20)
     assert refused["error"]["code"] == "unavailable"
     assert ada.told("message") == []
     await parts.start(stack)

@@ -73,7 +73,7 @@ def begin(committer: Committer, *batches: list[Any], alone: bool = False) -> lis
 
 
 async def under_way(ledger: Ledger, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(ledger.transactions) < count:  # noqa: ASYNC110 - the next turn of the loop is what is waited for
             await asyncio.sleep(0)
 
@@ -85,7 +85,7 @@ async def test_what_arrives_meanwhile_leaves_together(committer: Committer, ledg
     rest = begin(committer, ["b1", "b2"], ["c1"], ["d1"])
     await asyncio.sleep(0)
     ledger.gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await asyncio.gather(*first, *rest)
     assert ledger.transactions == [["a1"], ["b1", "b2", "c1", "d1"]]
 
@@ -110,14 +110,14 @@ async def test_a_batch_alone_shares_its_transaction_with_nobody(committer: Commi
     tasks += begin(committer, ["b1"]) + begin(committer, ["x"], alone=True) + begin(committer, ["c1"])
     await asyncio.sleep(0)
     ledger.gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await asyncio.gather(*tasks)
     assert ["x"] in ledger.transactions
 
 
 async def test_what_looks_back_has_a_transaction_of_its_own(committer: Committer, ledger: Ledger) -> None:
     """In its place among the others, so that it sees all that came before it."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await asyncio.gather(*begin(committer, ["a1", "a2", "looks back", "looks back", "a3"]))
     assert ledger.transactions == [["a1", "a2"], ["looks back"], ["looks back"], ["a3"]]
 
@@ -129,7 +129,7 @@ async def test_a_transaction_is_bounded(committer: Committer, ledger: Ledger) ->
     tasks += begin(committer, *[[0] * ORDERS_MAX] * 3)
     await asyncio.sleep(0)
     ledger.gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await asyncio.gather(*tasks)
     assert [len(orders) for orders in ledger.transactions] == [1, ORDERS_MAX, ORDERS_MAX, ORDERS_MAX]
 
@@ -144,6 +144,6 @@ async def test_a_cancelled_leader_leaves_nobody_waiting(committer: Committer, le
     await under_way(ledger, 2)
     leader.cancel()
     ledger.gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         outcomes = await asyncio.gather(first, leader, follower, return_exceptions=True)
     assert isinstance(outcomes[2], Unavailable)
