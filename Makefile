@@ -1,22 +1,28 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test overload chaos check bench docs lock format clean
+.PHONY: help run test test-compose overload chaos check bench docs lock format clean
 MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 fast := not rabbitmq and not postgresql and not e2e and not overload
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## Serve the embedded system until Ctrl-C (settings: BACKCHAT_… in the environment)
 	@tools/environment runtime
+	@tools/page
 	@exec $(python) -m embedded
 
 test: ## Run every test, on a private PostgreSQL and RabbitMQ
 	@tools/environment dev
 	@tools/test-machine
+	@tools/page
 	@export PATH=$(CURDIR)/.venv/node:$$PATH && cd web && npm run --silent check && npm test --silent
 	@exec $(python) -m pytest -n 2 --dist loadfile -m "not overload" $(PYTEST)
+
+test-compose: ## Build the images, run the end-to-end suite on the composed stack, break its containers (FAULTS)
+	@tools/environment dev
+	@exec tests/compose/run $(FAULTS)
 
 overload: ## Measure slow clients and ten times the capacity; wants the machine to itself
 	@tools/environment dev
@@ -55,5 +61,5 @@ format: ## Format the code and apply the safe fixes
 	@$(python) -m ruff format .
 
 clean: ## Remove what the targets above made, except data
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/javascript/node_modules web/node_modules
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/javascript/node_modules web/node_modules web/dist
 	@find . -name __pycache__ -prune -exec rm -rf {} +
