@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +16,11 @@ from chatbot_worker.chatbots.kinds import KINDS
 from chatbot_worker.chatbots.protocol import Chatbot, Kind, Unusable
 from chatbot_worker.entries import ChatbotEntry
 from chatbot_worker.limits import Limits
+from chatbot_worker.places import Place, places
 from shared.contracts.events import ChatbotCard, ChatbotsAnnounced, ContextWanted
 
 CHATBOTS_MAX = 1_000
 BUILT_IN_AT = datetime(2026, 11, 23, tzinfo=UTC)  # when the built-in list last changed: the newest catalogue wins
-_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*(?:chatbots|\"chatbots\"|'chatbots')[ \t]*\]\]", re.MULTILINE)
 
 
 class CatalogueError(ValueError):
@@ -110,66 +109,57 @@ def parse(text: str, modified_at: datetime) -> Catalogue:
         raise CatalogueError("no [[chatbots]] in it")
     if len(tables) > CHATBOTS_MAX:
         raise CatalogueError(f"more than {CHATBOTS_MAX} chatbots")
-    places = _places(text, tables)
-    found = [_entry(table, place) for table, place in zip(tables, places, strict=True)]
-    _check_together([entry for entry, _ in found], places)
+    at = places(text, tables)
+    found = [_entry(table, place) for table, place in zip(tables, at, strict=True)]
+    _check_together([entry for entry, _ in found], at)
     chosen = next((entry for entry, _ in found if entry.default), found[0][0])
     definitions = [
         _define(entry, options, place, default=entry is chosen)
-        for (entry, options), place in zip(found, places, strict=True)
+        for (entry, options), place in zip(found, at, strict=True)
     ]
     return Catalogue(definitions, modified_at)
 
 
-def _places(text: str, tables: Sequence[dict[str, Any]]) -> list[str]:
-    """Where each chatbot stands, as a person would look for it."""
-    lines = [text.count("\n", 0, match.start()) + 1 for match in _HEADER.finditer(text)]
-    known = len(lines) == len(tables)  # not so for `chatbots = [{…}]`
-    ids = (f' "{table["id"]}"' if isinstance(table.get("id"), str) else "" for table in tables)
-    return [
-        f"chatbot {number}{quoted}" + (f" (line {lines[number - 1]})" if known else "")
-        for number, quoted in enumerate(ids, 1)
-    ]
-
-
-def _entry(table: dict[str, Any], place: str) -> tuple[ChatbotEntry, BaseModel]:
+def _entry(table: dict[str, Any], place: Place) -> tuple[ChatbotEntry, BaseModel]:
     try:
         entry = ChatbotEntry.model_validate(table)
     except ValidationError as error:
-        raise CatalogueError(f"{place}: {_first(error)}") from None
+        raise _wrong(place, error) from None
     try:
         kind = KINDS.get(entry.kind)
     except Unusable as error:
-        raise CatalogueError(f"{place}: kind: {error}") from None
+        raise CatalogueError(f"{place.of('kind')}: kind: {error}") from None
     if kind is None:
-        raise CatalogueError(f'{place}: kind: "{entry.kind}" is none of {", ".join(sorted(KINDS))}')
+        raise CatalogueError(f'{place.of("kind")}: kind: "{entry.kind}" is none of {", ".join(sorted(KINDS))}')
     try:
         return entry, kind.options.model_validate(entry.options)
     except ValidationError as error:
-        raise CatalogueError(f"{place}: options.{_first(error)}") from None
+        raise _wrong(place, error, "options") from None
 
 
-def _first(error: ValidationError) -> str:
+def _wrong(place: Place, error: ValidationError, *around: str) -> CatalogueError:
     problem = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    path = (*around, *problem["loc"])
+    return CatalogueError(f"{place.of(*path)}: {'.'.join(map(str, path))}: {problem['msg']}")
 
 
-def _check_together(entries: Sequence[ChatbotEntry], places: Sequence[str]) -> None:
-    seen: dict[str, str] = {}
-    default: str | None = None
+def _check_together(entries: Sequence[ChatbotEntry], at: Sequence[Place]) -> None:
+    seen: dict[str, Place] = {}
+    default: Place | None = None
     ids = {entry.id for entry in entries}
-    for entry, place in zip(entries, places, strict=True):
+    for entry, place in zip(entries, at, strict=True):
         if entry.id in seen:
-            raise CatalogueError(f"{place}: id: taken by {seen[entry.id]}")
+            raise CatalogueError(f"{place.of('id')}: id: taken by {seen[entry.id]}")
         seen[entry.id] = place
         if entry.default and default:
-            raise CatalogueError(f"{place}: default: {default} is the default already")
+            raise CatalogueError(f"{place.of('default')}: default: {default} is the default already")
         default = default or (place if entry.default else None)
         if entry.fallback == entry.id or entry.fallback not in {None, *ids}:
-            raise CatalogueError(f'{place}: fallback: "{entry.fallback}" is no other chatbot of this catalogue')
+            wrong = f'fallback: "{entry.fallback}" is no other chatbot of this catalogue'
+            raise CatalogueError(f"{place.of('fallback')}: {wrong}")
 
 
-def _define(entry: ChatbotEntry, options: BaseModel, place: str, *, default: bool) -> Definition:
+def _define(entry: ChatbotEntry, options: BaseModel, place: Place, *, default: bool) -> Definition:
     kind: Kind = KINDS[entry.kind]
     try:
         chatbot = kind.make(options)

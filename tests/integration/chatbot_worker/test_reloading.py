@@ -111,7 +111,7 @@ async def test_a_wrong_file_changes_nothing(
         while "No such file" not in said:
             await asyncio.sleep(0.01)
             said += capsys.readouterr().out
-    assert 'chatbot 1 "bot" (line 1): colour' in said
+    assert 'chatbot 1 "bot" (line 6): colour' in said
     assert await answered(bus, "turns.bot") == "said"
     assert len(bus.announced()) == 1
 
