@@ -199,8 +199,19 @@ async def test_the_loop_is_never_held_for_long(bus: FakeBus, start: Start, kind:
     assert held < 0.05
 
 
-async def test_a_chatbot_sees_what_fits_into_its_budget(bus: FakeBus, start: Start, scripted: Scripted) -> None:
-    """The newest of what is older, what is to be answered in any case; the rest is left out, and counted."""
+@pytest.mark.parametrize(("counts", "earlier_seen"), [(False, ["word 7", "word 8"]), (True, ["word 8"])])
+async def test_a_chatbot_sees_what_fits_into_its_budget(
+    bus: FakeBus,
+    start: Start,
+    scripted: Scripted,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    counts: bool,
+    earlier_seen: list[str],
+) -> None:
+    """The newest of what is older, by our estimate or the chatbot's own count, and what is to be answered."""
+    if counts:
+        monkeypatch.setattr(scripted, "count_tokens", len, raising=False)
     seen: list[str] = []
 
     async def looks(asked: Turn) -> AsyncIterator[str]:
@@ -213,4 +224,4 @@ async def test_a_chatbot_sees_what_fits_into_its_budget(bus: FakeBus, start: Sta
     earlier = [asked.context[0].model_copy(update={"content": f"word {n}", "unanswered": False}) for n in range(9)]
     bus.deliver("turns.bot", body(asked.model_copy(update={"context": [*earlier, *asked.context]})))
     await until(lambda: bus.subscriptions["turns.bot"].acked)
-    assert seen == ["word 7", "word 8", "and now?"]
+    assert seen == [*earlier_seen, "and now?"]
