@@ -4,8 +4,11 @@ import { hueOf, initialsOf } from "../names.ts";
 
 export function Avatar({ id, name, kind }: { id: string; name?: string; kind: "user" | "chatbot" }) {
   return (
-    <span class={`avatar ${kind}`} style={{ "--hue": String(hueOf(id)) }} aria-hidden="true">
-      {initialsOf(name ?? id)}
-    </span>
+    <span
+      class={`avatar ${kind}`}
+      style={{ "--hue": String(hueOf(id)) }}
+      data-initials={initialsOf(name ?? id)}
+      aria-hidden="true"
+    />
   );
 }

@@ -1,0 +1,35 @@
+"""What the page may weigh, compressed with gzip. Needs no browser."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+KB = 1024  # bytes
+
+
+def weight(*files: Path) -> int:
+    """Bytes, compressed."""
+    return sum(len(gzip.compress(file.read_bytes(), 9)) for file in files)
+
+
+def test_the_page_keeps_its_budgets(dist: Path) -> None:
+    """First load, each part that is loaded later, styles, and the widget's loader."""
+    index = (dist / "index.html").read_text()
+    first = [dist / path for path in re.findall(r'src="/chat/([^"]+\.js)"', index)]
+    styles = list(dist.glob("assets/*.css"))
+    later = [file for file in dist.glob("assets/*.js") if file not in first]
+    assert len(first) >= 2
+    assert weight(dist / "index.html", *first) <= 75 * KB
+    assert weight(*styles) <= 12 * KB
+    assert weight(dist / "widget.js") <= 3 * KB
+    assert later
+    assert max(weight(file) for file in later) <= 30 * KB
+
+
+def test_nothing_is_inline_and_nothing_is_foreign(dist: Path) -> None:
+    """The page would be blocked by its own policy otherwise."""
+    index = (dist / "index.html").read_text()
+    assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", index)
+    assert all(path.startswith("/chat/") for path in re.findall(r'(?:src|href)="([^"]+)"', index))

@@ -1,0 +1,40 @@
+"""Several people and chatbots in one chat."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+
+
+def test_people_come_by_invite_and_see_each_other(visit: Visit) -> None:
+    """A link leads a stranger into the chat; both see who types, who has read what, and whom a chatbot answers."""
+    ada, grace = visit(), visit()
+    ada.register()
+    ada.new_chat("Echo", "hello")
+    ada.expect_answer()
+    ada.page.locator(".everybody").click()
+    ada.page.get_by_role("button", name="Add Eliza").click()
+    ada.page.get_by_role("button", name="Make an invite link").click()
+    link = ada.page.locator(".invite input").input_value()
+    ada.page.keyboard.press("Escape")
+
+    grace.register(link.removeprefix(grace.url))
+    expect(grace.replies).to_have_count(1)
+    expect(ada.page.locator(".everybody .avatar")).to_have_count(4)
+    assert all("#" not in request for request in grace.requests)
+
+    grace.writing.press_sequentially("what do you think, @eli")
+    expect(ada.page.locator(".typing")).to_contain_text(f"{grace.id} is typing")
+    grace.writing.press("Enter")  # takes the suggestion
+    grace.writing.press("Enter")
+    for visitor in (ada, grace):
+        expect(visitor.replies.last).to_contain_text("Eliza")
+    expect(ada.page.locator(".row.other")).to_contain_text(grace.id)
+    expect(ada.page.locator(".readers")).to_contain_text(grace.id)
+    expect(ada.page.locator(".typing")).to_have_count(0)
+
+    ada.page.locator(".everybody").click()
+    ada.page.get_by_role("button", name=f"Remove {grace.id}").click()
+    expect(grace.page.get_by_role("heading", name="This chat does not exist")).to_be_visible()
+    expect(grace.page.locator(".chat-link")).to_have_count(0)

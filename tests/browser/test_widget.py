@@ -1,0 +1,58 @@
+"""The widget on somebody else's page: another origin, a strict policy of its own, and no way across."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.host import HostPage
+from tests.browser.visitor import Visitor
+from tests.support.stack import Stack
+
+ELEMENT = "document.querySelector('backchat-widget')"
+
+
+@pytest.fixture
+def shop(browser: Browser, stack: Stack, host_page: HostPage) -> object:
+    context = browser.new_context(locale="en-GB", viewport={"width": 1000, "height": 800})
+    visitor = Visitor(context, f"{host_page.origin}/?server={stack.auth_url}")
+    yield visitor
+    context.close()
+    assert not visitor.wrongs, visitor.wrongs
+
+
+def test_a_visitor_of_another_site_chats(shop: Visitor) -> None:
+    """The button opens the chat; the host may speak for the visitor and hears what is said."""
+    page = shop.page
+    shop.open("")
+    page.get_by_role("button", name="Chat with us").click()
+    frame = page.frame_locator("iframe")
+    frame.get_by_label("Message").fill("hello from the shop")
+    frame.get_by_label("Message").press("Enter")
+    expect(frame.locator(".row.reply[data-seq] .md")).to_have_text("hello from the shop")
+    page.evaluate(f"window.heard = []; {ELEMENT}.on('message', (event) => heard.push(event.from + ': ' + event.text))")
+    page.evaluate(f"{ELEMENT}.send('the host speaks')")
+    expect(frame.locator(".row.reply[data-seq]")).to_have_count(2)
+    assert page.evaluate("heard") == ["user: the host speaks", "chatbot: the host speaks"]
+    page.evaluate(f"{ELEMENT}.close()")
+    expect(page.locator("iframe")).to_be_hidden()
+    expect(page.get_by_role("button", name="Chat with us")).to_be_focused()
+
+
+def test_only_named_origins_may_frame_only_the_compact_page(
+    browser: Browser, stack: Stack, host_page: HostPage
+) -> None:
+    """A page of another origin than the operator named, and any page around the full one, gets nothing to see."""
+    context = browser.new_context()
+    page = context.new_page()
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text) if "frame-ancestors" in message.text else None)
+    stranger = host_page.origin.replace("localhost", "127.0.0.1")
+    for origin, path in ((stranger, "/chat/embed"), (host_page.origin, "/chat/")):
+        page.goto(f"{origin}/?server={stack.auth_url}")
+        refused.clear()
+        with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
+            page.evaluate(
+                f"f = document.createElement('iframe'); f.src = '{stack.auth_url}{path}'; document.body.append(f)"
+            )
+    context.close()
