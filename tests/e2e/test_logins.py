@@ -1,0 +1,131 @@
+"""Logins from outside: refreshing, revoking, leaving (contract §1); one suite on both forms of Backchat."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.support.client import PATIENCE, Account, Device, new_account
+from tests.support.stack import Stack
+
+
+def http(stack: Stack) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(base_url=stack.auth_url, timeout=PATIENCE)
+
+
+async def logged_in(client: httpx2.AsyncClient, account: Account) -> dict[str, Any]:
+    answer = await client.post("/login", json={"id": account.id, "passcode": account.passcode})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def ask(client: httpx2.AsyncClient, method: str, path: str, tokens: dict[str, Any], **more: Any) -> Any:
+    return await client.request(method, path, headers={"Authorization": f"Bearer {tokens['access_token']}"}, **more)
+
+
+async def test_a_login_lives_by_its_refresh_tokens_and_ends_by_a_stolen_one(stack: Stack, account: Account) -> None:
+    async with http(stack) as client:
+        first = await logged_in(client, account)
+        answers = await asyncio.gather(*(client.post("/refresh", json=_token(first)) for _ in range(8)))
+        assert {answer.status_code for answer in answers} == {200}
+        (successor,) = {answer.json()["refresh_token"] for answer in answers}
+        third = (await client.post("/refresh", json={"refresh_token": successor})).json()
+        assert (await ask(client, "GET", "/me", third)).status_code == 200
+        stolen = await client.post("/refresh", json=_token(first))
+        assert (stolen.status_code, stolen.json()["code"]) == (401, "token_invalid")
+        for answer in (await client.post("/refresh", json=_token(third)), await ask(client, "GET", "/me", third)):
+            assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
+def _token(tokens: dict[str, Any]) -> dict[str, str]:
+    return {"refresh_token": tokens["refresh_token"]}
+
+
+async def test_logins_are_listed_and_ended_one_by_one_and_all_at_once(stack: Stack, account: Account) -> None:
+    async with http(stack) as client:
+        here, there = await logged_in(client, account), await logged_in(client, account)
+        listed = (await ask(client, "GET", "/me/logins", here)).json()["logins"]
+        assert len(listed) == 3, "the account was logged in when it was made"
+        assert [login["current"] for login in listed].count(True) == 1
+        others = [login["sid"] for login in listed if not login["current"]]
+        assert (await ask(client, "DELETE", f"/me/logins/{others[0]}", here)).status_code == 204
+        assert len((await ask(client, "GET", "/me/logins", here)).json()["logins"]) == 2
+        assert (await ask(client, "POST", "/logout/all", here)).status_code == 204
+        for tokens in (here, there):
+            assert (await ask(client, "GET", "/me", tokens)).status_code == 401
+            assert (await client.post("/refresh", json=_token(tokens))).status_code == 401
+
+
+async def test_a_changed_passcode_is_the_one_that_counts(stack: Stack, account: Account) -> None:
+    async with http(stack) as client:
+        tokens = await logged_in(client, account)
+        form = {"current_passcode": account.passcode, "new_passcode": secrets.token_urlsafe(12)}
+        assert (await ask(client, "PUT", "/me/passcode", tokens, json=form)).status_code == 204
+        old = await client.post("/login", json={"id": account.id, "passcode": account.passcode})
+        assert (old.status_code, old.json()["code"]) == (401, "invalid_credentials")
+        new = await client.post("/login", json={"id": account.id, "passcode": form["new_passcode"]})
+        assert new.status_code == 200
+
+
+async def test_two_hundred_who_want_one_id_at_once(stack: Stack) -> None:
+    """One gets it; nobody gets a 5xx but `unavailable`, which says when to come back."""
+    user_id = f"user-{secrets.token_hex(6)}"
+    async with http(stack) as client:
+
+        async def register(number: int) -> int:
+            while True:
+                answer = await client.post("/register", json={"id": user_id, "passcode": f"correct horse {number}"})
+                if answer.status_code != 503:
+                    return answer.status_code
+                await asyncio.sleep(float(answer.headers["retry-after"]))
+
+        codes = await asyncio.gather(*(register(number) for number in range(200)))
+    assert sorted(codes) == [201] + [409] * 199
+
+
+async def test_what_gateways_ask_is_not_shown_to_the_world(stack: Stack) -> None:
+    """In the distributed stack auth's own port is not public; the embedded origin is."""
+    async with http(stack) as client:
+        answer = await client.get("/internal/revocations")
+        described = (await client.get("/openapi.json")).json()["paths"]
+    assert "/internal/revocations" not in described
+    assert answer.status_code == (404 if len(stack.names) == 1 else 200)
+
+
+async def test_leaving_means_leaving(stack: Stack) -> None:
+    """An export first; then the account, its logins and its words are gone, and its id stays taken."""
+    account = await new_account(stack.auth_url)
+    async with Device(stack.gateway_urls[0], account.token) as device:
+        session = await device.start_chat(reply_policy="silent")
+        await device.send(session, "remember me")
+        await device.until("message")
+    async with http(stack) as client:
+        tokens = await logged_in(client, account)
+        export = (await ask(client, "GET", "/me/export", tokens)).json()
+        assert export["account"]["id"] == account.id
+        contents = [message["content"] for part in export["sessions"] for message in part["messages"]]
+        assert contents == ["remember me"]
+        wrong = await ask(client, "DELETE", "/me", tokens, json={"passcode": "not the passcode"})
+        assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
+        assert (await ask(client, "DELETE", "/me", tokens, json={"passcode": account.passcode})).status_code == 204
+        form = {"id": account.id, "passcode": account.passcode}
+        assert (await client.post("/login", json=form)).status_code == 401
+        assert (await client.post("/register", json=form)).status_code == 409
+        assert (await ask(client, "GET", "/me", tokens)).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/login", "/refresh"])
+async def test_a_foreign_page_gets_no_cookie(stack: Stack, account: Account, path: str) -> None:
+    headers = {"X-Backchat-Session": "cookie", "Origin": "https://evil.example"}
+    async with http(stack) as client:
+        form = {"id": account.id, "passcode": account.passcode}
+        answer = await client.post(path, json=form, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        own = await client.post("/login", json=form, headers={**headers, "Origin": stack.auth_url})
+    assert own.status_code == 200
+    assert "refresh_token" not in own.json()
+    assert "HttpOnly" in own.headers["set-cookie"]
