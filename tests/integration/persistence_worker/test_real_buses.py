@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -18,13 +20,15 @@ from shared.bus.in_process import InProcessBus
 from shared.bus.port import Bus
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.contracts import ids, topology
+from shared.contracts.accounts import UserDeleted
+from shared.contracts.commands import AcceptInvite, CreateInvite, StopReply
 from shared.contracts.envelope import Event, Received, read_body
-from shared.contracts.events import ChatbotsAnnounced, MessageStored, SessionUpdated
+from shared.contracts.events import ChatbotsAnnounced, MessageStored, MessageUpdated, SessionUpdated
 from shared.contracts.payload import Payload
 from shared.contracts.queries import JoinResult, JoinSession, ListChatbots, Reply
-from shared.contracts.turns import RunTurn
+from shared.contracts.turns import RunTurn, StopTurn
 from shared.database.engine import open_engine, sqlite_url
-from tests.contract.store.desk import ADA, CARDS, NOON, finish, send, start
+from tests.contract.store.desk import ADA, CARDS, NOON, finish, send, soon, start
 
 PARTITIONS = 4
 
@@ -51,8 +55,27 @@ async def there(bus: Bus, queue: topology.Queue) -> None:
         await asyncio.sleep(0.02)
 
 
+async def stopping_and_erasing(bus: Bus, session_id: UUID, put: Any, take: Any, deliveries: Any, turns: Any) -> None:
+    """A stop reaches every chatbot worker, an account's end every session: the two other exchanges."""
+    control = await bus.subscribe(topology.control_queue("tests"), prefetch=10)
+    await put(send(session_id, "stop this"))
+    turn = (await take(turns, RunTurn)).parse(RunTurn)
+    await put(StopReply(session_id=session_id, user_id=ADA, message_id=turn.message_id))
+    assert (await take(control, StopTurn)).parse(StopTurn).message_id == turn.message_id
+    await control.close()
+    await put(finish(turn, "so f", status="stopped"))
+    await put(CreateInvite(session_id=session_id, user_id=ADA, invite_hash="h", expires_at=soon(60), max_uses=1))
+    await put(AcceptInvite(session_id=session_id, user_id="bob", invite_hash="h"))
+    await put(send(session_id, "a canary", "bob"))
+    await put(finish((await take(turns, RunTurn)).parse(RunTurn)))
+    deleted = Event("tests", UserDeleted(user_id="bob", deleted_at=NOON))
+    await bus.publish(topology.ACCOUNTS, topology.USER_DELETED_KEY, deleted)
+    erased = (await take(deliveries, MessageUpdated)).parse(MessageUpdated).message
+    assert (erased.sender_id, erased.content, erased.status) == ("bob", "", "erased")
+
+
 async def test_the_main_job_over_a_real_bus(parts: tuple[Bus, AsyncEngine]) -> None:
-    """Announce, start, send, run, finish, join: every exchange and queue of the worker is used once."""
+    """Announce, start, send, run, finish, join: every exchange and queue of the worker is used."""
     bus, engine = parts
     settings = PersistenceSettings(partitions=PARTITIONS)
     service = app.build(settings, bus=bus, engine=engine, registry=CollectorRegistry())
@@ -100,6 +123,7 @@ async def test_the_main_job_over_a_real_bus(parts: tuple[Bus, AsyncEngine]) -> N
         joined = JoinResult.read((await ask(query)).result)
         assert [m.seq for m in joined.messages] == [1, 2]
         assert joined.last_seq == 3
+        await stopping_and_erasing(bus, command.session_id, put, take, deliveries, turns)
         chatbots = (await ask(ListChatbots())).result
         assert chatbots is not None
         assert [c["id"] for c in chatbots["chatbots"]] == ["echo", "eliza"]
