@@ -1,0 +1,45 @@
+"""docs/explanation/security.md holds: what it names are tests, and no item of the ASVS is claimed twice."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from chat_gateway.settings import GatewaySettings
+from shared.runtime import http_protocol
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/explanation/security.md").read_text()
+ROW = re.compile(r"^\| ((?:\d+\.\d+\.\d+(?:, )?)+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+NAME = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+FILES = sorted({path for path, _ in NAME.findall(PAGE)})
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_what_the_page_names_are_tests(path: str) -> None:
+    tree = ast.parse((ROOT / path).read_text())
+    there = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    assert {name for file, name in NAME.findall(PAGE) if file == path} <= there
+
+
+def test_every_item_has_its_test_and_one_row() -> None:
+    """And the counts that the page gives are those of its table."""
+    rows = ROW.findall(PAGE)
+    items = Counter(item for row in rows for item in row[0].split(", "))
+    assert [item for item, times in items.items() if times > 1] == []
+    assert all(NAME.findall(tests) for _, _, tests in rows)
+    assert len(items) == 48 + 103 + 8
+
+
+def test_the_limits_are_those_that_hold() -> None:
+    """The figures in words are the defaults in the code."""
+    settings = GatewaySettings()
+    assert f"{settings.events_per_second:g}/s, bursts of {settings.events_burst}" in PAGE
+    for figure in (settings.connections_per_address, settings.handshakes, settings.handshakes_per_address):
+        assert f"{figure:,}" in PAGE
+    assert (http_protocol.URL_MAX, http_protocol.HEAD_MAX) == (8 * 1024, 32 * 1024)
+    assert http_protocol.HEAD_WITHIN == http_protocol.BODY_WITHIN == 10
