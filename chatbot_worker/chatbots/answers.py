@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from httpx2 import EventSource, Limits, Response, ServerSentEvent
+from httpx2 import EventSource, Limits, Response, ServerSentEvent, SSEError
 
 from chatbot_worker.chatbots import failures
 
@@ -42,7 +42,14 @@ async def read_events(answer: Response, *, event_max: int, most: int) -> AsyncGe
     """
     answer.headers["Content-Type"] = f"{EVENT_STREAM}; charset=utf-8"  # some say text/plain; it is UTF-8 by definition
     size = 0
-    async for event in EventSource(answer, max_event_size=event_max):
+    events = aiter(EventSource(answer, max_event_size=event_max))
+    while True:
+        try:
+            event = await anext(events, None)
+        except SSEError:
+            raise failures.broken("too long an event") from None
+        if event is None:
+            return
         size += len(event.data)
         if size > most:
             raise failures.broken("too long an answer")

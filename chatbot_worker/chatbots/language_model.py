@@ -21,7 +21,7 @@ Endpoint = Callable[[], Awaitable[Completions]]
 class Speaker(Protocol):
     """A chatbot that can be given a whole prompt, as `retrieval` does with its passages."""
 
-    def say(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
+    def speak(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
         """What it says to that, piece by piece; raises as `reply` does."""
 
 
@@ -45,9 +45,9 @@ class LanguageModel:
 
     def reply(self, turn: Turn) -> AsyncGenerator[str]:
         """The model's reply to the conversation."""
-        return self.say(conversation(turn, self._system))
+        return self.speak(conversation(turn, self._system))
 
-    async def say(self, speeches: Sequence[Speech]) -> AsyncGenerator[str]:
+    async def speak(self, speeches: Sequence[Speech]) -> AsyncGenerator[str]:
         """What the model says; of a prompt that turns out too long, the oldest messages are left out."""
         endpoint = await self._endpoint()
         budget = self._budget

@@ -86,9 +86,9 @@ class OpenAI:
         """Its reply, as it comes over the wire."""
         return self._model.reply(turn)
 
-    def say(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
+    def speak(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
         """What it says to a prompt."""
-        return self._model.say(speeches)
+        return self._model.speak(speeches)
 
     async def _endpoint(self) -> Completions:
         """The endpoint; asked once for its models, if the options name none."""

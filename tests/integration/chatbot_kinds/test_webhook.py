@@ -1,0 +1,166 @@
+"""Bots behind webhooks: a server of Rasa's shape, one of ours, and addresses that must not be reached."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook as Receiver
+
+from chatbot_worker.chatbots.webhook import WebhookOptions, make
+from tests.integration.chatbot_kinds.conftest import Ask
+from tests.integration.chatbot_kinds.wire import Answer, Asked, Script, Wire
+
+LIMITS = "limits = {first_token = 5, between_tokens = 5, total = 15, attempts = 1}"
+SECRET = "whsec_" + "c2VjcmV0" * 5
+LOOPBACK = 'allow = ["127.0.0.0/8"]'
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK_SECRET", SECRET)
+
+
+def entry(wire: Wire, shape: str = "native", more: str = LOOPBACK, limits: str = LIMITS) -> str:
+    signed = 'secret = "HOOK_SECRET", ' if shape == "native" else ""
+    url = f"{wire.url}/webhooks/rest/webhook"
+    return f'kind = "webhook"\n{limits}\noptions = {{url = "{url}", shape = "{shape}", {signed}{more}}}'
+
+
+def rasa(*messages: dict[str, Any]) -> Script:
+    """Answers as Rasa's REST channel does: to the sender, in a list."""
+
+    async def script(asked: Asked, answer: Answer) -> None:
+        sender = asked.json()["sender"]
+        await answer.whole([{"recipient_id": sender, **message} for message in messages])
+
+    return script
+
+
+async def test_any_rasa_server_is_a_chatbot(ask: Ask, wire: Wire) -> None:
+    """Texts, pictures as addresses, buttons as a list; the conversation is the sender."""
+    wire.script = rasa(
+        {"text": "Hello."},
+        {"image": "https://x.example/i.png"},
+        {"text": "So?", "buttons": [{"title": "Yes"}]},
+        {"custom": {}},
+    )
+    reply = await ask(entry(wire, "rasa"), "Hi!")
+    assert (reply.status, reply.content) == ("complete", "Hello.\n\nhttps://x.example/i.png\n\nSo?\n- Yes")
+    [asked] = wire.asked
+    assert asked.path == "/webhooks/rest/webhook"
+    assert asked.json()["sender"] == str(reply.session_id)
+    assert asked.json()["message"] == "Hi!"
+    assert asked.headers["host"] == f"127.0.0.1:{wire.port}"
+
+
+async def test_a_native_webhook_is_signed_and_named_by_its_reply(ask: Ask, wire: Wire) -> None:
+    """A receiver checks it with any library of Standard Webhooks, and knows a repetition by its id."""
+    scripts: list[Script] = [
+        lambda _, answer: answer.whole({}, 503),
+        lambda _, answer: answer.whole({"text": "Hello."}),
+    ]
+
+    async def script(asked: Asked, answer: Answer) -> None:
+        await scripts[len(wire.asked) - 1](asked, answer)
+
+    wire.script = script
+    reply = await ask(entry(wire, limits=LIMITS.replace("attempts = 1", "attempts = 2")), "Hi!")
+    assert (reply.status, reply.content, len(wire.asked)) == ("complete", "Hello.", 2)
+    for asked in wire.asked:
+        told = Receiver(SECRET).verify(asked.body, asked.headers)
+        assert asked.headers["webhook-id"] == asked.headers["idempotency-key"] == str(reply.message_id)
+        assert told["type"] == "backchat.turn"
+        [message] = told["data"]["messages"]
+        assert (message["content"], message["sender_id"], message["unanswered"]) == ("Hi!", "ada", True)
+
+
+async def _streams(_asked: Asked, answer: Answer) -> None:
+    await answer.head()
+    await answer.event({"text": "Hel"})
+    await answer.event({"text": "lo."})
+    await answer.raw(b"event: done\ndata: {}\n\n")
+
+
+async def _breaks_off(_asked: Asked, answer: Answer) -> None:
+    await answer.head()
+    await answer.event({"text": "Hel"})
+
+
+async def _errs(_asked: Asked, answer: Answer) -> None:
+    await answer.head()
+    await answer.raw(b'event: error\ndata: {"message": "boom"}\n\n')
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "code", "content"),
+    [
+        (_streams, "complete", None, "Hello."),
+        (_breaks_off, "failed", "reply_interrupted", "Hel"),
+        (_errs, "failed", "provider_failed", ""),
+        (lambda _, answer: answer.whole(b"x" * 2_000), "failed", "provider_failed", ""),
+        (lambda _, answer: answer.whole({"words": 1}), "failed", "provider_failed", ""),
+        (
+            lambda _, answer: answer.whole({}, 307, "Location: http://127.0.0.1/\r\n"),
+            "failed",
+            "provider_misconfigured",
+            "",
+        ),
+        (lambda _, answer: answer.whole({}, 422), "failed", "provider_refused", ""),
+    ],
+)
+async def test_how_answers_end(
+    ask: Ask, wire: Wire, script: Script, status: str, code: str | None, content: str
+) -> None:
+    """Streams say when they are done; redirects lead nowhere; 1,000 bytes are enough here."""
+    wire.script = script
+    reply = await ask(entry(wire, more=f"{LOOPBACK}, max_bytes = 1000"))
+    assert (reply.status, reply.error and reply.error.code, reply.content) == (status, code, content)
+    assert len(wire.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.1", "localhost", "0.0.0.0", "[::ffff:127.0.0.1]", "2130706433", "[::1]"]
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_private_addresses_are_not_reached(wire: Wire, ask: Ask, host: str, scheme: str) -> None:
+    """However they are written: there is no connection."""
+    toml = entry(wire, more="").replace("http://127.0.0.1", f"{scheme}://{host}").replace(", }", "}")
+    reply = await ask(toml)
+    assert reply.error is not None
+    assert reply.error.code in {"provider_misconfigured", "provider_unavailable"}
+    assert wire.connections == 0
+
+
+async def test_the_address_that_was_judged_is_the_one_that_is_reached(
+    wire: Wire, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name is resolved once, so it cannot mean something else a moment later; the bot still hears its name."""
+    resolved: list[str] = []
+
+    async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        resolved.append(host)
+        return [(2, 1, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo, raising=False)
+    wire.script = lambda _, answer: answer.whole({"text": "Hello."})
+    reply = await ask(entry(wire).replace("127.0.0.1:", "bot.example:"))
+    assert reply.content == "Hello."
+    assert resolved == ["bot.example"]
+    assert wire.asked[0].headers["host"] == f"bot.example:{wire.port}"
+
+
+def test_a_native_webhook_without_a_secret_is_a_mistake() -> None:
+    """It is always signed."""
+    with pytest.raises(ValueError, match="is signed"):
+        WebhookOptions(url="https://bot.example/")
+
+
+@pytest.mark.parametrize("value", ["whsec_", "whsec_c2hvcnQ=", "ä"])
+def test_a_secret_that_cannot_sign(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said at the start, without the secret."""
+    monkeypatch.setenv("HOOK_SECRET", value)
+    with pytest.raises(ValueError, match=r"options\.secret: after whsec_ there must be 24 bytes") as error:
+        make(WebhookOptions(url="https://bot.example/", secret="HOOK_SECRET"))
+    assert value.removeprefix("whsec_") not in str(error.value) or value == "whsec_"
