@@ -1,7 +1,8 @@
 """chat_gateway: the sockets. It lets clients in, takes their events, and shows them what is stored.
 
 Consumes: its own `delivery.<name>` queue (stored messages, session changes, deltas, typing, rejections).
-Publishes: commands into `chat.log.<P>`, questions to `chat.queries`.
+Publishes: commands into `chat.log.<P>`, questions to `chat.queries`, stops to `chat.control`, and to the other gateways
+on `chat.delivery` what nobody stores (typing, who is there).
 Owns: nothing durable; only what connected sockets need just now, and all of it bounded.
 Never: reaches a database, holds a signing key, or shows a client what is not stored (deltas apart).
 """
