@@ -9,7 +9,7 @@ from auth_service.accounts import Accounts
 from auth_service.bearer import Bearer
 from auth_service.bodies import read
 from auth_service.deadlines import deadline
-from auth_service.descriptions import BEARER_PROBLEMS, BODY_PROBLEMS, body, problems
+from auth_service.descriptions import BEARER_PROBLEMS, BODY_PROBLEMS, body, link, problems
 from auth_service.forms import Deletion, Me, PasscodeChange, Registered, Registration
 from auth_service.sources import Source
 from shared.errors import Forbidden, InvalidCredentials, RateLimited, Unavailable, UserExists, WeakPasscode
@@ -23,7 +23,8 @@ def account_routes(accounts: Accounts) -> APIRouter:
     @routes.post(
         "/register",
         status_code=201,
-        responses=problems(*BODY_PROBLEMS, WeakPasscode, UserExists, RateLimited, Unavailable),
+        responses=problems(*BODY_PROBLEMS, WeakPasscode, UserExists, RateLimited, Unavailable)
+        | link(201, "login", {"id": "$request.body#/id", "passcode": "$request.body#/passcode"}),
         openapi_extra=body(Registration),
     )
     async def register(request: Request, source: Source) -> Registered:

@@ -29,14 +29,19 @@ def body(form: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     return {"requestBody": {"required": required, "content": {JSON_TYPE: {"schema": form.model_json_schema()}}}}
 
 
+def link(status: int, operation: str, body: dict[str, str]) -> dict[int | str, dict[str, Any]]:
+    """What an answer is good for next: another operation, with a body of what was sent or came back."""
+    return {status: {"links": {operation: {"operationId": operation, "requestBody": body}}}}
+
+
 def for_pages(operation: dict[str, Any]) -> dict[str, Any]:
     """An operation that pages may ask to use the cookie."""
     header = {
         "name": cookies.HEADER,
         "in": "header",
         "required": False,
-        "schema": {"type": "string", "enum": [cookies.ASKED]},
-        "description": "Pages: keep the refresh token in an HttpOnly cookie instead of the answer",
+        "schema": {"type": "string"},
+        "description": f"`{cookies.ASKED}`: keep the refresh token in an HttpOnly cookie instead of the answer",
     }
     return {**operation, "parameters": [header]}
 

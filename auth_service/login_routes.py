@@ -10,7 +10,7 @@ from auth_service.bodies import read
 from auth_service.cookies import SessionCookies
 from auth_service.credentials import CredentialCheck
 from auth_service.deadlines import deadline
-from auth_service.descriptions import BEARER_PROBLEMS, BODY_PROBLEMS, body, for_pages, problems
+from auth_service.descriptions import BEARER_PROBLEMS, BODY_PROBLEMS, body, for_pages, link, problems
 from auth_service.forms import Credentials, LoggedIn, OwnLogin, OwnLogins, Refresh
 from auth_service.guests import Guests
 from auth_service.logins import Logins, Tokens
@@ -26,6 +26,8 @@ from shared.errors import (
     TokenInvalid,
     Unavailable,
 )
+
+NEXT = link(200, "refresh", {"refresh_token": "$response.body#/refresh_token"})
 
 
 def login_routes(check: CredentialCheck, logins: Logins, guests: Guests, cookies: SessionCookies) -> APIRouter:
@@ -43,8 +45,9 @@ def _add_beginnings(
 ) -> None:
     @routes.post(
         "/login",
+        operation_id="login",
         response_model_exclude_none=True,
-        responses=problems(*BODY_PROBLEMS, InvalidCredentials, Forbidden, RateLimited, Unavailable),
+        responses=problems(*BODY_PROBLEMS, InvalidCredentials, Forbidden, RateLimited, Unavailable) | NEXT,
         openapi_extra=for_pages(body(Credentials)),
     )
     async def login(request: Request, response: Response, source: Source) -> LoggedIn:
@@ -61,7 +64,7 @@ def _add_beginnings(
     @routes.post(
         "/guest",
         response_model_exclude_none=True,
-        responses=problems(NotFound, Forbidden, RateLimited, Unavailable),
+        responses=problems(NotFound, Forbidden, RateLimited, Unavailable) | NEXT,
         openapi_extra=for_pages({}),
     )
     async def guest(request: Request, response: Response, source: Source) -> LoggedIn:
@@ -77,9 +80,10 @@ def _add_beginnings(
 def _add_refresh(routes: APIRouter, logins: Logins, cookies: SessionCookies) -> None:
     @routes.post(
         "/refresh",
+        operation_id="refresh",
         response_model=LoggedIn,
         response_model_exclude_none=True,
-        responses=problems(*BODY_PROBLEMS, TokenInvalid, TokenExpired, Forbidden, Unavailable),
+        responses=problems(*BODY_PROBLEMS, TokenInvalid, TokenExpired, Forbidden, Unavailable) | NEXT,
         openapi_extra=for_pages(body(Refresh, required=False)),
     )
     async def refresh(request: Request, response: Response) -> LoggedIn | Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Query, Request
@@ -23,6 +23,7 @@ COOKIE = "backchat_oidc"
 PATH = "/oidc"
 DONE = "#logged-in"  # tells the page that it has a refresh cookie now
 PARAMETER_MAX = 2_048  # characters
+TOO_LONG: dict[int | str, dict[str, Any]] = {414: {"description": "`payload_too_large`: the address"}}
 
 Parameter = Annotated[str | None, Query(max_length=PARAMETER_MAX)]
 
@@ -113,7 +114,7 @@ def oidc_routes(oidc: OidcLogin) -> APIRouter:
     """`/oidc/login` and `/oidc/callback`, for browsers."""
     routes = APIRouter()
 
-    @routes.get("/oidc/login", status_code=303, responses=problems(NotFound, InvalidRequest, Unavailable))
+    @routes.get("/oidc/login", status_code=303, responses=problems(NotFound, InvalidRequest, Unavailable) | TOO_LONG)
     async def login(target: Annotated[str | None, Query(alias="next", max_length=PARAMETER_MAX)] = None) -> Response:
         """Go to the provider; afterwards to `next`, a path of this site, with the refresh token in a cookie."""
         async with deadline():
@@ -122,7 +123,7 @@ def oidc_routes(oidc: OidcLogin) -> APIRouter:
     @routes.get(
         "/oidc/callback",
         status_code=303,
-        responses=problems(NotFound, InvalidRequest, InvalidCredentials, Unavailable),
+        responses=problems(NotFound, InvalidRequest, InvalidCredentials, Unavailable) | TOO_LONG,
     )
     async def callback(
         request: Request, code: Parameter = None, state: Parameter = None, iss: Parameter = None

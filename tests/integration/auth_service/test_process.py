@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+import jwt
 import pytest
 
 from tests.support.ports import free_port
@@ -19,10 +20,11 @@ CANARY = "canary passcode 7351"
 NO_BROKER = "amqp://127.0.0.1:1/"  # auth serves all the same
 
 
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, typed: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "auth_service", *arguments],
         env=environment(**variables),
+        input=typed,
         capture_output=True,
         text=True,
         timeout=30,
@@ -85,10 +87,20 @@ def test_migrate_serve_stop_and_serve_again(postgresql_url: str, tmp_path: Path)
         assert client.get("/me", headers=bearer).json()["id"] == "alice"
         assert client.post("/login", json=form).status_code == 200
         assert client.get("/metrics").status_code == 404
+        form["passcode"], new = CANARY + " new", {"current_passcode": CANARY, "new_passcode": CANARY + " new"}
+        assert client.put("/me/passcode", json=new, headers=bearer).status_code == 204
+        second = client.post("/refresh", json={"refresh_token": first["refresh_token"]}).json()
+        third = client.post("/refresh", json={"refresh_token": second["refresh_token"]}).json()
+        assert client.post("/refresh", json={"refresh_token": first["refresh_token"]}).status_code == 401
+        assert client.request("DELETE", "/me", json={"passcode": CANARY}, headers=bearer).status_code == 401
+        fourth = client.post("/login", json=form).json()
+        bearer = {"Authorization": f"Bearer {fourth['access_token']}"}
+        assert client.request("DELETE", "/me", json={"passcode": form["passcode"]}, headers=bearer).status_code == 204
     written = log.read_text()
     assert json.loads(written.splitlines()[0])
-    for secret in (CANARY, first["access_token"], first["refresh_token"], first["access_token"].split(".")[2]):
-        assert secret not in written
+    for tokens in (first, second, third, fourth):
+        for secret in (CANARY, tokens["access_token"], tokens["refresh_token"], tokens["access_token"].split(".")[2]):
+            assert secret not in written
 
 
 def test_before_the_migration_it_serves_and_says_what_is_missing(postgresql_url: str, tmp_path: Path) -> None:
@@ -132,3 +144,81 @@ def test_migrating_without_a_database_fails_with_a_reason() -> None:
     assert ended.returncode == 1
     assert "cannot migrate" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_operators_administer_accounts(postgresql_url: str, tmp_path: Path) -> None:
+    """While auth serves. A passcode comes from standard input, and never back."""
+    variables = {"DATABASE_URL": postgresql_url}
+    assert run("migrate", **variables).returncode == 0
+
+    def user(*arguments: str, typed: str = "", code: int = 0) -> str:
+        ended = run("user", *arguments, typed=typed, **variables)
+        assert ended.returncode == code, ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert CANARY not in ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr
+
+    with serving(tmp_path / "log", **variables, SIGNING_KEYS=str(tmp_path / "keys")) as (process, client):
+        wait(client, "/readyz", process)
+        user("create", "Root", "--role", "admin", typed=CANARY + "\n")
+        assert "taken" in user("create", "root", typed=CANARY + "\n", code=1)
+        assert "commonest" in user("create", "eve", typed="password1\n", code=1)
+        assert "8 to 128" in user("create", "eve", typed="\n", code=1)
+        form = {"id": "root", "passcode": CANARY}
+        bearer = {"Authorization": f"Bearer {client.post('/login', json=form).json()['access_token']}"}
+        assert client.get("/me", headers=bearer).json()["roles"] == ["user", "admin"]
+        user("set-role", "root", "--role", "user")
+        assert client.get("/me", headers=bearer).status_code == 401, "the old roles are in the token"
+        tokens = client.post("/login", json=form).json()
+        user("disable", "root")
+        assert client.get("/me", headers={"Authorization": f"Bearer {tokens['access_token']}"}).status_code == 401
+        assert client.post("/refresh", json={"refresh_token": tokens["refresh_token"]}).status_code == 401
+        assert client.post("/login", json=form).json()["code"] == "invalid_credentials"
+        user("enable", "root")
+        assert client.post("/login", json=form).status_code == 200
+        user("reset-passcode", "root", typed=CANARY + " new\n")
+        assert client.post("/login", json=form).status_code == 401
+        assert client.post("/login", json={**form, "passcode": CANARY + " new"}).status_code == 200
+        assert "no user" in user("disable", "nobody", code=1)
+        assert "the id must" in user("disable", "no id", code=1)
+
+
+def test_keys_rotate_under_load_without_a_failed_login(postgresql_url: str, tmp_path: Path) -> None:
+    """Two replicas; each takes the other's tokens, whichever of them has noticed the new key first."""
+    keys, overlap = str(tmp_path / "keys"), 4
+    variables = {"DATABASE_URL": postgresql_url, "SIGNING_KEYS": keys, "KEY_OVERLAP": str(overlap), "LIMITS": "off"}
+    assert run("migrate", DATABASE_URL=postgresql_url).returncode == 0
+    form = {"id": "alice", "passcode": CANARY}
+    with (
+        serving(tmp_path / "one", **variables) as (first, one),
+        serving(tmp_path / "two", **variables) as (second, two),
+    ):
+        wait(one, "/readyz", first)
+        wait(two, "/readyz", second)
+        assert one.post("/register", json=form).status_code == 201
+        old = _kid(one.post("/login", json=form).json())
+        before = run("keys", "rotate", SIGNING_KEYS=keys, KEY_OVERLAP=str(overlap))
+        assert (before.returncode, before.stdout) == (0, f"0002.pem added; it signs in {overlap} s\n"), before.stderr
+        rotated_at, signed_by, deadline = time.monotonic(), [set[str](), set[str]()], time.monotonic() + 40
+        while any(old in kids or not kids for kids in signed_by) and time.monotonic() < deadline:
+            signed_by = [set(), set()]
+            for _ in range(5):
+                for number, (here, there) in enumerate([(one, two), (two, one)]):
+                    login = here.post("/login", json=form)
+                    assert login.status_code == 200, login.text
+                    tokens = login.json()
+                    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+                    assert there.get("/me", headers=bearer).status_code == 200, "the other replica knows the key"
+                    published = {key["kid"] for key in there.get("/.well-known/jwks.json").json()["keys"]}
+                    assert _kid(tokens) in published
+                    signed_by[number].add(_kid(tokens))
+        assert signed_by[0] == signed_by[1] != {old}
+        assert time.monotonic() - rotated_at > overlap - 1, "not before it was published for that long"
+        again = run("keys", "rotate", SIGNING_KEYS=keys, KEY_OVERLAP="0.5")
+        assert again.returncode == 0, again.stderr
+        early = run("keys", "rotate", SIGNING_KEYS=keys, KEY_OVERLAP="600")
+        assert (early.returncode, "not over yet" in early.stderr) == (1, True)
+
+
+def _kid(tokens: dict[str, str]) -> str:
+    return str(jwt.get_unverified_header(tokens["access_token"])["kid"])
