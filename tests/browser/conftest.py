@@ -106,6 +106,7 @@ def settings(model: Model, host_page: HostPage, dist: Path, tmp_path_factory: py
         "CHATBOTS": str(catalogue),
         "PAGE_DIR": str(dist),
         "FRAME_ANCESTORS": host_page.origin,
+        "GUESTS": "on",
         "LIMITS": "off",
     }
 

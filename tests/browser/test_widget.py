@@ -30,7 +30,9 @@ def test_a_visitor_of_another_site_chats(shop: Visitor) -> None:
     frame.get_by_label("Message").fill("hello from the shop")
     frame.get_by_label("Message").press("Enter")
     expect(frame.locator(".row.reply[data-seq] .md")).to_have_text("hello from the shop")
-    page.evaluate(f"window.heard = []; {ELEMENT}.on('message', (event) => heard.push(event.from + ': ' + event.text))")
+    page.evaluate(
+        f"window.heard = []; {ELEMENT}.on('message', (event) => heard.push(event.from + ': ' + event.text)); 0"
+    )
     page.evaluate(f"{ELEMENT}.send('the host speaks')")
     expect(frame.locator(".row.reply[data-seq]")).to_have_count(2)
     assert page.evaluate("heard") == ["user: the host speaks", "chatbot: the host speaks"]
