@@ -1,0 +1,60 @@
+"""What a newcomer meets: one process, no key, no network, and a real language model that answers."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import psutil
+import pytest
+
+from chatbot_worker.chatbots import local
+from tests.integration.chatbot_worker.conftest import until
+from tests.support.client import PATIENCE, Device, new_account
+from tests.support.stack import EmbeddedStack
+
+pytestmark = pytest.mark.skipif(
+    local.lacking() is not None, reason=f"no local language model on this platform: {local.lacking()}"
+)
+
+
+def models(stack: EmbeddedStack) -> list[psutil.Process]:
+    """The processes of language models."""
+    child = stack.parts["embedded"].child
+    assert child
+    return [each for each in psutil.Process(child.pid).children() if "server.py" in " ".join(each.cmdline())]
+
+
+async def listed(device: Device) -> list[tuple[str, bool]]:
+    """The chatbots, and which is the default one."""
+    return [(bot["id"], bot["default"]) for bot in (await device.ok("list_chatbots"))["chatbots"]]
+
+
+async def test_the_default_chatbot_is_a_language_model_and_streams(tmp_path: Path) -> None:
+    """Pieces come before the message; nothing is left when the system has stopped, and `off` takes it away."""
+    stack = EmbeddedStack(tmp_path, {"LOCAL_MODEL": "on"})
+    try:
+        await stack.start()
+        account = await new_account(stack.auth_url)
+        async with Device(stack.gateway_urls[0], account.token) as device:
+            session = await device.start_chat("local")
+            assert await listed(device) == [("local", True), ("eliza", False), ("echo", False)]
+            reply = await device.reply_to(await device.send(session, "What is the capital of France?"))
+            deltas = device.received("message_delta", session=session)
+        assert (reply["status"], reply["sender_id"]) == ("complete", "local")
+        assert len(deltas) > 1
+        assert all(delta["message_id"] == reply["id"] for _, delta in deltas)
+        [model] = models(stack)
+        await stack.stop()
+        await until(lambda: not model.is_running())
+
+        stack.settings["LOCAL_MODEL"] = "off"
+        await stack.start()
+        async with Device(stack.gateway_urls[0], account.token) as device:
+            async with asyncio.timeout(PATIENCE):
+                while await listed(device) != [("eliza", True), ("echo", False)]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)  # the list of before counts until the new one is announced
+        assert models(stack) == []
+        await stack.stop()
+    finally:
+        stack.close()
