@@ -53,7 +53,7 @@ class Reloader:
             logger.info("no file of chatbots to read: the built-in list is in use")
             return
         try:
-            catalogue = load(self._path)
+            catalogue = await asyncio.to_thread(load, self._path)  # a kind that is new may take long to import
         except CatalogueError as error:
             logger.error("chatbots stay as they are", reason=str(error))  # noqa: TRY400 - the reason says all
             return
