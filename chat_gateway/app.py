@@ -67,7 +67,7 @@ def build(
     attendance = Attendance(bus, served)
     sessions = Sessions(questions, bindings, served, following, replies, attendance, settings.sessions_per_socket)
     budgets = Budgets(bus, settings)
-    presence = Presence(bindings, budgets, settings)
+    presence = Presence(bindings, settings)
     logins = Logins(Authenticator(keys, issuer=settings.issuer), revocations, presence, metrics)
     calls = Calls(metrics, settings)
     sending = Sending(bus, sessions, accepted, settings.partitions)
@@ -78,7 +78,7 @@ def build(
         Showing(bus, questions, sessions, settings.partitions),
         logins,
     ]
-    events = ClientEvents(calls, sending, sessions, presence, nouns)
+    events = ClientEvents(calls, sending, sessions, budgets, nouns)
     of_sessions = SessionEvents(served, following, replies, attendance)
     of_users = UserEvents(served, accepted, presence, budgets, settings.partitions)
     deliveries = Deliveries(bus, bindings, served, following, sending, of_sessions, of_users, metrics)

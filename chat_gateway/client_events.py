@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import structlog
 
 from chat_gateway import payloads, protocol
+from chat_gateway.budgets import Budgets
 from chat_gateway.calls import Call, Calls, Handler
-from chat_gateway.presence import Presence
 from chat_gateway.sending import Sending
 from chat_gateway.sessions import Sessions
 from chat_gateway.sockets import Socket
@@ -37,12 +37,12 @@ class ClientEvents:
     """Takes the events of all sockets."""
 
     def __init__(
-        self, calls: Calls, sending: Sending, sessions: Sessions, presence: Presence, nouns: Iterable[Noun]
+        self, calls: Calls, sending: Sending, sessions: Sessions, budgets: Budgets, nouns: Iterable[Noun]
     ) -> None:
         self._calls = calls
         self._sending = sending
         self._sessions = sessions
-        self._presence = presence
+        self._budgets = budgets
         self._handlers = {payload: handler for noun in nouns for payload, handler in noun.handlers.items()}
         self._tasks: set[asyncio.Future[None]] = set()
         self.stopping = False
@@ -84,7 +84,7 @@ class ClientEvents:
     def _check_budget(self, socket: Socket) -> None:
         if self.stopping:
             raise Unavailable("This gateway is stopping; connect again.", retry_after=COME_BACK)
-        self._presence.spend(socket.user_id)
+        self._budgets.spend(socket.user_id)
         self._calls.check(socket)
 
     def _begin(self, call: Call, payload: payloads.ClientPayload) -> None:

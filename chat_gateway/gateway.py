@@ -57,6 +57,7 @@ class Gateway:
         self._bus = bus
         self._keys = keys
         self._logins = logins
+        self._revocation = logins.revocation
         self._sessions = sessions
         self._presence = presence
         self._calls = calls
@@ -71,7 +72,7 @@ class Gateway:
             lacks.append("broker")
         if not self._keys.loaded:
             lacks.append("keys")
-        if not self._logins.revocation.answered:
+        if not self._revocation.answered:
             lacks.append("revocations")
         if not self._log_there:
             lacks.append("log")
@@ -118,13 +119,13 @@ class Gateway:
     def event(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any]) -> Awaitable[None] | None:
         """A client event; what it returns is awaited before the next one is taken."""
         now = time.monotonic()
-        if self._logins.revocation.fresh(now) and now < socket.valid_until:
+        if now <= self._revocation.fresh_until and now < socket.valid_until:
             return self._events.take(socket, ack_id, name, arguments)
         return self._hold(socket, ack_id, name, arguments, now)
 
     async def _hold(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any], since: float) -> None:
         """Take the event once it is known, or cannot be known in time, whether the login still stands."""
-        await self._logins.revocation.settled()
+        await self._revocation.settled()
         if socket.open and time.monotonic() < socket.valid_until:
             waiting = self._events.take(socket, ack_id, name, arguments, since)
             if waiting is not None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from chat_gateway.authentication import Identity
 from chat_gateway.bindings import Bindings
-from chat_gateway.budgets import Budgets
 from chat_gateway.settings import GatewaySettings
 from chat_gateway.sockets import Socket
 from shared.contracts import ids
@@ -15,12 +14,11 @@ from shared.errors import RateLimited
 
 
 class Presence:
-    """Sockets by user and by login, the binding of each user's bucket, and what each user may still do."""
+    """Sockets by user and by login, and the binding of each user's bucket."""
 
-    def __init__(self, bindings: Bindings, budgets: Budgets, settings: GatewaySettings) -> None:
+    def __init__(self, bindings: Bindings, settings: GatewaySettings) -> None:
         self._bindings = bindings
         self._settings = settings
-        self.spend = budgets.spend
         self._limited = settings.limits == "on"
         self._sockets: dict[str, set[Socket]] = {}
         self._of_login: dict[str, set[Socket]] = {}

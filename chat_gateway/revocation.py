@@ -19,6 +19,7 @@ import structlog
 logger = structlog.get_logger(__name__)
 
 POLL_EVERY = 0.5  # seconds
+FIRST_POLLS_EVERY = 0.1  # seconds, until there was an answer: nobody can come in before
 POLL_WITHIN = 10.0  # seconds for one answer, which may hold hundreds of thousands of logins
 FRESH_FOR = (
     1.5  # seconds; with the 0.5 s of which auth's memory may be behind, a logout is known within 2 (contract §1)
@@ -65,7 +66,7 @@ class Revocation:
         self._revoked = revoked
         self._logins = RevokedLogins()
         self._cursor: str | None = None
-        self._known_at = float("-inf")  # when the newest answer was asked for (monotonic, like all times here)
+        self.fresh_until = float("-inf")  # till then what was revoked 2 s before is known (monotonic, as all)
         self._hold_until = float("-inf")
         self._alive_at = time.monotonic()
         self._news = asyncio.Event()  # replaced with each answer
@@ -75,7 +76,7 @@ class Revocation:
     @property
     def answered(self) -> bool:
         """Whether the list came at least once."""
-        return self._known_at > float("-inf")
+        return self.fresh_until > float("-inf")
 
     def __len__(self) -> int:
         return len(self._logins)
@@ -85,7 +86,7 @@ class Revocation:
 
     def fresh(self, now: float) -> bool:
         """Whether every logout of more than two seconds ago is known."""
-        return now - self._known_at <= FRESH_FOR
+        return now <= self.fresh_until
 
     async def settled(self) -> bool:
         """Wait until the list is fresh, or it is time to go on without; whether it is fresh."""
@@ -109,7 +110,7 @@ class Revocation:
                 continue  # it came, but late; there may be news by now
             self._hurry.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_EVERY):
+                async with asyncio.timeout(POLL_EVERY if self.answered else FIRST_POLLS_EVERY):
                     await self._hurry.wait()
 
     def _beat(self) -> None:
@@ -132,7 +133,7 @@ class Revocation:
         if self._failing:
             logger.info("revocations from auth again")
         self._failing = False
-        self._known_at = begun
+        self.fresh_until = begun + FRESH_FOR
         self._hold_until = max(self._hold_until, begun + FRESH_FOR + HOLD_MOST)
         self._news.set()
         self._news = asyncio.Event()

@@ -41,6 +41,6 @@ async def test_an_ordinary_user_is_not_told_of(gateway: Running, monkeypatch: py
     ada = await gateway.client("ada")
     for _ in range(5):
         assert (await ada.call("list_chats", {}))["ok"]
-    spending = gateway.server._doorkeeper._presence.spend.__self__
+    spending = gateway.server._doorkeeper._events._budgets
     await until(lambda: not spending._spent)
     assert not [spent for _, spent in gateway.bus.streamed if isinstance(spent, UserSpent)]

@@ -191,16 +191,17 @@ async def test_without_auth_events_go_on_after_a_while_and_nobody_new_comes_in(
 
 
 async def test_a_gateway_that_was_paused_asks_before_it_does_anything(
-    running: Running, monkeypatch: pytest.MonkeyPatch
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What arrived while it stood still waits for an answer that was asked for after that."""
     monkeypatch.setattr(revocation, "FRESH_FOR", 0.3)
     monkeypatch.setattr(revocation, "STALLED_FOR", 0.5)
-    async with raw(running) as client:
-        asked = len(running.bus.asked)
+    await gateway.start()
+    async with raw(gateway) as client:
+        asked = len(gateway.bus.asked)
         client.ws.protocol.send_text(b'421["list_chats",{}]')
         client.ws.transport.write(b"".join(client.ws.protocol.data_to_send()))  # it is there before anybody reads
-        running.issuer.revoke("login of ada")
+        gateway.issuer.revoke("login of ada")
         time.sleep(1)  # noqa: ASYNC251 - the whole process stands still, as under SIGSTOP
         await client.hear("41")
-        assert len(running.bus.asked) == asked
+        assert len(gateway.bus.asked) == asked
