@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from persistence_worker import publications
 from persistence_worker.database import Database
 from persistence_worker.history import SESSIONS
+from persistence_worker.metrics import Metrics
 from persistence_worker.poison import Cemetery, is_poison
 from persistence_worker.room_store import ERASURE_LOCK
 from persistence_worker.tables import erased_users
@@ -37,10 +38,11 @@ FIRST = UUID(int=0)
 class Accounts:
     """Writes no session itself: it keeps the id and asks for the rest."""
 
-    def __init__(self, *, bus: Bus, database: Database, cemetery: Cemetery, partitions: int) -> None:
+    def __init__(self, *, bus: Bus, database: Database, cemetery: Cemetery, metrics: Metrics, partitions: int) -> None:
         self._bus = bus
         self._database = database
         self._cemetery = cemetery
+        self._metrics = metrics
         self._partitions = partitions
 
     async def run(self) -> None:
@@ -86,7 +88,8 @@ class Accounts:
             await self._bus.publish_all([publications.commanded(command, self._partitions) for command in commands])
             first = UUID(int=page[-1].int + 1)
             sessions += len(page)
-        logger.info("account erased", sessions=sessions)
+        self._metrics.erased.inc()
+        logger.info("account taken up for erasure", sessions=sessions)
 
 
 def keep(connection: Connection, user_id: str) -> None:

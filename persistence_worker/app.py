@@ -66,8 +66,8 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
         metrics=metrics,
         in_flight=settings.queries_in_flight,
     )
-    accounts = Accounts(bus=bus, database=database, cemetery=cemetery, partitions=settings.partitions)
-    stops = Stops(bus=bus, database=database, partitions=settings.partitions)
+    accounts = Accounts(bus=bus, database=database, cemetery=cemetery, metrics=metrics, partitions=settings.partitions)
+    stops = Stops(bus=bus, database=database, metrics=metrics, partitions=settings.partitions)
     sweep = Sweep(database=database)
     partitions = [
         Partition(

@@ -31,7 +31,9 @@ def erase(work: Work, command: EraseAuthor, received: Received) -> Nothing:
         work.number(session, received)
     for message in work.loaded.history.messages:
         work.change(session, message, received, content="", status="erased", client_message_id=None)
-    if work.loaded.history.more is not None:
+    if work.loaded.history.more is None:
+        work.writes.erased.add((session.id, command.user_id))
+    else:
         work.further.append(command.model_copy(update={"after_seq": work.loaded.history.more}))
     return Nothing()
 

@@ -21,6 +21,10 @@ class Metrics:
         )
         self.repeated = Counter("backchat_turns_republished", "Turns published again", registry=registry)
         self.poison = Counter("backchat_poison_events", "Events put aside as poison", ["queue"], registry=registry)
+        self.cut = Counter(
+            "backchat_stops_unanswered", "Replies stored as stopped since no worker answered a stop", registry=registry
+        )
+        self.erased = Counter("backchat_accounts_erased", "Deleted accounts taken up for erasure", registry=registry)
         self.turns_open = Gauge("backchat_turns_open", "Turns that wait for their reply", registry=registry)
         self.queries = Histogram(
             "backchat_query_seconds", "Reads, by type", ["type"], buckets=SECONDS, registry=registry

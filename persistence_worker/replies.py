@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from persistence_worker import sessions
 from persistence_worker.rooms import joined
 from persistence_worker.state import Rating, SessionState, Turn, holds, merged
+from persistence_worker.turns import end
 from persistence_worker.work import Work
 from shared.contracts.commands import EditMessage, RateReply, RegenerateReply, StopReply
 from shared.contracts.envelope import Received
@@ -67,20 +68,20 @@ def regenerate(work: Work, command: RegenerateReply, received: Received) -> Rege
     if reply.superseded_by is not None:
         return RegenerateResult(message_id=reply.superseded_by)
     chatbot = reply.sender_id
-    if chatbot not in session.chatbots or work.catalogue.card(chatbot) is None:
+    answered = work.loaded.history.turns.get(reply.id)
+    if answered is None or chatbot not in session.chatbots or work.catalogue.card(chatbot) is None:
         raise Conflict("This chatbot does not take part any more.")
     if chatbot in session.turns:
         raise Conflict("This chatbot is giving another reply; try again when it has ended.")
     new_id = uuid4()
     work.change(session, reply, received, superseded_by=new_id)
-    _open_anew(work, session, work.loaded.history.turns[reply.id], reply, received, new_id)
+    _open_anew(work, session, answered, reply, received, new_id)
     return RegenerateResult(message_id=new_id)
 
 
 def _open_anew(
     work: Work, session: SessionState, answered: Turn, reply: Message, received: Received, new_id: UUID
 ) -> None:
-    until = answered.waiting[0][0] if answered.waiting else reply.seq
     work.open(
         session,
         answered.chatbot_id,
@@ -88,7 +89,7 @@ def _open_anew(
         answered.asked,
         received,
         depth=answered.depth,
-        until=until if answered.until is None else answered.until,
+        until=min(end(answered), reply.seq),
         turn_id=new_id,
     )
 

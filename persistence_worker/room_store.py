@@ -148,6 +148,8 @@ class RoomStore:
         for session_id, user_id in writes.forgotten:
             connection.execute(FORGET, {"session": session_id, "user": user_id})
             connection.execute(REDACT, {"session": session_id})
+        for session_id, user_id in writes.erased:
+            connection.execute(NEVER_THERE, {"session": session_id, "user": user_id})
 
 
 def _each(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
@@ -165,6 +167,9 @@ NO_RATING = delete(message_ratings).where(
 )
 FORGET = delete(message_ratings).where(
     message_ratings.c.session_id == bindparam("session"), message_ratings.c.user_id == bindparam("user")
+)
+NEVER_THERE = delete(former_users).where(
+    former_users.c.session_id == bindparam("session"), former_users.c.user_id == bindparam("user")
 )
 WORDY = applied_commands.c.result.like('{"result":{"session":%')  # answers that show a session, and its title
 REDACT = (

@@ -161,4 +161,5 @@ class Writes:
     read: dict[tuple[UUID, str], int] = field(default_factory=dict)
     ratings: dict[tuple[UUID, str], Rating] = field(default_factory=dict)  # by message and user
     forgotten: set[tuple[UUID, str]] = field(default_factory=set)  # whose ratings in a session go
+    erased: set[tuple[UUID, str]] = field(default_factory=set)  # of whom nothing is left in a session
     answers: list[tuple[str, UUID, str]] = field(default_factory=list)  # command, session, answer in JSON

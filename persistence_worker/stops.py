@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from persistence_worker import publications
 from persistence_worker.database import Database
+from persistence_worker.metrics import Metrics
 from persistence_worker.poison import is_poison
 from persistence_worker.rows import TURN_COLUMNS, turn_of
 from persistence_worker.state import Turn
@@ -32,9 +33,10 @@ CLAIMED = update(turns).where(turns.c.id == bindparam("turn")).values(stop_at=bi
 class Stops:
     """The periodic job of every worker. What it finds outlives any process: it stands on the turn."""
 
-    def __init__(self, *, bus: Bus, database: Database, partitions: int) -> None:
+    def __init__(self, *, bus: Bus, database: Database, metrics: Metrics, partitions: int) -> None:
         self._bus = bus
         self._database = database
+        self._metrics = metrics
         self._partitions = partitions
 
     async def run(self) -> None:
@@ -58,6 +60,7 @@ class Stops:
         due = await self._database.write(lambda connection: claim(connection, now))
         ends = [publications.unfinished(turn.session_id, turn.id, turn.chatbot_id, "stopped") for turn in due]
         await self._bus.publish_all([publications.commanded(end, self._partitions) for end in ends])
+        self._metrics.cut.inc(len(due))
         return len(due)
 
 

@@ -50,11 +50,11 @@ def wants(turn: Turn, at_hand: Sequence[ContextRow], wanted: ContextWanted) -> l
     newest = turn.asked[-1][1]
     far = [span for span in turn.asked[:-1] if span[1] < newest - ROWS_MAX]  # an edited message is answered anew
     first = turn.asked[len(far)][0]
-    end = min(at_hand[0].seq if at_hand else SEQ_MAX, _end(turn))
+    bound = min(at_hand[0].seq if at_hand else SEQ_MAX, end(turn))
     earlier = wanted.messages if wanted.bytes else 0
-    below = min(end, newest + 1)
+    below = min(bound, newest + 1)
     up_to_newest = Want(turn.session_id, 0, below, min(max(below - first, 0) + earlier, ROWS_MAX))
-    since = Want(turn.session_id, newest, end, min(earlier, ROWS_MAX))  # as the reply that was under way meanwhile
+    since = Want(turn.session_id, newest, bound, min(earlier, ROWS_MAX))  # as the reply that was under way meanwhile
     back = [Want(turn.session_id, span[0] - 1, span[1] + 1, min(span[1] - span[0] + 1, ROWS_MAX)) for span in far]
     return [want for want in (*back, up_to_newest, since) if want.most and want.below - want.above > 1]
 
@@ -63,8 +63,8 @@ def context(turn: Turn, rows: Iterable[ContextRow], wanted: ContextWanted) -> li
     """Ascending by `seq`, at most `CONTEXT_BYTES_MAX` of JSON: the oldest earlier messages go first, then the
     oldest unanswered ones.
     """
-    end = _end(turn)
-    unique = {row.seq: row for row in rows if row.seq < end and row.content}
+    bound = end(turn)
+    unique = {row.seq: row for row in rows if row.seq < bound and row.content}
     newest_first = sorted(unique.values(), reverse=True)
     measure = _no_size if _surely_fit(newest_first) else _json_size
     room = CONTEXT_BYTES_MAX - HEAD
@@ -88,7 +88,7 @@ def context(turn: Turn, rows: Iterable[ContextRow], wanted: ContextWanted) -> li
     return _messages(chosen)
 
 
-def _end(turn: Turn) -> int:
+def end(turn: Turn) -> int:
     """The first number that it must not see: the next turn's, or what came after the reply that it gives anew."""
     newest = turn.asked[-1][1]
     waiting = next((first for first, _ in turn.waiting if first > newest), SEQ_MAX)

@@ -72,6 +72,7 @@ async def test_words_go_and_numbers_stay(desk: Desk) -> None:
     assert "canary" not in await dump(desk)
     with pytest.raises(NotFound):
         await desk.join(session_id, user="bob")
+    assert await desk.database.read(lambda c: accounts.sessions_of(c, "bob", accounts.FIRST)) == []
 
 
 async def test_a_long_history_is_erased_piece_by_piece(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,6 +199,9 @@ async def test_an_edit_waits_for_a_chatbot_that_answers_somebody_else(desk: Desk
     assert seen(third) == [("hello", True), ("me", False), ("and me", True), ("you", False)]
     await desk.apply(finish(third, "hello both"))
     assert desk.turns == []
+    await desk.apply(finish((await asked(desk, session_id, "later"))[1]))
+    await desk.do(RegenerateReply, session_id, message_id=third.message_id)
+    assert [t.context for t in desk.turns] == [third.context]
 
 
 async def test_an_edit_may_call_upon_another_chatbot(desk: Desk) -> None:

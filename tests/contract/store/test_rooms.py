@@ -22,7 +22,7 @@ from shared.contracts.commands import (
 )
 from shared.contracts.events import MessageRejected, ReadMarked, SessionDeleted
 from shared.contracts.payload import Payload, utc_now
-from shared.contracts.queries import ListSessions, ReadSession
+from shared.contracts.queries import ListSessions, ReadChanges, ReadHeads, ReadSession
 from shared.contracts.turns import StopTurn
 from shared.errors import NotFound
 from tests.contract.store.desk import Desk, card, finish, order, outcome, send, soon, start
@@ -106,6 +106,9 @@ async def test_a_deleted_session_is_gone_for_ever(desk: Desk) -> None:
         await desk.join(session_id)
     with pytest.raises(NotFound):
         await desk.ask(ReadSession(user_id="ada", session_id=session_id))
+    with pytest.raises(NotFound):
+        await desk.ask(ReadChanges(session_id=session_id, after_seq=0, limit=10))
+    assert (await desk.ask(ReadHeads(session_ids=[session_id]))).heads == {}
     assert (await desk.ask(ListSessions(user_id="ada", cursor=None, limit=10))).sessions == []
 
 
