@@ -139,7 +139,7 @@ class Commands(RuleBasedStateMachine):
     @precondition(lambda self: self.model.turns)
     @rule(data=st.data(), content=WORDS, status=st.sampled_from(["complete", "stopped", "failed"]))
     def finish(self, data: st.DataObject, content: str, status: str) -> None:
-        turn = data.draw(st.sampled_from(sorted(self.model.turns.values(), key=lambda t: t.message_id)))
+        turn = data.draw(st.sampled_from(list(self.model.turns.values())))
         self.run(self.desk.apply(finish(turn, content, status=status)))
         self.model.hear(self.desk)
         self.model.turns.pop(turn.message_id, None)
@@ -179,7 +179,7 @@ class Commands(RuleBasedStateMachine):
     @precondition(lambda self: self.model.messages)
     @rule(user=USERS, data=st.data(), content=WORDS, kind=st.sampled_from([EditMessage, RegenerateReply, StopReply]))
     def look_back(self, user: str, data: st.DataObject, content: str, kind: type[Payload]) -> None:
-        ids = sorted([*self.model.messages, *self.model.turns])
+        ids = [*self.model.messages, *self.model.turns]  # in the order of their coming: ids are random
         fields = {"content": content} if kind is EditMessage else {}
         self.do(kind, user, message_id=data.draw(st.sampled_from(ids)), **fields)
 
