@@ -61,6 +61,9 @@ class Reading:
         call.accept({"chatbots": found["chatbots"]})
 
     async def _search_messages(self, call: Call, request: payloads.SearchMessages) -> None:
+        """A session that is not theirs is `not_found` as everywhere, not one in which nothing is found."""
+        if request.session_id is not None:
+            await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
         found = await self._questions.ask(
             SearchMessages(
                 user_id=call.socket.user_id,

@@ -129,6 +129,37 @@ async def test_a_chat(stack: Stack) -> None:
         assert [s["id"] for s in (await client.call("list_chats"))["sessions"]] == [state.id]
 
 
+async def test_a_room_through_the_kit(stack: Stack) -> None:
+    """Two people share a session: invited, edited, answered anew, read, and left; both hold the same at each step."""
+    async with (
+        client_of(stack, await new_account(stack.auth_url)) as ada,
+        client_of(stack, await new_account(stack.auth_url)) as bob,
+    ):
+        hers = await ada.start_chat("A room", chatbot_ids=["echo"])
+        await (await ada.send(hers.id, "words")).stored()
+        await until(ada, lambda: answered(hers))
+        his = await bob.accept_invite(await ada.create_invite(hers.id, max_uses=1))
+        assert his.messages == hers.messages
+        asked, reply = his.messages
+        await ada.edit_message(hers.id, asked["id"], "better words")
+        await until(bob, lambda: len(his.messages) == 3 and his.messages[1]["superseded_by"] == his.messages[2]["id"])
+        assert [m["content"] for m in his.messages] == ["better words", "words", "better words"]
+        new_id = await bob.regenerate_reply(his.id, his.messages[2]["id"])
+        await until(ada, lambda: hers.message(new_id) is not None)
+        await until(bob, lambda: his.message(new_id) is not None)
+        assert his.messages == hers.messages
+        await bob.rate_reply(his.id, new_id, 1, comment="now it is right")
+        await bob.mark_read(his.id, his.cursor or 0)
+        await until(bob, lambda: his.read_seq == his.cursor)
+        assert (await ada.update_chat(hers.id, title="Ours"))["title"] == "Ours"
+        await until(bob, lambda: bool(his.session and his.session["title"] == "Ours"))
+        await bob.leave_session(his.id)
+        await until(bob, lambda: his.id not in bob.sessions)
+        assert reply["id"] in [m["id"] for m in hers.messages]
+        with pytest.raises(Refused, match="not_found"):
+            await bob.open(his.id)
+
+
 async def test_older_history(stack: Stack, account: Account) -> None:
     """A session opened late shows its newest page, and the ones before it on demand, without a hole."""
     async with client_of(stack, account) as client:

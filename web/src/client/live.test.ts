@@ -49,6 +49,30 @@ const answers = (message: Message) => (reply: Message) => reply.reply_to === mes
 const shown = (state: SessionState) => state.messages.map(({ id, content }) => [id, content]);
 
 describe.skipIf(!url)("against a running system", { timeout: 3 * PATIENCE }, () => {
+  it("shares a room, and changes what is in it", async () => {
+    const [ada, bob] = [connected((await newAccount()).account), connected((await newAccount()).account)];
+    const hers = await ada.start({ chatbot_ids: ["echo"] });
+    const replied = next(ada, "message", (message) => message.sender_type === "chatbot");
+    const asked = await ada.send(hers.id, "words").stored;
+    const reply = await replied;
+    const { invite } = await ada.call("create_invite", { session_id: hers.id });
+    const his = await bob.accept(invite);
+    expect(shown(his)).toEqual(shown(hers));
+
+    const superseded = next(bob, "message_updated", (message) => message.id === reply.id);
+    const again = next(bob, "message", (message) => message.content === "better words");
+    await ada.change("edit_message", { session_id: hers.id, message_id: asked.id, content: "better words" });
+    expect((await superseded).superseded_by).toBe((await again).id);
+    expect(his.messages.map(({ content }) => content)).toEqual(["better words", "words", "better words"]);
+
+    const read = next(ada, "read");
+    await bob.change("mark_read", { session_id: his.id, seq: his.cursor ?? 0 });
+    expect(await read).toMatchObject({ session_id: his.id, seq: his.cursor });
+    const closed = next(bob, "closed");
+    await bob.change("leave_session", { session_id: his.id });
+    expect(await closed).toEqual({ session_id: his.id, code: "not_found" });
+  });
+
   it("starts a chat, sends, streams and stores", async () => {
     const { id, account } = await newAccount();
     const client = connected(account);
