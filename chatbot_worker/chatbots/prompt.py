@@ -7,6 +7,7 @@ whatever it says; where several speak, each message begins with its author's id.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -62,6 +63,12 @@ def fit(speeches: Sequence[Speech], budget: int) -> list[Speech]:
         kept.append(speech)
         left -= weight
     return head + kept[::-1]
+
+
+def asked_without_mention(turn: Turn) -> str:
+    """What is to be answered, without the `@id` by which this chatbot was called: for programs that match words."""
+    call = re.compile(rf"@{re.escape(turn.chatbot_id)}(?![\w.-]*\w)[ \t,:]*", re.IGNORECASE)
+    return "\n".join(call.sub("", message.content).strip() for message in turn.unanswered)
 
 
 def estimate(text: str) -> int:

@@ -20,8 +20,8 @@ SECRET_FIELDS = frozenset(
 JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 URL_PASSWORD = re.compile(r"(\w+://[^:/@\s]+:)[^@\s]+@")
 QUIET = (
-    *("socketio", "socketio.server", "engineio", "engineio.server", "aiormq", "aio_pika", "alembic"),
-    *("uvicorn", "uvicorn.error", "aiosqlite", "httpx2", "httpcore2"),  # addresses with queries, frames, parameters of statements
+    *("socketio", "socketio.server", "engineio", "engineio.server", "aiormq", "aio_pika", "alembic", "httpx2"),
+    *("httpcore2", "uvicorn", "uvicorn.error", "aiosqlite"),  # addresses with queries, frames, parameters of statements
 )
 
 

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 from chatbot_worker.chatbots.failures import misconfigured
 from chatbot_worker.chatbots.kinds import KINDS
 from chatbot_worker.chatbots.language_model import Speaker
-from chatbot_worker.chatbots.prompt import Speech
+from chatbot_worker.chatbots.prompt import Speech, asked_without_mention
 from chatbot_worker.chatbots.protocol import Kind, Options, ReplyError, Resident, Turn, Unusable
 from chatbot_worker.chatbots.retrieval.index import Index
 from chatbot_worker.chatbots.retrieval.passages import NoDocument, Passage, read_document
@@ -73,7 +73,7 @@ class Retrieval:
 
     async def reply(self, turn: Turn) -> AsyncGenerator[str]:
         """What the documents say about what was asked."""
-        question = "\n".join(message.content for message in turn.unanswered)
+        question = asked_without_mention(turn)
         index = await self._ready()
         found = await asyncio.to_thread(index.search, question, self._options.passages)
         if not found:
@@ -168,9 +168,9 @@ def _sources(found: Sequence[Passage]) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Its documents, in order; what a link leads to outside of it is none of them."""
+    """Its documents, in no order; what a link leads to outside of it is none of them."""
     real = folder.resolve()
-    for path in sorted(folder.rglob("*")):
+    for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.suffix.lower() in SUFFIXES and not hidden and path.is_file() and path.resolve().is_relative_to(real):
             yield path
@@ -178,7 +178,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _passages(path: Path) -> Iterator[Passage]:
     total = 0
-    for file in _files(path) if path.is_dir() else [path]:
+    for file in sorted(_files(path)) if path.is_dir() else [path]:
         size = file.stat().st_size
         total += size
         if size > FILE_MAX or total > ALL_MAX:

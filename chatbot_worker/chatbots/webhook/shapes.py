@@ -15,6 +15,7 @@ from typing import Any
 
 from chatbot_worker.chatbots import failures
 from chatbot_worker.chatbots.chunks import DONE
+from chatbot_worker.chatbots.prompt import asked_without_mention
 from chatbot_worker.chatbots.protocol import Turn
 
 TYPE = "backchat.turn"
@@ -30,8 +31,8 @@ class Told:
 
 def rasa_request(turn: Turn) -> dict[str, Any]:
     """One conversation is one `sender`, so that the bot's own memory keeps them apart."""
-    asked = "\n".join(turn.said(message) for message in turn.unanswered)
-    return {"sender": str(turn.session_id), "message": asked, "metadata": {"message_id": str(turn.message_id)}}
+    metadata = {"message_id": str(turn.message_id), "speakers": list(turn.speakers)}
+    return {"sender": str(turn.session_id), "message": asked_without_mention(turn), "metadata": metadata}
 
 
 def native_request(turn: Turn, now: datetime) -> dict[str, Any]:

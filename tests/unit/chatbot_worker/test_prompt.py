@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbot_worker.chatbots.prompt import OVERHEAD, SEVERAL, Speech, conversation, estimate, fit
+from chatbot_worker.chatbots.prompt import OVERHEAD, SEVERAL, Speech, asked_without_mention, conversation, estimate, fit
 from chatbot_worker.chatbots.protocol import Turn
 from shared.contracts.turns import ContextMessage
 
@@ -73,3 +74,16 @@ def test_a_message_that_is_too_long_keeps_its_beginning_and_its_end() -> None:
     assert left.content.startswith("first word")
     assert left.content.endswith("word last")
     assert len(left.content) < 800
+
+
+@pytest.mark.parametrize(
+    ("content", "asked"),
+    [
+        ("@bot, what is new?", "what is new?"),
+        ("What is new, @BOT?", "What is new, ?"),
+        ("Tell @bot2 and @bot.com and me@botany.org.", "Tell @bot2 and @bot.com and me@botany.org."),
+    ],
+)
+def test_the_call_is_no_part_of_the_question(content: str, asked: str) -> None:
+    """Whoever looks for words would look for the name too."""
+    assert asked_without_mention(turn(message("ada", content, unanswered=True))) == asked
