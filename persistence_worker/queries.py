@@ -39,7 +39,7 @@ class Queries:
             q.ListSessions: self._sessions,
             q.ListChatbots: self._chatbots,
             q.IsTurnOpen: self._turn,
-            q.SearchMessages: search,
+            q.SearchMessages: self._search,
             q.ExportUser: self._export,
         }
 
@@ -140,6 +140,11 @@ class Queries:
 
     def _turn(self, connection: Connection, query: q.IsTurnOpen) -> q.TurnResult:
         return q.TurnResult(open=self._reads.is_open(connection, query.session_id, query.message_id))
+
+    def _search(self, connection: Connection, query: q.SearchMessages) -> q.SearchResult:
+        if query.session_id is not None:
+            self._found(connection, query.session_id, query.user_id)
+        return search(connection, query)
 
     def _export(self, connection: Connection, query: q.ExportUser) -> q.ExportResult:
         return export(connection, self._reads, _catalogue(connection), query)

@@ -11,7 +11,7 @@ from persistence_worker import exporting, history, searching
 from shared.contracts.commands import DeleteSession, EditMessage, EraseAuthor, LeaveSession, RateReply
 from shared.contracts.queries import ExportedSession, ExportUser, SearchMessages, SearchResult
 from shared.contracts.views import PAGE_BYTES_MAX
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, NotFound
 from tests.contract.store.desk import NOON, Desk, finish, send
 
 
@@ -65,10 +65,11 @@ async def test_only_own_sessions_are_searched(desk: Desk) -> None:
     assert await found(desk, "canary", user="eve") == []
     assert sorted(await found(desk, "canary")) == ["canary mine", "canary shared"]
     assert await found(desk, "canary", session_id=mine) == ["canary mine"]
-    assert await found(desk, "canary", session_id=mine, user="bob") == []
-    assert await found(desk, "canary", session_id=uuid4()) == []
     await desk.do(LeaveSession, shared, "bob")
     assert await found(desk, "canary", user="bob") == []
+    for user, session_id in (("bob", mine), ("bob", shared), ("ada", uuid4())):
+        with pytest.raises(NotFound):
+            await search(desk, "canary", user, session_id)
     await desk.do(DeleteSession, mine)
     assert await found(desk, "canary") == ["canary shared"]
 
