@@ -16,13 +16,15 @@ def is_allowed(origin: str, allowed: Collection[str], scheme: str | None, host: 
     """Whether a page of that origin may come in.
 
     `allowed` are origins in lower case; if there are none, only our own is: the `host` (with port) and `scheme`
-    that the client used, where `None` is a scheme that nobody can tell.
+    that the client used, where `None` is a scheme that nobody can tell. A page that came by TLS is as good where we
+    see none, because somebody in front may have taken it away; the other way round it is not.
     """
     origin = origin.lower()
     if allowed:
         return origin in allowed
     theirs = _place(origin)
-    return theirs is not None and theirs == _place(f"{scheme or origin.partition(':')[0]}://{host}")
+    seen = scheme if scheme == "https" else origin.partition(":")[0]
+    return theirs is not None and theirs == _place(f"{seen}://{host}")
 
 
 def _place(origin: str) -> tuple[str, str, int] | None:

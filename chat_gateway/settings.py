@@ -32,7 +32,7 @@ class GatewaySettings(OriginSettings):
     connections_per_address: int = Field(
         default=5_000, ge=1, description="Connections from one address, of an IPv6 address its /64; more: 429"
     )
-    sockets_per_user: int = Field(default=200, ge=1, description="Open sockets of one user on one gateway")
+    sockets_per_user: int = Field(default=1_000, ge=1, description="Open sockets of one user on one gateway")
     sessions_per_socket: int = Field(default=1_000, ge=1, description="Sessions that one socket may have joined")
     sessions_served: int = Field(
         default=50_000, ge=1, description="Sessions that one gateway keeps in memory; the least recently used goes"

@@ -13,12 +13,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from shared.errors import BackchatError, InvalidRequest, PayloadTooLarge
 from shared.runtime.http import problem
 
-HEAD_WITHIN = 10.0  # seconds for a whole request line with its headers, from the connection or its first byte
-BODY_WITHIN = 10.0  # seconds for a whole body,
+HEAD_WITHIN = 9.0  # seconds for a whole request line with its headers, from the connection or its first byte
+BODY_WITHIN = 9.0  # seconds for a whole body,
 BODY_RATE = 16 * 1024  # and a second more for as many bytes of it,
 BODY_WITHIN_MOST = 30.0  # but never more seconds than this
 READ_WITHIN = 30.0  # seconds in which a client has to read what waits for it
-IDLE_WITHIN = 10  # seconds between two requests
+IDLE_WITHIN = 9  # seconds between two requests
 URL_MAX = 8 * 1024  # bytes
 HEAD_MAX = 32 * 1024  # bytes of the request line and the headers
 FRAMING_MAX = 16  # bytes around a byte of a body: more is no body but an attack on what parses it

@@ -39,7 +39,12 @@ def test_the_limits_are_those_that_hold() -> None:
     """The figures in words are the defaults in the code."""
     settings = GatewaySettings()
     assert f"{settings.events_per_second:g}/s, bursts of {settings.events_burst}" in PAGE
-    for figure in (settings.connections_per_address, settings.handshakes, settings.handshakes_per_address):
+    for figure in (
+        settings.sockets_per_user,
+        settings.connections_per_address,
+        settings.handshakes,
+        settings.handshakes_per_address,
+    ):
         assert f"{figure:,}" in PAGE
     assert (http_protocol.URL_MAX, http_protocol.HEAD_MAX) == (8 * 1024, 32 * 1024)
-    assert http_protocol.HEAD_WITHIN == http_protocol.BODY_WITHIN == 10
+    assert http_protocol.HEAD_WITHIN == http_protocol.BODY_WITHIN == http_protocol.IDLE_WITHIN == 9
