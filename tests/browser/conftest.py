@@ -55,6 +55,11 @@ limits = {{first_token = 60, between_tokens = 60, total = 120, attempts = 2}}
 Visit = Callable[..., Visitor]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Known where the browser's tests alone are run."""
+    parser.addoption("--screenshots", help="directory for the pictures that test_screenshots takes")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here drives a browser, on real processes."""
     for item in items:
@@ -137,3 +142,10 @@ def visit(browser: Browser, stack: Stack) -> Iterator[Visit]:
             return visitors.enter_context(visiting(browser, stack.auth_url, **options))
 
         yield visit
+
+
+@pytest.fixture
+def screenshots(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where pictures go."""
+    asked = request.config.getoption("--screenshots", None)
+    return Path(str(asked)).absolute() if asked else tmp_path

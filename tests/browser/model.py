@@ -25,6 +25,7 @@ class Model:
         self.go_on = threading.Event()
         self.ended = threading.Event()
         self.go_on.set()
+        self.answers: dict[str, str] = {}  # by the end of what was said
         model = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -72,6 +73,9 @@ class Model:
         """The pieces of a reply."""
         command = re.search(r"(?:^|\n)(?:@\S+ )?(say|count|hold)\b\s*", said)
         name, rest = (command[1], said[command.end() :]) if command else ("", said)
+        known = next((answer for question, answer in self.answers.items() if said.endswith(question)), None)
+        if known is not None:
+            name, rest = "say", known
         if name == "hold":
             yield from re.findall(r"\s*\S+", HELD)
             self.go_on.wait(60)

@@ -97,8 +97,9 @@ export class ChatList {
   }
 }
 
-export function isUnread(session: Session): boolean {
-  return session.last_seq > (session.read_seq ?? 0);
+/** Whether there is something to read; that the chat itself has changed, its title for one, is nothing to read. */
+export function isUnread({ seq, last_seq, read_seq = 0 }: Session): boolean {
+  return last_seq > read_seq && !(last_seq === seq && read_seq >= seq - 1);
 }
 
 /** Of two views of a chat the newer one; a view without a read mark keeps what is known. */

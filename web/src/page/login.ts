@@ -5,7 +5,7 @@ import { signal } from "@preact/signals";
 import { Account, type BackchatError, type Tokens } from "../client/index.ts";
 import { asBackchatError } from "../client/errors.ts";
 import { store, stored } from "./preferences.ts";
-import { COMPACT } from "./route.ts";
+import { COMPACT, go, route } from "./route.ts";
 
 const HINT = "backchat.user"; // the id alone: whether it is worth asking for a token
 const URL_OF_SERVER = location.origin;
@@ -52,6 +52,7 @@ export function logIn(id: string, passcode: string): Promise<void> {
 export async function register(id: string, passcode: string): Promise<void> {
   await Account.register(OPTIONS, id, passcode);
   await logIn(id, passcode);
+  if (route.value.name === "home") go({ name: "new" }, { replace: true }); // there is nothing to list yet
 }
 
 /** Come in without a name; rejects with `not_found` where the server admits no guests. */

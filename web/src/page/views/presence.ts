@@ -30,6 +30,7 @@ export function useReadMark({ client, chats, connection }: Workspace, conversati
     return () => {
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", tell);
+      tell(); // who leaves has seen it
     };
   }, [newest, isOnline, conversation]);
 }

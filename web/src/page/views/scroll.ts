@@ -58,8 +58,13 @@ export function useScrolling({ scroller, content, first, loadOlder }: Options): 
   useEffect(() => {
     const element = scroller.current;
     if (!element || !content.current) return;
+    let last = 0;
     const onScroll = () => {
-      isAtEnd.value = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END;
+      // Growing takes one away from the end, too: only who has gone up wants to stay there.
+      const { scrollTop: top } = element;
+      if (element.scrollHeight - top - element.clientHeight < AT_END) isAtEnd.value = true;
+      else if (top < last) isAtEnd.value = false;
+      last = top;
       if (element.scrollTop < LOADS_FROM) {
         remember();
         load.current();
