@@ -9,6 +9,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.integration.overload.cores import generator_apart
 from tests.integration.overload.run import overload
 from tests.support.servers import PostgreSQL, RabbitMQ
 from tests.support.stack import DistributedStack, EmbeddedStack, Stack
@@ -24,23 +25,30 @@ def main() -> int:
     options = parser.parse_args()
     with ExitStack() as leaving:
         directory = Path(leaving.enter_context(tempfile.TemporaryDirectory()))
-        stack: Stack
-        if options.stack == "embedded":
-            stack = EmbeddedStack(directory, SETTINGS)
-        else:
-            postgresql, rabbitmq = PostgreSQL(), RabbitMQ()
-            leaving.callback(postgresql.stop)
-            leaving.callback(rabbitmq.stop)
-            postgresql.start()
-            rabbitmq.start()
-            url = postgresql.url("postgres")
-            stack = DistributedStack(directory, postgresql_url=url, amqp_url=rabbitmq.url, settings=SETTINGS)
-        leaving.callback(stack.close)
-        stack.start_now()
-        outcome = asyncio.run(overload(stack, seconds=options.seconds, times=options.times))
+        stacks: list[Stack] = []
+
+        def start() -> None:
+            stacks.append(_stack(options.stack, directory, leaving))
+            leaving.callback(stacks[0].close)
+            stacks[0].start_now()
+
+        leaving.enter_context(generator_apart(start))
+        outcome = asyncio.run(overload(stacks[0], seconds=options.seconds, times=options.times))
         print(outcome)  # noqa: T201
-        stack.stop_now()
+        stacks[0].stop_now()
     return 1 if outcome.lost or outcome.doubled else 0
+
+
+def _stack(kind: str, directory: Path, leaving: ExitStack) -> Stack:
+    if kind == "embedded":
+        return EmbeddedStack(directory, SETTINGS)
+    postgresql, rabbitmq = PostgreSQL(), RabbitMQ()
+    leaving.callback(postgresql.stop)
+    leaving.callback(rabbitmq.stop)
+    postgresql.start()
+    rabbitmq.start()
+    url = postgresql.url("postgres")
+    return DistributedStack(directory, postgresql_url=url, amqp_url=rabbitmq.url, settings=SETTINGS)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import psutil
+import websockets
 
 from tests.integration.overload.wire import Wire
 from tests.support.stack import Stack
@@ -29,6 +30,7 @@ class Ledger:
 
     sent: int = 0
     unsendable: int = 0  # the server did not even listen
+    cut: int = 0  # sockets that the server cut
     codes: Counter[str] = field(default_factory=Counter)
     acked: dict[str, float] = field(default_factory=dict)  # message id -> when
     acked_in: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # session -> message ids
@@ -91,8 +93,12 @@ class Chatter:
                 count += 1
                 if self.wire.unsent > UNSENT_MAX:
                     self.ledger.unsendable += 1
-                else:
+                    continue
+                try:
                     await self.send()
+                except websockets.ConnectionClosed:
+                    self.ledger.cut += 1
+                    return
             await asyncio.sleep(0.02)
 
 

@@ -32,6 +32,7 @@ class Outcome:
     offered: float
     codes: Counter[str]
     vague: int
+    cut: int
     acked: int
     lost: int
     doubled: int
@@ -47,7 +48,7 @@ class Outcome:
             f"goodput {self.goodput:.0f}/s, {of_capacity:.0%} of the capacity",
             f"CPU a stored message {self.capacity_cost:.2f} ms at capacity, {self.goodput_cost:.2f} ms beyond it",
             f"goodput for the same CPU {for_the_same_cpu:.0%} of the capacity",
-            f"answers {dict(self.codes)}, without retry_after {self.vague}",
+            f"answers {dict(self.codes)}, without retry_after {self.vague}; sockets cut {self.cut}",
             f"acked {self.acked}, of these lost {self.lost}, doubled {self.doubled}",
         ]
         lines += [
@@ -92,6 +93,7 @@ async def overload(stack: Stack, *, seconds: float, times: float = 10.0, measure
         offered=(ledger.sent + ledger.unsendable) / (ended - begun),
         codes=ledger.codes,
         vague=len(ledger.vague),
+        cut=ledger.cut,
         acked=len(ledger.acked),
         lost=sum(message not in stored for message in ledger.acked),
         doubled=sum(count > 1 for count in stored.values()),

@@ -24,7 +24,9 @@ from tests.support.stack import EmbeddedStack
 
 pytestmark = pytest.mark.overload
 
-SLOW = 60  # of them, so that what they cost is beyond noise, and beyond what answering them costs
+FEW, MANY = 40, 120  # of them, so that what each costs shows beyond noise, and beyond what answering them costs
+SLOW = 60  # beside a neighbour
+CUT = 'connections_aborted_total{reason="slow"}'
 CONTENT = "x" * 12_000
 MESSAGES = 45  # a page of them is as large as a page may be: 512 KiB
 
@@ -78,6 +80,15 @@ async def long_session(stack: EmbeddedStack, account: Account, stack_of: AsyncEx
     return session
 
 
+async def opened(stack: EmbeddedStack, account: Account, count: int, leaving: AsyncExitStack) -> list[Wire]:
+    """So many sockets with small kernel buffers."""
+    wires = []
+    for _ in range(count):
+        wires.append(await Wire.open(stack.auth_url, account.token, receive_buffer=4_096))
+        leaving.push_async_callback(wires[-1].close)
+    return wires
+
+
 async def ask_on(wire: Wire, page: dict[str, Any]) -> None:
     """For page after page, until the server has cut the connection."""
     with suppress(OSError, websockets.ConnectionClosed):
@@ -86,33 +97,38 @@ async def ask_on(wire: Wire, page: dict[str, Any]) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("answers_pings", [True, False])
 async def test_one_that_never_reads_costs_little_and_is_cut_off(stack: EmbeddedStack, *, answers_pings: bool) -> None:
     """It asks for page after page, each of its own, and reads none: less than 1 MiB each at the worst moment."""
     account = await new_account(stack.auth_url)
     async with AsyncExitStack() as leaving:
         session = await long_session(stack, account, leaving)
-        slow = []
-        for _ in range(SLOW):
-            wire = await Wire.open(stack.auth_url, account.token, receive_buffer=4_096)
-            leaving.push_async_callback(wire.close)
-            slow.append(wire)
         page = {"session_id": session, "limit": 200}
         memory = Memory(stack)
         watching = asyncio.create_task(memory.watch())
         leaving.callback(watching.cancel)
+        slow = await opened(stack, account, MANY, leaving)
         for _ in range(4):  # what answering so many costs while they still read is no news
             await asyncio.gather(*(wire.call("get_messages", page) for wire in slow))
-        before = memory.peak
-        for wire in slow:
-            await wire.deaf(answers_pings=answers_pings)
-            asking = asyncio.create_task(ask_on(wire, page))
-            leaving.callback(asking.cancel)
-        async with asyncio.timeout(90):
-            while await metric(stack, 'connections_aborted_total{reason="slow"}') < SLOW:  # noqa: ASYNC110 - it is asked for
-                await asyncio.sleep(0.05)
-        assert (memory.peak - before) / SLOW < 1.0, f"{memory.peak - before:.0f} MiB for {SLOW}"
+        warm = memory.peak
+        peaks = {}
+        for count in (FEW, MANY):
+            crowd = slow if count == MANY else await opened(stack, account, count, leaving)
+            cut = await metric(stack, CUT)
+            async with AsyncExitStack() as round_:
+                for wire in crowd:
+                    await wire.deaf(answers_pings=answers_pings)
+                    asking = asyncio.create_task(ask_on(wire, page))
+                    round_.callback(asking.cancel)
+                async with asyncio.timeout(90):
+                    while await metric(stack, CUT) < cut + count:  # noqa: ASYNC110 - it is asked for
+                        await asyncio.sleep(0.05)
+            peaks[count] = memory.peak
+        each = (peaks[MANY] - peaks[FEW]) / (MANY - FEW)
+        print(f"MiB: {warm:.0f} warm, {peaks}, {each:.2f} for each more")  # noqa: T201
+        assert each < 1.0, (warm, peaks)
+        assert (peaks[MANY] - warm) / MANY < 1.0, (warm, peaks)
         async with asyncio.timeout(PATIENCE):
             while await metric(stack, "connections") > 1:  # noqa: ASYNC110 - it is asked for
                 await asyncio.sleep(0.05)
@@ -178,13 +194,13 @@ async def test_neighbours_do_not_feel_them(stack: EmbeddedStack) -> None:
         assert p99[1] <= 1.5 * p99[0] + 0.02, f"p99 {p99[0] * 1000:.0f} ms alone, {p99[1] * 1000:.0f} ms beside them"
 
 
-async def latencies(wire: Wire, session: str, count: int) -> list[float]:
-    """Seconds to the ack, one message after the other."""
+async def latencies(wire: Wire, session: str, count: int, pause: float = 0.005) -> list[float]:
+    """Seconds to the ack, one message after the other, with a pause of so many seconds in between."""
     found = []
     for _ in range(count):
         begun = time.perf_counter()
         payload = {"session_id": session, "content": "quick", "client_message_id": secrets.token_hex(8)}
         assert (await wire.call("send_message", payload))["ok"]
         found.append(time.perf_counter() - begun)
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(pause)
     return found
