@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-PASSAGE_MAX = 900  # characters; a longer paragraph is a passage of its own
+PASSAGE_MAX = 900  # characters; a longer paragraph is cut between its lines, and a longer line is left whole
 HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*")
 FENCE = re.compile(r" {0,3}(```|~~~)")
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
@@ -105,5 +105,12 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _joined(lines: list[str]) -> Iterator[str]:
-    if text := "\n".join(lines).strip("\n"):
-        yield text
+    """The lines as one block, or as several where they are too much for one."""
+    block = ""
+    for line in lines:
+        if block and len(block) + len(line) > PASSAGE_MAX:
+            yield block
+            block = ""
+        block += f"\n{line}" if block else line
+    if block.strip("\n"):
+        yield block.strip("\n")

@@ -137,9 +137,11 @@ def test_passages() -> None:
     found = read_document("shop.md", GUIDE)
     assert [passage.heading for passage in found] == ["Shop", "Shop / Returns", "Shop / Shipping"]
     assert "# no heading" in found[2].text
-    long = read_document("long.md", "\n\n".join(["word " * 50] * 40))
-    assert len(long) > 5
-    assert all(len(passage.text) <= PASSAGE_MAX + 50 for passage in long)
+    for text in ("\n\n".join(["word " * 50] * 40), "\n".join(["| word " * 20] * 100)):
+        long = read_document("long.md", text)
+        assert len(long) > 5
+        assert all(len(passage.text) <= PASSAGE_MAX + 50 for passage in long)
+        assert "".join(passage.text for passage in long).split() == text.split()
 
 
 @pytest.mark.parametrize("text", ["questions = 3", "[[questions]]\nquestion = 'Q'", "no toml"])
