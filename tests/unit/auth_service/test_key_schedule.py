@@ -42,3 +42,11 @@ def test_a_key_never_comes_back(files: list[KeyFile], now: float, later: float) 
     after = schedule(files, overlap=OVERLAP, token_ttl=TTL, now=now + later)
     assert set(before.retired) <= set(after.retired)
     assert after.signing >= before.signing
+
+
+def test_a_key_is_kept_a_minute_longer_than_its_last_token() -> None:
+    """Replicas' clocks differ, and one may notice late that it should not sign with it any more."""
+    files = [KeyFile("0001.pem", 0.0), KeyFile("0002.pem", 0.0)]
+    last = OVERLAP + TTL + 60.0
+    assert schedule(files, overlap=OVERLAP, token_ttl=TTL, now=last - 0.1).published == ("0001.pem", "0002.pem")
+    assert schedule(files, overlap=OVERLAP, token_ttl=TTL, now=last).retired == ("0001.pem",)
