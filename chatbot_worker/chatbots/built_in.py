@@ -16,6 +16,7 @@ description = "A small language model on this very machine. It is quick and frie
 kind = "local"
 default = true
 fallback = "eliza"
+options = {max_tokens = 200}
 limits = {first_token = 60, between_tokens = 60, total = 180}
 """
 ALWAYS = """

@@ -37,9 +37,10 @@ async def main():
 asyncio.run(main())
 """
 
-pytestmark = pytest.mark.skipif(
-    local.lacking() is not None, reason=f"no local language model on this platform: {local.lacking()}"
-)
+pytestmark = [
+    pytest.mark.skipif(local.lacking() is not None, reason=f"no local language model here: {local.lacking()}"),
+    pytest.mark.timeout(150),
+]
 
 
 def turn(content: str) -> Turn:
@@ -52,8 +53,11 @@ async def said(chatbot: Local | OpenAI, content: str) -> list[str]:
         return [piece async for piece in chatbot.reply(turn(content))]
 
 
-async def gone(pid: int) -> None:
-    await until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+def ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture
@@ -65,7 +69,7 @@ async def chatbot() -> AsyncIterator[Local]:
     pid = chatbot.process.pid
     await chatbot.close()
     if pid is not None:
-        await gone(pid)
+        await until(lambda: ended(pid))
 
 
 async def test_a_reply_streams_from_real_weights(chatbot: Local) -> None:
@@ -86,7 +90,7 @@ async def test_a_process_that_dies_is_started_again(chatbot: Local) -> None:
     first = chatbot.process.pid
     assert first
     os.kill(first, signal.SIGKILL)
-    await until(lambda: chatbot.process.pid != first)
+    await until(lambda: chatbot.process.pid != first, LOADING)
     assert await said(chatbot, "Hello!")
     assert chatbot.process.pid not in {None, first}
 
@@ -115,9 +119,9 @@ async def test_its_process_ends_with_ours_even_when_that_is_killed() -> None:
     try:
         while not (line := await parent.stdout.readline()).strip().isdigit():  # the log comes first
             assert line, "it ended"
-        assert psutil.pid_exists(int(line))
+        assert not ended(int(line))
         parent.kill()
-        await gone(int(line))
+        await until(lambda: ended(int(line)))
     finally:
         if parent.returncode is None:
             parent.kill()

@@ -12,7 +12,7 @@ from tests.integration.chatbot_kinds.wire import JSON, SSE, Answer, Asked, Scrip
 from tests.integration.chatbot_worker.conftest import until
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 
-LIMITS = "limits = {first_token = 1.5, between_tokens = 1.5, total = 15, attempts = 1}"
+LIMITS = "limits = {first_token = 30, between_tokens = 30, total = 50, attempts = 1}"
 
 
 def entry(wire: Wire, limits: str = LIMITS, **options: Any) -> str:
@@ -122,7 +122,9 @@ async def test_misbehaviour_ends_as_failed_and_says_how(
 ) -> None:
     """What had come stays; the words are for people and quote nobody."""
     wire.script = script
-    reply = await ask(entry(wire))
+    patience = "between_tokens" if content else "first_token"
+    limits = LIMITS.replace(f"{patience} = 30", f"{patience} = 1") if code == "timeout" else LIMITS
+    reply = await ask(entry(wire, limits))
     assert reply.error is not None
     assert (reply.status, reply.error.code, reply.content) == ("failed", code, content)
     assert "boom" not in reply.error.message

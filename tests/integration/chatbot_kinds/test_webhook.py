@@ -12,7 +12,7 @@ from chatbot_worker.chatbots.webhook import WebhookOptions, make
 from tests.integration.chatbot_kinds.conftest import Ask
 from tests.integration.chatbot_kinds.wire import Answer, Asked, Script, Wire
 
-LIMITS = "limits = {first_token = 5, between_tokens = 5, total = 15, attempts = 1}"
+LIMITS = "limits = {first_token = 30, between_tokens = 30, total = 50, attempts = 1}"
 SECRET = "whsec_" + "c2VjcmV0" * 5
 LOOPBACK = 'allow = ["127.0.0.0/8"]'
 

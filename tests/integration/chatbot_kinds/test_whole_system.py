@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -13,9 +15,10 @@ from tests.integration.chatbot_worker.conftest import until
 from tests.support.client import PATIENCE, Device, new_account
 from tests.support.stack import EmbeddedStack
 
-pytestmark = pytest.mark.skipif(
-    local.lacking() is not None, reason=f"no local language model on this platform: {local.lacking()}"
-)
+pytestmark = [
+    pytest.mark.skipif(local.lacking() is not None, reason=f"no local language model here: {local.lacking()}"),
+    pytest.mark.timeout(150),
+]
 
 
 def models(stack: EmbeddedStack) -> list[psutil.Process]:
@@ -30,6 +33,14 @@ async def listed(device: Device) -> list[tuple[str, bool]]:
     return [(bot["id"], bot["default"]) for bot in (await device.ok("list_chatbots"))["chatbots"]]
 
 
+async def answered(device: Device, message_id: str) -> dict[str, Any]:
+    """The reply, with as much patience as a model needs on a machine with better things to do."""
+    for _ in range(3):
+        with suppress(AssertionError):
+            return await device.reply_to(message_id)
+    return await device.reply_to(message_id)
+
+
 async def test_the_default_chatbot_is_a_language_model_and_streams(tmp_path: Path) -> None:
     """Pieces come before the message; nothing is left when the system has stopped, and `off` takes it away."""
     stack = EmbeddedStack(tmp_path, {"LOCAL_MODEL": "on"})
@@ -39,7 +50,7 @@ async def test_the_default_chatbot_is_a_language_model_and_streams(tmp_path: Pat
         async with Device(stack.gateway_urls[0], account.token) as device:
             session = await device.start_chat("local")
             assert await listed(device) == [("local", True), ("eliza", False), ("echo", False)]
-            reply = await device.reply_to(await device.send(session, "What is the capital of France?"))
+            reply = await answered(device, await device.send(session, "What is the capital of France?"))
             deltas = device.received("message_delta", session=session)
         assert (reply["status"], reply["sender_id"]) == ("complete", "local")
         assert len(deltas) > 1
