@@ -24,7 +24,7 @@ from tests.support.stack import EmbeddedStack
 
 pytestmark = pytest.mark.overload
 
-FEW, MANY = 40, 120  # of them, so that what each costs shows beyond noise, and beyond what answering them costs
+FEW, MANY = 20, 60  # of them, so that what each costs shows beyond noise, and beyond what answering them costs
 SLOW = 60  # beside a neighbour
 CUT = 'connections_aborted_total{reason="slow"}'
 CONTENT = "x" * 12_000
