@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.chatbot_kinds.conftest import Ask
 from tests.integration.chatbot_kinds.wire import JSON, SSE, Answer, Asked, Script, Wire
-from tests.integration.chatbot_worker.conftest import until
+from tests.integration.chatbot_worker.conftest import Start, body, turn, until
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 
 LIMITS = "limits = {first_token = 30, between_tokens = 30, total = 50, attempts = 1}"
@@ -129,6 +129,19 @@ async def test_misbehaviour_ends_as_failed_and_says_how(
     assert (reply.status, reply.error.code, reply.content) == ("failed", code, content)
     assert "boom" not in reply.error.message
     await until(lambda: not wire.open)  # and the server is rid of us
+
+
+async def test_a_reply_that_is_stopped_stops_the_server(bus: FakeBus, start: Start, wire: Wire) -> None:
+    """Its connection is closed, which is how a server learns that nobody wants the rest."""
+    wire.script = _stall
+    await start(f'[[chatbots]]\nid = "bot"\nname = "Bot"\n{entry(wire)}')
+    asked = turn(chatbot_id="bot")
+    bus.deliver("turns.bot", body(asked))
+    await until(bus.deltas)
+    assert wire.open == 1
+    bus.stop(asked)
+    await until(lambda: bus.finished() and not wire.open)
+    assert [(finish.status, finish.content) for finish in bus.finished()] == [("stopped", "Hel")]
 
 
 async def test_five_megabytes_of_text_are_cut(ask: Ask, wire: Wire) -> None:
