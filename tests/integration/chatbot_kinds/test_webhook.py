@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from standardwebhooks import Webhook as Receiver
 
 from chatbot_worker.chatbots.webhook import WebhookOptions, make
@@ -149,6 +156,48 @@ async def test_the_address_that_was_judged_is_the_one_that_is_reached(
     assert reply.content == "Hello."
     assert resolved == ["bot.example"]
     assert wire.asked[0].headers["host"] == f"bot.example:{wire.port}"
+
+
+async def test_tls_is_for_the_name_and_not_for_the_address(
+    ask: Ask, wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name goes into SNI although the address is dialled; a certificate that nobody vouches for ends it there."""
+
+    async def getaddrinfo(_host: str, port: int, **_: Any) -> list[Any]:
+        return [(2, 1, 6, "", ("127.0.0.1", port))]
+
+    named: list[str | None] = []
+    context = self_signed(tmp_path)
+    context.sni_callback = lambda _socket, name, _context: named.append(name)
+    heard: list[bytes] = []
+
+    async def hear(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read())
+
+    server = await asyncio.start_server(hear, "127.0.0.1", 0, ssl=context)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo, raising=False)
+    wire.port = server.sockets[0].getsockname()[1]
+    reply = await ask(entry(wire).replace("http://127.0.0.1:", "https://bot.example:"))
+    assert reply.error is not None
+    assert (reply.error.code, named, heard) == ("provider_unavailable", ["bot.example"], [])
+    server.close()
+
+
+def self_signed(directory: Path) -> ssl.SSLContext:
+    """A server's side of TLS, with a certificate for bot.example."""
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bot.example")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("bot.example")]), critical=False)
+        .sign(key, None)
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (directory / "bot.pem").write_bytes(private + certificate.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "bot.pem")
+    return context
 
 
 def test_a_native_webhook_without_a_secret_is_a_mistake() -> None:
