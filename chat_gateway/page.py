@@ -21,7 +21,7 @@ from shared.errors import MethodNotAllowed, NotFound
 from shared.runtime.http import problem
 
 PREFIX: Final = "/chat/"
-COMPACT: Final = ("embed", "embed/")  # what other sites may show in a frame
+COMPACT: Final = "embed"  # and all below it: what other sites may show in a frame
 INDEX: Final = "index.html"
 WIDGET: Final = "widget.js"
 FOR_EVER: Final = "public, max-age=31536000, immutable"
@@ -80,7 +80,7 @@ class Page:
             name, file = INDEX, self._files[INDEX]
         if file is None:
             return problem(NotFound("There is nothing at this path."))
-        is_compact = scope["path"].removeprefix(PREFIX).startswith(COMPACT)
+        is_compact = scope["path"].removeprefix(PREFIX).split("/")[0] == COMPACT
         return self._response(name, file, Headers(scope=scope), self._compact_policy if is_compact else self._policy)
 
     def _response(self, name: str, file: File, asked: Headers, page_policy: str) -> Response:

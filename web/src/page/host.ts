@@ -41,9 +41,9 @@ export function greetHost(): void {
   tellHost({ type: "ready" });
 }
 
-/** Let the host speak in this workspace; the returned function ends it. */
+/** Say here what the host says, or what was said before the login; the returned function ends it. */
 export function serveHost(workspace: Workspace): () => void {
-  if (!HOST) return () => undefined;
+  if (!COMPACT) return () => undefined;
   say = (text) => {
     const to = route.value;
     if (to.name === "chat") workspace.pending.send(to.id, text);

@@ -23,13 +23,22 @@ export type LoginState =
   | { readonly name: "out"; readonly ended?: boolean }
   | { readonly name: "in"; readonly login: Login };
 
-export const login = signal<LoginState>({ name: stored(HINT) && !COMPACT ? "resuming" : "out" });
+export const login = signal<LoginState>({
+  name: cameBack() || (stored(HINT) && !COMPACT) ? "resuming" : "out",
+});
 
 /**
  * Pages keep the refresh token in a cookie. A frame on somebody else's site gets no SameSite=Strict cookie: there
  * the login lasts as long as the frame.
  */
 const OPTIONS = { url: URL_OF_SERVER, cookie: !COMPACT };
+
+/** Whether a provider has just sent somebody back, who has a cookie now; the address should not keep saying so. */
+function cameBack(): boolean {
+  if (location.hash !== "#logged-in") return false;
+  history.replaceState(null, "", location.pathname + location.search);
+  return true;
+}
 
 /** Go on with the login of this browser, if there is one. Tries until the server has said yes or no. */
 export async function resume(): Promise<void> {

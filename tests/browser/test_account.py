@@ -1,0 +1,65 @@
+"""What people can do with their account and their data on the page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+from tests.browser.visitor import PASSCODE
+
+NEW = "another horse battery staple"
+
+
+def test_logins_passcode_data_and_the_way_out(visit: Visit) -> None:
+    """Another login is seen and ended, the passcode changed, the data taken along, and the account deleted."""
+    visitor, elsewhere = visit(), visit()
+    visitor.register()
+    elsewhere.open()
+    elsewhere.page.locator(".switch").click()
+    elsewhere.page.locator("[name=username]").fill(visitor.id)
+    elsewhere.page.locator("[name=password]").fill(PASSCODE)
+    elsewhere.page.locator("form .primary").click()
+    expect(elsewhere.page.locator(".shell")).to_be_visible()
+    visitor.new_chat("Echo", "remember me")
+    visitor.expect_answer()
+
+    page = visitor.page
+    with page.expect_download() as exported:
+        visitor.menu("Export as Markdown")
+    assert "remember me" in Path(exported.value.path()).read_text()
+
+    page.locator("a.me").click()
+    expect(page.locator(".members li")).to_have_count(2)
+    page.get_by_role("button", name="End it").click()
+    expect(page.locator(".members li")).to_have_count(1)
+    expect(elsewhere.page.get_by_text("Your login has ended")).to_be_visible()
+
+    page.locator("[name=password]").fill(PASSCODE)
+    page.locator("[name=new-password]").fill(NEW)
+    page.get_by_role("button", name="Change it").click()
+    expect(page.locator(".notice", has_text="The passcode is changed")).to_be_visible()
+    with page.expect_download() as data:
+        page.get_by_role("button", name="Download").click()
+    everything = json.loads(Path(data.value.path()).read_text())
+    assert everything["account"]["id"] == visitor.id
+    assert "remember me" in json.dumps(everything["sessions"])
+
+    page.get_by_role("button", name="Delete the account").click()
+    dialog = page.locator("dialog")
+    dialog.locator("[name=password]").fill(NEW)
+    dialog.get_by_role("button", name="Delete it for ever").click()
+    expect(page.get_by_role("heading", name="Make an account")).to_be_visible()
+    assert visitor.page.evaluate("Object.keys(localStorage).filter((key) => key.includes('user'))") == []
+
+
+def test_a_guest_just_writes(visit: Visit) -> None:
+    """In the compact page an account is made with the first message, and the chat begins with it."""
+    visitor = visit()
+    visitor.open("/chat/embed")
+    visitor.say("hello as a guest")
+    expect(visitor.expect_answer().locator(".md")).to_contain_text("hello as a guest")
+    stored = visitor.page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
+    assert "eyJ" not in stored  # no token

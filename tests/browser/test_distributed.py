@@ -1,0 +1,75 @@
+"""The page on the distributed stack: gateways that die under it, and auth somewhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from tests.browser.model import HELD, LET_GO, Model
+from tests.browser.visitor import visiting
+from tests.conftest import Fresh
+from tests.support.ports import free_port
+from tests.support.stack import DistributedStack, Part
+
+ACCOUNTS = re.compile(r"^http://[^/]+/(register|login|refresh|logout|me|guest)(/.*)?$")
+
+
+class OneGateway(DistributedStack):
+    """The gateway has a port that is known before it starts, since the page's origin must be allowed."""
+
+    def _parts(self) -> dict[str, Part]:
+        parts = super()._parts()
+        del parts["chat_gateway-2"]
+        parts["chat_gateway-1"].port = int(self.settings["ALLOWED_ORIGINS"].rsplit(":", 1)[1])
+        return parts
+
+
+@pytest.fixture
+def distributed(
+    settings: dict[str, str], new_database: Fresh, new_vhost: Fresh, tmp_path: Path
+) -> Iterator[DistributedStack]:
+    settings = {**settings, "ALLOWED_ORIGINS": f"http://127.0.0.1:{free_port()}"}
+    with new_database() as database, new_vhost() as vhost:
+        stack = OneGateway(tmp_path, postgresql_url=database, amqp_url=vhost, settings=settings)
+        try:
+            stack.start_now()
+            yield stack
+        finally:
+            stack.close()
+
+
+def test_the_gateway_dies_in_the_middle_of_a_reply(
+    browser: Browser, distributed: DistributedStack, model: Model
+) -> None:
+    """The reply goes on in the meantime, and is there, once and whole, when a gateway is back; so is what was sent."""
+    gateway = distributed.parts["chat_gateway-1"]
+    with visiting(browser, gateway.url) as visitor:
+        # An edge would send these paths to auth.
+        visitor.context.route(
+            ACCOUNTS,
+            lambda route: forwarded(route, gateway.url, distributed.auth_url),
+        )
+        visitor.register()
+        model.go_on.clear()
+        visitor.new_chat("Model", "hold")
+        expect(visitor.reply_under_way).to_contain_text(HELD)
+        assert gateway.child
+        gateway.child.kill()
+        expect(visitor.page.locator(".banner")).to_contain_text("No connection")
+        visitor.say("say and what I wrote meanwhile")
+        model.go_on.set()
+        distributed.start_now()
+        expect(visitor.page.locator(".row .md", has_text=HELD + LET_GO)).to_have_count(1)
+        visitor.expect_answer(2)
+        expect(visitor.own).to_have_count(2)
+        visitor.page.reload()
+        visitor.expect_answer(2)
+        expect(visitor.own).to_have_count(2)
+
+
+def forwarded(route: Route, here: str, there: str) -> None:
+    route.fulfill(response=route.fetch(url=route.request.url.replace(here, there)))
