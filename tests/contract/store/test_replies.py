@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
 from sqlalchemy import select
 
 from persistence_worker.tables import message_ratings
@@ -18,7 +18,7 @@ from shared.contracts.commands import (
     SendMessage,
     StopReply,
 )
-from shared.contracts.payload import utc_now
+from shared.contracts.payload import Payload, utc_now
 from shared.contracts.turns import RunTurn, StopTurn
 from shared.contracts.views import Message
 from tests.contract.store.desk import Desk, card, finish, order, outcome, send
@@ -52,19 +52,24 @@ async def test_a_stop_is_kept_on_the_turn_and_told_to_the_workers(desk: Desk) ->
     assert await desk.join(session_id) == before
 
 
-@pytest.mark.parametrize("kind", [StopReply, RegenerateReply, RateReply])
-async def test_only_a_reply_of_the_session_will_do(desk: Desk, kind: type) -> None:
+async def test_only_a_reply_of_the_session_will_do(desk: Desk) -> None:
     """Unknown ids, people's messages and other sessions' replies are not found, as are sessions of others."""
     session_id, other = await desk.session(title="t"), await desk.session(title="t")
     message, turn = await asked(desk, session_id)
     await desk.apply(finish(turn))
-    more = {"rating": 1, "comment": None} if kind is RateReply else {}
-    for target in (uuid4(), message.id):
-        assert await desk.do(kind, session_id, message_id=target, **more) == "not_found"
-    assert await desk.do(kind, other, message_id=turn.message_id, **more) == "not_found"
-    assert await desk.do(kind, session_id, "eve", message_id=turn.message_id, **more) == "not_found"
+    kinds: list[tuple[type[Payload], dict[str, Any]]] = [
+        (StopReply, {}),
+        (RegenerateReply, {}),
+        (RateReply, {"rating": 1, "comment": None}),
+    ]
+    for kind, more in kinds:
+        for target in (uuid4(), message.id):
+            assert await desk.do(kind, session_id, message_id=target, **more) == "not_found"
+        assert await desk.do(kind, other, message_id=turn.message_id, **more) == "not_found"
+        assert await desk.do(kind, session_id, "eve", message_id=turn.message_id, **more) == "not_found"
     await desk.do(DeleteSession, session_id)
-    assert await desk.do(kind, session_id, message_id=turn.message_id, **more) == "not_found"
+    for kind, more in kinds:
+        assert await desk.do(kind, session_id, message_id=turn.message_id, **more) == "not_found"
 
 
 async def test_a_stopped_turn_is_not_published_again(desk: Desk) -> None:
