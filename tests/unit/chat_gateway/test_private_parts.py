@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -27,6 +28,7 @@ from chat_gateway.connection import Connection
 from chat_gateway.emission import Frame as OurFrame
 from chat_gateway.engine import Engine
 from chat_gateway.outbound import SHORT, Outbound
+from chat_gateway.server import TOLD_ONCE
 from chat_gateway.wire import payload_of, text_frame
 
 
@@ -63,6 +65,7 @@ def test_these_are_the_releases_that_were_read(package: str, release: str) -> No
         (socketio.AsyncManager, "eio_sid_from_sid", ["self", "sid", "namespace"]),
         (socketio.AsyncManager, "is_connected", ["self", "sid", "namespace"]),
         (socketio.AsyncManager, "disconnect", ["self", "sid", "namespace", "kwargs"]),
+        (socketio.AsyncManager, "basic_disconnect", ["self", "sid", "namespace", "kwargs"]),
         (WebSocketsSansIOProtocol, "send", ["self", "message"]),
     ],
 )
@@ -82,6 +85,14 @@ def test_attributes_of_a_connection() -> None:
     assert isinstance(connection.queue, Outbound)
     assert {"closed", "closing", "connected", "upgraded", "upgrading", "last_ping", "queue"} <= vars(connection).keys()
     assert isinstance(connection, base_socket.BaseSocket)
+
+
+def test_what_is_logged_once_with_a_clients_own_words_is_not_logged_at_all() -> None:
+    """All the keys by which python-engineio remembers what it has said."""
+    source = inspect.getsource(engineio.AsyncServer)
+    said = set(re.findall(r"'((?:bad|not|unexpected)-[a-z-]+)'", source))
+    assert said == set(TOLD_ONCE)
+    assert isinstance(Engine(async_mode="asgi").log_message_keys, set)
 
 
 def test_the_asgi_driver_hands_its_channels_over() -> None:
