@@ -56,7 +56,7 @@ class Reader(Connection):
         self.session_id = ""
         self.reading = False  # a reply is under way
         self.asking = True
-        self.replies = self.pieces = self.faults = self.refused = 0
+        self.replies = self.pieces = self.faults = 0
         self._asking: asyncio.Task[None] | None = None
         self._text = 0  # characters of the reply so far
         self._attempt = 0
@@ -70,8 +70,9 @@ class Reader(Connection):
             try:
                 await self.call("send_message", {"session_id": self.session_id, "content": "Go on."})
                 return
-            except Refused:
-                self.refused += 1
+            except (Refused, TimeoutError):
+                if self.lost_connection:
+                    return
                 await asyncio.sleep(1.0)
 
     def _take_event(self, name: str, payload: dict[str, Any]) -> None:
@@ -162,7 +163,7 @@ async def window(
         probe = probes[number % len(probes)]
         try:
             await probe.call("send_message", {"session_id": probe.session_id, "content": f"message {number}"})
-        except Refused:
+        except (Refused, TimeoutError):
             refused += 1
         latencies.append(monotonic() - due)
 
