@@ -27,7 +27,7 @@ WIDGET: Final = "widget.js"
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 ASK_AGAIN: Final = "no-cache"
 CODINGS: Final = (("br", ".br"), ("gzip", ".gz"))  # as the build writes them, best first
-PLACES: Final = (Path(__file__).parent / "page", Path(__file__).parents[1] / "web" / "dist")  # wheel, checkout
+PLACES: Final = (Path(__file__).parent / "static", Path(__file__).parents[1] / "web" / "dist")  # wheel, checkout
 
 for suffix, kind in ((".webmanifest", "application/manifest+json"), (".js", "text/javascript")):
     mimetypes.add_type(kind, suffix)

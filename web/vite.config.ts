@@ -7,7 +7,7 @@ import { defineConfig, type Plugin } from "vite";
 
 /** What is loaded when it is first wanted; all the rest is one file, so that the first load is one round trip. */
 const LATER =
-  /highlight|page\/(export|i18n\/(de|ar)|views\/(account_screen|guest_screen|help_dialog|rename_dialog|join_screen|login_screen|logins|settings|message_editor|palette|people_dialog|search_hits))\./;
+  /highlight|page\/(export|i18n\/(de|ar)|views\/(account_screen|dialog|guest_screen|help_dialog|rename_dialog|join_screen|login_screen|logins|settings|message_editor|palette|people_dialog|search_hits))\./;
 
 const TEXT = /\.(html|js|css|svg|webmanifest)$/;
 

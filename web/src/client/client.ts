@@ -5,6 +5,7 @@ import { Chats } from "./chats.ts";
 import { Connection, type ConnectionState, type TokenSource } from "./connection.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import { BackchatError } from "./errors.ts";
+import { newId } from "./id.ts";
 import type { Reply, SessionState } from "./session.ts";
 import { MemoryStorage, type OutboxEntry, type OutboxStorage } from "./storage.ts";
 import type { Answer, ClientEvent, Message, Payload, ServerEvents, StartChat } from "./types.ts";
@@ -171,7 +172,7 @@ export class Client {
 
   /** Start a session; asked for again, under the same request id, until it is there or refused. */
   start(request: StartChat = {}): Promise<SessionState> {
-    const client_request_id = request.client_request_id ?? crypto.randomUUID();
+    const client_request_id = request.client_request_id ?? newId();
     const waiting = this.starts.get(client_request_id) ?? deferred<SessionState>();
     this.starts.set(client_request_id, waiting);
     this.chats.start({ ...request, client_request_id });
@@ -187,7 +188,7 @@ export class Client {
     content: string,
     options: { reply_to?: string; client_message_id?: string } = {},
   ): Sent {
-    const client_message_id = options.client_message_id ?? crypto.randomUUID();
+    const client_message_id = options.client_message_id ?? newId();
     const known = this.sends.get(client_message_id);
     const promises = known ?? { accepted: deferred<string>(), stored: deferred<Message>() };
     this.sends.set(client_message_id, promises);

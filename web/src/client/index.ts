@@ -5,6 +5,7 @@ export type { Change } from "./changes.ts";
 export { Client, type ClientOptions, type Events, type Sent } from "./client.ts";
 export type { ConnectionState, TokenSource } from "./connection.ts";
 export { BackchatError, NotConnected } from "./errors.ts";
+export { newId } from "./id.ts";
 export { codePoints, type Reply, type SessionState } from "./session.ts";
 export { MemoryStorage, type OutboxEntry, type OutboxStorage, WebStorage } from "./storage.ts";
 export type * from "./types.ts";

@@ -6,7 +6,7 @@
 
 import { effect } from "@preact/signals";
 
-import type { Message } from "../client/index.ts";
+import { type Message, newId } from "../client/index.ts";
 import type { FromFrame, ToFrame } from "../widget/protocol.ts";
 import { COMPACT, route } from "./route.ts";
 import type { Workspace } from "./workspace.ts";
@@ -35,8 +35,9 @@ export function greetHost(): void {
     else if (message?.type === "open" || message?.type === "close") tellHost({ type: message.type });
   });
   addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog"))
-      tellHost({ type: "close" });
+    const isTaken =
+      event.defaultPrevented || document.querySelector("dialog, .editor, .mentions, .composer .stop");
+    if (event.key === "Escape" && !isTaken) tellHost({ type: "close" });
   });
   tellHost({ type: "ready" });
 }
@@ -47,7 +48,7 @@ export function serveHost(workspace: Workspace): () => void {
   say = (text) => {
     const to = route.value;
     if (to.name === "chat") workspace.pending.send(to.id, text);
-    else void workspace.attempt(() => workspace.start(WANTED_CHATBOT, text, crypto.randomUUID()));
+    else void workspace.attempt(() => workspace.start(WANTED_CHATBOT, text, newId()));
   };
   const heard = workspace.client.on("message", ({ session_id, sender_type, content }: Message) => {
     if (route.value.name === "chat" && route.value.id === session_id)

@@ -7,9 +7,11 @@ import { speak } from "./i18n/index.ts";
 import { login, resume } from "./login.ts";
 import { preferredLanguage } from "./preferences.ts";
 import { followAddress } from "./route.ts";
+import { followClock } from "./times.ts";
 import { App } from "./views/app.tsx";
 
 followAddress();
+followClock();
 if (login.value.name === "resuming") void resume();
 await speak(preferredLanguage()).catch(() => undefined); // then it is English
 greetHost();

@@ -2,7 +2,7 @@
 
 import { type Signal, signal } from "@preact/signals";
 
-import { BackchatError, type Client, type Message } from "../client/index.ts";
+import { BackchatError, type Client, type Message, newId } from "../client/index.ts";
 import { store, stored } from "./preferences.ts";
 
 export interface Pending {
@@ -40,7 +40,7 @@ export class PendingMessages {
 
   /** Send a message and show it at once. Throws when this browser cannot keep it. */
   send(session_id: string, content: string): void {
-    const client_message_id = crypto.randomUUID();
+    const client_message_id = newId();
     this.client.send(session_id, content, { client_message_id });
     this.set([
       ...this.all.value,

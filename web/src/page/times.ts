@@ -1,6 +1,16 @@
 /** Times and days as people say them, in the language of the page. */
 
+import { signal } from "@preact/signals";
+
 import { language, t } from "./i18n/index.ts";
+
+/** Ticks once a minute, so that "now" does not stay. */
+const minute = signal(0);
+
+/** Let the minutes pass, from when the page starts. */
+export function followClock(): void {
+  setInterval(() => (minute.value += 1), 60_000);
+}
 
 const DAY = 86_400_000; // milliseconds
 
@@ -46,6 +56,7 @@ export function day(time: string | number): string {
 
 /** As short as can be, for a list: 14:05, Mon, 16 Nov, 16/11/25. */
 export function brief(time: string): string {
+  void minute.value; // whoever shows it is shown anew
   const then = new Date(time);
   const age = startOfDay(Date.now()) - startOfDay(then.getTime());
   if (Math.abs(Date.now() - then.getTime()) < 60_000) return t("time.now");

@@ -20,6 +20,7 @@ import { announce, notify } from "./notices.ts";
 import { PendingMessages } from "./pending.ts";
 import { go, route } from "./route.ts";
 
+const SAID_AT_MOST = 2_000; // characters of a message that screen readers are told by themselves
 const KEPT_OPEN = 8; // chats that stay joined, so that going back to one is instant
 
 export class Workspace {
@@ -188,7 +189,8 @@ export class Workspace {
     const shown = route.value.name === "chat" && route.value.id === message.session_id;
     if (shown && (message.sender_type === "chatbot" || message.sender_id !== this.me)) {
       const name = nameOf(message, conversation?.session.value);
-      announce(t("message.said", { name, text: message.content || t("message.reply.failed") }));
+      const text = message.content.replace(/[*_`~#|>]+/g, "").slice(0, SAID_AT_MOST);
+      announce(t("message.said", { name, text: text || t("message.reply.failed") }));
     }
   }
 

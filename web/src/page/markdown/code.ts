@@ -1,5 +1,6 @@
 /** A code block: its language, a button that copies it, and colours once it is complete. */
 
+import { copyText } from "../clipboard.ts";
 import { t } from "../i18n/index.ts";
 import { sanitisedCode } from "./sanitise.ts";
 
@@ -48,7 +49,8 @@ export class CodeBlock {
     button.textContent = t("message.copy");
     button.setAttribute("aria-label", t("code.copy"));
     button.addEventListener("click", () => {
-      void navigator.clipboard.writeText(this.code.textContent ?? "").then(() => {
+      void copyText(this.code.textContent ?? "").then((isCopied) => {
+        if (!isCopied) return;
         button.textContent = t("message.copied");
         setTimeout(() => (button.textContent = t("message.copy")), COPIED_FOR);
       });

@@ -1,7 +1,6 @@
-/** Small parts that every screen uses: a button with an icon, a dialog, a menu, an error in place. */
+/** Small parts that every screen uses: a button with an icon, a menu, an error in place. */
 
-import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { errorText, t } from "../i18n/index.ts";
 import { Icon, type IconName } from "./icon.tsx";
@@ -62,43 +61,6 @@ export function Problem({
         </button>
       )}
     </div>
-  );
-}
-
-interface DialogProps {
-  readonly title: string;
-  readonly onClose: () => void;
-  readonly children: ComponentChildren;
-  readonly class?: string;
-}
-
-/** The browser's own modal dialog: it keeps the focus, gives it back, and closes with Esc. */
-export function Dialog({ title, onClose, children, class: name = "" }: DialogProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const heading = useId();
-  useEffect(() => {
-    const before = document.activeElement;
-    dialog.current?.showModal();
-    return () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
-    };
-  }, []);
-  return (
-    <dialog
-      ref={dialog}
-      class={name}
-      aria-labelledby={heading}
-      onClose={onClose}
-      onClick={(event) => event.target === dialog.current && onClose()}
-    >
-      <div class="dialog-body">
-        <header>
-          <h2 id={heading}>{title}</h2>
-          <IconButton icon="close" label={t("action.close")} onClick={onClose} />
-        </header>
-        {children}
-      </div>
-    </dialog>
   );
 }
 

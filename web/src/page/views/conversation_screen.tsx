@@ -45,13 +45,11 @@ function Body({ conversation }: { conversation: Conversation }) {
   };
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
-      if (
-        event.key === "Escape" &&
-        !event.defaultPrevented &&
-        replying.length &&
-        !document.querySelector("dialog")
-      )
+      if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog")) return;
+      if (replying.length) {
+        event.preventDefault();
         stop();
+      }
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);

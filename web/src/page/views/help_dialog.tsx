@@ -1,7 +1,7 @@
 /** What the keyboard does. */
 
 import { type Key, t } from "../i18n/index.ts";
-import { Dialog } from "./controls.tsx";
+import { Dialog } from "./dialog.tsx";
 
 const KEYS: readonly [string, Key][] = [
   ["Enter", "help.send"],

@@ -3,6 +3,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 
 import type { Message } from "../../client/index.ts";
+import { copyText } from "../clipboard.ts";
 import { useWorkspace } from "../context.ts";
 import type { Conversation } from "../conversation.ts";
 import { t } from "../i18n/index.ts";
@@ -13,7 +14,7 @@ const COPIED_FOR = 2_000; // milliseconds
 function CopyButton({ text }: { text: string }) {
   const copied = useSignal(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(text);
+    if (!(await copyText(text))) return;
     copied.value = true;
     setTimeout(() => (copied.value = false), COPIED_FOR);
   };

@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
+import { newId } from "../../client/index.ts";
 import { asBackchatError } from "../../client/errors.ts";
 import { useWorkspace } from "../context.ts";
 import { WANTED_CHATBOT } from "../host.ts";
@@ -18,7 +19,7 @@ export function NewChatScreen() {
   const chosen = useSignal<string | undefined>(WANTED_CHATBOT);
   const busy = useSignal(false);
   const problem = useSignal<string | undefined>(undefined);
-  const request = useRef(crypto.randomUUID()); // asked for twice, it is the same chat
+  const request = useRef(newId()); // asked for twice, it is the same chat
   const bot = bots.find((each) => each.id === chosen.value) ?? bots.find((each) => each.default) ?? bots[0];
 
   const send = async (content: string) => {

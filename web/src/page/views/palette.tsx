@@ -9,7 +9,7 @@ import { logOut } from "../login.ts";
 import { titleOf } from "../names.ts";
 import { setTheme } from "../preferences.ts";
 import { go } from "../route.ts";
-import { Dialog } from "./controls.tsx";
+import { Dialog } from "./dialog.tsx";
 import { Icon, type IconName } from "./icon.tsx";
 
 interface Entry {

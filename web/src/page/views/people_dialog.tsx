@@ -3,13 +3,15 @@
 import { useSignal } from "@preact/signals";
 
 import type { ReplyPolicy, Session } from "../../client/index.ts";
+import { copyText } from "../clipboard.ts";
 import { useWorkspace } from "../context.ts";
 import { type Key, t } from "../i18n/index.ts";
 import { notify } from "../notices.ts";
 import { addressOf } from "../route.ts";
 import { exact } from "../times.ts";
 import { Avatar } from "./avatar.tsx";
-import { Dialog, IconButton } from "./controls.tsx";
+import { IconButton } from "./controls.tsx";
+import { Dialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import { Field } from "./login_screen.tsx";
 
@@ -107,8 +109,7 @@ function Invite({ session_id }: { session_id: string }) {
       made.value = { link, until: expires_at };
     });
   const copy = async (link: string) => {
-    await navigator.clipboard.writeText(link);
-    notify(t("message.copied"));
+    if (await copyText(link)) notify(t("message.copied"));
   };
   if (!made.value) {
     return (

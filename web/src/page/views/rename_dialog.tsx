@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 
 import { useWorkspace } from "../context.ts";
 import { t } from "../i18n/index.ts";
-import { Dialog } from "./controls.tsx";
+import { Dialog } from "./dialog.tsx";
 import { Field } from "./login_screen.tsx";
 
 export function RenameDialog({ id, title, onClose }: { id: string; title: string; onClose: () => void }) {
