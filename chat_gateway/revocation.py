@@ -20,6 +20,7 @@ logger = structlog.get_logger(__name__)
 
 POLL_EVERY = 0.5  # seconds
 FIRST_POLLS_EVERY = 0.1  # seconds, until there was an answer: nobody can come in before
+TOLD_AFTER = 3  # polls in a row that fail; the first ones may come before auth is up
 POLL_WITHIN = 10.0  # seconds for one answer, which may hold hundreds of thousands of logins
 FRESH_FOR = (
     1.5  # seconds; with the 0.5 s of which auth's memory may be behind, a logout is known within 2 (contract §1)
@@ -71,7 +72,7 @@ class Revocation:
         self._alive_at = time.monotonic()
         self._news = asyncio.Event()  # replaced with each answer
         self._hurry = asyncio.Event()
-        self._failing = False
+        self._failed = 0  # polls in a row
 
     @property
     def answered(self) -> bool:
@@ -126,13 +127,13 @@ class Revocation:
         try:
             await self._apply(await self._answer(begun + POLL_WITHIN))
         except Exception as error:  # noqa: BLE001 - whatever the transport raises: the list stays as it is
-            if not self._failing:
+            self._failed += 1
+            if self._failed == TOLD_AFTER:
                 logger.warning("no revocations from auth", reason=type(error).__name__, answered=self.answered)
-            self._failing = True
             return False
-        if self._failing:
+        if self._failed >= TOLD_AFTER:
             logger.info("revocations from auth again")
-        self._failing = False
+        self._failed = 0
         self.fresh_until = begun + FRESH_FOR
         self._hold_until = max(self._hold_until, begun + FRESH_FOR + HOLD_MOST)
         self._news.set()
