@@ -59,8 +59,8 @@ def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_database_s_password_is_not_shown() -> None:
     settings = AuthProcessSettings(
-        database_url="postgresql+asyncpg://a:secret@h/d",
+        database_url="postgresql+asyncpg://a:hush@h/d",
         signing_keys="/k",  # type: ignore[arg-type]
-        amqp_url="amqp://a:secret@h",
+        amqp_url="amqp://a:hush@h",
     )
-    assert "secret" not in repr(settings)
+    assert "hush" not in repr(settings)
