@@ -70,6 +70,7 @@ async def run(options: Options) -> Outcome:
     """Do it all. The directory with ledgers, histories and logs is left for the caller to remove."""
     directory = Path(tempfile.mkdtemp(prefix="bc-chaos-"))
     (directory / evidence.LEDGERS).mkdir()
+    (directory / "logs").mkdir()
     async with AsyncExitStack() as after:
         say(f"seed {options.seed}: starting everything in {directory}")
         stack, supervisor, injector, versions = await _system(options, directory, after)
