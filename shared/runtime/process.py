@@ -33,6 +33,7 @@ DRAIN_DEADLINE = 5.0  # seconds for all `drain`s together
 CLOSE_DEADLINE = 2  # seconds for open requests after that
 FRAME_MAX = 256 * 1024  # bytes of one WebSocket frame (contract §3)
 GC_THRESHOLDS = (50_000, 20, 100)  # collecting after 700 new objects cost 40 % of the persistence worker's CPU
+OPEN_FILES = 65_536  # connections and other files of one process; many systems begin with 1,024
 BACKLOG = 2048  # connections that the kernel holds while a storm is absorbed
 
 
@@ -61,6 +62,7 @@ def run(assemble: Assemble, *, host: str, port: int, announce: Callable[[str], N
     `assemble` builds the services and enters their stores and bus on the given stack, in order;
     `announce` gets the address once everything listens and is ready.
     """
+    _allow_open_files()
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: PLC0415 - not on every platform
@@ -103,6 +105,17 @@ async def _main(assemble: Assemble, host: str, port: int, announce: Callable[[st
         await close_all(stack)
         listener.close()
         logger.info("stopped")
+
+
+def _allow_open_files() -> None:
+    """Take as many files as the system lets us have: each connection is one, and without any nobody new comes in."""
+    with contextlib.suppress(ImportError):
+        import resource  # noqa: PLC0415 - not on every platform
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _spare_the_collector() -> None:
