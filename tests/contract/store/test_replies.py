@@ -280,3 +280,38 @@ async def test_a_chatbot_called_upon_while_it_answers_does_so_next(desk: Desk) -
     await desk.apply(finish(eliza, "fine"))
     [turn] = desk.turns
     assert (turn.chatbot_id, seen(turn)[-2:]) == ("eliza", [("@eliza what do you think?", True), ("fine", False)])
+
+
+async def test_a_chain_goes_on_counting_while_it_waits(desk: Desk) -> None:
+    """Called upon while it answers somebody else, a chatbot is no nearer to the beginning of the chain."""
+    session_id = await desk.session(chatbot_ids=["echo", "eliza"], title="t", reply_policy="round_robin")
+    _, echo = await asked(desk, session_id)
+    _, eliza = await asked(desk, session_id)
+    await desk.apply(finish(echo, "@eliza"))
+    speakers, content = [], "fine"
+    turns = [eliza]
+    while turns:
+        [turn] = turns
+        speakers.append(turn.chatbot_id)
+        await desk.apply(finish(turn, content))
+        turns, content = desk.turns, "@echo @eliza"
+    assert speakers == ["eliza", "eliza", "echo", "eliza"]
+
+
+async def test_edits_that_wait_for_the_same_chatbot_are_answered_together(desk: Desk) -> None:
+    """Both old replies name the one reply that will come."""
+    session_id = await desk.session("bob", "cem", chatbot_ids=["eliza"], title="t")
+    edited = []
+    for user in ("ada", "bob"):
+        message, turn = await asked(desk, session_id, f"helo from {user}", user)
+        await desk.apply(finish(turn, f"what, {user}?"))
+        edited.append(message)
+    _, busy = await asked(desk, session_id, "me", "cem")
+    named = set()
+    for user, message in zip(("ada", "bob"), edited, strict=True):
+        await desk.do(EditMessage, session_id, user, message_id=message.id, content=f"hello from {user}")
+        named |= {changed.superseded_by for changed in desk.changed} - {None}
+    await desk.apply(finish(busy, "you"))
+    [turn] = desk.turns
+    assert named == {turn.message_id}
+    assert [content for content, unanswered in seen(turn) if unanswered] == ["hello from ada", "hello from bob"]
