@@ -170,7 +170,8 @@ class Sessions:
         partial: bool,
     ) -> None:
         """Acknowledge a join; unless it was only one page of several, the socket receives the session from now on."""
-        if subscriber.overflowed or subscriber.was_cut:
+        gone = self._registry.find(session.key) is not session
+        if gone or subscriber.overflowed or subscriber.was_cut:
             raise Unavailable("Too much happened meanwhile; join again.", retry_after=0.5)
         left = session.subscribers.get(subscriber.socket) is not subscriber
         if left or partial:

@@ -205,6 +205,22 @@ async def test_a_join_that_read_before_the_removal_shows_nothing(running: Runnin
     assert phone.told("message") == []
 
 
+async def test_a_join_that_read_before_the_deletion_has_to_be_made_again(running: Running) -> None:
+    """Then there is nothing to join; the answer would have come after the `session_deleted`."""
+    session, [ada, bob] = await room(running, "bob")
+    phone = await running.client("bob")
+
+    async def between() -> None:
+        running.bus.between = None
+        await ok(ada, "delete_chat", session_id=session["id"])
+        await phone.hears("session_deleted")
+
+    running.bus.between = between
+    assert await code(phone, "join_chat", session_id=session["id"]) == "unavailable"
+    assert await code(phone, "join_chat", session_id=session["id"]) == "not_found"
+    assert await bob.hears("session_deleted")
+
+
 async def test_updates_come_in_their_place(running: Running) -> None:
     """`message_updated` takes a number: released in order, caught up on when lost, left out only where superseded."""
     session, [ada] = await room(running)
