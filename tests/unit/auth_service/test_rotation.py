@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from auth_service import app
 from auth_service.accounts import User
@@ -76,15 +76,13 @@ class Family:
 
     sid: str
     tokens: list[str]
+    expires_at: datetime
     rotated: list[datetime] = field(default_factory=list)
-    expires_at: datetime = LATER
     stands: bool = True
 
 
 class Refreshing(RuleBasedStateMachine):
     """Clients refresh, repeat, come late and are robbed; a model says what each of them must get."""
-
-    families = Bundle("families")
 
     @initialize()
     def begin(self) -> None:
@@ -96,12 +94,18 @@ class Refreshing(RuleBasedStateMachine):
         self.store = LoginStore(Transactions(self.engine))
         self.refresh_tokens = RefreshTokens(b"k" * 32)
         self.now = NOW
-        self.known: list[Family] = []
+        self.family = self.log_in()
 
     def teardown(self) -> None:
         self.runner.run(self.engine.dispose())
         self.runner.close()
         self.home.cleanup()
+
+    def log_in(self) -> Family:
+        token, sid = self.refresh_tokens.new(), secrets.token_hex(8)
+        login = Login(sid, "alice", None, self.now, self.now, self.now + LIFETIME)
+        assert self.runner.run(self.store.begin(login, 0, self.issue(token)))
+        return Family(sid, [token], self.now + LIFETIME)
 
     def issue(self, token: str) -> Issue:
         digest = self.refresh_tokens.digest(token)
@@ -111,74 +115,58 @@ class Refreshing(RuleBasedStateMachine):
         successor = self.issue(self.refresh_tokens.successor(token))
         return self.runner.run(self.store.rotate(self.refresh_tokens.digest(token), successor))
 
-    @precondition(lambda self: sum(family.stands for family in self.known) < 2)
-    @rule(target=families)
-    def log_in(self) -> Family:
-        token, sid = self.refresh_tokens.new(), secrets.token_hex(8)
-        login = Login(sid, "alice", None, self.now, self.now, self.now + LIFETIME)
-        assert self.runner.run(self.store.begin(login, 0, self.issue(token)))
-        self.known.append(Family(sid, [token], expires_at=self.now + LIFETIME))
-        return self.known[-1]
+    @rule(back=st.integers(0, 3), seconds=st.sampled_from([0, 1, 10, 11, 16 * 86_400]))
+    def present_one(self, back: int, seconds: int) -> None:
+        """After some time, the newest token or an older one."""
+        self.now += timedelta(seconds=seconds)
+        family = self.family
+        back = min(back, len(family.tokens) - 1)
+        expected = self.expected(back)
+        rotation = self.present(family.tokens[-1 - back])
+        if rotation is None:
+            assert not family.stands
+            return
+        assert (rotation.verdict, rotation.sid, rotation.user_id) == (expected, family.sid, "alice")
+        if expected is Verdict.ROTATE:
+            family.tokens.append(self.refresh_tokens.successor(family.tokens[-1]))
+            family.rotated.append(self.now)
+            family.expires_at = self.now + LIFETIME
+        family.stands = expected is not Verdict.REUSED
+        if expected in (Verdict.ROTATE, Verdict.REPEAT):
+            assert rotation.refresh_expires_at == family.expires_at
 
-    @rule(family=families, times=st.integers(1, 3))
-    def refresh(self, family: Family, times: int) -> None:
-        for _ in range(times):
-            self.refresh_once(family)
-
-    def refresh_once(self, family: Family) -> None:
-        rotation = self.present(family.tokens[-1])
+    def expected(self, back: int) -> Verdict | None:
+        """Contract §1, for the token that is so many places before the newest."""
+        family = self.family
         if not family.stands:
-            assert rotation is None
-            return
-        assert rotation is not None
-        if self.now >= family.expires_at:
-            assert rotation.verdict is Verdict.EXPIRED
-            return
-        assert (rotation.verdict, rotation.sid, rotation.user_id) == (Verdict.ROTATE, family.sid, "alice")
-        family.tokens.append(self.refresh_tokens.successor(family.tokens[-1]))
-        family.rotated.append(self.now)
-        family.expires_at = rotation.refresh_expires_at
-        assert family.expires_at == self.now + LIFETIME
-
-    @rule(family=families, back=st.integers(2, 4))
-    def come_again_with_an_old_one(self, family: Family, back: int) -> None:
-        if len(family.tokens) < back:
-            return
-        rotation = self.present(family.tokens[-back])
-        if not family.stands:
-            assert rotation is None
-            return
-        assert rotation is not None
-        in_time = self.now - family.rotated[-back + 1] <= TEN_SECONDS
-        if back == 2 and in_time:
-            assert (rotation.verdict, rotation.refresh_expires_at) == (Verdict.REPEAT, family.expires_at)
-        else:
-            assert rotation.verdict is Verdict.REUSED
-            family.stands = False
+            return None
+        if back == 0:
+            return Verdict.ROTATE if self.now < family.expires_at else Verdict.EXPIRED
+        lost = back == 1 and self.now - family.rotated[-1] <= TEN_SECONDS
+        return Verdict.REPEAT if lost else Verdict.REUSED
 
     @rule(guess=st.sampled_from(["", "x" * 43]))
     def guess(self, guess: str) -> None:
         assert self.present(guess or self.refresh_tokens.new()) is None
 
-    @rule(family=families)
-    def log_out(self, family: Family) -> None:
-        assert self.runner.run(self.store.revoke("alice", family.sid, self.now)) is (
-            family.stands and self.now < family.expires_at
-        )
-        family.stands = family.stands and self.now >= family.expires_at
+    @rule()
+    def log_out(self) -> None:
+        stood = self.family.stands and self.now < self.family.expires_at
+        assert self.runner.run(self.store.revoke("alice", self.family.sid, self.now)) is stood
+        self.family.stands = self.family.stands and not stood
 
-    @rule(seconds=st.sampled_from([1, 9, 10, 11, 3600, 15 * 86_400]))
-    def wait(self, seconds: int) -> None:
-        self.now += timedelta(seconds=seconds)
+    @precondition(lambda self: not self.family.stands)
+    @rule()
+    def log_in_again(self) -> None:
+        self.family = self.log_in()
 
     @invariant()
-    def exactly_the_families_that_stand_can_ask(self) -> None:
-        for family in self.known[-2:]:
-            user = self.runner.run(self.store.session("alice", family.sid))
-            assert (user is not None) is family.stands
+    def the_bearer_is_let_in_while_the_family_stands(self) -> None:
+        user = self.runner.run(self.store.session("alice", self.family.sid))
+        assert (user is not None) is self.family.stands
 
 
 TestRefreshing = Refreshing.TestCase
 TestRefreshing.settings = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
 )
