@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from chat_gateway import payloads, token_expiry
+from chat_gateway import emission, payloads, token_expiry
 from chat_gateway.authentication import Authenticator, Identity
 from chat_gateway.calls import Call, Handler
 from chat_gateway.metrics import Metrics
@@ -59,7 +59,7 @@ class Logins:
         if socket.identity.login_id in self.revocation:
             self._dismiss(socket, "revoked")
         else:
-            token_expiry.watch(socket)
+            token_expiry.watch(socket, self._expired)
 
     def end(self, socket: Socket) -> None:
         """The socket is gone."""
@@ -81,15 +81,20 @@ class Logins:
             raise Forbidden("This login is over.")
         if socket.open:
             self._presence.change_login(socket, identity)
-            token_expiry.watch(socket)
+            token_expiry.watch(socket, self._expired)
         call.accept({"expires_at": token_expiry.expires_at(identity)})
 
     def _revoked(self, login_id: str) -> None:
-        for socket in self._presence.of_login(login_id):
+        sockets = self._presence.of_login(login_id)
+        for socket in sockets:
             self._dismiss(socket, "revoked")
+        if sockets:
+            logger.info("login is over", user=sockets[0].user_id, sockets=len(sockets))
 
-    def _dismiss(self, socket: Socket, reason: str) -> None:
+    def _expired(self, socket: Socket) -> None:
+        self._dismiss(socket, "expired", emission.event("auth_expired", {}))
+
+    def _dismiss(self, socket: Socket, reason: str, *last_words: emission.Frame) -> None:
         if socket.open:
             self._dismissed.labels(reason).inc()
-            logger.info("socket dismissed", user=socket.user_id, reason=reason)
-            socket.dismiss()
+            socket.dismiss(*last_words)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from chat_gateway import emission
 from chat_gateway.authentication import Identity
@@ -16,12 +17,12 @@ WARN_BEFORE = 60.0  # seconds; half the token's lifetime, if that is shorter
 TIMER_MAX = 3_600.0  # seconds that one timer runs; after a jump of the clock it is at most so late
 
 
-def watch(socket: Socket) -> None:
-    """Warn the client in time, and send it away when its token has run out, unless another one comes before."""
+def watch(socket: Socket, expire: Callable[[Socket], None]) -> None:
+    """Warn the client in time, and call `expire` when its token has run out, unless another one comes before."""
     forget(socket)
     identity = socket.identity
     socket.valid_until = time.monotonic() + identity.expires_at - time.time()
-    _at(identity.expires_at - min(WARN_BEFORE, identity.lifetime / 2), socket, _warn)
+    _at(identity.expires_at - min(WARN_BEFORE, identity.lifetime / 2), socket, partial(_warn, expire))
 
 
 def forget(socket: Socket) -> None:
@@ -47,10 +48,6 @@ def _at(moment: float, socket: Socket, act: Callable[[Socket], None]) -> None:
         socket.expiry = loop.call_later(min(left, TIMER_MAX), _at, moment, socket, act)
 
 
-def _warn(socket: Socket) -> None:
+def _warn(expire: Callable[[Socket], None], socket: Socket) -> None:
     socket.send(emission.event("token_expiring", {"expires_at": expires_at(socket.identity)}))
-    _at(socket.identity.expires_at, socket, _expire)
-
-
-def _expire(socket: Socket) -> None:
-    socket.dismiss(emission.event("auth_expired", {}))
+    _at(socket.identity.expires_at, socket, expire)

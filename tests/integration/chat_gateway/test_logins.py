@@ -33,6 +33,7 @@ async def test_a_token_that_runs_out_ends_the_socket_unless_a_newer_one_comes(ru
     assert ada.heard[-1][0] == "auth_expired"
     await until(lambda: len(running.server.eio.sockets) == 1)
     assert running.metric("connects_total", code="ok") == 2
+    assert running.metric("sockets_dismissed_total", reason="expired") == 1
     assert await refusal(running, {"token": token}) == "token_expired"
     assert (await bob.call("list_chats", {}))["ok"]
     assert not bob.told("auth_expired")

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from chat_gateway import token_expiry
+from chat_gateway import emission, token_expiry
 from chat_gateway.authentication import Identity
 from chat_gateway.wire import payload_of
 
@@ -44,6 +44,10 @@ def day(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return moment
 
 
+def expire(socket: Any) -> None:
+    socket.dismiss(emission.event("auth_expired", {}))
+
+
 async def passes(day: list[float], seconds: float) -> None:
     day[0] += seconds
     await asyncio.sleep(0.05)  # a few looks
@@ -52,7 +56,7 @@ async def passes(day: list[float], seconds: float) -> None:
 @pytest.mark.parametrize(("lifetime", "warned_after"), [(900, 840), (130, 70), (100, 50), (10, 5), (1, 0.5)])
 async def test_warned_a_minute_before_or_at_half_time(day: list[float], lifetime: float, warned_after: float) -> None:
     socket: Any = FakeSocket(NOW + lifetime, lifetime)
-    token_expiry.watch(socket)
+    token_expiry.watch(socket, expire)
     assert socket.valid_until == pytest.approx(time.monotonic() + lifetime, abs=1)
     await passes(day, warned_after - 0.1)
     assert socket.told == []
@@ -67,9 +71,9 @@ async def test_warned_a_minute_before_or_at_half_time(day: list[float], lifetime
 
 async def test_another_token_begins_anew_and_who_is_gone_is_forgotten(day: list[float]) -> None:
     socket: Any = FakeSocket(NOW + 10, 10)
-    token_expiry.watch(socket)
+    token_expiry.watch(socket, expire)
     socket.identity = Identity("ada", "login", "newer", NOW + 900, 900)
-    token_expiry.watch(socket)
+    token_expiry.watch(socket, expire)
     await passes(day, 20)
     assert socket.told == []
     token_expiry.forget(socket)
@@ -79,7 +83,7 @@ async def test_another_token_begins_anew_and_who_is_gone_is_forgotten(day: list[
 
 async def test_a_clock_that_is_set_back_ends_nobody_early(day: list[float]) -> None:
     socket: Any = FakeSocket(NOW + 10, 10)
-    token_expiry.watch(socket)
+    token_expiry.watch(socket, expire)
     await passes(day, -3_600)
     await passes(day, 3_600 + 4)
     assert socket.told == []
