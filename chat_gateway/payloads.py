@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from chat_gateway.fields import ChatbotId, ClientId, Comment, Id, Limit, Opaque, Query, Rating, Seq, Text, Title, UserId
 from shared.contracts.views import PAGE_DEFAULT, ReplyPolicy
 
-INVITE_EXPIRES_LEAST = 60  # seconds
+INVITE_EXPIRES_LEAST = 1  # seconds
 INVITE_EXPIRES_MOST = 90 * 24 * 3600  # seconds
 INVITE_EXPIRES_DEFAULT = 7 * 24 * 3600  # seconds
 INVITE_USES_MOST = 1_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx2
 import pytest
@@ -143,6 +144,18 @@ async def test_an_invite_is_good_for_as_many_as_it_says(stack: Stack, people: li
 def heard(device: Device, session: Session) -> list[str]:
     """The events about a session."""
     return [name for name, p in device.events if session["id"] in (p.get("id"), p.get("session_id"))]
+
+
+async def test_an_invite_ends_when_it_says(stack: Stack, people: list[Account]) -> None:
+    """For strangers; a member's session stays a member's."""
+    async with devices(stack, people[:2]) as [ada, bob]:
+        session = await room(ada)
+        asked = await ada.ok("create_invite", session_id=session["id"], expires_in=1)
+        async with asyncio.timeout(20):
+            while datetime.fromisoformat(asked["expires_at"]) >= datetime.now(UTC):  # noqa: ASYNC110 - a clock
+                await asyncio.sleep(0.05)
+        assert await bob.error("accept_invite", {"invite": asked["invite"]}) == "not_found"
+        assert (await ada.ok("accept_invite", invite=asked["invite"]))["session"]["id"] == session["id"]
 
 
 @pytest.mark.parametrize("how", ["leave_session", "remove_user"])
