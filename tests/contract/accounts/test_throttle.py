@@ -1,17 +1,18 @@
 """What the throttle's store promises, on SQLite and on PostgreSQL, where replicas share it."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from auth_service import app
+from auth_service import app, throttle_store
 from auth_service.throttle import Counted, Outcome
 from auth_service.throttle_rules import Budget
 from auth_service.throttle_store import ThrottleStore
 from auth_service.transactions import Transactions
 
+NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 KNOWN_FOR = timedelta(days=1)
 STRICT = Budget(free=2, forget_every=1e6, wait_max=100.0, pending_max=4)
 LAX = Budget(free=6, forget_every=1e6, wait_max=100.0)
@@ -25,6 +26,12 @@ async def replicas(empty_engine: AsyncEngine) -> list[ThrottleStore]:
     await app.migrate(empty_engine)
     count = 1 if empty_engine.dialect.name == "sqlite" else 2
     return [ThrottleStore(Transactions(empty_engine)) for _ in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def _still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time stands still, however slow the machine is."""
+    monkeypatch.setattr(throttle_store, "utc_now", lambda: NOW)
 
 
 async def attempt(store: ThrottleStore, outcome: Outcome, own: Counted = OWN) -> float:

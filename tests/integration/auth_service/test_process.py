@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.timeout(240)  # many interpreters start here, and on a busy machine each takes seconds
 CANARY = "canary passcode 7351"
 NO_BROKER = "amqp://127.0.0.1:1/"  # auth serves all the same
 
@@ -27,7 +28,7 @@ def run(*arguments: str, typed: str = "", **variables: str) -> subprocess.Comple
         input=typed,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
 
@@ -48,7 +49,7 @@ def serving(log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str]
             text=True,
         )
     try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             wait(client, "/healthz", process)
             yield process, client
     finally:
@@ -57,7 +58,7 @@ def serving(log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str]
 
 
 def wait(client: httpx2.Client, path: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if client.get(path).status_code == 200:
@@ -106,7 +107,7 @@ def test_migrate_serve_stop_and_serve_again(postgresql_url: str, tmp_path: Path)
 def test_before_the_migration_it_serves_and_says_what_is_missing(postgresql_url: str, tmp_path: Path) -> None:
     variables = {"DATABASE_URL": postgresql_url, "SIGNING_KEYS": str(tmp_path / "keys")}
     with serving(tmp_path / "log", **variables) as (process, client):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while client.get("/readyz").json()["missing"] != ["migrations"]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -188,7 +189,7 @@ def test_keys_rotate_under_load_without_a_failed_login(postgresql_url: str, tmp_
         old = _kid(one.post("/login", json=form).json())
         before = run("keys", "rotate", SIGNING_KEYS=keys, KEY_OVERLAP=str(overlap))
         assert (before.returncode, before.stdout) == (0, f"0002.pem added; it signs in {overlap} s\n"), before.stderr
-        rotated_at, signed_by, deadline = time.monotonic(), [set[str](), set[str]()], time.monotonic() + 40
+        rotated_at, signed_by, deadline = time.monotonic(), [set[str](), set[str]()], time.monotonic() + 120
         while any(old in kids or not kids for kids in signed_by) and time.monotonic() < deadline:
             signed_by = [set(), set()]
             for _ in range(5):
