@@ -127,7 +127,7 @@ async def exported(desk: Desk, user: str) -> list[ExportedSession]:
 async def test_an_export_holds_what_the_user_wrote_and_rated(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """In pages; of a session that was left only their own words; nothing of deleted sessions, or of others."""
     monkeypatch.setattr(exporting, "ROWS", 2)
-    monkeypatch.setattr(history, "WINDOW", 3)
+    monkeypatch.setattr(history, "WINDOW", 7)
     mine, left, gone = [await desk.session(title="secret") for _ in range(3)]
     shared = await desk.session("bob", title="shared")
     for n in range(5):
@@ -135,15 +135,16 @@ async def test_an_export_holds_what_the_user_wrote_and_rated(desk: Desk, monkeyp
         for turn in desk.turns:
             await desk.apply(finish(turn))
     await desk.apply(send(shared, "rate this", "bob"))
-    reply = (await desk.join(shared)).messages[1]
-    await desk.do(RateReply, shared, "bob", message_id=reply.id, rating=-1, comment="bad")
-    await desk.do(RateReply, shared, "ada", message_id=reply.id, rating=1, comment="good")
+    for reply in [m for m in (await desk.join(shared)).messages if m.sender_type == "chatbot"][2:5:2]:
+        await desk.do(RateReply, shared, "bob", message_id=reply.id, rating=-1, comment=f"bad {reply.seq}")
+        await desk.do(RateReply, shared, "ada", message_id=reply.id, rating=1, comment="good")
     await desk.apply(send(left, "before I go"), send(gone, "gone"))
     await desk.do(DeleteSession, gone)
     parts = await exported(desk, "bob")
     assert {part.session.id for part in parts} == {shared}
     assert [m.content for part in parts for m in part.messages] == [*(f"bob {n}" for n in range(5)), "rate this"]
-    assert [(r["rating"], r["comment"]) for part in parts for r in part.ratings] == [(-1, "bad")]
+    rated = [(r["rating"], r["comment"]) for part in parts for r in part.ratings]
+    assert rated == [(-1, "bad 7"), (-1, "bad 11")]
     assert {part.session.id for part in await exported(desk, "ada")} == {mine, left, shared}
     assert await exported(desk, "eve") == []
     await desk.do(LeaveSession, shared, "bob")
