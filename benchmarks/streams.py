@@ -28,7 +28,7 @@ from benchmarks.systems.system import System
 from tests.support.ports import free_port
 
 TARGET = 50.0  # ms, p99 of an ack under 200 streams
-WORDS, INTERVAL = 100, 0.05  # words of a reply, and seconds from one to the next: a quick model
+WORDS, PACE = 100, 10.0  # words of a reply, and words a second: faster than people read
 PROBES, RATE = 10, 50.0  # who measure, and their messages a second
 AT_ONCE = 16  # set-ups under way
 CHATBOTS = """
@@ -123,7 +123,9 @@ class Figures:
         )
 
 
-async def drive(system: Backchat, processes: Parts, streams: int, seconds: float) -> tuple[Figures, Figures]:
+async def drive(
+    system: Backchat, processes: Parts, streams: int, pace: float, seconds: float
+) -> tuple[Figures, Figures]:
     """The figures without and with the streams."""
     tokens = system.tokens(streams + PROBES)
     limit = asyncio.Semaphore(AT_ONCE)
@@ -143,7 +145,7 @@ async def drive(system: Backchat, processes: Parts, streams: int, seconds: float
     idle = await window(probes, [], seconds, sample)
     for reader in readers:
         reader.ask()
-        await asyncio.sleep(WORDS * INTERVAL / streams)  # so that they do not all begin and end together
+        await asyncio.sleep(WORDS / pace / streams)  # so that they do not all begin and end together
     await until(lambda: sum(reader.reading for reader in readers) >= streams * 0.9)
     busy = await window(probes, readers, seconds, sample)
     for reader in (*readers, *probes):
@@ -206,30 +208,31 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks streams")
     parser.add_argument("--systems", default="embedded,distributed")
     parser.add_argument("--streams", type=int, default=200)
+    parser.add_argument("--pace", type=float, default=PACE, help="pieces a second of each stream (10)")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each window (10)")
     flags = parser.parse_args(arguments)
     missed = False
     for name in flags.systems.split(","):
-        idle, busy = measure(name, flags.streams, flags.seconds)
+        idle, busy = measure(name, flags.streams, flags.pace, flags.seconds)
         print(f"{name}: {idle}\n{name}: {busy}")
         missed |= busy.acks["p99"] > TARGET or busy.faults + busy.unanswered > 0 or busy.streams < flags.streams * 0.9
     return int(missed)
 
 
-def measure(name: str, streams: int, seconds: float) -> tuple[Figures, Figures]:
+def measure(name: str, streams: int, pace: float, seconds: float) -> tuple[Figures, Figures]:
     """Start a system and its language model, and drive them."""
     processes = Parts()
     with ExitStack() as stack:
         stores = Stores(processes)
         stack.callback(stores.stop)
-        tokens = Tokens(processes)
+        tokens = Tokens(processes, pace)
         stack.callback(tokens.stop)
         tokens.start()
         system = Embedded(processes, {}) if name == "embedded" else Distributed(processes, {}, stores, gateways=1)
         system.chatbots = CHATBOTS.format(port=tokens.port, streams=streams)
         stack.callback(system.stop)
         system.start()
-        return uvloop.run(drive(system, processes, streams, seconds))
+        return uvloop.run(drive(system, processes, streams, pace, seconds))
 
 
 class Tokens(System):
@@ -238,14 +241,15 @@ class Tokens(System):
     name = "tokens"
     parts = frozenset({name})
 
-    def __init__(self, processes: Parts) -> None:
+    def __init__(self, processes: Parts, pace: float) -> None:
         super().__init__(processes)
         self.port = free_port()
+        self._interval = 1 / pace
 
     def start(self) -> None:
         """Start it and wait until it listens."""
         self._serve(
-            self.name, "benchmarks.servers.tokens", str(self.port), str(WORDS), str(INTERVAL), ready=self._listens
+            self.name, "benchmarks.servers.tokens", str(self.port), str(WORDS), str(self._interval), ready=self._listens
         )
 
     def _listens(self) -> bool:
