@@ -22,6 +22,7 @@ def test_people_come_by_invite_and_see_each_other(visit: Visit) -> None:
     grace.register(link.removeprefix(grace.url))
     expect(grace.replies).to_have_count(1)
     expect(ada.page.locator(".everybody .avatar")).to_have_count(4)
+    expect(ada.page.locator(".everybody .avatar.here")).to_have_count(1)
     assert all("#" not in request for request in grace.requests)
 
     grace.writing.press_sequentially("what do you think, @eli")

@@ -30,6 +30,8 @@ export class Conversation {
   /** Ids of the replies under way. */
   readonly underWay = signal<readonly string[]>([]);
   readonly typists = signal<readonly Typist[]>([]);
+  /** Ids of the people who have the chat open on some device. */
+  readonly present = signal<readonly string[]>([]);
   /** How far others have read: seq by user id. */
   readonly readers = signal<Readonly<Record<string, number>>>({});
   readonly rows: ReadonlySignal<readonly Row[]>;
@@ -106,9 +108,10 @@ export class Conversation {
       this.readers.value = { ...this.readers.value, [user_id]: seq };
   }
 
-  /** The connection is lost: who was typing is not known to be. */
+  /** The connection is lost: who is there, and typing, is not known. */
   disconnected(): void {
     this.typists.value = [];
+    this.present.value = [];
   }
 
   /** Load the page before what is shown; rejects with a `BackchatError`. */

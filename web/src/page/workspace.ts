@@ -161,6 +161,10 @@ export class Workspace {
     client.on("session_activity", (activity) => chats.activity(activity));
     client.on("reply", (reply) => this.open.get(reply.session_id)?.streamed(reply));
     client.on("typing", (typing) => this.open.get(typing.session_id)?.typing(typing));
+    client.on("presence", ({ session_id, users }) => {
+      const conversation = this.open.get(session_id);
+      if (conversation) conversation.present.value = users;
+    });
     client.on("read", (read) => {
       if (read.user_id === this.me) chats.read(read.session_id, read.seq);
       else this.open.get(read.session_id)?.read(read);

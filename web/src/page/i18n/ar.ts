@@ -90,6 +90,7 @@ export const ar: Texts = {
 
   "people.title": "من هنا",
   "people.owner": "المالك",
+  "people.here": "موجود الآن",
   "people.bots": "روبوتات المحادثة",
   "people.users": "الأشخاص",
   "people.remove": "إزالة {name}",

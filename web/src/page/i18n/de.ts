@@ -78,6 +78,7 @@ export const de: Texts = {
 
   "people.title": "Wer hier ist",
   "people.owner": "Besitzer",
+  "people.here": "gerade da",
   "people.bots": "Chatbots",
   "people.users": "Leute",
   "people.remove": "{name} entfernen",

@@ -78,6 +78,7 @@ export const en = {
 
   "people.title": "Who is here",
   "people.owner": "owner",
+  "people.here": "here now",
   "people.bots": "Chatbots",
   "people.users": "People",
   "people.remove": "Remove {name}",

@@ -2,10 +2,18 @@
 
 import { hueOf, initialsOf } from "../names.ts";
 
-export function Avatar({ id, name, kind }: { id: string; name?: string; kind: "user" | "chatbot" }) {
+interface AvatarProps {
+  readonly id: string;
+  readonly name?: string;
+  readonly kind: "user" | "chatbot";
+  /** Marked as there just now. */
+  readonly isHere?: boolean;
+}
+
+export function Avatar({ id, name, kind, isHere = false }: AvatarProps) {
   return (
     <span
-      class={`avatar ${kind}`}
+      class={`avatar ${kind}${isHere ? " here" : ""}`}
       style={{ "--hue": String(hueOf(id)) }}
       data-initials={initialsOf(name ?? id)}
       aria-hidden="true"

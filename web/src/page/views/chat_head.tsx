@@ -42,7 +42,12 @@ export function ChatHead({ conversation }: { conversation: Conversation }) {
   ];
   const everybody = [
     ...(session?.chatbots ?? []).map((each) => ({ ...each, kind: "chatbot" as const })),
-    ...(session?.users ?? []).map((id) => ({ id, name: id, kind: "user" as const })),
+    ...(session?.users ?? []).map((id) => ({
+      id,
+      name: id,
+      kind: "user" as const,
+      isHere: id !== workspace.me && conversation.present.value.includes(id),
+    })),
   ];
   return (
     <header class="chat-head">
@@ -71,7 +76,9 @@ export function ChatHead({ conversation }: { conversation: Conversation }) {
         {everybody.length > 4 && <span class="soft">+{everybody.length - 4}</span>}
       </button>
       <Menu label={t("chat.menu")} items={items} />
-      {dialog.value === "people" && session && <PeopleDialog session={session} onClose={close} />}
+      {dialog.value === "people" && session && (
+        <PeopleDialog session={session} present={conversation.present.value} onClose={close} />
+      )}
       {dialog.value === "rename" && session && (
         <RenameDialog id={session.id} title={session.title ?? ""} onClose={close} />
       )}

@@ -17,7 +17,14 @@ import { Field } from "./login_screen.tsx";
 
 const POLICIES: readonly ReplyPolicy[] = ["mentioned", "all", "round_robin", "silent"];
 
-export function PeopleDialog({ session, onClose }: { session: Session; onClose: () => void }) {
+interface PeopleProps {
+  readonly session: Session;
+  /** Ids of the people who are there just now. */
+  readonly present: readonly string[];
+  readonly onClose: () => void;
+}
+
+export function PeopleDialog({ session, present, onClose }: PeopleProps) {
   const workspace = useWorkspace();
   const { client, chats, me } = workspace;
   const isOwner = session.owner_id === me;
@@ -81,8 +88,9 @@ export function PeopleDialog({ session, onClose }: { session: Session; onClose: 
       <ul class="members">
         {session.users.map((id) => (
           <li key={id}>
-            <Avatar id={id} kind="user" />
+            <Avatar id={id} kind="user" isHere={id !== me && present.includes(id)} />
             <span>{id === me ? `${id} (${t("chat.you")})` : id}</span>
+            {id !== me && present.includes(id) && <span class="soft">{t("people.here")}</span>}
             {id === session.owner_id && <span class="tag">{t("people.owner")}</span>}
             {isOwner && id !== me && (
               <IconButton
