@@ -106,7 +106,7 @@ class Accounts:
             raise UserExists
         await self._guard.registered(user_id, source)
         self._metrics.registrations.labels("ok").inc()
-        logger.info("user registered", user=user_id)
+        logger.info("user registered", user=user_id, source=source)
         return user
 
     async def change_passcode(self, user: User, sid: str, current: str | None, new: str, source: str) -> None:
@@ -128,7 +128,7 @@ class Accounts:
         hashed = await self._hasher.hash(new)
         if not await self._store.change_passcode(user.id, owner.version, hashed, sid=sid, now=utc_now()):
             raise InvalidCredentials
-        logger.info("passcode changed", user=user.id, sid=sid)
+        logger.info("passcode changed", user=user.id, sid=sid, source=source)
 
     async def delete(self, user: User, passcode: str | None, source: str) -> None:
         """Delete an account for ever: its logins end, its id stays taken, and all who keep something of it are told.
@@ -143,4 +143,4 @@ class Accounts:
         if not await self._store.delete(user.id, owner.version, user_deleted(user.id, utc_now())):
             raise InvalidCredentials
         self._outbox.hurry()
-        logger.info("user deleted", user=user.id)
+        logger.info("user deleted", user=user.id, source=source)

@@ -68,7 +68,7 @@ class CredentialCheck:
             Unavailable: cannot be told just now.
         """
         async with self._guard.attempt(user_id, source):
-            return await self._verify(user_id, raw_passcode)
+            return await self._verify(user_id, raw_passcode, source)
 
     async def verify_owner(self, user_id: str, raw_passcode: str | None, source: str) -> Credentials:
         """The credentials of somebody who is logged in, and who must give their passcode again if they have one.
@@ -88,7 +88,7 @@ class CredentialCheck:
             raise InvalidRequest("The passcode is needed.")
         return known
 
-    async def _verify(self, user_id: str, raw_passcode: str) -> Credentials:
+    async def _verify(self, user_id: str, raw_passcode: str, source: str) -> Credentials:
         known = await self._store.credentials(user_id)
         stored = known.passcode_hash or None if known else None
         try:
@@ -99,7 +99,7 @@ class CredentialCheck:
         if known is None or stored is None or known.disabled or not matches:
             self._metrics.logins.labels("failed").inc()
             if known:  # an unknown id is not logged: people type passcodes into that field
-                logger.info("passcode refused", user=known.user_id, disabled=known.disabled)
+                logger.info("passcode refused", user=known.user_id, disabled=known.disabled, source=source)
             raise InvalidCredentials
         if self._hasher.is_outdated(stored):
             with suppress(Unavailable):  # there will be other logins

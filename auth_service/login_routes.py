@@ -56,7 +56,7 @@ def _add_beginnings(
         form = await read(request, Credentials)
         async with deadline():
             credentials = await check.verify(form.id, form.passcode, source)
-            tokens = await logins.begin(credentials, request.headers.get("user-agent"))
+            tokens = await logins.begin(credentials, request.headers.get("user-agent"), source)
         if in_cookie:
             cookies.give(request, response, tokens)
         return _logged_in(tokens, in_cookie)
@@ -71,7 +71,7 @@ def _add_beginnings(
         """Log in as somebody new, where guests are admitted. Choosing a passcode makes a user of a guest."""
         in_cookie = cookies.asked(request)
         async with deadline():
-            tokens = await logins.begin(await guests.admit(source), request.headers.get("user-agent"))
+            tokens = await logins.begin(await guests.admit(source), request.headers.get("user-agent"), source)
         if in_cookie:
             cookies.give(request, response, tokens)
         return _logged_in(tokens, in_cookie)
@@ -86,7 +86,7 @@ def _add_refresh(routes: APIRouter, logins: Logins, cookies: SessionCookies) -> 
         responses=problems(*BODY_PROBLEMS, TokenInvalid, TokenExpired, Forbidden, Unavailable) | NEXT,
         openapi_extra=for_pages(body(Refresh, required=False)),
     )
-    async def refresh(request: Request, response: Response) -> LoggedIn | Response:
+    async def refresh(request: Request, response: Response, source: Source) -> LoggedIn | Response:
         """Exchange a refresh token for new tokens; the old one dies. Lost the answer? Send it again within 10 s."""
         in_cookie = cookies.asked(request)
         token = (await read(request, Refresh, optional=in_cookie)).refresh_token
@@ -94,7 +94,7 @@ def _add_refresh(routes: APIRouter, logins: Logins, cookies: SessionCookies) -> 
             raise InvalidRequest("refresh_token: Field required")
         try:
             async with deadline():
-                tokens = await logins.refresh(token or cookies.read(request) or "")
+                tokens = await logins.refresh(token or cookies.read(request) or "", source)
         except (TokenInvalid, TokenExpired) as error:
             answer = refused(error)
             cookies.clear(request, answer)

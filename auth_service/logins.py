@@ -121,8 +121,8 @@ class Logins:
         self._refresh_ttl = timedelta(seconds=refresh_ttl)
         self._metrics = metrics
 
-    async def begin(self, credentials: Credentials, user_agent: str | None) -> Tokens:
-        """A new login.
+    async def begin(self, credentials: Credentials, user_agent: str | None, source: str) -> Tokens:
+        """A new login; `source` is the client's address, for the log alone.
 
         Raises:
             InvalidCredentials: they were replaced since they were checked.
@@ -136,11 +136,11 @@ class Logins:
             self._metrics.logins.labels("failed").inc()
             raise InvalidCredentials
         self._metrics.logins.labels("ok").inc()
-        logger.info("logged in", user=user_id, sid=sid)
+        logger.info("logged in", user=user_id, sid=sid, source=source)
         return self._tokens(user_id, sid, credentials.roles, refresh_token, issue, issue.refresh_expires_at)
 
-    async def refresh(self, refresh_token: str) -> Tokens:
-        """Exchange a refresh token for its successor and a new access token.
+    async def refresh(self, refresh_token: str, source: str) -> Tokens:
+        """Exchange a refresh token for its successor and a new access token; `source` as in `begin`.
 
         Raises:
             TokenExpired: its time is over.
@@ -156,7 +156,8 @@ class Logins:
         if rotation.verdict is Verdict.EXPIRED:
             raise TokenExpired("The refresh token has expired.")
         if rotation.verdict is Verdict.REUSED:
-            logger.warning("refresh token used twice, login revoked", user=rotation.user_id, sid=rotation.sid)
+            whose = {"user": rotation.user_id, "sid": rotation.sid, "source": source}
+            logger.warning("refresh token used twice, login revoked", **whose)
             raise TokenInvalid("The refresh token is not valid.")
         expires_at = rotation.refresh_expires_at
         return self._tokens(rotation.user_id, rotation.sid, rotation.roles, successor, issue, expires_at)

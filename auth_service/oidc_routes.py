@@ -17,6 +17,7 @@ from auth_service.logins import Logins
 from auth_service.oidc_provider import Provider
 from auth_service.oidc_state import LIFETIME, Pending, local, opened, sealed
 from auth_service.settings import OidcSettings
+from auth_service.sources import Source
 from shared.errors import InvalidCredentials, InvalidRequest, NotFound, Unavailable
 
 COOKIE = "backchat_oidc"
@@ -81,7 +82,9 @@ class OidcLogin:
         )
         return answer
 
-    async def end(self, request: Request, code: str | None, state: str | None, issuer: str | None) -> Response:
+    async def end(
+        self, request: Request, code: str | None, state: str | None, issuer: str | None, source: str
+    ) -> Response:
         """Log in whom the provider sent back.
 
         Raises:
@@ -98,7 +101,7 @@ class OidcLogin:
             raise InvalidCredentials("The provider refused this login.")
         identity = await provider.identity(await provider.exchange(code, pending.verifier), pending.nonce)
         credentials = await self._identities.credentials(identity)
-        tokens = await self._logins.begin(credentials, request.headers.get("user-agent"))
+        tokens = await self._logins.begin(credentials, request.headers.get("user-agent"), source)
         answer = RedirectResponse(pending.target + DONE, 303)
         answer.delete_cookie(COOKIE, path=PATH)
         self._cookies.give(request, answer, tokens)
@@ -126,10 +129,10 @@ def oidc_routes(oidc: OidcLogin) -> APIRouter:
         responses=problems(NotFound, InvalidRequest, InvalidCredentials, Unavailable) | TOO_LONG,
     )
     async def callback(
-        request: Request, code: Parameter = None, state: Parameter = None, iss: Parameter = None
+        request: Request, source: Source, code: Parameter = None, state: Parameter = None, iss: Parameter = None
     ) -> Response:
         """Come back from the provider."""
         async with deadline():
-            return await oidc.end(request, code, state, iss)
+            return await oidc.end(request, code, state, iss, source)
 
     return routes

@@ -24,6 +24,14 @@ from shared.contracts.payload import utc_now
 Change = Callable[[Tally, Counted], Tally]
 
 
+class _MustWait(Exception):
+    """Rolls back: who is refused leaves no rows behind, with however many ids they come."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 class ThrottleStore:
     """The `Store` of `auth_service.throttle`."""
 
@@ -36,18 +44,21 @@ class ThrottleStore:
         """Begin an attempt, unless one has to wait: for how many seconds, and what it counts for."""
         now = utc_now()
 
-        async def work(connection: AsyncConnection) -> tuple[float, Sequence[Counted]]:
+        async def work(connection: AsyncConnection) -> Sequence[Counted]:
             tally = await _locked(connection, own, now)
             known = tally.succeeded_at is not None and now - tally.succeeded_at < known_for
             counted = [] if known else sorted(others, key=lambda other: other.key)
             found = {own: tally} | {other: await _locked(connection, other, now) for other in counted}
-            seconds = max(rules.wait(tally, each.budget, now) for each, tally in found.items())
-            if not seconds:
-                for each, tally in found.items():
-                    await _store(connection, each, rules.begun(tally))
-            return seconds, counted
+            if seconds := max(rules.wait(tally, each.budget, now) for each, tally in found.items()):
+                raise _MustWait(seconds)
+            for each, tally in found.items():
+                await _store(connection, each, rules.begun(tally))
+            return counted
 
-        return await self._transactions.write(work)
+        try:
+            return 0.0, await self._transactions.write(work)
+        except _MustWait as refusal:
+            return refusal.seconds, ()
 
     async def end(self, own: Counted, others: Sequence[Counted], outcome: Outcome) -> None:
         """End an attempt: a success forgives only its own tally, a failure counts for all."""

@@ -113,6 +113,9 @@ async def test_one_address_cannot_try_a_passcode_on_everybody(strict: Running) -
         await home.login("bob")
         answers = [(await cafe.login(f"user-{n}", "wrong horse")).status_code for n in range(9)]
         assert answers == [401] * 7 + [429] * 2
+        async with strict.engine.connect() as connection:
+            rows = len((await connection.execute(select(attempts))).all())
+        assert rows == 2 + 1 + 7 * 2, "who is refused leaves nothing behind"
         assert (await home.login("bob")).status_code == 200
 
 
