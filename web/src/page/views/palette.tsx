@@ -28,8 +28,16 @@ export function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () =
   const commands: Entry[] = [
     { icon: "plus", label: t("chats.new"), run: () => go({ name: "new" }) },
     { icon: "gear", label: t("account.title"), run: () => go({ name: "account" }) },
-    { icon: "sun", label: t("settings.theme.light"), run: () => setTheme("light") },
-    { icon: "moon", label: t("settings.theme.dark"), run: () => setTheme("dark") },
+    {
+      icon: "sun",
+      label: `${t("settings.theme")}: ${t("settings.theme.light")}`,
+      run: () => setTheme("light"),
+    },
+    {
+      icon: "moon",
+      label: `${t("settings.theme")}: ${t("settings.theme.dark")}`,
+      run: () => setTheme("dark"),
+    },
     { icon: "keys", label: t("help.title"), run: onHelp },
     { icon: "leave", label: t("account.logout"), run: () => void logOut() },
   ];

@@ -26,7 +26,7 @@ export function SearchHits({ query, hits }: { query: string; hits: readonly Sear
                 <time class="soft">{brief(hit.message.created_at)}</time>
               </span>
               <span class="hit-text soft" dir="auto">
-                <Marked text={hit.snippet} query={query} />
+                <Marked text={hit.snippet.replace(/[*_`~#|>]+/g, "")} query={query} />
               </span>
             </button>
           </li>
