@@ -57,7 +57,7 @@ def place(page: Page) -> tuple[str, float]:
     return row, top
 
 
-def test_five_thousand_messages(visit: Visit, stack: Stack, record_property: Record) -> None:
+def test_five_thousand_messages(visit: Visit, stack: Stack, record_testsuite_property: Record) -> None:
     """The newest page is shown at once; older ones come without moving what is read; the end is one click away."""
     visitor = visit()
     visitor.register()
@@ -79,7 +79,7 @@ def test_five_thousand_messages(visit: Visit, stack: Stack, record_property: Rec
         })""",
         chat,
     )
-    record_property("milliseconds until a chat of 5,000 messages is usable", round(took))
+    record_testsuite_property("milliseconds until a chat of 5,000 messages is usable", round(took))
     assert took < 3_000  # aims at 300, and gets there on a machine that is not busy with other tests
     rows = page.locator("[data-row]")
     assert rows.last.get_attribute("data-seq") == str(MESSAGES)
@@ -107,7 +107,7 @@ def test_five_thousand_messages(visit: Visit, stack: Stack, record_property: Rec
     expect(page.locator(".latest")).to_have_count(0)
 
 
-def test_typing_stays_smooth_while_a_reply_streams(visit: Visit, record_property: Record) -> None:
+def test_typing_stays_smooth_while_a_reply_streams(visit: Visit, record_testsuite_property: Record) -> None:
     """At a hundred words a second; who has scrolled up is not dragged down, and is told what came."""
     visitor = visit(viewport={"width": 900, "height": 500})
     visitor.register()
@@ -131,5 +131,5 @@ def test_typing_stays_smooth_while_a_reply_streams(visit: Visit, record_property
     assert page.evaluate("document.querySelector('.scroller').scrollTop") == 0
     expect(page.locator(".latest")).to_contain_text("1 new message")
     long = page.evaluate("long")
-    record_property("milliseconds of tasks over 50 ms while a reply streamed", round(sum(long)))
+    record_testsuite_property("milliseconds of tasks over 50 ms while a reply streamed", round(sum(long)))
     assert sum(long) < 1_500, long  # none on a machine that is not busy with other tests

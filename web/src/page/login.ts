@@ -19,7 +19,7 @@ export interface Login {
 }
 
 export type LoginState =
-  | { readonly name: "resuming" }
+  | { readonly name: "resuming"; readonly isRetrying?: boolean }
   | { readonly name: "out"; readonly ended?: boolean }
   | { readonly name: "in"; readonly login: Login };
 
@@ -47,6 +47,7 @@ export async function resume(): Promise<void> {
       await enter((onTokens) => Account.resume({ ...OPTIONS, onTokens }));
     } catch (thrown) {
       if (!asBackchatError(thrown).temporary) return ended(false);
+      login.value = { name: "resuming", isRetrying: true };
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }

@@ -152,7 +152,8 @@ export class Workspace {
       this.open.get(session.id)?.refresh();
     });
     client.on("synced", (held) => this.synced(held.id));
-    client.on("closed", ({ session_id }) => {
+    client.on("closed", ({ session_id, code }) => {
+      if (code === "not_found") chats.remove(session_id);
       const conversation = this.open.get(session_id);
       if (conversation) conversation.state.value = "gone";
       this.open.delete(session_id);

@@ -31,7 +31,7 @@ export function App() {
     <>
       {state.name === "in" && <Shell key={state.login.sid} />}
       {state.name === "out" && (COMPACT ? <GuestScreen /> : <LoginScreen />)}
-      {state.name === "resuming" && <Splash />}
+      {state.name === "resuming" && <Splash isRetrying={state.isRetrying ?? false} />}
       <Notices />
       <div class="unseen" role="status" aria-live="polite">
         {announcement.value}
@@ -84,11 +84,11 @@ function Stage() {
   return <NewChatScreen />;
 }
 
-function Splash() {
+function Splash({ isRetrying }: { isRetrying: boolean }) {
   return (
     <div class="splash" role="status">
       <Mark />
-      <p class="soft">{t("app.loading")}</p>
+      <p class="soft">{t(isRetrying ? "connection.trying" : "app.loading")}</p>
     </div>
   );
 }

@@ -21,15 +21,18 @@ interface Options {
   readonly content: RefObject<HTMLElement | null>;
   /** Changes whenever messages were put above what was shown. */
   readonly first: string | undefined;
-  /** Fetch older messages; called again only when that has ended. */
+  readonly isLoading: () => boolean;
+  /** Fetch older messages, if there are any and they are not on their way. */
   readonly loadOlder: () => void;
 }
 
-export function useScrolling({ scroller, content, first, loadOlder }: Options): Scrolling {
+export function useScrolling({ scroller, content, first, isLoading, loadOlder }: Options): Scrolling {
   const isAtEnd = useSignal(true);
   const anchor = useRef<{ element: Element; top: number } | undefined>(undefined);
   const load = useRef(loadOlder);
+  const loading = useRef(isLoading);
   load.current = loadOlder;
+  loading.current = isLoading;
 
   const toEnd = () => {
     isAtEnd.value = true;
@@ -65,10 +68,10 @@ export function useScrolling({ scroller, content, first, loadOlder }: Options): 
       if (element.scrollHeight - top - element.clientHeight < AT_END) isAtEnd.value = true;
       else if (top < last) isAtEnd.value = false;
       last = top;
-      if (element.scrollTop < LOADS_FROM) {
-        remember();
-        load.current();
-      }
+      if (top < LOADS_FROM) load.current();
+      if (loading.current())
+        remember(); // until they have come, as one may scroll on
+      else anchor.current = undefined;
     };
     const grown = new ResizeObserver(() => {
       if (isAtEnd.peek()) element.scrollTop = element.scrollHeight;

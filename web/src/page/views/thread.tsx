@@ -44,7 +44,13 @@ export function Thread({ conversation, editing, sent }: ThreadProps) {
       (error: unknown) => (older.value = asBackchatError(error).code === "closed" ? "idle" : "failed"),
     );
   };
-  const scrolling = useScrolling({ scroller, content, first: rows[0]?.id, loadOlder });
+  const scrolling = useScrolling({
+    scroller,
+    content,
+    first: rows[0]?.id,
+    isLoading: () => older.peek() === "loading",
+    loadOlder,
+  });
   useLayoutEffect(() => {
     if (sent) scrolling.toEnd();
   }, [sent]);
