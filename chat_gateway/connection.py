@@ -44,10 +44,28 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         self.socket: Any = None
         self.address = ""  # of the client, as the listener sees it
         self.deadline: asyncio.TimerHandle | None = None  # until which it has to say whose it is
+        self._pinging: asyncio.TimerHandle | None = None
         self.refusals = 0  # malformed packets and failed connects
         self._protocol: WebSocketProtocol | None = None
         self._cut_off = False
         self._taken = 0  # packets since everybody else had a turn
+
+    def schedule_ping(self) -> None:
+        """Ping after a while: by a timer, because python-engineio's task would keep a closed connection till then."""
+        if self.last_ping is not None:  # else the next ping is on its way already
+            self.last_ping = None
+            self._pinging = asyncio.get_running_loop().call_later(self.server.ping_interval, self._ping)
+
+    def stop_pinging(self) -> None:
+        """Nobody is there."""
+        if self._pinging is not None:
+            self._pinging.cancel()
+            self._pinging = None
+
+    def _ping(self) -> None:
+        if not self.closing and not self.closed:
+            self.last_ping = time.time()
+            self.enqueue(engineio_packet.Packet(engineio_packet.PING))
 
     def enqueue(self, pkt: engineio_packet.Packet) -> None:
         """Queue a packet, without waiting; a client with too many of them waiting is cut off."""
@@ -125,6 +143,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         if not abort:
             self.queue.put_nowait(engineio_packet.Packet(engineio_packet.CLOSE))
         self.closed = True
+        self.stop_pinging()
         self.queue.put_nowait(None)
         self.queue.end()
         if self._protocol is not None and reason == self.server.reason.PING_TIMEOUT:

@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from chat_gateway.connection import Connection
 from chat_gateway.outbound import Outbound
+from chat_gateway.requests import translate_request
 
 
 class Watcher(Protocol):
@@ -34,6 +35,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
     """The Engine.IO server with our connections. The Socket.IO server sets what is declared here."""
 
     sockets: dict[str, Connection]
+    _async: dict[str, Any]
     start_service_task: bool
     watcher: Watcher
     address_of: Callable[[Scope], str]
@@ -43,6 +45,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._async = {**self._async, "translate_request": translate_request}
         self._closing: set[asyncio.Future[None]] = set()
 
     def create_queue(self, *_args: Any, **_kwargs: Any) -> Outbound:
@@ -79,6 +82,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
                 return await connection.handle_get_request(environ)
             finally:
                 self.sockets.pop(sid, None)
+                connection.stop_pinging()
                 self.watcher.closed(connection)  # also if it went before its handler began
         connection.connected = True
         return self._ok(await connection.poll())

@@ -119,9 +119,13 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
-        """From here on it is another protocol's."""
+        """From here on it is another protocol's; nobody tells this one of the end, so it lets go of its parser now.
+
+        The two hold each other, and of what has lived for a while the collector frees such pairs once in hours.
+        """
         self._await(None)
         super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment]
 
     def pause_writing(self) -> None:
         """The client does not read."""

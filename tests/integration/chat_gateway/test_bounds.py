@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 import websockets
 
 from chat_gateway import calls, sending, server
+from chat_gateway.connection import Connection
+from shared.runtime.http_protocol import GuardedProtocol
 from tests.integration.chat_gateway.conftest import Client, Running, start_chat, until
 from tests.integration.chat_gateway.test_hostile import raw
 
@@ -143,6 +146,27 @@ async def test_the_door_is_free_again_whatever_became_of_who_stood_there(
         await http.get("/socket.io/?EIO=4&transport=polling")
     await until(lambda: gateway.metric("handshakes") == 0)
     await until(lambda: not gateway.server.eio.sockets)
+
+
+async def test_a_closed_connection_is_freed_at_once(running: Running) -> None:
+    """Without the collector, which looks at what has lived for a while once in hours: reference counts alone."""
+
+    def kept() -> int:
+        return sum(type(thing) in (Connection, GuardedProtocol) for thing in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = kept()
+        for user in (None, "ada", None, "ada", None, "ada"):
+            async with raw(running, user) as client:
+                assert kept() > before
+                await client.say("42[", '40{"token":"x"}')
+        async with httpx2.AsyncClient(base_url=running.url) as http:
+            await http.get("/")
+        await until(lambda: kept() <= before + 2)  # the two who look after connections may still hold the last one
+    finally:
+        gc.enable()
 
 
 async def test_who_makes_us_write_and_does_not_read_is_cut_off(
