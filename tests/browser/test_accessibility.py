@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.model import HELD, Model
-from tests.browser.visitor import PASSCODE
+from tests.browser.visitor import PASSCODE, settle
 from tests.support.stack import ROOT
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -18,17 +18,14 @@ def violations(page: Page, rules: dict[str, object]) -> list[str]:
     """What axe finds wrong with the page as it is."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text() + "; 0")
-    page.evaluate(
-        "Promise.all(document.getAnimations().filter((a) => a.effect.getTiming().iterations !== Infinity)"
-        ".map((a) => a.finished.catch(() => 0))).then(() => 0)"
-    )
+    settle(page)
     found = page.evaluate("(rules) => axe.run(document, {runOnly: rules}).then((r) => r.violations)", rules)
     return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
 
 
 def test_axe_finds_nothing_on_any_screen(visit: Visit, model: Model) -> None:
     """Every screen and state, in light, and its contrast in dark, too."""
-    visitor = visit()
+    visitor = visit(reduced_motion="reduce")
     page = visitor.page
     found: dict[str, list[str]] = {}
 
@@ -98,7 +95,7 @@ def test_axe_finds_nothing_on_any_screen(visit: Visit, model: Model) -> None:
     look("streaming")
     model.go_on.set()
     visitor.expect_answer()
-    assert not found, found
+    assert not found, "\n".join(f"{screen}: {wrong}" for screen, wrong in found.items())
 
 
 def test_the_keyboard_is_enough(visit: Visit) -> None:
@@ -167,6 +164,9 @@ def test_the_smallest_phone_and_the_widest_language(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Konto anlegen")).to_be_visible()
     assert fits()
     visitor.register()
+    expect(page.locator(".bot-card").first).to_be_visible()
+    assert fits()
+    page.locator(".to-list").click()
     expect(page.get_by_role("link", name="Backchat")).to_be_visible()
     assert fits()
     visitor.new_chat(

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.model import Model
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, settle
 
 PHONE, TABLET, DESKTOP = (360, 740), (768, 900), (1440, 900)
 LARGEST = 150 * 1024  # bytes
@@ -32,14 +32,6 @@ await sent.stored     # has its place in the history
 | worker | 0 | 0 |
 | broker | 0 | 0 |
 """
-
-
-def settle(page: Page) -> None:
-    """Wait until nothing moves."""
-    page.evaluate(
-        "Promise.all(document.getAnimations().filter((a) => a.effect.getTiming().iterations !== Infinity)"
-        ".map((a) => a.finished.catch(() => 0))).then(() => 0)"
-    )
 
 
 def shoot(page: Page, directory: Path, screen: str, scheme: str, window: tuple[int, int]) -> None:

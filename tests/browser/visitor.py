@@ -15,6 +15,15 @@ PATIENCE = 20_000  # milliseconds for what takes a hundred on an idle machine
 expect.set_options(timeout=PATIENCE)
 
 
+def settle(page: Page) -> None:
+    """Wait until nothing moves any more, but for what moves for ever."""
+    page.evaluate(
+        """new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
+          .then(() => document.getAnimations().filter((each) => each.effect.getTiming().iterations !== Infinity))
+          .then((moving) => Promise.all(moving.map((each) => each.finished.catch(() => 0)))).then(() => 0)"""
+    )
+
+
 class Visitor:
     """One page of one browser profile. `wrongs` collects what must never happen."""
 
