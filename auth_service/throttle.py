@@ -49,15 +49,14 @@ class Counted:
 class Store(Protocol):
     """Where tallies are kept. Each call is one transaction and may raise `Unavailable`."""
 
-    async def begin(
-        self, own: Counted, others: Sequence[Counted], *, known_for: timedelta
-    ) -> tuple[float, Sequence[Counted]]:
-        """Begin an attempt, unless one has to wait: for how many seconds, and what it counts for.
+    async def begin(self, own: Counted, others: Sequence[Counted], *, known_for: timedelta) -> tuple[float, bool]:
+        """Begin an attempt, unless one has to wait: for how many seconds, and whether it is known.
 
-        `others` do not count where `own` succeeded less than `known_for` ago.
+        Known is where `own` succeeded less than `known_for` ago; `others` do not count there. The work is the same,
+        so that its time tells nobody which ids exist.
         """
 
-    async def end(self, own: Counted, others: Sequence[Counted], outcome: Outcome) -> None:
+    async def end(self, own: Counted, others: Sequence[Counted], outcome: Outcome, *, known: bool) -> None:
         """End an attempt that was begun."""
 
     async def charge(self, counted: Counted) -> float:
@@ -131,7 +130,7 @@ class Throttle:
         """Counted before the block is entered, and settled by how it ends."""
         own, address = self._own(user_id, source), self._counted(self._address, "address", source_of(source))
         others = [address, self._counted(self._account, "account", user_id)]
-        seconds, counted = await self._store.begin(own, others, known_for=KNOWN_FOR)
+        seconds, known = await self._store.begin(own, others, known_for=KNOWN_FOR)
         if seconds:
             raise self._refused("login", seconds)
         outcome = Outcome.NEITHER
@@ -143,7 +142,7 @@ class Throttle:
             raise
         finally:
             with suppress(Unavailable):  # who got the passcode right is not refused for want of a count
-                await self._store.end(own, counted, outcome)
+                await self._store.end(own, others, outcome, known=known)
 
     async def registration(self, source: str) -> None:
         """Each counts, successful or not."""

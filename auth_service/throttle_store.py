@@ -1,16 +1,15 @@
 """The throttle's tallies in the database, so that replicas agree.
 
-Rows are locked in one order, an attempt's own before the others and these by key, so that attempts never wait for
-each other in a circle.
+Rows are locked in the order of their keys, so that attempts never wait for each other in a circle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,33 +37,32 @@ class ThrottleStore:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    async def begin(
-        self, own: Counted, others: Sequence[Counted], *, known_for: timedelta
-    ) -> tuple[float, Sequence[Counted]]:
-        """Begin an attempt, unless one has to wait: for how many seconds, and what it counts for."""
+    async def begin(self, own: Counted, others: Sequence[Counted], *, known_for: timedelta) -> tuple[float, bool]:
+        """Begin an attempt, unless one has to wait: for how many seconds, and whether it is known."""
         now = utc_now()
 
-        async def work(connection: AsyncConnection) -> Sequence[Counted]:
-            tally = await _locked(connection, own, now)
-            known = tally.succeeded_at is not None and now - tally.succeeded_at < known_for
-            counted = [] if known else sorted(others, key=lambda other: other.key)
-            found = {own: tally} | {other: await _locked(connection, other, now) for other in counted}
-            if seconds := max(rules.wait(tally, each.budget, now) for each, tally in found.items()):
+        async def work(connection: AsyncConnection) -> bool:
+            found = await _locked(connection, [own, *others], now)
+            succeeded_at = found[own].succeeded_at
+            known = succeeded_at is not None and now - succeeded_at < known_for
+            counting = [own] if known else list(found)
+            if seconds := max(rules.wait(found[each], each.budget, now) for each in counting):
                 raise _MustWait(seconds)
-            for each, tally in found.items():
-                await _store(connection, each, rules.begun(tally))
-            return counted
+            await _store(connection, found | {each: rules.begun(found[each]) for each in counting})
+            return known
 
         try:
             return 0.0, await self._transactions.write(work)
         except _MustWait as refusal:
-            return refusal.seconds, ()
+            return refusal.seconds, False
 
-    async def end(self, own: Counted, others: Sequence[Counted], outcome: Outcome) -> None:
+    async def end(self, own: Counted, others: Sequence[Counted], outcome: Outcome, *, known: bool) -> None:
         """End an attempt: a success forgives only its own tally, a failure counts for all."""
         now = utc_now()
 
         def settled(tally: Tally, counted: Counted) -> Tally:
+            if known and counted != own:
+                return tally
             tally = rules.ended(tally)
             if outcome is Outcome.FAILED:
                 return rules.failed(tally, counted.budget, now)
@@ -77,10 +75,10 @@ class ThrottleStore:
         now = utc_now()
 
         async def work(connection: AsyncConnection) -> float:
-            tally = await _locked(connection, counted, now)
-            seconds = rules.wait(tally, counted.budget, now)
+            found = await _locked(connection, [counted], now)
+            seconds = rules.wait(found[counted], counted.budget, now)
             if not seconds:
-                await _store(connection, counted, rules.failed(tally, counted.budget, now))
+                await _store(connection, {counted: rules.failed(found[counted], counted.budget, now)})
             return seconds
 
         return await self._transactions.write(work)
@@ -92,27 +90,28 @@ class ThrottleStore:
 
     async def _change(self, those: Sequence[Counted], change: Change, now: datetime) -> None:
         async def work(connection: AsyncConnection) -> None:
-            for counted in those:
-                await _store(connection, counted, change(await _locked(connection, counted, now), counted))
+            found = await _locked(connection, those, now)
+            await _store(connection, {counted: change(tally, counted) for counted, tally in found.items()})
 
         await self._transactions.write(work)
 
 
-async def _locked(connection: AsyncConnection, counted: Counted, now: datetime) -> Tally:
-    """The tally as it is now, made where there is none, and ours until the transaction ends."""
+async def _locked(connection: AsyncConnection, those: Sequence[Counted], now: datetime) -> dict[Counted, Tally]:
+    """The tallies as they are now, made where there are none, and ours until the transaction ends."""
+    ordered = sorted(those, key=lambda counted: counted.key)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = {"key": counted.key, "failures": 0.0, "pending": 0, "updated_at": now}
-    await connection.execute(dialect.insert(attempts).values(row).on_conflict_do_nothing())
-    columns = select(
-        attempts.c.updated_at,
-        attempts.c.failures,
-        attempts.c.pending,
-        attempts.c.blocked_until,
-        attempts.c.succeeded_at,
+    rows = [{"key": counted.key, "failures": 0.0, "pending": 0, "updated_at": now} for counted in ordered]
+    await connection.execute(dialect.insert(attempts).values(rows).on_conflict_do_nothing())
+    keys = [counted.key for counted in ordered]
+    found = await connection.execute(
+        select(attempts).where(attempts.c.key.in_(keys)).order_by(attempts.c.key).with_for_update()
     )
-    found = (await connection.execute(columns.where(attempts.c.key == counted.key).with_for_update())).one()
-    return rules.aged(Tally(*found), counted.budget, now)
+    tallies = {
+        row.key: Tally(row.updated_at, row.failures, row.pending, row.blocked_until, row.succeeded_at) for row in found
+    }
+    return {counted: rules.aged(tallies[counted.key], counted.budget, now) for counted in ordered}
 
 
-async def _store(connection: AsyncConnection, counted: Counted, tally: Tally) -> None:
-    await connection.execute(update(attempts).where(attempts.c.key == counted.key).values(asdict(tally)))
+async def _store(connection: AsyncConnection, tallies: Mapping[Counted, Tally]) -> None:
+    rows = [{"changed": counted.key, **asdict(tally)} for counted, tally in tallies.items()]
+    await connection.execute(update(attempts).where(attempts.c.key == bindparam("changed")), rows)

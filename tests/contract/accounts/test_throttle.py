@@ -35,9 +35,9 @@ def _still(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def attempt(store: ThrottleStore, outcome: Outcome, own: Counted = OWN) -> float:
-    seconds, counted = await store.begin(own, OTHERS, known_for=KNOWN_FOR)
+    seconds, known = await store.begin(own, OTHERS, known_for=KNOWN_FOR)
     if not seconds:
-        await store.end(own, counted, outcome)
+        await store.end(own, OTHERS, outcome, known=known)
     return seconds
 
 
@@ -63,9 +63,9 @@ async def test_at_once_no_more_begin_than_may_be_pending(replicas: list[Throttle
     begun = await asyncio.gather(
         *(store.begin(OWN, others, known_for=KNOWN_FOR) for store in replicas for others in (OTHERS, OTHERS[::-1]) * 10)
     )
-    admitted = [counted for seconds, counted in begun if not seconds]
+    admitted = [known for seconds, known in begun if not seconds]
     assert len(admitted) == STRICT.pending_max
-    await asyncio.gather(*(replicas[0].end(OWN, counted, Outcome.FAILED) for counted in admitted))
+    await asyncio.gather(*(replicas[0].end(OWN, OTHERS, Outcome.FAILED, known=known) for known in admitted))
     assert await attempt(replicas[0], Outcome.FAILED) > 0
 
 
