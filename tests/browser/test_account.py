@@ -63,3 +63,17 @@ def test_a_guest_just_writes(visit: Visit) -> None:
     expect(visitor.expect_answer().locator(".md")).to_contain_text("hello as a guest")
     stored = visitor.page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
     assert "eyJ" not in stored  # no token
+
+
+def test_tabs_of_one_browser_log_in_and_out_together(visit: Visit) -> None:
+    """One tab that logs in takes the other along, and out again."""
+    visitor = visit()
+    other = visitor.tab()
+    other.goto(visitor.url + "/chat/")
+    expect(other.locator("[name=username]")).to_be_visible()
+    visitor.register()
+    expect(other.locator(".shell")).to_be_visible()
+    other.locator("a.me").click()
+    other.get_by_role("button", name="Log out", exact=True).click()
+    expect(visitor.page.locator("[name=username]")).to_be_visible()
+    expect(other.locator("[name=username]")).to_be_visible()

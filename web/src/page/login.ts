@@ -87,7 +87,13 @@ export function ended(told = true): void {
 
 async function enter(start: (onTokens: (tokens: Tokens) => void) => Promise<Account>): Promise<void> {
   let token = "";
-  const account = await start((tokens) => (token = tokens.access_token));
+  let id: string | undefined;
+  const account = await start((tokens) => {
+    token = tokens.access_token;
+    const { sub } = claimsOf(token);
+    if (id !== undefined && id !== sub) location.reload(); // somebody else logged in in another tab: the cookie is theirs
+    id = sub;
+  });
   const { sub, sid, roles } = claimsOf(token);
   store(HINT, sub);
   login.value = { name: "in", login: { id: sub, sid, account, isGuest: roles.includes("guest") } };
@@ -105,6 +111,12 @@ export function claimsOf(token: string): Claims {
   return { sub: "", sid: "", roles: [], ...(JSON.parse(atob(payload)) as Partial<Claims>) };
 }
 
-addEventListener("storage", (event) => {
-  if (event.key === HINT && event.newValue === null && login.value.name === "in" && !COMPACT) ended(false);
-});
+/** Go along with the other tabs of this browser when they log in and out. */
+export function followTabs(): void {
+  addEventListener("storage", ({ key, newValue }) => {
+    if (key !== HINT || COMPACT) return;
+    const { value: state } = login;
+    if (newValue === null && state.name === "in") ended(false);
+    else if (newValue !== null && !(state.name === "in" && state.login.id === newValue)) location.reload();
+  });
+}
