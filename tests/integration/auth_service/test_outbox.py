@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
@@ -24,6 +25,7 @@ from tests.support.servers import RabbitMQ
 PATIENCE = 60.0  # seconds; a broker takes some to start
 
 
+@pytest.mark.timeout(180)
 async def test_deletions_outlive_the_broker_s_absence(tmp_path: Path, rabbitmq: RabbitMQ, amqp_url: str) -> None:
     """Decided while there is no broker, published when it is back, each under its own id."""
     settings, engine = AuthSettings(), open_engine(sqlite_url(tmp_path / "auth.db"), schema=SCHEMA)
@@ -37,6 +39,7 @@ async def test_deletions_outlive_the_broker_s_absence(tmp_path: Path, rabbitmq: 
             settings, engine=engine, keys=keys, registry=CollectorRegistry(), bus=bus, revocations=revocations
         )
         async with service.lifespan():
+            await asyncio.to_thread(rabbitmq.settle)
             await asyncio.to_thread(rabbitmq.kill)
             for number in range(3):
                 user = User(f"user-{number}", utc_now(), ("user",))
