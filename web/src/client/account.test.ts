@@ -133,4 +133,35 @@ describe("Account", () => {
       await expect(Account.login(options, "ada", "a passcode")).rejects.toMatchObject({ temporary: true });
     }
   });
+
+  it("leaves the refresh token in a cookie where it is asked to", async () => {
+    const headers: (string | null)[] = [];
+    const cookie = {
+      ...options,
+      cookie: true,
+      fetch: (input: URL | RequestInfo, init?: RequestInit) => {
+        headers.push(new Headers(init?.headers).get("x-backchat-session"));
+        return options.fetch(input, init);
+      },
+    };
+    const withoutRefresh = Response.json({ access_token: "access 1", token_type: "bearer", expires_in: 900 });
+    answers.push(withoutRefresh, tokens(2));
+    const account = await Account.resume(cookie);
+    expect(await account.token(true)).toBe("access 2");
+    expect(requests.map(({ path, body }) => [path, body])).toEqual([
+      ["/refresh", {}],
+      ["/refresh", {}],
+    ]);
+    expect(headers).toEqual(["cookie", "cookie"]);
+  });
+
+  it("comes in as a guest, and calls other routes as the login", async () => {
+    answers.push(tokens(1), Response.json({ id: "guest-1" }));
+    const account = await Account.guest(options);
+    expect(await account.request("GET", "/me")).toEqual({ id: "guest-1" });
+    expect(requests.map(({ path, authorization }) => [path, authorization])).toEqual([
+      ["/guest", null],
+      ["/me", "Bearer access 1"],
+    ]);
+  });
 });

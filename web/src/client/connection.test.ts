@@ -117,8 +117,10 @@ it("waits as long as it is told when the server is busy", async () => {
   admit = () =>
     refusedAt.push(performance.now()) > 1 ? undefined : { code: "rate_limited", retry_after: 0.8 };
   connect();
+  await vi.waitFor(() => expect(connection.retryAt).toBeGreaterThan(Date.now()));
   await becomes("online");
   expect((refusedAt[1] ?? 0) - (refusedAt[0] ?? 0)).toBeGreaterThan(790);
+  expect(connection.retryAt).toBeUndefined();
 });
 
 it("asks for a token again when its source is away for a moment", async () => {
@@ -144,6 +146,7 @@ it("comes back when the transport is lost", async () => {
   connect();
   await becomes("online");
   sockets[0]?.conn.close();
+  await vi.waitFor(() => expect(connection.retryAt).toBeGreaterThan(Date.now()));
   await comesBack(2);
   expect(states.map(([state]) => state)).toEqual(["connecting", "online", "connecting", "online"]);
 });
