@@ -97,7 +97,7 @@ async def ask_on(wire: Wire, page: dict[str, Any]) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("answers_pings", [True, False])
 async def test_one_that_never_reads_costs_little_and_is_cut_off(stack: EmbeddedStack, *, answers_pings: bool) -> None:
     """It asks for page after page, each of its own, and reads none: less than 1 MiB each at the worst moment."""
@@ -121,7 +121,7 @@ async def test_one_that_never_reads_costs_little_and_is_cut_off(stack: EmbeddedS
                     await wire.deaf(answers_pings=answers_pings)
                     asking = asyncio.create_task(ask_on(wire, page))
                     round_.callback(asking.cancel)
-                async with asyncio.timeout(90):
+                async with asyncio.timeout(200):  # of a machine that others use as well
                     while await metric(stack, CUT) < cut + count:  # noqa: ASYNC110 - it is asked for
                         await asyncio.sleep(0.05)
             peaks[count] = memory.peak
