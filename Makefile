@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-compose overload chaos check bench docs lock format clean
+.PHONY: help run test test-compose overload fuzz chaos check bench docs lock format clean
 MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
@@ -44,6 +44,10 @@ bench: ## Measure throughput and latency, beside two baselines
 docs: ## Write the generated pages of the reference anew
 	@tools/environment dev
 	@exec $(python) docs/generate.py
+
+fuzz: ## Send hostile frames at a running gateway (FRAMES SEED)
+	@tools/environment dev
+	@exec $(python) -m tests.integration.security.fuzz --frames $(or $(FRAMES),100000) --seed $(or $(SEED),1)
 
 chaos: ## Break everything while clients chat, and see that nothing is lost (FAULTS CLIENTS SECONDS SEED PROFILE)
 	@tools/environment dev
