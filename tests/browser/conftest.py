@@ -52,6 +52,8 @@ options = {{base_url = "{url}", model = "test"}}
 limits = {{first_token = 60, between_tokens = 60, total = 120, attempts = 2}}
 """
 
+TIMEOUT = 240  # seconds; the first test of a process waits for servers, a stack and a browser
+
 Visit = Callable[..., Visitor]
 
 
@@ -66,6 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
 
 
 @pytest.fixture(scope="session")
