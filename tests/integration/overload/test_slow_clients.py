@@ -108,13 +108,14 @@ async def test_one_that_never_reads_costs_little_and_is_cut_off(stack: EmbeddedS
         memory = Memory(stack)
         watching = asyncio.create_task(memory.watch())
         leaving.callback(watching.cancel)
-        slow = await opened(stack, account, MANY, leaving)
-        for _ in range(4):  # what answering so many costs while they still read is no news
-            await asyncio.gather(*(wire.call("get_messages", page) for wire in slow))
+        async with AsyncExitStack() as round_:
+            reading = await opened(stack, account, MANY, round_)
+            for _ in range(4):  # what answering so many costs while they still read is no news
+                await asyncio.gather(*(wire.call("get_messages", page) for wire in reading))
         warm = memory.peak
         peaks = {}
         for count in (FEW, MANY):
-            crowd = slow if count == MANY else await opened(stack, account, count, leaving)
+            crowd = await opened(stack, account, count, leaving)  # new ones: the kernel holds little for them yet
             cut = await metric(stack, CUT)
             async with AsyncExitStack() as round_:
                 for wire in crowd:
