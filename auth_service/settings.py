@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from shared.runtime.settings import CommonSettings, DistributedSettings, OriginSettings
+from shared.runtime.settings import CommonSettings, DistributedSettings, OriginSettings, Url
 
 ACCESS_TOKEN_TTL_MAX = 86_400  # seconds; no token of ours lives longer, whatever it says about itself
 
@@ -130,7 +130,7 @@ class AuthSettings(OriginSettings):
 class AuthProcessSettings(AuthSettings, DistributedSettings):
     """What `python -m auth_service serve` reads."""
 
-    database_url: str = Field(
+    database_url: Url = Field(
         pattern=r"^(postgresql\+asyncpg|sqlite\+aiosqlite)://",
         repr=False,
         description="The database: `postgresql+asyncpg://…` or `sqlite+aiosqlite:///…`",
@@ -144,7 +144,7 @@ class AuthProcessSettings(AuthSettings, DistributedSettings):
 class MigrateSettings(CommonSettings):
     """What `python -m auth_service migrate` reads."""
 
-    database_url: str = Field(
+    database_url: Url = Field(
         pattern=r"^(postgresql\+asyncpg|sqlite\+aiosqlite)://", repr=False, description="The database to migrate"
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from shared.runtime.settings import DistributedSettings, Origins, OriginSettings
+from shared.runtime.settings import DistributedSettings, Origins, OriginSettings, Url
 
 
 class GatewaySettings(OriginSettings):
@@ -69,4 +69,4 @@ class GatewaySettings(OriginSettings):
 class GatewayProcessSettings(GatewaySettings, DistributedSettings):
     """What `python -m chat_gateway serve` reads."""
 
-    auth_url: str = Field(pattern=r"^https?://", description="The auth service, where `/.well-known/jwks.json` is")
+    auth_url: Url = Field(pattern=r"^https?://[^/]", description="The auth service, where `/.well-known/jwks.json` is")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.runtime.settings import CommonSettings, DistributedSettings
+from shared.runtime.settings import CommonSettings, DistributedSettings, Url
 
 
 class PersistenceSettings(CommonSettings):
@@ -21,7 +21,7 @@ class PersistenceSettings(CommonSettings):
 class PersistenceMigrationSettings(CommonSettings):
     """What `migrate` reads."""
 
-    database_url: str = Field(
+    database_url: Url = Field(
         pattern=r"^postgresql\+asyncpg://", repr=False, description="PostgreSQL, as `postgresql+asyncpg://…`"
     )
 

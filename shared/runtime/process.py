@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 
 from shared.runtime.http_protocol import IDLE_WITHIN, GuardedProtocol
 from shared.runtime.service import Service, close_all
+from shared.runtime.settings import refuse
 
 logger = structlog.get_logger(__name__)
 
@@ -169,6 +170,9 @@ def _bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+    except socket.gaierror as error:
+        listener.close()
+        raise refuse("HOST", f"{host}: {error.strerror}") from None
     except OSError as error:
         listener.close()
         logger.error("cannot listen", host=host, port=port, reason=error.strerror)  # noqa: TRY400

@@ -12,6 +12,7 @@ import sys
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -47,6 +48,22 @@ Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_elements), After
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_elements), AfterValidator(_networks)]
 
 
+def _parts_fit(url: str) -> str:
+    """Each address has the parts that an address has. The reason never shows any: there may be a password in it."""
+    for address in url.split(","):
+        try:
+            parts = urlsplit(address.strip())
+            fits = bool(parts.scheme and (parts.hostname or parts.path)) and (parts.port is None or parts.port > 0)
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError("must have the form scheme://user:password@host:port/path")
+    return url
+
+
+Url = Annotated[str, AfterValidator(_parts_fit)]
+
+
 class CommonSettings(BaseSettings):
     """What every process reads."""
 
@@ -73,8 +90,10 @@ class CommonSettings(BaseSettings):
 class DistributedSettings(CommonSettings):
     """What every process of the distributed stack reads besides."""
 
-    amqp_url: str = Field(
-        pattern=r"^amqps?://", repr=False, description="RabbitMQ; several addresses of a cluster separated by commas"
+    amqp_url: Url = Field(
+        pattern=r"^amqps?://[^/]",
+        repr=False,
+        description="RabbitMQ; several addresses of a cluster separated by commas",
     )
 
 

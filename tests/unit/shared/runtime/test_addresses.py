@@ -1,0 +1,66 @@
+"""Addresses in the environment: wrong ones are one line that names the variable, and shows none of the address."""
+
+from __future__ import annotations
+
+import pytest
+
+from auth_service.settings import MigrateSettings
+from chat_gateway.settings import GatewayProcessSettings
+from shared.runtime.process import _bind
+from shared.runtime.settings import CONFIG_ERROR, load
+
+GOOD = {
+    "BACKCHAT_AMQP_URL": "amqp://a:hush@one:5672/,amqp://a:hush@two:5672/v",
+    "BACKCHAT_AUTH_URL": "http://auth:8000",
+}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AMQP_URL", "amqp://a:hush@host:notaport/"),
+        ("AMQP_URL", "amqp://a:hush@host:5672/,amqp://a:hush@host:99999/"),
+        ("AMQP_URL", "amqp:///"),
+        ("AMQP_URL", "http://a:hush@host/"),
+        ("AUTH_URL", "http://"),
+        ("AUTH_URL", "http://auth:port"),
+    ],
+)
+def test_a_wrong_address_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, value: str
+) -> None:
+    for name, good in (GOOD | {f"BACKCHAT_{variable}": value}).items():
+        monkeypatch.setenv(name, good)
+    with pytest.raises(SystemExit) as caught:
+        load(GatewayProcessSettings)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert caught.value.code == CONFIG_ERROR
+    assert line.startswith(f"BACKCHAT_{variable}: ")
+    assert "hush" not in line
+
+
+def test_good_addresses_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, good in GOOD.items():
+        monkeypatch.setenv(name, good)
+    assert load(GatewayProcessSettings).amqp_url == GOOD["BACKCHAT_AMQP_URL"]
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite+aiosqlite:////data/auth.db", "postgresql+asyncpg://app@/db?host=/run/postgresql"]
+)
+def test_a_database_may_be_a_file_or_behind_a_socket(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("BACKCHAT_DATABASE_URL", url)
+    assert load(MigrateSettings).database_url == url
+
+
+def test_a_database_with_a_strange_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKCHAT_DATABASE_URL", "postgresql+asyncpg://a:hush@h:notaport/d")
+    with pytest.raises(SystemExit):
+        load(MigrateSettings)
+
+
+def test_a_host_that_names_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        _bind("no host", 0)
+    assert caught.value.code == CONFIG_ERROR
+    assert capsys.readouterr().err.startswith("BACKCHAT_HOST: no host: ")
