@@ -58,6 +58,13 @@ class Accepted:
             self._characters -= waiting.characters
             self._settled += 1
 
+    def withdraw(self, message_id: str, event: Event) -> None:
+        """The log may not hold it, and its author was told so; with another event since, it stays."""
+        waiting = self._waiting.get(message_id)
+        if waiting is not None and waiting.event is event:
+            del self._waiting[message_id]
+            self._characters -= waiting.characters
+
     def progressing(self) -> bool:
         """Whether the log is being worked off."""
         now = time.monotonic()

@@ -18,7 +18,6 @@ from shared.errors import BackchatError, RateLimited, Unavailable
 DEADLINE = 5.7  # seconds for a whole event; the contract promises an answer within 6
 REFUSALS_PER_SECOND = 1_000.0  # of all sockets together, for what they did wrong
 OVERLOADED_PER_SECOND = 50.0  # of all sockets together, for want of time: more would take it from what is not refused
-HOLD_MAX = 1.0  # seconds that a refused client is not listened to
 
 
 class Call:
@@ -39,6 +38,11 @@ class Call:
         """Seconds until it has to be answered."""
         return max(0.05, self.arrived_at + DEADLINE - time.monotonic())
 
+    @property
+    def overdue(self) -> bool:
+        """Whether its time was over before it was begun."""
+        return time.monotonic() >= self.arrived_at + DEADLINE
+
     def accept(self, fields: dict[str, Any]) -> None:
         """Answer that it was done."""
         self._settle("ok", protocol.accepted(fields))
@@ -50,10 +54,11 @@ class Call:
     def _settle(self, code: str, body: dict[str, Any]) -> None:
         if self._settled:
             return
+        frame = emission.ack(self.ack_id, body) if self.ack_id is not None else None  # if it raises, it stays open
         self._settled = True
         self._calls.ended(self, code)
-        if self.ack_id is not None:
-            self.socket.send(emission.ack(self.ack_id, body))
+        if frame is not None:
+            self.socket.send(frame)
 
 
 Handler = Callable[[Call, Any], Awaitable[None]]  # does one kind of event: answers its call, or raises
@@ -99,11 +104,18 @@ class Calls:
         """How many seconds not to listen to a client that was refused just now.
 
         What it sends meanwhile stays in its own machine, and costs nothing here; who waits for `retry_after`
-        before it sends again does not notice.
+        before it sends again does not notice. What arrived during a hold for want of time is not held once more, so
+        that it is answered in time.
         """
         now = time.monotonic()
-        pace = self._overloaded if isinstance(error, Unavailable) else self._refusals
-        return min(HOLD_MAX, max(socket.refusals.delay(now), pace.delay(now)))
+        own = socket.refusals.delay(now)
+        if not isinstance(error, Unavailable):
+            return max(own, self._refusals.delay(now))
+        if now < socket.heard_until:
+            return own
+        held = max(own, self._overloaded.delay(now))
+        socket.heard_until = now + 2 * held
+        return held
 
     def ended(self, call: Call, code: str) -> None:
         """A call is answered."""

@@ -109,6 +109,8 @@ class ClientEvents:
 
     async def _run(self, call: Call, payload: payloads.ClientPayload) -> None:
         try:
+            if call.overdue:  # it has waited in its lane
+                raise Unavailable
             async with asyncio.timeout(call.remaining):
                 if isinstance(payload, READS):
                     await call.socket.connection.caught_up()

@@ -126,7 +126,11 @@ class Gateway:
     async def _hold(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any], since: float) -> None:
         """Take the event once it is known, or cannot be known in time, whether the login still stands."""
         await self._revocation.settled()
-        if socket.open and time.monotonic() < socket.valid_until:
+        if not socket.open:
+            return
+        if time.monotonic() >= socket.valid_until:  # the timer comes late after the clock was set back
+            self._logins.expired(socket)
+        else:
             waiting = self._events.take(socket, ack_id, name, arguments, since)
             if waiting is not None:
                 await waiting

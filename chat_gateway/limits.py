@@ -39,8 +39,13 @@ class TokenBucket:
         return self._at is None or self._tokens + (now - self._at) * self.rate >= self.burst
 
 
+DELAY_MAX = 1.0  # seconds; who comes while so much is ahead goes with the last of it
+
+
 class Pace:
     """`burst` at once, then `rate` a second: tells how long to wait, and keeps that place (GCRA).
+
+    Beyond `DELAY_MAX` it lets go faster, so that a rush is not paid for long after it.
 
     Source: ATM Forum, Traffic Management Specification 4.1, section 4.4.2 (virtual scheduling).
     """
@@ -54,5 +59,5 @@ class Pace:
 
     def delay(self, now: float) -> float:
         """How many seconds to wait before going on. Times are seconds of any monotonic clock."""
-        self._next = max(self._next, now - self._lead) + self._interval
+        self._next = min(max(self._next, now - self._lead) + self._interval, now + DELAY_MAX)
         return max(0.0, self._next - now)

@@ -59,14 +59,14 @@ class Logins:
         if socket.identity.login_id in self.revocation:
             self._dismiss(socket, "revoked")
         else:
-            token_expiry.watch(socket, self._expired)
+            token_expiry.watch(socket, self.expired)
 
     def end(self, socket: Socket) -> None:
         """The socket is gone."""
         token_expiry.forget(socket)
 
     async def _refresh_token(self, call: Call, request: payloads.RefreshToken) -> None:
-        """The socket goes on with another token of its user; if it is refused, all stays as it was.
+        """The socket goes on with another token of its user; if it is refused, or an older one, all stays as it was.
 
         By the last known list while auth is away, like every event.
         """
@@ -79,10 +79,12 @@ class Logins:
             raise Forbidden("This token is another user's.")
         if identity.login_id in self.revocation:
             raise Forbidden("This login is over.")
-        if socket.open:
+        present = socket.identity
+        newer = identity.expires_at >= present.expires_at or identity.login_id != present.login_id
+        if socket.open and newer:
             self._presence.change_login(socket, identity)
-            token_expiry.watch(socket, self._expired)
-        call.accept({"expires_at": token_expiry.expires_at(identity)})
+            token_expiry.watch(socket, self.expired)
+        call.accept({"expires_at": token_expiry.expires_at(socket.identity)})
 
     def _revoked(self, login_id: str) -> None:
         sockets = self._presence.of_login(login_id)
@@ -91,7 +93,8 @@ class Logins:
         if sockets:
             logger.info("login is over", user=sockets[0].user_id, sockets=len(sockets))
 
-    def _expired(self, socket: Socket) -> None:
+    def expired(self, socket: Socket) -> None:
+        """The socket's token has run out."""
         self._dismiss(socket, "expired", emission.event("auth_expired", {}))
 
     def _dismiss(self, socket: Socket, reason: str, *last_words: emission.Frame) -> None:

@@ -93,11 +93,13 @@ class Revocation:
         """Wait until the list is fresh, or it is time to go on without; whether it is fresh."""
         if not self.fresh(time.monotonic()):
             self._beat()  # an event may come before the poller finds out that we were paused
+        until = time.monotonic() + HOLD_MOST  # its own, for answers that come late move `_hold_until` on
         while not self.fresh(now := time.monotonic()):
-            if now >= self._hold_until:
+            end = min(until, self._hold_until)
+            if now >= end:
                 return False
             try:
-                async with asyncio.timeout(self._hold_until - now):
+                async with asyncio.timeout(end - now):
                     await self._news.wait()
             except TimeoutError:
                 return self.fresh(time.monotonic())

@@ -62,6 +62,8 @@ class Sending:
 
     async def _load_and_publish(self, call: Call, request: payloads.SendMessage) -> None:
         try:
+            if call.overdue:  # it has waited in its lane
+                raise Unavailable
             async with asyncio.timeout(call.remaining):
                 await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
             self._publish(call, request)
@@ -95,7 +97,7 @@ class Sending:
         published = asyncio.ensure_future(self._bus.publish(self._log, key, event))
         timer = asyncio.get_running_loop().call_later(call.remaining, call.refuse, Unavailable())
         self._pending[published] = call.arrived_at
-        published.add_done_callback(partial(self._published, call, fields, timer))
+        published.add_done_callback(partial(self._published, call, event, fields, timer))
         self._accepted.add(fields["message_id"], key, event, len(request.content))  # stored may come before held
 
     async def again(self, before: float) -> None:
@@ -118,17 +120,21 @@ class Sending:
         return len(pending) >= CROWD and time.monotonic() - next(iter(pending.values())) > PATIENCE
 
     def _published(
-        self, call: Call, fields: dict[str, Any], timer: asyncio.TimerHandle, published: asyncio.Future[None]
+        self,
+        call: Call,
+        event: Event,
+        fields: dict[str, Any],
+        timer: asyncio.TimerHandle,
+        published: asyncio.Future[None],
     ) -> None:
         del self._pending[published]
         timer.cancel()
-        if published.cancelled():
-            call.refuse(Unavailable())
-            return
-        error = published.exception()
+        error = Unavailable() if published.cancelled() else published.exception()
         if error is None:
             call.accept(fields)
-        elif isinstance(error, BackchatError):
+            return
+        self._accepted.withdraw(fields["message_id"], event)
+        if isinstance(error, BackchatError):
             call.refuse(error)
         else:
             logger.error("a publication failed", exc_info=error)

@@ -58,9 +58,11 @@ class Subscriber:
         if self.pending is not None:
             if len(self.pending) < PENDING_MAX:
                 self.pending.append((number, frame))
-            else:
-                self.overflowed = True
-        elif self.joined and number > self.floor:
+                return
+            self.overflowed = True
+            if self.joined:  # joining again: this join is refused, and the earlier one goes on without a hole
+                self.give_up()
+        if self.joined and number > self.floor:
             self.floor = number
             self.socket.send(frame)
 

@@ -16,10 +16,13 @@ REFUSALS_PER_SECOND = 200.0  # events of one socket refused at once; after that 
 
 
 class Socket:
-    """One authenticated client. `joined` are the sessions that it receives, `valid_until` is monotonic (seconds)."""
+    """One authenticated client. `joined` are the sessions that it receives, `valid_until` is monotonic (seconds).
+
+    Until `heard_until` (monotonic as well) it is listened to although there is too much to do.
+    """
 
     __slots__ = (
-        *("connection", "expiry", "identity", "in_flight", "joined"),
+        *("connection", "expiry", "heard_until", "identity", "in_flight", "joined"),
         *("lanes", "refusals", "sid", "user_id", "valid_until"),
     )
 
@@ -32,6 +35,7 @@ class Socket:
         self.joined: set[str] = set()
         self.lanes = Lanes()
         self.refusals = Pace(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
+        self.heard_until = float("-inf")
         self.valid_until = float("-inf")
         self.expiry: asyncio.TimerHandle | None = None
 

@@ -20,7 +20,7 @@ STUBBORN = {"client": {"reconnection": True, "reconnection_delay": 0.01, "reconn
 async def test_a_token_that_runs_out_ends_the_socket_unless_a_newer_one_comes(running: Running) -> None:
     """Warned at half of the lifetime, then `auth_expired`, then disconnected; a stock client stays away."""
     ada, bob = await running.client("ada", **STUBBORN), await running.client("bob")
-    token, his = (running.issuer.token(user, exp=int(time.time()) + 4) for user in ("ada", "bob"))
+    token, his = (running.issuer.token(user, sid="soon", exp=int(time.time()) + 4) for user in ("ada", "bob"))
     expires_at = (await ada.call("refresh_token", {"token": token}))["expires_at"]
     assert (await bob.call("refresh_token", {"token": his}))["ok"]
     assert not ada.told("token_expiring")
@@ -91,6 +91,30 @@ async def test_a_revoked_login_loses_its_sockets_and_comes_in_no_more(running: R
         assert (await client.call("list_chats", {}))["ok"]
     await until(lambda: len(running.server.eio.sockets) == 2)
     assert running.metric("connects_total", code="ok") == 5
+
+
+async def test_an_older_token_does_not_shorten_the_socket(running: Running) -> None:
+    """Of the same login; it is told until when it has."""
+    now = int(time.time())
+    ada = await running.client("ada", token=running.issuer.token("ada", exp=now + 900))
+    ready = ada.told("ready")[0]["token_expires_at"]
+    ack = await ada.call("refresh_token", {"token": running.issuer.token("ada", exp=now + 50)})
+    assert (ack["ok"], ack["expires_at"]) == (True, ready)
+    ack = await ada.call("refresh_token", {"token": running.issuer.token("ada", exp=now + 1_000)})
+    assert ack["expires_at"] > ready
+    assert not ada.told("token_expiring")
+
+
+async def test_after_the_clock_was_set_back_whose_token_is_over_is_told(running: Running) -> None:
+    """The timer goes by the time of day, and comes late; no event is left without a word."""
+    ada = await running.client("ada")
+    (socket,) = running.server._doorkeeper._presence.everybody()
+    socket.valid_until = time.monotonic()
+    asked = len(running.bus.asked)
+    await ada.emit("list_chats", {})
+    assert await ada.hears("auth_expired") == [{}]
+    await until(lambda: not ada.connected)
+    assert len(running.bus.asked) == asked
 
 
 async def test_a_refreshed_socket_belongs_to_its_new_login(running: Running) -> None:

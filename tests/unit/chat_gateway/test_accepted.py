@@ -108,6 +108,24 @@ def test_what_came_before_a_gap_and_was_not_heard_of(clock: Clock) -> None:
     assert len(accepted.before(gap)) == 2
 
 
+def test_what_was_not_published_is_not_waited_for(clock: Clock) -> None:
+    """Nor does it count as stored; what was sent again since, under the same id, stays."""
+    accepted = Accepted()
+    ids = add(accepted, 2)
+    again = Event("test", ListChatbots())
+    accepted.add(ids[1], "0", again, 1)
+    clock.now += 1
+    for message_id in ids:
+        accepted.withdraw(message_id, EVENT)
+    assert [waiting.event for waiting in accepted.before(clock.now)] == [again]
+    clock.now += 10
+    accepted.progressing()
+    accepted.withdraw(ids[1], again)
+    clock.now += 0.5
+    assert not accepted.progressing()
+    assert len(accepted) == 0
+
+
 def test_its_memory_is_bounded() -> None:
     accepted = Accepted()
     add(accepted, 10, characters=KEPT_CHARACTERS_MAX // 2)

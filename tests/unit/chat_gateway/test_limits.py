@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_gateway.limits import Pace, TokenBucket
+from chat_gateway.limits import DELAY_MAX, Pace, TokenBucket
 
 
 def test_a_burst_then_the_rate() -> None:
@@ -73,3 +73,10 @@ def test_a_pace_lets_a_burst_go_and_spreads_what_follows() -> None:
     assert [pace.delay(100.0) for _ in range(3)] == pytest.approx([0.1, 0.2, 0.3])
     assert [pace.delay(200.0) for _ in range(3)] == [0.0, 0.0, 0.0]
     assert pace.delay(200.0) == pytest.approx(0.1)
+
+
+def test_a_pace_never_runs_far_ahead() -> None:
+    """However many came at once, a while after the last of them all is as before."""
+    pace = Pace(rate=10, burst=3)
+    assert max(pace.delay(100.0) for _ in range(1_000)) == pytest.approx(DELAY_MAX)
+    assert pace.delay(100.0 + DELAY_MAX + 0.3) == 0.0

@@ -7,6 +7,8 @@ import json
 import time
 from typing import Any
 
+import pytest
+
 from chat_gateway import revocation
 from chat_gateway.auth_client import AT_ONCE, read_aside
 from chat_gateway.revocation import BUCKET, Revocation, RevokedLogins
@@ -85,6 +87,23 @@ async def test_an_answer_that_cannot_be_read_changes_nothing() -> None:
     assert cursors == [None, "1", "1", "1", "1", "1"]
     assert "a" in followed
     assert "c" in followed
+
+
+async def test_nobody_waits_for_ever_while_late_answers_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them moves the end of the wait on, and none is fresh: what bounds the wait is the waiter's own."""
+    monkeypatch.setattr(revocation, "HOLD_MOST", 0.3)
+    monkeypatch.setattr(revocation, "FRESH_FOR", 0.01)
+
+    async def ask(_: str | None) -> dict[str, Any]:
+        await asyncio.sleep(0.05)
+        return {"cursor": "1", "logins": []}
+
+    followed = Revocation(ask, lambda _: None)
+    assert await followed._poll()
+    running = asyncio.create_task(followed.run())
+    async with asyncio.timeout(20):
+        assert not await followed.settled()
+    running.cancel()
 
 
 def test_a_long_answer_reads_as_a_short_one() -> None:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from chat_gateway import served
 from chat_gateway.emission import Frame
 from chat_gateway.served import ServedSession, Subscriber
 from shared.errors import NotFound
@@ -78,6 +79,23 @@ def test_who_is_cut_during_a_join_has_to_join_again(session: ServedSession) -> N
     assert bob.subscriber.was_cut
     bob.subscriber.begin()
     assert not bob.subscriber.was_cut
+
+
+def test_too_much_during_a_second_join_is_no_hole_in_the_first(
+    session: ServedSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waited comes at once, in its order, and the join has to be made again; a first join just has to be."""
+    monkeypatch.setattr(served, "PENDING_MAX", 3)
+    ada, bob = joined(session, "ada", 3), Recipient("bob", session)
+    frames = [Frame(str(number).encode()) for number in range(4, 10)]
+    for recipient in (ada, bob):
+        recipient.subscriber.begin()
+        for number, frame in enumerate(frames, 4):
+            recipient.subscriber.offer(number, frame)
+        assert recipient.subscriber.overflowed
+        recipient.subscriber.give_up()
+    assert ada.frames == frames
+    assert bob.frames == []
 
 
 def test_closing_tells_who_received_it(session: ServedSession) -> None:
