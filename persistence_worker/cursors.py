@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,8 +29,8 @@ def read_cursor(text: str) -> tuple[datetime, UUID]:
         when = datetime.fromisoformat(moment)
         if when.tzinfo is None:
             raise ValueError("naive")
-        return when, UUID(last)
-    except (ValueError, TypeError, AttributeError):
+        return when.astimezone(UTC), UUID(last)  # the years 1 and 9999 end before they do elsewhere: `OverflowError`
+    except (ValueError, TypeError, AttributeError, OverflowError):
         raise InvalidRequest("This cursor is none of ours.") from None
 
 

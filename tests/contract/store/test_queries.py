@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import update
 
+from persistence_worker import cursors
 from persistence_worker.tables import chat_messages, chat_sessions
 from shared.contracts import queries as q
 from shared.contracts.views import PAGE_BYTES_MAX
@@ -170,7 +171,15 @@ async def test_chats_are_listed_by_newest_activity(desk: Desk) -> None:
     assert seen == [ids[0], ids[6], *sorted(ids[3:6]), *sorted(ids[1:3])]
 
 
-@pytest.mark.parametrize("cursor", ["", "!", "AAAA", "W10", "WyIyMDI2IiwxXQ", "ä"])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        *("", "!", "AAAA", "W10", "WyIyMDI2IiwxXQ", "ä"),
+        cursors.write(["0001-01-01T00:00:00+01:00", "0" * 32]),
+        cursors.write(["9999-12-31T23:59:59-01:00", "0" * 32]),
+        cursors.write(["2026-11-20T12:00:00", "0" * 32]),
+    ],
+)
 async def test_a_foreign_cursor_is_an_invalid_request(desk: Desk, cursor: str) -> None:
     """Never an error of ours."""
     with pytest.raises(InvalidRequest):
