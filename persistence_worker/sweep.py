@@ -31,7 +31,7 @@ logger = structlog.get_logger(__name__)
 
 INTERVAL = 10.0  # seconds between looks
 PURGE_AFTER = timedelta(seconds=60)  # of a deletion, whose repeat after a crash still finds whom to tell
-COMMANDS_KEPT = timedelta(days=30)
+COMMANDS_KEPT = timedelta(days=1)  # each has a deadline seconds after it was sent
 INVITES_KEPT = timedelta(days=1)  # beyond their end
 CHUNK = 1_000  # rows of one transaction
 PAUSE = 0.02  # seconds between two of them

@@ -176,7 +176,7 @@ message_ratings = Table(
     CheckConstraint("rating IN (-1, 1)", name="rating"),
 )
 
-applied_commands = Table(  # kept for 30 days; messages and replies are known by their own keys
+applied_commands = Table(  # kept for a day; messages and replies are known by their own keys
     "applied_commands",
     metadata,
     Column("id", Text, primary_key=True),  # of the envelope
