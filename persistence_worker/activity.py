@@ -34,6 +34,11 @@ class Activity:
                 due.append(_notice(session))
         return due
 
+    def forget(self, session_ids: Iterable[UUID]) -> None:
+        """What still waits of these was for members of whom some have gone; their next change is told at its time."""
+        for session_id in session_ids:
+            self._waiting.pop(session_id, None)
+
     def due(self, now: float) -> list[SessionActivity]:
         """The notices whose second is over; sessions that have been quiet for that long are forgotten."""
         over = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from shared.errors import BackchatError, Conflict, NotFound, Unavailable
 
 NO_CATALOGUE = "No chatbot has announced itself yet."
 CATALOGUE_RETRY = 2.0  # seconds
+TURN_HEARD = timedelta(seconds=30)  # after a publication, in which a resent command does not publish the turn again
 
 TYPES: dict[str, type[Payload]] = {command.TYPE: command for command in COMMANDS}
 
@@ -40,10 +42,14 @@ ALONE = replies.ALONE | erasure.ALONE
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One command with the envelope that it came in."""
+    """One command with the envelope that it came in.
+
+    `redelivered`: it may have been committed before without anybody being told.
+    """
 
     received: Received
     command: Any  # one of `COMMANDS`
+    redelivered: bool = False
 
 
 def runs(orders: Sequence[Order]) -> Iterator[Sequence[Order]]:
@@ -64,9 +70,13 @@ class Batch(Work):
     """Everything that follows from the orders given to `apply`."""
 
     _told_again: dict[UUID, Received] = field(default_factory=dict)
+    _redelivered: set[str] = field(default_factory=set)
+    _unheard: set[UUID] = field(default_factory=set)  # sessions of which nobody may have heard the last change
 
     def apply(self, order: Order) -> None:
         """Apply one command."""
+        if order.redelivered:
+            self._redelivered.add(order.received.id)
         match order.command:
             case SendMessage():
                 self._send(order.command, order.received)
@@ -78,15 +88,25 @@ class Batch(Work):
                 self._follow(order.command, order.received)
 
     def conclude(self) -> None:
-        """Tell again what commands found already applied: heads, and open turns of earlier batches."""
+        """Tell again what commands found already applied: heads, and open turns of earlier batches.
+
+        Turns cost a context each and room in their queue: whoever sends a message again and again gets heads alone.
+        """
         for session_id, received in self._told_again.items():
             session = self.loaded.sessions[session_id]
             if session.deleted_at is not None:
                 continue
             self.deliver(SessionHead(session_id=session.id, last_seq=session.last_seq), received)
             for turn in session.turns.values():
-                if not turn.new and turn.stop_at is None:
+                heard = session_id not in self._unheard and turn.published_at > self.now - TURN_HEARD
+                if not turn.new and turn.stop_at is None and not heard:
                     self.publish_again(turn)
+
+    def _tell_again(self, session: SessionState, received: Received) -> None:
+        """This command was applied before."""
+        self._told_again.setdefault(session.id, received)
+        if received.id in self._redelivered:
+            self._unheard.add(session.id)
 
     def _follow(self, command: Any, received: Received) -> None:
         """Apply one of `RULES`, once."""
@@ -96,7 +116,7 @@ class Batch(Work):
             if session is not None:
                 rooms.tell_again(self, session, command, received)
                 replies.stop_again(self, session, command)
-                self._told_again.setdefault(session.id, received)
+                self._tell_again(session, received)
             return
         try:
             reply = result(RULES[type(command)](self, command, received))
@@ -118,7 +138,7 @@ class Batch(Work):
             elif session.deleted_at is not None or command.user_id not in session.users:
                 raise NotFound(rooms.NO_SESSION)
             else:
-                self._told_again.setdefault(session.id, received)
+                self._tell_again(session, received)
         except BackchatError as error:
             self.answers.append((received, refusal(error)))
             return
@@ -165,7 +185,7 @@ class Batch(Work):
         session = self.loaded.sessions.get(command.session_id)
         if command.message_id in self.loaded.known:  # the first content wins
             if session is not None:
-                self._told_again.setdefault(session.id, received)
+                self._tell_again(session, received)
             return
         if session is None or session.deleted_at is not None or command.user_id not in session.users:
             self.deliver(rejection(command, NotFound.code), received)
@@ -199,7 +219,7 @@ class Batch(Work):
             return
         turn = session.turns.get(command.chatbot_id)
         if turn is None or turn.id != command.message_id:  # the first finished reply was stored
-            self._told_again.setdefault(session.id, received)
+            self._tell_again(session, received)
             return
         content, status, error = sessions.as_stored(command.content, command.status, command.error)
         seq = session.next_seq(self.now)

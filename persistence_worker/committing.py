@@ -72,13 +72,13 @@ class Committer:
             room -= len(taken[-1].orders)
         return taken
 
-    async def _settle_all(self, shares: Sequence[Share]) -> None:
+    async def _settle_all(self, shares: Sequence[Share], *, again: bool = False) -> None:
         try:
-            await self._settle([order for share in shares for order in share.orders])
+            await self._settle([order for share in shares for order in share.orders], again=again)
         except Exception as error:  # noqa: BLE001 - each partition decides what its batch needs
             if is_poison(error) and len(shares) > 1:
                 for share in shares:
-                    await self._settle_all([share])
+                    await self._settle_all([share], again=True)
                 return
             for share in shares:
                 _fail(share, error)
@@ -90,14 +90,15 @@ class Committer:
             for share in shares:  # a cancelled leader leaves nobody waiting
                 _fail(share, Unavailable("The worker stops."))
 
-    async def _settle(self, orders: Sequence[Order]) -> None:
+    async def _settle(self, orders: Sequence[Order], *, again: bool = False) -> None:
         for run in runs(orders):
-            await self._settle_run(run)
+            await self._settle_run(run, again=again)
 
-    async def _settle_run(self, orders: Sequence[Order]) -> None:
-        applied = await self._persist(orders)
+    async def _settle_run(self, orders: Sequence[Order], *, again: bool) -> None:
+        applied = await self._persist(orders, again=again)
         for message in applied.batch.messages.values():
             self._metrics.stored.labels(message.sender_type).inc()
+        self._notices.forget(session_id for session_id, _ in applied.batch.writes.left)
         for piece in publications.rounds(publications.of(applied, self._partitions)):
             await self._bus.publish_all(piece)
         for received, reply in applied.batch.answers:
@@ -105,15 +106,16 @@ class Committer:
                 self._bus.respond(received, Event(publications.SOURCE, reply, subject=received.subject))
         self._notices.note(session for session in applied.batch.loaded.sessions.values() if session.changed)
 
-    async def _persist(self, orders: Sequence[Order]) -> Applied:
+    async def _persist(self, orders: Sequence[Order], *, again: bool) -> Applied:
         give_up = time.monotonic() + RETRY_FOR
         while True:
             try:
                 with self._metrics.transaction.time():
-                    applied = await self._ledger.apply(orders)
+                    applied = await self._ledger.apply(orders, again=again)
             except Exception as error:
                 if is_poison(error) or time.monotonic() > give_up:
                     raise
+                again = True  # what failed may have been the answer to a commit
                 await asyncio.sleep(RETRY_PAUSE)
             else:
                 self._metrics.batch.observe(len(orders))

@@ -149,7 +149,7 @@ class Partition:
 
     async def _is_applied(self, item: Item) -> bool:
         try:
-            return await self._ledger.is_applied(_order(item.received))
+            return await self._ledger.is_applied(_order(item))
         except MalformedEvent:
             return False
 
@@ -160,18 +160,18 @@ class Partition:
         if failed is None:
             return
         try:
-            await self._committer.commit([Order(item.received, failed)], alone=True)
+            await self._committer.commit([Order(item.received, failed, redelivered=True)], alone=True)
         except Exception as again:
             if not is_poison(again):
                 raise
             logger.error("turn left open", queue=self._queue.name, reason=reason(again))  # noqa: TRY400 - no content
 
-    async def _handle(self, items: Sequence[Item], *, alone: bool = False) -> None:
-        """Apply these events together; if one of them turns out to be poison, one by one."""
+    async def _handle(self, items: Sequence[Item], *, alone: bool = False, again: bool = False) -> None:
+        """Apply these events together; if one of them turns out to be poison, one by one, `again`."""
         sound: list[tuple[Item, Order]] = []
         for item in items:
             try:
-                sound.append((item, _order(item.received)))
+                sound.append((item, _order(item, again=again)))
             except MalformedEvent as error:
                 await self._bury(item, error)
         if not sound:
@@ -185,7 +185,7 @@ class Partition:
                 await self._bury(sound[0][0], error)
                 return
             for item, _ in sound:
-                await self._handle([item], alone=True)
+                await self._handle([item], alone=True, again=True)
 
 
 def first_piece(deliveries: Sequence[Delivery], together: int) -> Sequence[Delivery]:
@@ -204,8 +204,9 @@ def first_piece(deliveries: Sequence[Delivery], together: int) -> Sequence[Deliv
     return deliveries
 
 
-def _order(received: Received) -> Order:
+def _order(item: Item, *, again: bool = False) -> Order:
+    received = item.received
     payload = TYPES.get(received.type)
     if payload is None:
         raise MalformedEvent(f"{received.type}: no command of this release")
-    return Order(received, received.parse(payload))
+    return Order(received, received.parse(payload), redelivered=again or item.delivery.delivery_count > 0)

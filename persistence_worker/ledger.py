@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from persistence_worker.catalogue_store import load_catalogue
 from persistence_worker.database import Database
 from persistence_worker.loading import Loader
 from persistence_worker.room_store import RoomStore
+from persistence_worker.state import Loaded
 from persistence_worker.store import Store
 from persistence_worker.store_reads import Reads
 from persistence_worker.turns import ContextRow, context, row_of, wants
@@ -53,14 +55,20 @@ class Ledger:
         self._loader = Loader(self.store, self._rooms, catalogue)
         self.reads = Reads(self.store, database.dialect)
 
-    async def apply(self, orders: Sequence[Order]) -> Applied:
-        """Apply and commit; what has already been applied changes nothing, what is too late does not begin."""
+    async def apply(self, orders: Sequence[Order], *, again: bool = False) -> Applied:
+        """Apply and commit; what has already been applied changes nothing, what is too late does not begin.
+
+        `again`: an earlier try of these may have been committed. What was, is told again however late it is.
+        """
+        if again:
+            orders = [replace(order, redelivered=True) for order in orders]
         raced = False
         while True:
             now = utc_now()
-            live = [order for order in orders if not order.received.is_late(now)]
+            late = frozenset(order.received.id for order in orders if order.received.is_late(now))
+            wanted = [order for order in orders if order.redelivered or order.received.id not in late]
             try:
-                return await self._database.write(partial(self._transaction, orders=live))
+                return await self._database.write(partial(self._transaction, orders=wanted, late=late))
             except TooLate:
                 continue
             except IntegrityError:
@@ -79,33 +87,23 @@ class Ledger:
         command = order.command
         message_ids = [command.message_id] if isinstance(command, SendMessage) else []
         loaded = self.store.load(connection, [command.session_id], message_ids)
-        session = loaded.sessions.get(command.session_id)
-        match command:
-            case SendMessage():
-                return command.message_id in loaded.known
-            case FinishReply():
-                return session is None or all(turn.id != command.message_id for turn in session.turns.values())
-            case StartSession():
-                return session is not None
-            case EraseAuthor():
-                return session is None or command.user_id not in session.users
-            case MarkRead():
-                self._rooms.load_read(connection, loaded, [(command.session_id, command.user_id)])
-                return command.seq <= loaded.read.get((command.session_id, command.user_id), -1)
-            case _:
-                self._rooms.load_applied(connection, loaded, [order.received.id])
-                return order.received.id in loaded.applied
+        if isinstance(command, MarkRead):
+            self._rooms.load_read(connection, loaded, [(command.session_id, command.user_id)])
+        elif type(command) in RULES:
+            self._rooms.load_applied(connection, loaded, [order.received.id])
+        return _has_mark(loaded, order)
 
-    def _transaction(self, connection: Connection, orders: Sequence[Order]) -> Applied:
+    def _transaction(self, connection: Connection, orders: Sequence[Order], late: AbstractSet[str]) -> Applied:
+        """Of the orders named `late` only those that were applied before are taken: they change nothing."""
         loaded = self._loader.load(connection, orders)
         batch = Batch(loaded, self._catalogue, self._limits, utc_now())
-        for order in orders:
+        for order in [each for each in orders if each.received.id not in late or _has_mark(loaded, each)]:
             batch.apply(order)
         batch.conclude()
         self._save(connection, batch, ruled=any(type(order.command) in RULES for order in orders))
         contexts = self.contexts(connection, batch.starts, list(batch.messages.values()))
         now = utc_now()
-        if any(order.received.is_late(now) for order in orders):
+        if any(order.received.is_late(now) for order in orders if order.received.id not in late):
             raise TooLate
         return Applied(batch, contexts)
 
@@ -133,6 +131,25 @@ class Ledger:
             rows = at_hand.get(turn.session_id, []) + [row for _ in each for row in next(read)]
             contexts[turn.id] = context(turn, rows, wanted)
         return contexts
+
+
+def _has_mark(loaded: Loaded, order: Order) -> bool:
+    """Whether a command was applied before, as far as what was read for its kind can tell."""
+    command = order.command
+    session = loaded.sessions.get(command.session_id)
+    match command:
+        case SendMessage():
+            return command.message_id in loaded.known
+        case FinishReply():
+            return session is None or all(turn.id != command.message_id for turn in session.turns.values())
+        case StartSession():
+            return session is not None
+        case EraseAuthor():
+            return session is None or command.user_id not in session.users
+        case MarkRead():
+            return command.seq <= loaded.read.get((command.session_id, command.user_id), -1)
+        case _:
+            return order.received.id in loaded.applied
 
 
 def _rows(messages: Sequence[Message], session_ids: set[UUID]) -> dict[UUID, list[ContextRow]]:

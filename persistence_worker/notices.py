@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from uuid import UUID
 
 from persistence_worker.activity import INTERVAL, Activity
 from persistence_worker.publications import SOURCE
@@ -28,6 +29,10 @@ class Notices:
     def note(self, sessions: Iterable[SessionState]) -> None:
         """These have just changed and everybody who has joined them has been told."""
         self._send(self._activity.note(sessions, time.monotonic()))
+
+    def forget(self, session_ids: Iterable[UUID]) -> None:
+        """Somebody has left these, and is about to be told: nothing older may come after that."""
+        self._activity.forget(session_ids)
 
     async def run(self) -> None:
         """Send what has waited long enough, until cancelled."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from persistence_worker import views
-from persistence_worker.state import Invite, SessionState
+from persistence_worker.state import Invite, SessionState, Turn
 from persistence_worker.work import Work
 from shared.contracts.commands import (
     AcceptInvite,
@@ -129,12 +129,23 @@ def remove_chatbot(work: Work, command: RemoveChatbot, received: Received) -> Se
         return shown(work, session)
     turn = session.turns.get(command.chatbot_id)
     if turn is not None:
-        work.cut(session, turn, received, reply_to=turn.waiting_reply_to or turn.reply_to)
-        work.end(session, turn)
+        _owe_nothing(work, session, turn, received)
     session.chatbots.remove(command.chatbot_id)
     work.writes.chatbots.add(session.id)
     work.number(session, received)
     return shown(work, session)
+
+
+def _owe_nothing(work: Work, session: SessionState, turn: Turn, received: Received) -> None:
+    if turn.waiting_id is None:
+        work.cut(session, turn, received, reply_to=turn.waiting_reply_to or turn.reply_to)
+        work.end(session, turn)
+        return
+    work.cut(session, turn, received, reply_to=turn.reply_to)
+    work.close(session, turn, received)
+    promised = session.turns[turn.chatbot_id]  # an edited message's old reply names it already
+    work.cut(session, promised, received, reply_to=promised.reply_to)
+    work.end(session, promised)
 
 
 def create_invite(work: Work, command: CreateInvite, _received: Received) -> Nothing:

@@ -70,12 +70,14 @@ def finish(turn: RunTurn, content: str = "hello back", **more: Any) -> FinishRep
     )
 
 
-def order(command: Any, deadline: datetime | None = None, command_id: str | None = None) -> Order:
+def order(
+    command: Any, deadline: datetime | None = None, command_id: str | None = None, *, redelivered: bool = False
+) -> Order:
     """A command as it comes over the bus: encoded, and read again."""
     known = {} if command_id is None else {"id": command_id}
     event = Event("tests", command, subject=str(command.session_id), replyto="me", deadline=deadline, **known)
     [received] = read_body(b"[" + event.encode() + b"]")
-    return Order(received, received.parse(type(command)))
+    return Order(received, received.parse(type(command)), redelivered)
 
 
 @dataclass

@@ -8,28 +8,46 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import update
 
-from persistence_worker.tables import chat_sessions, session_users
+from persistence_worker.batches import TURN_HEARD
+from persistence_worker.tables import chat_sessions, session_users, turns
 from persistence_worker.work import Limits
 from shared.contracts.events import MessageRejected, SessionHead
+from shared.contracts.payload import utc_now
 from shared.contracts.views import ErrorView
 from tests.contract.store.desk import NOON, Desk, answer, card, finish, order, send, soon, start
 
 
 async def test_a_message_sent_again_is_stored_once_and_the_first_content_wins(desk: Desk) -> None:
-    """The repeat changes nothing; it is answered by the head and the open turn, marked and counted."""
+    """The repeat changes nothing; a redelivered one tells the head and the open turn, marked and counted."""
     session_id = await desk.session()
     message = send(session_id, "first")
     await desk.apply(message)
     [turn] = desk.turns
-    await desk.apply(message.model_copy(update={"content": "second"}))
+    await desk.apply_orders(order(message.model_copy(update={"content": "second"}), redelivered=True))
     assert desk.stored == []
     assert [h.last_seq for h in desk.events(SessionHead)] == [1]
     [again] = desk.turns
     assert (again.message_id, again.starts, again.again) == (turn.message_id, 1, True)
     assert [m.content for m in again.context] == ["first"]
-    await desk.apply(message)
+    await desk.apply_orders(order(message, redelivered=True))
     assert [t.starts for t in desk.turns] == [2]
     assert [m.content for m in (await desk.join(session_id)).messages] == ["first"]
+
+
+async def test_a_message_that_its_author_sends_again_does_not_fill_the_queues_of_turns(desk: Desk) -> None:
+    """The head is told each time; the open turn only if its publication is long ago, and then once."""
+    session_id = await desk.session()
+    await desk.apply(message := send(session_id))
+    for _ in range(3):
+        await desk.apply(message, message)
+        assert desk.turns == []
+        assert [h.last_seq for h in desk.events(SessionHead)] == [1]
+    long_ago = utc_now() - TURN_HEARD
+    await desk.database.write(lambda c: c.execute(update(turns).values(published_at=long_ago)))
+    await desk.apply(message, message)
+    assert [t.again for t in desk.turns] == [True]
+    await desk.apply(message)
+    assert desk.turns == []
 
 
 async def test_repeats_within_one_batch_are_one(desk: Desk) -> None:
@@ -132,6 +150,20 @@ async def test_a_command_past_its_deadline_changes_nothing(desk: Desk) -> None:
     applied = await desk.apply_orders(order(late, soon(-1)), order(live, soon(60)))
     assert [received.subject for received, _ in applied.batch.answers] == [str(live.session_id)]
     await desk.apply(send(late.session_id))
+    assert desk.events(MessageRejected)
+
+
+async def test_what_was_committed_and_not_told_is_told_after_its_deadline(desk: Desk) -> None:
+    """Its redelivery is answered and tells what was done; with it nothing that is late is begun."""
+    begun, message, never = start(), send(uuid4()), start()
+    message = message.model_copy(update={"session_id": begun.session_id})
+    await desk.apply(begun, message)
+    late = [order(command, soon(-1), redelivered=True) for command in (begun, message, never)]
+    applied = await desk.apply_orders(*late)
+    assert [received.subject for received, _ in applied.batch.answers] == [str(begun.session_id)]
+    assert [t.again for t in desk.turns] == [True]
+    assert [h.last_seq for h in desk.events(SessionHead)] == [1]
+    await desk.apply(send(never.session_id))
     assert desk.events(MessageRejected)
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.contracts.turns import CONTEXT_BYTES_MAX
-from tests.contract.store.desk import NOON, Desk, card, finish, send
+from tests.contract.store.desk import NOON, Desk, card, finish, order, send
 
 
 async def test_earlier_messages_as_the_chatbot_wants_them(desk: Desk) -> None:
@@ -71,7 +71,7 @@ async def test_a_turn_published_again_leaves_out_what_waits_for_the_next(desk: D
     await desk.apply(message := send(session_id, "two"))
     [turn] = desk.turns
     await desk.apply(send(session_id, "three"))
-    await desk.apply(message)
+    await desk.apply_orders(order(message, redelivered=True))
     [again] = desk.turns
     assert again.again
     assert again.context == turn.context

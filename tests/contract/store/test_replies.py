@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -78,7 +79,7 @@ async def test_a_stopped_turn_is_not_published_again(desk: Desk) -> None:
     await desk.apply(message := send(session_id))
     [turn] = desk.turns
     await desk.do(StopReply, session_id, message_id=turn.message_id)
-    await desk.apply(message)
+    await desk.apply_orders(order(message, redelivered=True))
     assert desk.turns == []
     soon = utc_now() + timedelta(hours=1)
     assert await desk.database.write(lambda c: desk.ledger.store.overdue(c, soon, 10)) == []
@@ -117,7 +118,7 @@ async def test_regenerating_again_goes_on_from_the_new_reply(desk: Desk) -> None
     answered = outcome(await desk.apply_orders(command))
     [third] = desk.turns
     assert seen(third) == [("one", True)]
-    assert outcome(await desk.apply_orders(command)) == answered
+    assert outcome(await desk.apply_orders(replace(command, redelivered=True))) == answered
     assert [(t.message_id, t.again) for t in desk.turns] == [(third.message_id, True)]
 
 
@@ -207,6 +208,25 @@ async def test_an_edit_waits_for_a_chatbot_that_answers_somebody_else(desk: Desk
     await desk.apply(finish((await asked(desk, session_id, "later"))[1]))
     await desk.do(RegenerateReply, session_id, message_id=third.message_id)
     assert [t.context for t in desk.turns] == [third.context]
+
+
+async def test_a_reply_that_an_edit_has_promised_comes_even_if_its_chatbot_goes(desk: Desk) -> None:
+    """Stopped and empty, as the one under way: no reply is superseded by one that there will never be."""
+    session_id = await desk.session("bob", chatbot_ids=["eliza"], title="t")
+    message, first = await asked(desk, session_id, "helo")
+    await desk.apply(finish(first, "what?"))
+    _, second = await asked(desk, session_id, "me", "bob")
+    await desk.do(EditMessage, session_id, message_id=message.id, content="hello")
+    [_, old] = desk.changed
+    await desk.do(RemoveChatbot, session_id, chatbot_id="eliza")
+    assert [(m.id, m.status, m.content) for m in desk.stored] == [
+        (second.message_id, "stopped", ""),
+        (old.superseded_by, "stopped", ""),
+    ]
+    assert desk.stored[1].reply_to == message.id
+    assert desk.turns == []
+    assert (await desk.join(session_id)).active == []
+    assert await desk.do(RegenerateReply, session_id, message_id=old.superseded_by) == "conflict"
 
 
 async def test_an_edit_may_call_upon_another_chatbot(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -263,6 +264,20 @@ async def test_a_repeated_command_gets_its_first_answer(desk: Desk) -> None:
     assert outcome(await desk.apply_orders(delete)) == outcome(await desk.apply_orders(delete)) == {}
     assert [(e.users, e.whole) for e in desk.events(SessionDeleted)] == [(["ada"], True)]
     assert outcome(await desk.apply_orders(rename)) == first[1]
+
+
+async def test_a_late_command_that_was_done_is_told_again(desk: Desk) -> None:
+    """Its worker died between commit and telling, and its deadline passed before the next one had it."""
+    session_id = await desk.session("bob")
+    leave = LeaveSession(session_id=session_id, user_id="bob")
+    first = order(leave)
+    late = order(leave, soon(-1), first.received.id, redelivered=True)
+    assert outcome(await desk.apply_orders(first)) == outcome(await desk.apply_orders(late)) == {}
+    assert [e.users for e in desk.events(SessionDeleted)] == [["bob"]]
+    await desk.apply_orders(
+        replace(late, redelivered=False)
+    )  # not redelivered: nobody can have done it, and nobody is asked
+    assert desk.told == []
 
 
 async def test_repeats_within_one_batch_are_one(desk: Desk) -> None:

@@ -69,3 +69,15 @@ def test_nothing_is_told_of_a_deleted_session() -> None:
     gone.deleted_at = utc_now()
     assert activity.note([gone], 10.2) == []
     assert activity.due(10.0 + INTERVAL) == []
+
+
+def test_what_waits_is_not_told_to_somebody_who_has_just_been_removed() -> None:
+    """The removal is told first, and then the activity that comes with it, to those who are left."""
+    activity, one = Activity(), uuid4()
+    activity.note([session(one, 1)], 10.0)
+    activity.note([session(one, 2)], 10.1)
+    activity.forget([one])
+    assert activity.due(11.0) == []
+    left = session(one, 3)
+    left.users = ["ada"]
+    assert [notice.users for notice in activity.note([left], 11.1)] == [["ada"]]

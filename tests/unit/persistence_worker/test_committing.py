@@ -38,12 +38,18 @@ class Ledger:
 
     def __init__(self) -> None:
         self.transactions: list[list[Any]] = []
+        self.again: list[bool] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.failures = 0
 
-    async def apply(self, orders: Sequence[Any]) -> Any:
+    async def apply(self, orders: Sequence[Any], *, again: bool) -> Any:
+        self.again.append(again)
         self.transactions.append(list(orders))
         await self.gate.wait()
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError
         if "poison" in orders:
             raise ValueError("poison")
         batch = Batch(Loaded(), Catalogue(), Limits(chatbots=8, users=100), utc_now())
@@ -62,7 +68,7 @@ def ledger() -> Ledger:
 
 @pytest.fixture
 def committer(ledger: Ledger) -> Committer:
-    notices = SimpleNamespace(note=list)
+    notices = SimpleNamespace(note=list, forget=list)
     parts: Any = {"bus": Bus(), "ledger": ledger, "notices": notices}
     return Committer(**parts, metrics=Metrics(CollectorRegistry()), partitions=4)
 
@@ -101,6 +107,15 @@ async def test_one_poisoned_batch_leaves_the_others_stored(committer: Committer,
     outcomes = await asyncio.gather(*first, *rest, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [type(None), type(None), ValueError, type(None)]
     assert ledger.transactions[2:] == [["b1"], ["poison"], ["d1"]]
+    assert ledger.again == [False, False, True, True, True]
+
+
+async def test_a_commit_whose_answer_was_lost_is_tried_again_as_such(committer: Committer, ledger: Ledger) -> None:
+    """It may have been committed, and nobody was told."""
+    ledger.failures = 1
+    async with asyncio.timeout(20):
+        await asyncio.gather(*begin(committer, ["a1"]))
+    assert (ledger.transactions, ledger.again) == ([["a1"], ["a1"]], [False, True])
 
 
 async def test_a_batch_alone_shares_its_transaction_with_nobody(committer: Committer, ledger: Ledger) -> None:
