@@ -3,6 +3,8 @@
 MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
+# The browser's tests have processes of their own: its driver holds the thread's event loop as long as it is there.
+pytest := $(python) -m pytest -n 2 --dist loadfile
 fast := not rabbitmq and not postgresql and not e2e and not overload
 
 help: ## Say what there is
@@ -18,7 +20,9 @@ test: ## Run every test, on a private PostgreSQL and RabbitMQ
 	@tools/test-machine
 	@tools/page
 	@export PATH=$(CURDIR)/.venv/node:$$PATH && cd web && npm run --silent check && npm test --silent
-	@exec $(python) -m pytest -n 2 --dist loadfile -m "not overload" $(PYTEST)
+	@$(pytest) -m browser tests/browser $(PYTEST); page=$$?; \
+		$(pytest) -m "not overload and not browser" $(PYTEST); rest=$$?; \
+		for code in $$page $$rest; do [ $$code = 0 ] || [ $$code = 5 ] || exit $$code; done
 
 test-compose: ## Build the images, run the end-to-end suite on the composed stack, break its containers (FAULTS)
 	@tools/environment dev
