@@ -83,7 +83,7 @@ async def test_what_comes_to_its_turn_too_late_is_not_begun(calls: Calls, socket
         assert events.take(socket, number, "list_chats", [{}], arrived_at) is None
     async with asyncio.timeout(20):
         await calls.answered()
-    assert silent.begun == 1
+    assert silent.begun <= 1  # none, if this machine stood still meanwhile
     assert [ack["error"]["code"] for ack in socket.acks] == ["unavailable"] * 200
 
 
