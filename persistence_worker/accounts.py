@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from persistence_worker import publications
+from persistence_worker.consuming import consume
 from persistence_worker.database import Database
 from persistence_worker.history import SESSIONS
 from persistence_worker.metrics import Metrics
@@ -22,14 +22,11 @@ from shared.contracts.accounts import UserDeleted
 from shared.contracts.commands import EraseAuthor
 from shared.contracts.envelope import read_body
 from shared.contracts.payload import utc_now
-from shared.contracts.topology import DEAD, accounts_queue, dead_queue
-from shared.errors import Unavailable
+from shared.contracts.topology import accounts_queue
 
 logger = structlog.get_logger(__name__)
 
-PREFETCH = 10  # bodies
 PAGE = 500  # sessions
-RETRY_PAUSE = 1.0  # seconds
 
 EXCLUSIVE_LOCK = text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=ERASURE_LOCK)
 FIRST = UUID(int=0)
@@ -47,26 +44,7 @@ class Accounts:
 
     async def run(self) -> None:
         """Consume until cancelled."""
-        queue = accounts_queue()
-        while True:
-            await self._database.ready()
-            await self._bus.declare((DEAD,), (dead_queue(queue),))
-            subscription = await self._bus.subscribe(queue, prefetch=PREFETCH)
-            try:
-                while True:
-                    taken = await subscription.take()
-                    for delivery in taken.deliveries:
-                        await self._take(delivery)
-                        await subscription.ack([delivery])
-            except Exception as error:
-                if is_poison(error):
-                    raise
-                logger.warning("account events wait", reason=type(error).__name__)
-                if not isinstance(error, Unavailable):
-                    self._database.doubt()
-                await asyncio.sleep(RETRY_PAUSE)
-            finally:
-                await subscription.close()
+        await consume(accounts_queue(), self._take, bus=self._bus, database=self._database)
 
     async def _take(self, delivery: Delivery) -> None:
         try:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 
 import structlog
 
 from persistence_worker.catalogue import Catalogue
 from persistence_worker.catalogue_store import load_catalogue, save_catalogue
+from persistence_worker.consuming import consume
 from persistence_worker.database import Database
 from persistence_worker.poison import Cemetery, is_poison
 from shared.bus.port import Bus, Delivery
 from shared.contracts.envelope import read_body
 from shared.contracts.events import ChatbotsAnnounced
-from shared.contracts.topology import DEAD, catalogue_queue, dead_queue, turn_queue
-from shared.errors import Unavailable
+from shared.contracts.topology import catalogue_queue, dead_queue, turn_queue
 
 logger = structlog.get_logger(__name__)
-
-PREFETCH = 10  # bodies
-RETRY_PAUSE = 1.0  # seconds
 
 
 class Announcements:
@@ -40,27 +36,7 @@ class Announcements:
 
     async def run(self) -> None:
         """Consume until cancelled."""
-        queue = catalogue_queue()
-        while True:
-            await self._database.ready()
-            await self._bus.declare((DEAD,), (dead_queue(queue),))
-            subscription = await self._bus.subscribe(queue, prefetch=PREFETCH)
-            try:
-                await self.reload()
-                while True:
-                    taken = await subscription.take()
-                    for delivery in taken.deliveries:
-                        await self._take(delivery)
-                        await subscription.ack([delivery])
-            except Exception as error:
-                if is_poison(error):
-                    raise
-                logger.warning("catalogue waits", reason=type(error).__name__)
-                if not isinstance(error, Unavailable):
-                    self._database.doubt()
-                await asyncio.sleep(RETRY_PAUSE)
-            finally:
-                await subscription.close()
+        await consume(catalogue_queue(), self._take, bus=self._bus, database=self._database, first=self.reload)
 
     async def _take(self, delivery: Delivery) -> None:
         try:
