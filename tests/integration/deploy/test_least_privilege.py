@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import aiormq
 import psycopg
 import pytest
+from aiormq.abc import AbstractChannel
 from psycopg.errors import InsufficientPrivilege
 from yarl import URL
 
@@ -46,6 +50,18 @@ CONSUME = [
 DECLARE = [("auth_service", "mine"), ("chat_gateway", "persistence.mine"), ("chatbot_worker", "delivery.mine")]
 
 
+@asynccontextmanager
+async def refused_channel(url: str) -> AsyncIterator[AbstractChannel]:
+    """A channel to which something is to be refused inside the block."""
+    connection = await aiormq.connect(URL(url))
+    try:
+        channel = await connection.channel(publisher_confirms=True)
+        with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+            yield channel
+    finally:
+        await connection.close()
+
+
 async def test_the_main_job_is_done_with_these_rights(stack: LeastPrivilegedStack) -> None:
     account = await new_account(stack.auth_url)
     async with Device(stack.gateway_urls[0], account.token) as device:
@@ -71,13 +87,8 @@ async def test_the_broker_refuses_to_publish(
     stack: LeastPrivilegedStack, rights: Rights, service: str, exchange: str, key: str
 ) -> None:
     assert stack
-    connection = await aiormq.connect(URL(rights.broker(service)))
-    try:
-        channel = await connection.channel(publisher_confirms=True)
-        with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
-            await channel.basic_publish(b"[]", exchange=exchange, routing_key=key)
-    finally:
-        await connection.close()
+    async with refused_channel(rights.broker(service)) as channel:
+        await channel.basic_publish(b"[]", exchange=exchange, routing_key=key)
 
 
 @pytest.mark.parametrize(("service", "queue"), CONSUME)
@@ -85,13 +96,8 @@ async def test_the_broker_refuses_to_consume(
     stack: LeastPrivilegedStack, rights: Rights, service: str, queue: str
 ) -> None:
     assert stack
-    connection = await aiormq.connect(URL(rights.broker(service)))
-    try:
-        channel = await connection.channel()
-        with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
-            await channel.basic_get(queue)
-    finally:
-        await connection.close()
+    async with refused_channel(rights.broker(service)) as channel:
+        await channel.basic_get(queue)
 
 
 @pytest.mark.parametrize(("service", "queue"), DECLARE)
@@ -99,13 +105,8 @@ async def test_the_broker_refuses_to_declare(
     stack: LeastPrivilegedStack, rights: Rights, service: str, queue: str
 ) -> None:
     assert stack
-    connection = await aiormq.connect(URL(rights.broker(service)))
-    try:
-        channel = await connection.channel()
-        with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
-            await channel.queue_declare(queue, durable=True)
-    finally:
-        await connection.close()
+    async with refused_channel(rights.broker(service)) as channel:
+        await channel.queue_declare(queue, durable=True)
 
 
 async def test_passwords_are_made_once_and_are_nowhere_twice(tmp_path_factory: pytest.TempPathFactory) -> None:
