@@ -58,10 +58,16 @@ def test_names_are_not_patterns() -> None:
         ("x" * 61, "x" * 59 + "…"),
         ("x" * 60, "x" * 60),
         ("\u200b\n\x07", None),
+        ("# Plan\n- **buy** `milk`\n- call [Bob](https://b.example/?q=1)", "Plan buy milk call Bob"),
+        ("> > quoted *words* and __more__, ~~less~~", "quoted words and more, less"),
+        ("```python\nprint(a_b * 2 * c_d)\n```", "print(a_b * 2 * c_d)"),
+        ("is 2 * 3 > 5? #1, a-b, [x] (y)", "is 2 * 3 > 5? #1, a-b, [x] (y)"),
+        ("```", "```"),
+        ("**", "**"),
     ],
 )
 def test_titles(content: str, title: str | None) -> None:
-    """One line, at most 60, cut at a word."""
+    """One line, at most 60, cut at a word; the marks of Markdown are left out, unless there is nothing else."""
     assert title_from(content) == title
 
 
