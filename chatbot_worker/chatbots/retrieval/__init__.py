@@ -7,6 +7,7 @@ answer from; where it fails they are quoted, and where nothing fits it is not as
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -29,6 +30,8 @@ logger = structlog.get_logger(__name__)
 SUFFIXES = (".md", ".markdown", ".txt", ".toml")
 FILE_MAX = 4 * 1024 * 1024  # bytes
 ALL_MAX = 256 * 1024 * 1024  # bytes of all files
+LOOK_EVERY = 2.0  # seconds between two looks at whether the files have changed
+Signature = tuple[tuple[str, int, int, int], ...]
 INSTRUCTION = (
     "Answer the question from the passages below and from nothing else, in a few sentences. "
     "If they do not answer it, say that you do not know."
@@ -54,7 +57,10 @@ class Retrieval:
     def __init__(self, options: RetrievalOptions, model: Speaker | None) -> None:
         self._options = options
         self._model = model
+        self._path = options.path.expanduser()
         self._index: Index | None = None
+        self._seen: Signature = ()
+        self._looked_at = 0.0
         self._building = asyncio.Lock()
 
     async def open(self) -> None:
@@ -96,25 +102,30 @@ class Retrieval:
             yield ("\n\n" if number else "") + _quote(passage)
 
     async def _ready(self) -> Index:
-        """The index, built in a thread, once."""
+        """The index of the documents as they are, or were a moment ago."""
+        index = self._index
+        if index is not None and (self._building.locked() or time.monotonic() < self._looked_at + LOOK_EVERY):
+            return index
         async with self._building:
+            try:
+                await self._look()
+            except (OSError, NoDocument) as error:
+                logger.error("the documents cannot be read", path=str(self._path), reason=str(error))  # noqa: TRY400
+            self._looked_at = time.monotonic()
             if self._index is None:
-                try:
-                    self._index = await asyncio.to_thread(build, self._options.path)
-                except (OSError, NoDocument) as error:
-                    logger.error("the documents cannot be read", path=str(self._options.path), reason=str(error))  # noqa: TRY400
-                    raise misconfigured("the documents cannot be read") from None
-                logger.info("the documents are read", path=str(self._options.path), passages=self._index.size)
+                raise misconfigured("the documents cannot be read")
             return self._index
 
-
-def build(path: Path) -> Index:
-    """The index of a folder's documents, or of one document.
-
-    Raises:
-        OSError, NoDocument: one of them cannot be read.
-    """
-    return Index(_passages(path.expanduser()))
+    async def _look(self) -> None:
+        """Read the documents, in a thread, if they are not what they were; what was read before stays till then."""
+        seen, self._seen = self._seen, await asyncio.to_thread(_signature, self._path)  # first: they may change again
+        if self._index is not None and self._seen == seen:
+            return
+        if self._index is None:
+            self._index = await asyncio.to_thread(lambda: Index(_passages(self._path)))
+        else:
+            await asyncio.to_thread(self._index.replace, _passages(self._path))
+        logger.info("the documents are read", path=str(self._path), passages=self._index.size)
 
 
 def make(options: RetrievalOptions) -> Retrieval:
@@ -176,9 +187,19 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def _documents(path: Path) -> Sequence[Path]:
+    return sorted(_files(path)) if path.is_dir() else [path]
+
+
+def _signature(path: Path) -> Signature:
+    """What changes when a document does, or one comes or goes."""
+    found = [(str(file), file.stat()) for file in _documents(path)]
+    return tuple((name, status.st_mtime_ns, status.st_size, status.st_ino) for name, status in found)
+
+
 def _passages(path: Path) -> Iterator[Passage]:
     total = 0
-    for file in sorted(_files(path)) if path.is_dir() else [path]:
+    for file in _documents(path):
         size = file.stat().st_size
         total += size
         if size > FILE_MAX or total > ALL_MAX:

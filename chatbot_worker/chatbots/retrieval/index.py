@@ -38,14 +38,19 @@ class Index:
 
     def __init__(self, passages: Iterable[Passage]) -> None:
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(":memory:", check_same_thread=False)
-        self._database.execute(
-            "CREATE VIRTUAL TABLE passages"
-            " USING fts5(source UNINDEXED, heading, text, tokenize='porter unicode61 remove_diacritics 2')"
-        )
-        rows = ((passage.source, passage.heading, passage.text) for passage in passages)
-        self._database.executemany("INSERT INTO passages VALUES (?, ?, ?)", rows)
-        self.size: int = self._database.execute("SELECT count(*) FROM passages").fetchone()[0]
+        self._database, self.size = _filled(passages)
+
+    def replace(self, passages: Iterable[Passage]) -> None:
+        """Search these from now on; until they are all there, the others.
+
+        Raises:
+            Exception: what reading them raises; then nothing has changed.
+        """
+        database, size = _filled(passages)
+        with self._lock:
+            database, self._database = self._database, database
+            self.size = size
+        database.close()
 
     def close(self) -> None:
         """Free the memory."""
@@ -74,6 +79,22 @@ class Index:
             for row in holding & found.keys():
                 found[row] += weight
         return {row: weight / total for row, weight in found.items()}
+
+
+def _filled(passages: Iterable[Passage]) -> tuple[sqlite3.Connection, int]:
+    """A database of passages, and how many they are."""
+    database = sqlite3.connect(":memory:", check_same_thread=False)
+    try:
+        database.execute(
+            "CREATE VIRTUAL TABLE passages"
+            " USING fts5(source UNINDEXED, heading, text, tokenize='porter unicode61 remove_diacritics 2')"
+        )
+        rows = ((passage.source, passage.heading, passage.text) for passage in passages)
+        database.executemany("INSERT INTO passages VALUES (?, ?, ?)", rows)
+        return database, database.execute("SELECT count(*) FROM passages").fetchone()[0]
+    except BaseException:
+        database.close()
+        raise
 
 
 def asked_for(question: str) -> list[str]:

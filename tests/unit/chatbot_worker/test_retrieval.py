@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from chatbot_worker.chatbots import retrieval
 from chatbot_worker.chatbots.failures import unreachable
 from chatbot_worker.chatbots.language_model import Speaker
 from chatbot_worker.chatbots.prompt import Speech
@@ -74,6 +75,24 @@ async def test_a_passage_is_quoted_with_its_source(folder: Path) -> None:
         "> You can return a **parcel** within 30 days.\n> We pay the postage.\n\n— Shop / Returns (`guide/shop.md`)"
     )
     assert (await said(chatbot, "I forgot my passwords!")).endswith("— How do I reset my password? (`faq.toml`)")
+    await chatbot.close()
+
+
+async def test_documents_that_change_are_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change, a newcomer and one that has gone; what cannot be read changes nothing."""
+    monkeypatch.setattr(retrieval, "LOOK_EVERY", 0.0)
+    chatbot = make(RetrievalOptions(path=folder, passages=1, nothing="Nothing."))
+    assert (await said(chatbot, "postage of a parcel")).startswith("> You can return")
+    (folder / "guide/shop.md").write_text("No postage: every parcel is carried by a pelican.\n")
+    (folder / "tea.md").write_text("We serve oolong.\n")
+    assert "pelican" in await said(chatbot, "postage of a parcel")
+    assert "oolong" in await said(chatbot, "oolong")
+    (folder / "tea.md").unlink()
+    assert await said(chatbot, "oolong") == "Nothing."
+    (folder / "faq.toml").write_text("questions = [")
+    assert "pelican" in await said(chatbot, "postage of a parcel")
+    (folder / "faq.toml").unlink()
+    assert await said(chatbot, "password") == "Nothing."
     await chatbot.close()
 
 
