@@ -29,6 +29,16 @@ FIRST_KEY = "0001.pem"
 SECRET = "server.secret"  # noqa: S105 - the file's name
 SECRET_BYTES = 32
 INTERVAL = 1.0  # seconds between two looks
+DIFFERENT_BYTES = 16  # of a key or secret; a pattern or a word has fewer, and chance once in 10^16 times
+PUBLISHED_KEYS = frozenset(  # public halves of those that stand in RFC 8032, section 7.1; the first also in RFC 8037
+    {
+        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+        "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+        "278117fc144c72340f67d0f2316e8386ceffbf2b2428c9c51fef7c597f1d426e",
+        "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf",
+    }
+)
 PEM_MAX = 16 * 1024  # bytes; a PKCS8 Ed25519 key has 119
 
 
@@ -149,6 +159,8 @@ def _read_key(directory: Path, key_file: KeyFile) -> SigningKey:
         raise UnusableKeys(f"{file}: no unencrypted private key in PEM form") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise UnusableKeys(f"{file}: not an Ed25519 key")
+    if not _is_random(key.private_bytes_raw()) or key.public_key().public_bytes_raw().hex() in PUBLISHED_KEYS:
+        raise UnusableKeys(f"{file}: anybody can know this key; make one with `openssl genpkey -algorithm ed25519`")
     return SigningKey.of(key)
 
 
@@ -157,9 +169,14 @@ def _read_secret(file: Path) -> bytes:
         secret = bytes.fromhex(_read(file).decode("ascii").strip())
     except ValueError:
         secret = b""
-    if len(secret) < SECRET_BYTES:
-        raise UnusableKeys(f"{file}: must hold {SECRET_BYTES} bytes or more in hexadecimal digits")
+    if len(secret) < SECRET_BYTES or not _is_random(secret):
+        raise UnusableKeys(f"{file}: must hold {SECRET_BYTES} bytes or more in hexadecimal digits, by chance")
     return secret
+
+
+def _is_random(secret: bytes) -> bool:
+    """Whether chance may have made it."""
+    return len(set(secret)) >= DIFFERENT_BYTES
 
 
 def _new_key() -> bytes:

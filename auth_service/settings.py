@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from shared.runtime.settings import CommonSettings, DistributedSettings, OriginSettings, Url
+from shared.runtime.settings import CommonSettings, DistributedSettings, OriginSettings, Url, strong
 
 ACCESS_TOKEN_TTL_MAX = 86_400  # seconds; no token of ours lives longer, whatever it says about itself
 
@@ -110,6 +110,11 @@ class AuthSettings(OriginSettings):
         secret = self.oidc_client_secret.get_secret_value() if self.oidc_client_secret else None
         ours = (self.oidc_issuer, self.oidc_client_id, secret, self.oidc_redirect_uri)
         return OidcSettings(*ours, self.oidc_scopes, self.oidc_id_claim, self.oidc_target)
+
+    @field_validator("oidc_client_secret")
+    @classmethod
+    def _no_placeholder(cls, client_secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        return client_secret and strong(client_secret, info.data.get("oidc_issuer") or "")
 
     @field_validator("oidc_redirect_uri")
     @classmethod

@@ -113,7 +113,7 @@ def make(options: OpenAIOptions) -> OpenAI:
     Raises:
         Unusable: the key is not there.
     """
-    key = read_secret("key", options.key)
+    key = read_secret("key", options.key, options.base_url)
     return OpenAI(options, Completions(options.base_url.rstrip("/"), key=key, headers=options.headers))
 
 

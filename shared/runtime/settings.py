@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.runtime.credentials import WEAK, is_weak_address, on_this_machine, weakness
+
 PREFIX = "BACKCHAT_"
 ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.IGNORECASE)
 CONFIG_ERROR = 2  # exit code
@@ -49,7 +51,10 @@ Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_elements), Afte
 
 
 def _parts_fit(url: str) -> str:
-    """Each address has the parts that an address has. The reason never shows any: there may be a password in it."""
+    """Each address has the parts that an address has, and no password that strangers try first.
+
+    The reason never shows any of it.
+    """
     for address in url.split(","):
         try:
             parts = urlsplit(address.strip())
@@ -58,6 +63,8 @@ def _parts_fit(url: str) -> str:
             fits = False
         if not fits:
             raise ValueError("must have the form scheme://user:password@host:port/path")
+        if is_weak_address(address.strip()):
+            raise ValueError(WEAK)
     return url
 
 
@@ -123,6 +130,17 @@ def refuse(variable: str, reason: str) -> SystemExit:
     """The same one line and exit code for what only shows after reading (a file missing, say)."""
     print(f"{PREFIX}{variable}: {reason}", file=sys.stderr)
     return SystemExit(CONFIG_ERROR)
+
+
+def strong(value: SecretStr, url: str) -> SecretStr:
+    """A credential that is shown at an address, unless that is beyond this machine and anybody could guess it.
+
+    Raises:
+        ValueError: so it is; the reason shows nothing of it.
+    """
+    if not on_this_machine(urlsplit(url).hostname) and (why := weakness(value.get_secret_value())):
+        raise ValueError(why)
+    return value
 
 
 def secret(name: str) -> SecretStr:

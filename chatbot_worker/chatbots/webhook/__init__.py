@@ -127,9 +127,9 @@ def make(options: WebhookOptions) -> Webhook:
     Raises:
         Unusable: a secret is not there, or cannot sign.
     """
-    signing = read_secret("secret", options.secret)
+    signing = read_secret("secret", options.secret, options.url)
     signer = _signer(signing.get_secret_value()) if signing else None
-    return Webhook(options, signer, read_secret("token", options.token))
+    return Webhook(options, signer, read_secret("token", options.token, options.url))
 
 
 def _signer(value: str) -> Signer:

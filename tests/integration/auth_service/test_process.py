@@ -132,12 +132,14 @@ def test_wrong_use_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
         (["serve"], {}, "BACKCHAT_DATABASE_URL"),
         (["serve"], {**good, "SIGNING_KEYS": "/dev/null"}, "BACKCHAT_SIGNING_KEYS"),
         (["migrate"], {"DATABASE_URL": "oracle://x"}, "BACKCHAT_DATABASE_URL"),
+        (["serve"], {**good, "AMQP_URL": "amqp://guest:guest@rabbitmq/"}, "BACKCHAT_AMQP_URL"),
         (["dance"], good, "usage"),
     ]:
         ended = run(*arguments, **variables)
         assert ended.returncode == 2, ended.stderr
         assert said in ended.stderr
         assert "Traceback" not in ended.stderr
+        assert "guest" not in ended.stderr
 
 
 def test_migrating_without_a_database_fails_with_a_reason() -> None:

@@ -13,6 +13,7 @@ from psycopg.errors import InsufficientPrivilege
 from yarl import URL
 
 from deploy import secrets
+from shared.runtime.credentials import is_weak_address
 from tests.integration.deploy.conftest import LeastPrivilegedStack, Rights
 from tests.support.client import Device, new_account
 
@@ -117,3 +118,6 @@ async def test_passwords_are_made_once_and_are_nowhere_twice(tmp_path_factory: p
     assert made == {path: path.read_text() for path in directory.rglob("*") if path.is_file()}
     passwords = [text for path, text in made.items() if path.parent.name == "postgres"]
     assert len(set(passwords)) == len(passwords) == 4
+    addresses = [text for text in made.values() if "://" in text]
+    assert len(addresses) == 7
+    assert not any(map(is_weak_address, addresses)), "what is made is taken"

@@ -59,8 +59,29 @@ def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_database_s_password_is_not_shown() -> None:
     settings = AuthProcessSettings(
-        database_url="postgresql+asyncpg://a:hush@h/d",
+        database_url="postgresql+asyncpg://a:hush-Vp7mRw2kXz@h/d",
         signing_keys="/k",  # type: ignore[arg-type]
-        amqp_url="amqp://a:hush@h",
+        amqp_url="amqp://a:hush-Vp7mRw2kXz@h",
     )
     assert "hush" not in repr(settings)
+
+
+ISSUER = {"OIDC_ISSUER": "https://login.example.org", "OIDC_CLIENT_ID": "chats"}
+CALLBACK = {"OIDC_REDIRECT_URI": "https://chat.example.org/oidc/callback"}
+
+
+@pytest.mark.parametrize("client_secret", ["changeme", "chats-secret", "your-client-secret", "x" * 40])
+def test_a_provider_is_not_shown_a_placeholder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], client_secret: str
+) -> None:
+    """But for one on this machine, where one tries things out."""
+    set_up(monkeypatch, **ISSUER, **CALLBACK, OIDC_CLIENT_SECRET=client_secret)
+    with pytest.raises(SystemExit) as caught:
+        load(AuthSettings)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (caught.value.code, line.partition(": ")[0]) == (2, "BACKCHAT_OIDC_CLIENT_SECRET")
+    assert client_secret not in line
+    set_up(monkeypatch, OIDC_ISSUER="http://127.0.0.1:9000")
+    assert load(AuthSettings).oidc
+    set_up(monkeypatch, **ISSUER, OIDC_CLIENT_SECRET="Uq3ZrV9-tKxw0PaM")
+    assert load(AuthSettings).oidc

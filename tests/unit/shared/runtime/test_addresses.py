@@ -10,7 +10,7 @@ from shared.runtime.process import _bind
 from shared.runtime.settings import CONFIG_ERROR, load
 
 GOOD = {
-    "BACKCHAT_AMQP_URL": "amqp://a:hush@one:5672/,amqp://a:hush@two:5672/v",
+    "BACKCHAT_AMQP_URL": "amqp://a:hush-Vp7mRw2kXz@one:5672/,amqp://a:hush-Vp7mRw2kXz@two:5672/v",
     "BACKCHAT_AUTH_URL": "http://auth:8000",
 }
 

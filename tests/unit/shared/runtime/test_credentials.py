@@ -1,0 +1,145 @@
+"""Start-up refuses credentials that strangers try first, except on loopback, and shows nothing of them."""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatbot_worker.chatbots.protocol import Unusable
+from chatbot_worker.chatbots.secrets import read_secret
+from chatbot_worker.settings import ChatbotProcessSettings
+from persistence_worker.settings import PersistenceMigrationSettings
+from shared.runtime.credentials import SHORTEST, is_weak_address, on_this_machine, weakness
+from shared.runtime.settings import CONFIG_ERROR, load
+
+DEFAULTS = [
+    *("guest", "postgres", "password", "changeme", "change-me", "CHANGE_ME", "secret", "example", "admin", "root"),
+    *("Passw0rd!", "p@ssword", "letmein", "<password>", "your-password-here", "placeholder", "replace_me", "todo"),
+    *("postgres-password-123", "backchat-secret-2026", "MySecretPassword1", "rabbitmq_default_pass", "changeme" * 5),
+    *("123456789012345", "aaaaaaaaaaaaaaaaaaaa", "abababababababab", "qwertyuiop1234567890", "test-test-test-test"),
+    *("Xy7", "f3k9Lq2", "correct horse battery staple", " ", "...............", "hunter2hunter2"),
+]
+GOOD = ["Vp7mRw2kXzQd", "kiosk-lantern-verdict-9", "Zy%3/@:#Q8r!w-k2", "sk-proj-8f2Kd0Wm1zQ", "ütf-größer-als-zwölf-æ"]
+BEYOND = [
+    "rabbitmq",
+    "db.example.org",
+    "10.0.0.5",
+    "0.0.0.0",
+    "[2001:db8::5]",
+    "127.0.0.1.example.org",
+    "localhost.example",
+]
+HERE = ["127.0.0.1", "127.8.9.1", "localhost", "LOCALHOST", "db.localhost", "[::1]", "[::ffff:127.0.0.1]"]
+
+
+@pytest.mark.parametrize("password", ["", *DEFAULTS])
+def test_what_strangers_try_is_weak(password: str) -> None:
+    assert weakness(password)
+    for host in BEYOND:
+        assert is_weak_address(f"amqp://someone:{quote(password, safe='')}@{host}:5672/")
+        assert is_weak_address(f"postgresql+asyncpg://someone:{quote(password, safe='')}@{host}/chats")
+
+
+@pytest.mark.parametrize("password", GOOD)
+def test_what_nobody_guesses_is_not(password: str) -> None:
+    assert weakness(password) is None
+    for host in BEYOND:
+        assert not is_weak_address(f"amqps://someone:{quote(password, safe='')}@{host}/")
+
+
+def test_what_chance_makes_is_never_weak() -> None:
+    """As deploy/secrets.py makes them, with the names of the services."""
+    for name in ("auth_service", "chat_gateway", "persistence_worker", "chatbot_worker", "backchat_auth"):
+        for _ in range(400):
+            assert not is_weak_address(f"amqp://{name}:{secrets.token_urlsafe(24)}@rabbitmq:5672/")
+
+
+@pytest.mark.parametrize("host", HERE)
+def test_on_this_machine_anything_will_do(host: str) -> None:
+    for user in ("", "guest@", "guest:@", "guest:guest@"):
+        assert not is_weak_address(f"amqp://{user}{host}:5672/")
+        assert not is_weak_address(f"postgresql+asyncpg://{user}{host}/chats")
+
+
+def test_the_user_s_name_is_no_password() -> None:
+    assert is_weak_address("amqp://jacqueline.fernandez:jacqueline.fernandez@broker/")
+    assert is_weak_address("amqp://jacqueline.fernandez:JacquelineFernandez99@broker/")
+    assert not is_weak_address("amqp://vp:Vp7mRw2kXzQd@broker/"), "two letters are in many"
+
+
+@pytest.mark.parametrize(
+    ("url", "weak"),
+    [
+        ("amqp://broker/", True),  # whose client says guest:guest then
+        ("amqp://name@broker/", True),
+        ("postgresql+asyncpg://app@db/chats", True),
+        ("postgresql+asyncpg://app@/chats?host=/run/postgresql", False),
+        ("postgresql+asyncpg://app@/chats?host=db:5432", True),
+        ("postgresql+asyncpg://app@/chats?host=127.0.0.1:5432&host=db.example.org", True),
+        ("postgresql+asyncpg://app@/chats?host=[::1]:5432&host=127.0.0.1", False),
+        ("postgresql+asyncpg://app@/chats?host=[2001:db8::1]:5432", True),
+        ("sqlite+aiosqlite:////data/auth.db", False),
+        ("http://auth_service:8000", False),  # asks for none
+        ("http://gateway:changeme@auth_service:8000", True),
+    ],
+)
+def test_addresses_of_all_kinds(url: str, *, weak: bool) -> None:
+    assert is_weak_address(url) is weak
+
+
+@pytest.mark.parametrize(
+    ("address", "weak"),
+    [
+        ("amqp://guest:guest@rabbitmq:5672/", True),
+        ("amqp://a:Vp7mRw2kXzQd@one/,amqp://a:guest@two/", True),
+        ("amqp://a:Vp7mRw2kXzQd@one/, amqp://guest:guest@127.0.0.1/", False),
+    ],
+)
+def test_a_process_does_not_start_with_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str, *, weak: bool
+) -> None:
+    """One line that names the variable and shows nothing of it; every address of a cluster counts."""
+    monkeypatch.setenv("BACKCHAT_AMQP_URL", address)
+    if not weak:
+        assert load(ChatbotProcessSettings).amqp_url == address
+        return
+    with pytest.raises(SystemExit) as caught:
+        load(ChatbotProcessSettings)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert caught.value.code == CONFIG_ERROR
+    assert line.startswith("BACKCHAT_AMQP_URL: ")
+    assert "guest" not in line
+
+
+def test_nor_does_a_migration(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("BACKCHAT_DATABASE_URL", "postgresql+asyncpg://postgres:postgres@db/postgres")
+    with pytest.raises(SystemExit):
+        load(PersistenceMigrationSettings)
+    assert capsys.readouterr().err.startswith("BACKCHAT_DATABASE_URL: ")
+
+
+def test_a_model_s_key_is_no_placeholder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server on this machine often asks for none and takes any."""
+    monkeypatch.setenv("MODEL_KEY", "ollama")
+    here = read_secret("key", "MODEL_KEY", "http://127.0.0.1:11434/v1")
+    assert here
+    assert here.get_secret_value() == "ollama"
+    with pytest.raises(Unusable, match=r"options\.key: MODEL_KEY is a well-known word or too short") as refused:
+        read_secret("key", "MODEL_KEY", "https://models.example.org/v1")
+    assert "ollama" not in str(refused.value)
+    monkeypatch.setenv("MODEL_KEY", "sk-proj-8f2Kd0Wm1zQ")
+    assert read_secret("key", "MODEL_KEY", "https://models.example.org/v1")
+
+
+@given(st.text(max_size=60), st.text(max_size=20))
+def test_any_text_is_judged_and_short_ones_never_pass(secret: str, name: str) -> None:
+    assert weakness(secret, name) is not None or len(secret) >= SHORTEST
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_host(host: str) -> None:
+    assert on_this_machine(host) in (True, False)
