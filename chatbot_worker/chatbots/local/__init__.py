@@ -15,7 +15,8 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from chatbot_worker.chatbots.language_model import LanguageModel
-from chatbot_worker.chatbots.local.process import ModelProcess, Serving
+from chatbot_worker.chatbots.local.process import Serving
+from chatbot_worker.chatbots.local.sharing import Lease
 from chatbot_worker.chatbots.prompt import Speech
 from chatbot_worker.chatbots.protocol import Kind, Options, Turn, Unusable
 from shared.contracts.events import ContextWanted
@@ -54,9 +55,9 @@ class LocalOptions(Options):
 
 
 class Local:
-    """A language model in a process of ours."""
+    """A language model in a process of ours, which it may share with others."""
 
-    def __init__(self, options: LocalOptions, process: ModelProcess) -> None:
+    def __init__(self, options: LocalOptions, process: Lease) -> None:
         self.process = process
         asked = {"temperature": options.temperature, "max_tokens": options.max_tokens}
         own = SYSTEM if options.model else SYSTEM_OF_PACKAGED
@@ -72,7 +73,7 @@ class Local:
         self.process.open()
 
     async def close(self) -> None:
-        """End the process."""
+        """End the process, unless another chatbot speaks with it."""
         await self.process.close()
 
     def reply(self, turn: Turn) -> AsyncIterator[str]:
@@ -111,7 +112,7 @@ def make(options: LocalOptions) -> Local:
         raise Unusable(f"options.model: {model} is no GGUF file")
     threads = options.threads or max(1, (os.cpu_count() or 1) // 2)
     serving = Serving(str(model), options.context_tokens, options.parallel, threads)
-    return Local(options, ModelProcess(serving))
+    return Local(options, Lease(serving))
 
 
 def _packaged() -> Path | None:

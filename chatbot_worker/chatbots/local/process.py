@@ -43,26 +43,45 @@ class Serving:
     parallel: int
     threads: int
 
+    def together(self, other: Serving) -> Serving:
+        """What serves both as well as each alone, though they share the places there are."""
+        return Serving(
+            self.model,
+            max(self.context, other.context),
+            max(self.parallel, other.parallel),
+            max(self.threads, other.threads),
+        )
+
 
 class ModelProcess:
-    """Keeps one process running while it is open."""
+    """Keeps one process running while anybody has it open."""
 
     def __init__(self, serving: Serving) -> None:
-        self._serving = serving
+        self.serving = serving
+        self._holders: set[object] = set()
         self._keeper: asyncio.Task[None] | None = None
         self._endpoint: asyncio.Future[Completions | None] | None = (
             None  # of the running process; none: it cannot start
         )
         self.pid: int | None = None  # of the running process
 
-    def open(self) -> None:
-        """Start it in the background; once, or not at all."""
+    @property
+    def held(self) -> bool:
+        """Whether anybody has it open."""
+        return bool(self._holders)
+
+    def open(self, holder: object) -> None:
+        """Start it in the background, if it is not; it runs until the last holder closes it."""
+        self._holders.add(holder)
         if self._keeper is None:
             self._endpoint = asyncio.get_running_loop().create_future()
             self._keeper = asyncio.create_task(self._keep(), name="local language model")
 
-    async def close(self) -> None:
-        """End it."""
+    async def close(self, holder: object) -> None:
+        """End it, unless somebody else holds it."""
+        self._holders.discard(holder)
+        if self._holders:
+            return
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             keeper.cancel()
@@ -70,12 +89,11 @@ class ModelProcess:
         self._renew()
 
     async def endpoint(self) -> Completions:
-        """Where it serves; waits while it starts.
+        """Where it serves, once it was opened; waits while it starts.
 
         Raises:
             ReplyError: it does not start; it is still tried, less and less often.
         """
-        self.open()
         while True:
             assert self._endpoint is not None
             endpoint = self._endpoint
@@ -125,7 +143,7 @@ class ModelProcess:
     async def _handshake(self, process: Process, key: str) -> str:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps({**asdict(self._serving), "key": key}).encode() + b"\n")
+        process.stdin.write(json.dumps({**asdict(self.serving), "key": key}).encode() + b"\n")
         with contextlib.suppress(ConnectionError):
             await process.stdin.drain()
         line = await process.stdout.readline()
@@ -140,7 +158,7 @@ class ModelProcess:
         assert self._endpoint is not None
         self.pid = pid
         self._endpoint.set_result(endpoint)
-        logger.info("the local language model is ready", model=Path(self._serving.model).name, pid=pid)
+        logger.info("the local language model is ready", model=Path(self.serving.model).name, pid=pid)
 
     def _renew(self) -> None:
         """Let those who come from now on wait for the next process."""

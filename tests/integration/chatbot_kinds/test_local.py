@@ -14,10 +14,11 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from chatbot_worker.chatbots import local, openai
+from chatbot_worker.chatbots import local, openai, retrieval
 from chatbot_worker.chatbots.local import Local, LocalOptions
 from chatbot_worker.chatbots.openai import OpenAI, OpenAIOptions
 from chatbot_worker.chatbots.protocol import Turn
+from chatbot_worker.chatbots.retrieval import Retrieval, RetrievalOptions
 from shared.contracts.turns import ContextMessage
 from tests.integration.chatbot_worker.conftest import until
 
@@ -48,7 +49,7 @@ def turn(content: str) -> Turn:
     return Turn(uuid4(), uuid4(), "local", (asked,))
 
 
-async def said(chatbot: Local | OpenAI, content: str) -> list[str]:
+async def said(chatbot: Local | OpenAI | Retrieval, content: str) -> list[str]:
     async with asyncio.timeout(LOADING):
         return [piece async for piece in chatbot.reply(turn(content))]
 
@@ -93,6 +94,25 @@ async def test_a_process_that_dies_is_started_again(chatbot: Local) -> None:
     await until(lambda: chatbot.process.pid != first, LOADING)
     assert await said(chatbot, "Hello!")
     assert chatbot.process.pid not in {None, first}
+
+
+async def test_chatbots_of_one_file_share_one_process(tmp_path: Path) -> None:
+    """`local` beside a `retrieval` over it, with different contexts: one process, until the last of them has gone."""
+    document = tmp_path / "capital.md"
+    document.write_text("The capital of France is Paris.\n")
+    model = {"kind": "local", "max_tokens": 8, "context_tokens": 512, "temperature": 0}
+    talks = local.make(LocalOptions(max_tokens=8, context_tokens=256, temperature=0))
+    answers = retrieval.make(RetrievalOptions(path=document, model=model))
+    await talks.open()
+    await answers.open()
+    assert await said(talks, "Hello!")
+    assert "capital.md" in "".join(await said(answers, "What is the capital of France?"))
+    [served] = [each for each in psutil.Process().children() if "server.py" in " ".join(each.cmdline())]
+    await talks.close()
+    assert await said(answers, "What is the capital of France?")
+    assert served.is_running()
+    await answers.close()
+    await until(lambda: ended(served.pid))
 
 
 async def test_the_openai_kind_by_configuration_alone(monkeypatch: pytest.MonkeyPatch) -> None:
