@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests.support import alarm
 from tests.support.servers import NotInstalled, PostgreSQL, RabbitMQ
 
 PREFIX = "BACKCHAT_"
@@ -31,6 +32,12 @@ for name in [name for name in os.environ if name.startswith(PREFIX)]:  # noqa: T
 
 Fresh = Callable[[], AbstractContextManager[str]]
 Server = TypeVar("Server", PostgreSQL, RabbitMQ)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Bound what pytest-timeout leaves unbounded; not under a debugger, where somebody thinks."""
+    if not config.getoption("usepdb"):
+        config.pluginmanager.register(alarm, "alarm")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
