@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from persistence_worker import erasure, replies, rooms, sessions, views
+from persistence_worker import erasure, replies, rooms, sessions, summaries, views
 from persistence_worker.answers import answered_before, refusal, rejection, result
 from persistence_worker.state import SessionState, Turn
 from persistence_worker.work import Work
@@ -30,10 +30,12 @@ TURN_HEARD = timedelta(seconds=30)  # after a publication, in which a resent com
 
 TYPES: dict[str, type[Payload]] = {command.TYPE: command for command in COMMANDS}
 
-RULES: dict[type[Payload], Callable[[Work, Any, Received], Model]] = rooms.RULES | replies.RULES | erasure.RULES
+RULES: dict[type[Payload], Callable[[Work, Any, Received], Model]] = (
+    rooms.RULES | replies.RULES | erasure.RULES | summaries.RULES
+)
 """Commands that change something and answer, or raise a `BackchatError` before they have changed anything."""
 
-UNKEPT = rooms.UNKEPT | erasure.UNKEPT
+UNKEPT = rooms.UNKEPT | erasure.UNKEPT | summaries.UNKEPT
 """Those of them that change nothing the second time by their own nature: their ids need not be kept."""
 
 ALONE = replies.ALONE | erasure.ALONE

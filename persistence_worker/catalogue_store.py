@@ -50,6 +50,7 @@ def _rows(announced: ChatbotsAnnounced) -> Sequence[dict[str, object]]:
             "immediate": card.immediate,
             "context_messages": card.context.messages,
             "context_bytes": card.context.bytes,
+            "context_summary": card.context.summary,
             "position": position,
             "available": True,
             "modified_at": announced.modified_at,
@@ -65,6 +66,6 @@ def _listed(row: Row[tuple[object, ...]]) -> Listed:
         description=row.description,
         default=row.is_default,
         immediate=row.immediate,
-        context=ContextWanted(messages=row.context_messages, bytes=row.context_bytes),
+        context=ContextWanted(messages=row.context_messages, bytes=row.context_bytes, summary=row.context_summary),
     )
     return Listed(card, available=row.available, modified_at=row.modified_at)

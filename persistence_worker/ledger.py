@@ -17,17 +17,29 @@ from persistence_worker.catalogue_store import load_catalogue
 from persistence_worker.database import Database
 from persistence_worker.loading import Loader
 from persistence_worker.room_store import RoomStore
-from persistence_worker.state import Loaded
+from persistence_worker.state import Loaded, Turn
 from persistence_worker.store import Store
 from persistence_worker.store_reads import Reads
-from persistence_worker.turns import ContextRow, context, row_of, wants
+from persistence_worker.summary_store import SummaryStore
+from persistence_worker.turns import ContextRow, context, end, row_of, wants
 from persistence_worker.work import Limits, Start
 from shared.contracts.commands import EraseAuthor, FinishReply, MarkRead, SendMessage, StartSession
+from shared.contracts.events import ContextWanted
 from shared.contracts.payload import utc_now
-from shared.contracts.turns import ContextMessage
+from shared.contracts.turns import ContextMessage, Summary
 from shared.contracts.views import Message
 
-Contexts = Mapping[UUID, list[ContextMessage]]
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a turn is given. `as_of` is the session's newest number, where the chatbot wants summaries, else 0."""
+
+    messages: list[ContextMessage]
+    as_of: int = 0
+    summary: Summary | None = None
+
+
+Contexts = Mapping[UUID, Context]
 """The context of each turn that is to run, by the turn's id; none for a chatbot that is gone."""
 
 
@@ -52,7 +64,8 @@ class Ledger:
         self._limits = limits
         self._rooms = RoomStore(database.dialect)
         self.store = Store(database.dialect)
-        self._loader = Loader(self.store, self._rooms, catalogue)
+        self._summaries = SummaryStore(database.dialect)
+        self._loader = Loader(self.store, self._rooms, self._summaries, catalogue)
         self.reads = Reads(self.store, database.dialect)
 
     async def apply(self, orders: Sequence[Order], *, again: bool = False) -> Applied:
@@ -114,6 +127,7 @@ class Ledger:
         self.store.save(connection, batch.loaded.sessions.values(), batch.writes.joined, messages)
         if ruled:
             self._rooms.save(connection, batch.loaded, batch.writes)
+            self._summaries.save(connection, batch.writes)
         self.store.save_turns(connection, list(batch.changed_turns.values()))
 
     def contexts(self, connection: Connection, starts: Sequence[Start], messages: Sequence[Message] = ()) -> Contexts:
@@ -123,14 +137,36 @@ class Ledger:
         turns = [
             (start.turn, card.context) for start in starts if (card := self._catalogue.card(start.turn.chatbot_id))
         ]
+        folded = self._folded(connection, turns)  # before the messages: what changes between the two is then outdated
         at_hand = _rows(messages, {turn.session_id for turn, _ in turns})
         wanted_rows = [wants(turn, at_hand.get(turn.session_id, []), wanted) for turn, wanted in turns]
         read = iter(self.reads.contexts(connection, [want for each in wanted_rows for want in each]))
-        contexts: dict[UUID, list[ContextMessage]] = {}
+        contexts: dict[UUID, Context] = {}
         for (turn, wanted), each in zip(turns, wanted_rows, strict=True):
             rows = at_hand.get(turn.session_id, []) + [row for _ in each for row in next(read)]
-            contexts[turn.id] = context(turn, rows, wanted)
+            as_of, summary = folded.get(turn.id, (0, None))
+            contexts[turn.id] = Context(context(turn, rows, wanted, summary), as_of, summary)
         return contexts
+
+    def _folded(
+        self, connection: Connection, turns: Sequence[tuple[Turn, ContextWanted]]
+    ) -> Mapping[UUID, tuple[int, Summary | None]]:
+        """For turns of chatbots that want summaries: how new the session is, and the summary.
+
+        One that reaches into what a turn must not see (it gives an old reply anew) is left out, and no further one
+        is to be made of that turn.
+        """
+        wanting = [turn for turn, wanted in turns if wanted.summary]
+        if not wanting:
+            return {}
+        found = self._summaries.of_sessions(connection, {turn.session_id for turn in wanting})
+        folded: dict[UUID, tuple[int, Summary | None]] = {}
+        for turn in wanting:
+            as_of, summaries = found[turn.session_id]
+            summary = summaries.get(turn.chatbot_id)
+            if summary is None or summary.up_to_seq < end(turn):
+                folded[turn.id] = as_of, summary
+        return folded
 
 
 def _has_mark(loaded: Loaded, order: Order) -> bool:

@@ -14,6 +14,7 @@ from persistence_worker.catalogue_store import load_catalogue
 from persistence_worker.room_store import RoomStore
 from persistence_worker.state import History, Loaded
 from persistence_worker.store import Store
+from persistence_worker.summary_store import SummaryStore
 from shared.contracts.commands import (
     AcceptInvite,
     AddChatbot,
@@ -27,15 +28,17 @@ from shared.contracts.commands import (
     SendMessage,
     StartSession,
     StopReply,
+    SummarizeSession,
 )
 
 
 class Loader:
     """Reads for one database."""
 
-    def __init__(self, store: Store, rooms: RoomStore, catalogue: Catalogue) -> None:
+    def __init__(self, store: Store, rooms: RoomStore, summaries: SummaryStore, catalogue: Catalogue) -> None:
         self._store = store
         self._rooms = rooms
+        self._summaries = summaries
         self._catalogue = catalogue
 
     def load(self, connection: Connection, orders: Sequence[Order]) -> Loaded:
@@ -69,6 +72,8 @@ class Loader:
             self._rooms.load_invites(connection, loaded, hashes)
         if pairs := {(c.session_id, c.user_id) for c in commands if isinstance(c, MarkRead)}:
             self._rooms.load_read(connection, loaded, pairs)
+        if sums := [(o.received.id, o.command) for o in orders if isinstance(o.command, SummarizeSession)]:
+            self._summaries.load_outdated(connection, loaded, sums)
         if len(commands) == 1:
             self._load_history(connection, loaded, commands[0])
 

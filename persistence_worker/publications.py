@@ -108,7 +108,8 @@ def _delivery(payload: Payload, traceparent: str | None, partitions: int) -> Ite
 def _turn(start: Start, contexts: Contexts, partitions: int) -> Publication:
     turn = start.turn
     subject = str(turn.session_id)
-    if turn.id in contexts:
+    context = contexts.get(turn.id)
+    if context is not None:
         run = RunTurn(
             session_id=turn.session_id,
             message_id=turn.id,
@@ -116,7 +117,9 @@ def _turn(start: Start, contexts: Contexts, partitions: int) -> Publication:
             reply_to=turn.reply_to,
             starts=start.starts,
             again=start.again,
-            context=contexts[turn.id],
+            context=context.messages,
+            as_of=context.as_of,
+            summary=context.summary,
         )
         event = Event(SOURCE, run, subject, f"{turn.id}:{start.starts}", traceparent=turn.traceparent)
         return topology.TURNS, turn.chatbot_id, event

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from shared.contracts.turns import Summary
 from shared.contracts.views import Message, ReplyPolicy
 
 Spans = list[list[int]]
@@ -134,7 +135,8 @@ class Loaded:
     """What was read under the locks: sessions by id (missing ones left out) and the session of each known message.
 
     The rest is filled only where a command needs it: answers of commands applied before (`None`: not kept),
-    messages by id, invites by hash, read marks, erased users among those who want in, and what lies back.
+    messages by id, invites by hash, read marks, erased users among those who want in, commands whose summary is
+    of what has changed since, and what lies back.
     """
 
     sessions: dict[UUID, SessionState] = field(default_factory=dict)
@@ -144,6 +146,7 @@ class Loaded:
     invites: dict[str, Invite] = field(default_factory=dict)
     read: dict[tuple[UUID, str], int] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
+    outdated: set[str] = field(default_factory=set)
     history: History = field(default_factory=History)
 
 
@@ -152,6 +155,8 @@ class Writes:
     """What a batch changes beside the numbers, the new messages and the turns of its sessions."""
 
     messages: dict[UUID, Message] = field(default_factory=dict)  # stored before this batch
+    changed: dict[UUID, int] = field(default_factory=dict)  # by session, the earliest place of what changed in it
+    summaries: dict[tuple[UUID, str], Summary] = field(default_factory=dict)  # by session and chatbot
     sessions: set[UUID] = field(default_factory=set)  # owner, policy or deletion
     joined: dict[tuple[UUID, str], datetime] = field(default_factory=dict)
     left: set[tuple[UUID, str]] = field(default_factory=set)

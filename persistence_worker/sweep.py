@@ -22,6 +22,7 @@ from persistence_worker.tables import (
     message_ratings,
     session_chatbots,
     session_invites,
+    session_summaries,
     session_users,
     turns,
 )
@@ -49,6 +50,7 @@ OF_A_SESSION: tuple[Table, ...] = (  # who refers to another first
     turns,
     session_invites,
     session_chatbots,
+    session_summaries,
     former_users,
     session_users,
 )

@@ -16,6 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     and_,
+    false,
 )
 
 from shared.database.engine import UtcDateTime
@@ -176,6 +177,16 @@ message_ratings = Table(
     CheckConstraint("rating IN (-1, 1)", name="rating"),
 )
 
+session_summaries = Table(  # what a chatbot's language model made of what lies further back
+    "session_summaries",
+    metadata,
+    Column("session_id", Uuid, ForeignKey(chat_sessions.c.id), primary_key=True),
+    Column("chatbot_id", Text, primary_key=True),
+    Column("up_to_seq", BigInteger, nullable=False),  # the newest message in it
+    Column("text", Text, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
 applied_commands = Table(  # kept for a day; messages and replies are known by their own keys
     "applied_commands",
     metadata,
@@ -197,6 +208,7 @@ chatbots = Table(
     Column("immediate", Boolean, nullable=False),
     Column("context_messages", Integer, nullable=False),
     Column("context_bytes", Integer, nullable=False),
+    Column("context_summary", Boolean, nullable=False, server_default=false()),
     Column("position", Integer, nullable=False),
     Column("available", Boolean, nullable=False),  # false: gone from the catalogue, its name still needed
     Column("modified_at", UtcDateTime, nullable=False),  # of the catalogue that said so

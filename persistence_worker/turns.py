@@ -11,10 +11,10 @@ import orjson
 
 from persistence_worker.state import Turn, holds
 from shared.contracts.events import ContextWanted
-from shared.contracts.turns import CONTEXT_BYTES_MAX, ContextMessage
+from shared.contracts.turns import CONTEXT_BYTES_MAX, ContextMessage, Summary
 from shared.contracts.views import Message, SenderType
 
-AROUND = 160  # bytes of JSON around content and sender id of one message, at most
+AROUND = 180  # bytes of JSON around content and sender id of one message, at most
 HEAD = 1024  # bytes of the turn around its context
 SEQ_MAX = 2**62  # above every number
 ROWS_MAX = 1_000  # more messages than fit into a context, as good as always; and a number further back is far back
@@ -59,15 +59,18 @@ def wants(turn: Turn, at_hand: Sequence[ContextRow], wanted: ContextWanted) -> l
     return [want for want in (*back, up_to_newest, since) if want.most and want.below - want.above > 1]
 
 
-def context(turn: Turn, rows: Iterable[ContextRow], wanted: ContextWanted) -> list[ContextMessage]:
-    """Ascending by `seq`, at most `CONTEXT_BYTES_MAX` of JSON: the oldest earlier messages go first, then the
-    oldest unanswered ones.
+def context(
+    turn: Turn, rows: Iterable[ContextRow], wanted: ContextWanted, summary: Summary | None = None
+) -> list[ContextMessage]:
+    """Ascending by `seq`, with the summary at most `CONTEXT_BYTES_MAX` of JSON: the oldest earlier messages go
+    first, then the oldest unanswered ones.
     """
+    most = CONTEXT_BYTES_MAX - HEAD - (0 if summary is None else len(orjson.dumps(summary.text)))
     bound = end(turn)
     unique = {row.seq: row for row in rows if row.seq < bound and row.content}
     newest_first = sorted(unique.values(), reverse=True)
-    measure = _no_size if _surely_fit(newest_first) else _json_size
-    room = CONTEXT_BYTES_MAX - HEAD
+    measure = _no_size if _surely_fit(newest_first, most) else _json_size
+    room = most
     chosen: list[tuple[ContextRow, bool]] = []
     earlier: list[ContextRow] = []
     for row in newest_first:
@@ -95,9 +98,9 @@ def end(turn: Turn) -> int:
     return waiting if turn.until is None else min(waiting, turn.until)
 
 
-def _surely_fit(rows: Sequence[ContextRow]) -> bool:
+def _surely_fit(rows: Sequence[ContextRow], most: int) -> bool:
     """Whether not even the longest JSON of these (six bytes for a control character) is too long."""
-    return sum(6 * len(row.content) + AROUND + 64 for row in rows) < CONTEXT_BYTES_MAX - HEAD
+    return sum(6 * len(row.content) + AROUND + 64 for row in rows) < most
 
 
 def _no_size(_row: ContextRow) -> int:
@@ -116,6 +119,7 @@ def _messages(chosen: list[tuple[ContextRow, bool]]) -> list[ContextMessage]:
             sender_id=row.sender_id,
             content=row.content,
             unanswered=unanswered,
+            seq=row.seq,
         )
         for row, unanswered in sorted(chosen)
     ]

@@ -79,6 +79,7 @@ class Work:
             self.messages[message.id] = changed
         else:
             self.writes.messages[message.id] = self.loaded.messages[message.id] = changed
+            self.writes.changed[session.id] = min(message.seq, self.writes.changed.get(session.id, message.seq))
         self.deliver(MessageUpdated(message=changed), received)
 
     def message(self, session: SessionState, message_id: UUID) -> Message | None:

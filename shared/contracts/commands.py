@@ -191,6 +191,21 @@ class MarkRead(Payload):
     seq: int
 
 
+class SummarizeSession(Payload):
+    """Keep what a chatbot's language model made of all messages up to a place, for its further turns. Nobody waits.
+
+    It was made of what the session was at number `as_of`: if one of those messages has changed since, it is dropped.
+    """
+
+    TYPE: ClassVar[str] = "backchat.session.summarize.v1"
+
+    session_id: UUID
+    chatbot_id: str
+    up_to_seq: int
+    as_of: int
+    text: str
+
+
 class EraseAuthor(Payload):
     """Erase what a deleted account wrote in one session after a place, and its membership. Nobody waits."""
 
@@ -218,5 +233,6 @@ COMMANDS: tuple[type[Payload], ...] = (
     EditMessage,
     RateReply,
     MarkRead,
+    SummarizeSession,
     EraseAuthor,
 )

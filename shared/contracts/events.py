@@ -141,10 +141,14 @@ class UserSpent(Payload):
 
 
 class ContextWanted(Model):
-    """How much of a session a chatbot wants to be given: at most so many earlier messages and UTF-8 bytes."""
+    """How much of a session a chatbot wants to be given: at most so many earlier messages and UTF-8 bytes.
+
+    `summary`: and what its worker made of what lies further back.
+    """
 
     messages: int
     bytes: int
+    summary: bool = False
 
 
 class ChatbotCard(Model):

@@ -39,14 +39,16 @@ ADA = "ada"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def card(name: str, *, default: bool = False, messages: int = 20, size: int = 32_768) -> ChatbotCard:
+def card(
+    name: str, *, default: bool = False, messages: int = 20, size: int = 32_768, summary: bool = False
+) -> ChatbotCard:
     return ChatbotCard(
         id=name,
         name=name.title(),
         description=f"{name} for tests",
         default=default,
         immediate=True,
-        context=ContextWanted(messages=messages, bytes=size),
+        context=ContextWanted(messages=messages, bytes=size, summary=summary),
     )
 
 

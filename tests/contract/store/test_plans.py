@@ -19,6 +19,10 @@ HOT = {
         "SELECT id FROM {0}chat_messages WHERE session_id = '00000000-0000-4000-8000-000000000000'"
         " AND updated_seq > 7 ORDER BY updated_seq LIMIT 50"
     ),
+    "a change to what was summed up": (
+        "SELECT seq FROM {0}chat_messages WHERE session_id = '00000000-0000-4000-8000-000000000000'"
+        " AND updated_seq > 7 AND seq <= 5 LIMIT 1"
+    ),
     "commands applied before": "SELECT result FROM {0}applied_commands WHERE id = 'x'",
     "turns to be stopped": "SELECT id FROM {0}turns WHERE closed_at IS NULL AND stop_at <= '2026-11-23'",
     "sessions to be purged": (
