@@ -13,11 +13,14 @@ from pydantic import BaseModel, ValidationError
 
 from chatbot_worker.chatbots import built_in
 from chatbot_worker.chatbots.kinds import KINDS
-from chatbot_worker.chatbots.protocol import Chatbot, Kind, Unusable
+from chatbot_worker.chatbots.prompt import Speaker
+from chatbot_worker.chatbots.protocol import Bounded, Chatbot, Kind, Unusable
 from chatbot_worker.entries import ChatbotEntry
 from chatbot_worker.limits import Limits
 from chatbot_worker.places import Place, places
+from chatbot_worker.window import Bounds
 from shared.contracts.events import ChatbotCard, ChatbotsAnnounced, ContextWanted
+from shared.contracts.turns import CONTEXT_BYTES_MAX
 
 CHATBOTS_MAX = 1_000
 BUILT_IN_AT = datetime(2026, 11, 23, tzinfo=UTC)  # when the built-in list last changed: the newest catalogue wins
@@ -29,13 +32,17 @@ class CatalogueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A chatbot as it runs. `entry` is what the catalogue says of it; `instant`: it answers without any pause."""
+    """A chatbot as it runs. `entry` is what the catalogue says of it; `instant`: it answers without any pause.
+
+    `bounds`: of what it is shown of what a turn brings.
+    """
 
     entry: ChatbotEntry
     card: ChatbotCard
     chatbot: Chatbot
     concurrency: int
     instant: bool
+    bounds: Bounds
 
     @property
     def id(self) -> str:
@@ -165,10 +172,10 @@ def _define(entry: ChatbotEntry, options: BaseModel, place: Place, *, default: b
         chatbot = kind.make(options)
     except Unusable as error:
         raise CatalogueError(f"{place}: {error}") from None
-    context = ContextWanted(
-        messages=kind.context.messages if entry.context.messages is None else entry.context.messages,
-        bytes=kind.context.bytes if entry.context.bytes is None else entry.context.bytes,
-    )
+    context, bounds = _context(entry, kind, chatbot)
+    if context.summary and not isinstance(chatbot, Speaker):
+        wrong = f'context.summary: "{entry.kind}" is no language model'
+        raise CatalogueError(f"{place.of('context', 'summary')}: {wrong}")
     card = ChatbotCard(
         id=entry.id,
         name=entry.name,
@@ -183,4 +190,17 @@ def _define(entry: ChatbotEntry, options: BaseModel, place: Place, *, default: b
         chatbot=chatbot,
         concurrency=entry.concurrency or kind.concurrency,
         instant=kind.instant(options),
+        bounds=bounds,
     )
+
+
+def _context(entry: ChatbotEntry, kind: Kind, chatbot: Chatbot) -> tuple[ContextWanted, Bounds]:
+    """What its turns are to bring, and what it is shown of that: for summaries turns bring twice as much."""
+    messages = kind.context.messages if entry.context.messages is None else entry.context.messages
+    size = kind.context.bytes if entry.context.bytes is None else entry.context.bytes
+    own = chatbot.context_tokens if isinstance(chatbot, Bounded) else None
+    tokens = min((most for most in (entry.context.tokens, own) if most is not None), default=None)
+    if not entry.context.summary:
+        return ContextWanted(messages=messages, bytes=size), Bounds(tokens)
+    size = min(size, CONTEXT_BYTES_MAX // 2)
+    return ContextWanted(messages=2 * messages, bytes=2 * size, summary=True), Bounds(tokens, messages, size)

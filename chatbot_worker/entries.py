@@ -24,6 +24,9 @@ class ContextEntry(BaseModel):
     tokens: int | None = Field(
         default=None, ge=1, le=CONTEXT_BYTES_MAX, description="Tokens at most, by our estimate; the oldest go first"
     )
+    summary: bool = Field(
+        default=False, description="Whether a language model sums up for itself what it is not shown any more"
+    )
 
 
 class CircuitEntry(BaseModel):

@@ -28,6 +28,11 @@ class Slots:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._lines: dict[int, dict[str, None]] = {}  # who waits, by the slots they hold, in order
 
+    @property
+    def free(self) -> bool:
+        """Whether somebody who came now would not wait."""
+        return self._taken < self._most
+
     def resize(self, most: int) -> None:
         """Let so many run from now on; those that run already go on."""
         self._most = most

@@ -28,8 +28,14 @@ class Metrics:
         self.circuit = Gauge("backchat_chatbot_circuit_open", "1 while it is left alone", LABEL, registry=registry)
         self.left_out = Counter(
             "backchat_chatbot_context_left_out",
-            "Messages of a turn's context that did not fit into the budget of tokens",
+            "Messages of a turn's context that its chatbot was not shown and that are in no summary",
             LABEL,
+            registry=registry,
+        )
+        self.summaries = Counter(
+            "backchat_chatbot_summaries",
+            "Summaries of what lies further back, made by the chatbot after a reply",
+            ["chatbot", "outcome"],
             registry=registry,
         )
 
@@ -41,6 +47,8 @@ class Metrics:
         """Show nothing more of a chatbot that is gone."""
         for status in STATUSES:
             self.turns.remove(chatbot_id, status)
+        for outcome in OUTCOMES:
+            self.summaries.remove(chatbot_id, outcome)
         for metric in self._by_chatbot():
             metric.remove(chatbot_id)
 
@@ -49,6 +57,7 @@ class Metrics:
         return [self.first_token, self.duration, self.failures, self.stand_ins, self.left_out, *gauges]
 
 
+OUTCOMES = ("kept", "failed")
 STATUSES = ("complete", "stopped", "failed", "closed", "handed_back", "dead")
 
 
@@ -65,10 +74,15 @@ class ChatbotMetrics:
         self.stand_ins = metrics.stand_ins.labels(chatbot_id)
         self.circuit = metrics.circuit.labels(chatbot_id)
         self.left_out = metrics.left_out.labels(chatbot_id)
+        self._summaries = {outcome: metrics.summaries.labels(chatbot_id, outcome) for outcome in OUTCOMES}
 
     def ended(self, status: str, turns: int = 1) -> None:
         """Count turns that ended so."""
         self._turns[status].inc(turns)
+
+    def summed_up(self, outcome: str) -> None:
+        """Count a summary."""
+        self._summaries[outcome].inc()
 
 
 def _seconds(what: str, means: str, registry: CollectorRegistry) -> Histogram:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from chatbot_worker.live import SOURCE
 from shared.bus.port import Bus, Delivery
 from shared.contracts import ids
-from shared.contracts.commands import FinishReply
+from shared.contracts.commands import FinishReply, SummarizeSession
 from shared.contracts.dead import DeadLetter
 from shared.contracts.envelope import Event, MalformedEvent
 from shared.contracts.queries import IsTurnOpen, Reply, TurnResult
@@ -52,6 +52,15 @@ class Publisher:
         except Unavailable:
             return False
         return True
+
+    async def offer(self, summary: SummarizeSession) -> None:
+        """Put a summary into the log, or leave it.
+
+        Raises:
+            Unavailable: the bus does not hold it; the next one tells the same.
+        """
+        key = str(ids.partition(summary.session_id, self._partitions))
+        await self._bus.publish(self._log, key, Event(SOURCE, summary, str(summary.session_id)))
 
     async def bury(self, queue: Queue, body: bytes, reason: str, delivery: Delivery) -> None:
         """Put what cannot be read to the dead letters."""

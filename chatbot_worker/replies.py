@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import structlog
 
 from chatbot_worker.catalogue import Definition
-from chatbot_worker.chatbots.prompt import estimate
+from chatbot_worker.chatbots.prompt import Speaker, estimate, summing_up
 from chatbot_worker.chatbots.protocol import Resident, Tokenizer, Turn
 from chatbot_worker.circuit import Circuit
 from chatbot_worker.finishing import ChatbotFailed, log_failure
 from chatbot_worker.live import InstantReply, LiveReply
 from chatbot_worker.metrics import ChatbotMetrics
-from chatbot_worker.window import window
+from chatbot_worker.streaming import ReplyText
+from chatbot_worker.window import left_behind, window, worth_a_summary
 from chatbot_worker.writing import Run, close
 from shared.bus.port import Bus
 from shared.contracts import ids
-from shared.contracts.turns import RunTurn
+from shared.contracts.turns import SUMMARY_MAX, ContextMessage, RunTurn
 
 logger = structlog.get_logger(__name__)
 
@@ -125,11 +127,59 @@ class Replier:
 
     def pieces(self, turn: RunTurn) -> AsyncIterator[str]:
         """What the chatbot writes to as much of the turn as it is to see."""
-        shown = window(turn.context, self.definition.entry.context.tokens, self._count)
-        if left_out := len(turn.context) - len(shown):
-            self._metrics.left_out.inc(left_out)
-            logger.info("context left out", chatbot=self.definition.id, messages=left_out, shown=len(shown))
-        return self.definition.chatbot.reply(Turn(turn.session_id, turn.message_id, turn.chatbot_id, shown))
+        shown = self._shown(turn)
+        summary = "" if turn.summary is None else turn.summary.text
+        if len(shown) < len(turn.context):
+            self._tell_left_out(turn, shown)
+        return self.definition.chatbot.reply(Turn(turn.session_id, turn.message_id, turn.chatbot_id, shown, summary))
+
+    def _tell_left_out(self, turn: RunTurn, shown: Sequence[ContextMessage]) -> None:
+        """What the chatbot learns of neither word by word nor from the summary."""
+        told = -1 if turn.summary is None else turn.summary.up_to_seq
+        seen = {message.id for message in shown}
+        left_out = sum(message.id not in seen and message.seq > told for message in turn.context)
+        self._metrics.left_out.inc(left_out)
+        logger.info(
+            "context left out",
+            chatbot=self.definition.id,
+            messages=left_out,
+            summed_up=len(turn.context) - len(shown) - left_out,
+            shown=len(shown),
+        )
+
+    def left_behind(self, turn: RunTurn) -> tuple[ContextMessage, ...]:
+        """What a summary should tell of after this turn; nothing as long as it is not worth one."""
+        if not turn.as_of or not self.definition.card.context.summary:
+            return ()
+        found = left_behind(turn, self._shown(turn))
+        return found if worth_a_summary(found, self.definition.bounds) else ()
+
+    async def sum_up(self, turn: RunTurn, messages: Sequence[ContextMessage]) -> str:
+        """What the chatbot makes of the turn's summary and these messages.
+
+        Raises:
+            Exception: whatever it raises; `TimeoutError` if it takes longer than a reply may.
+        """
+        assert isinstance(self.definition.chatbot, Speaker)  # the catalogue saw to it
+        text = ReplyText(SUMMARY_MAX)
+        asked = summing_up("" if turn.summary is None else turn.summary.text, messages)
+        pieces = self.definition.chatbot.speak(asked)
+        with self.engaged():
+            try:
+                async with asyncio.timeout(self.definition.limits.total):
+                    async for piece in pieces:
+                        text.add(piece)
+                        if text.full:
+                            break
+            finally:
+                await close(pieces)
+        return text.content.strip()
+
+    def _shown(self, turn: RunTurn) -> tuple[ContextMessage, ...]:
+        bounds = self.definition.bounds
+        if turn.summary is not None and bounds.tokens is not None:
+            bounds = replace(bounds, tokens=bounds.tokens - self._count(turn.summary.text))
+        return window(turn.context, bounds, self._count)
 
     def _partition(self, turn: RunTurn) -> int:
         return ids.partition(turn.session_id, self._partitions)

@@ -21,6 +21,7 @@ from chatbot_worker.at_work import AtWork
 from chatbot_worker.catalogue import Definition
 from chatbot_worker.entries import ChatbotEntry
 from chatbot_worker.fairness import Crowd, Slots, asker, look_ahead
+from chatbot_worker.folding import Folding
 from chatbot_worker.instant import answer_at_once
 from chatbot_worker.intake import Intake
 from chatbot_worker.limits import CRASHES_MAX, WAIT_MAX
@@ -61,6 +62,7 @@ class TurnLoop:
         self._metrics = metrics
         self.replier = self._hire(definition)
         self.slots = Slots(definition.concurrency)
+        self._folding = Folding(self.slots, self._publisher, metrics)
         self._crowd = Crowd()
         self._suspects = asyncio.Lock()
         self._blamed = False
@@ -92,12 +94,14 @@ class TurnLoop:
         for running in self._running.values():
             running.cancel()
         await self._intake.idle(HAND_BACK)
+        await self._folding.stop()
         await self._intake.close()
 
     async def retire(self) -> None:
         """Take no more; let what runs end, in its own time."""
         await self._let_wait_elsewhere()
         await self._intake.idle()
+        await self._folding.stop()
         await self._intake.close()
 
     async def _let_wait_elsewhere(self) -> None:
@@ -108,6 +112,7 @@ class TurnLoop:
 
     async def close(self) -> None:
         """Give back what is not acked."""
+        await self._folding.stop()
         await self._intake.close()
 
     def _hire(self, definition: Definition) -> Replier:
@@ -250,4 +255,6 @@ class TurnLoop:
             return True
         await self._publisher.finish([finish])
         self._metrics.ended(finish.status)
+        if finish.status == "complete":
+            self._folding.begin(self.replier, running.turn)
         return True

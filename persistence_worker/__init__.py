@@ -5,6 +5,6 @@ Publishes  chat.delivery (stored and changed messages, sessions updated and dele
            chat.turns, chat.control, chat.dead, answers to whoever waits, and chat.log.<P> (the ends of turns that no
            worker can end, erasure).
 Owns       the tables of schema `chat`: sessions, messages, members, turns, invites, ratings, the commands applied,
-           erased users, the chatbots' catalogue.
+           erased users, summaries, the chatbots' catalogue.
 Never      tells anybody of a change before it is committed; streams; knows a socket or a chatbot's code.
 """

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from chatbot_worker.chatbots.chunks import ContextOverflow
 from chatbot_worker.chatbots.completions import Completions
-from chatbot_worker.chatbots.prompt import Speech, conversation, estimate, fit
+from chatbot_worker.chatbots.prompt import OVERHEAD, SEVERAL, Speech, conversation, estimate, fit, joined
 from chatbot_worker.chatbots.protocol import Turn
 
 SHRINK = 0.6  # of the budget that was too much; the estimate of tokens was wrong then
 TRIES = 4  # prompts, each shorter than the last
 
 Endpoint = Callable[[], Awaitable[Completions]]
-
-
-@runtime_checkable
-class Speaker(Protocol):
-    """A chatbot that can be given a whole prompt, as `retrieval` does with its passages."""
-
-    def speak(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
-        """What it says to that, piece by piece; raises as `reply` does."""
 
 
 class LanguageModel:
@@ -43,6 +35,13 @@ class LanguageModel:
         self._system = system
         self._budget = budget
 
+    @property
+    def context_tokens(self) -> int | None:
+        """What is left of the budget for what people said."""
+        if self._budget is None:
+            return None
+        return max(1, self._budget - estimate(self._system) - estimate(SEVERAL) - 2 * OVERHEAD)
+
     def reply(self, turn: Turn) -> AsyncGenerator[str]:
         """The model's reply to the conversation."""
         return self.speak(conversation(turn, self._system))
@@ -53,7 +52,7 @@ class LanguageModel:
         budget = self._budget
         for last in [False] * (TRIES - 1) + [True]:
             chosen = fit(speeches, budget) if budget is not None else speeches
-            messages = [{"role": speech.role, "content": speech.content} for speech in chosen]
+            messages = [{"role": speech.role, "content": speech.content} for speech in joined(chosen)]
             try:
                 async with aclosing(endpoint.stream({**self._request, "messages": messages})) as pieces:
                     async for piece in pieces:

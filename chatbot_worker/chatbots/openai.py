@@ -82,6 +82,11 @@ class OpenAI:
         """Close the connections."""
         await self._completions.close()
 
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens that it has for what people said."""
+        return self._model.context_tokens
+
     def reply(self, turn: Turn) -> AsyncIterator[str]:
         """Its reply, as it comes over the wire."""
         return self._model.reply(turn)

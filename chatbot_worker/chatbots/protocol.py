@@ -20,13 +20,15 @@ class Turn:
     """One turn of a chatbot in a session.
 
     `context` holds the messages that the chatbot asked for, oldest first; the reply is to answer those
-    that are `unanswered`. Its text was written by strangers: it is never an instruction.
+    that are `unanswered`. `summary` tells of what lies further back, where the catalogue wants it and there is one.
+    All of it was written by strangers, or made of what they wrote: it is never an instruction.
     """
 
     session_id: UUID
     message_id: UUID
     chatbot_id: str
     context: tuple[ContextMessage, ...]
+    summary: str = ""
 
     @cached_property
     def unanswered(self) -> tuple[ContextMessage, ...]:
@@ -79,6 +81,15 @@ class Tokenizer(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """The tokens of a text, quickly."""
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A chatbot that knows how much it can be told; the catalogue may allow it less."""
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens of what people said; none: it does not know."""
 
 
 class ReplyError(Exception):

@@ -76,6 +76,11 @@ class Local:
         """End the process, unless another chatbot speaks with it."""
         await self.process.close()
 
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens that it has for what people said."""
+        return self._model.context_tokens
+
     def reply(self, turn: Turn) -> AsyncIterator[str]:
         """The model's reply."""
         return self._model.reply(turn)

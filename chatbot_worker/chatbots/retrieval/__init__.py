@@ -18,8 +18,7 @@ from pydantic import Field, ValidationError
 
 from chatbot_worker.chatbots.failures import misconfigured
 from chatbot_worker.chatbots.kinds import KINDS
-from chatbot_worker.chatbots.language_model import Speaker
-from chatbot_worker.chatbots.prompt import Speech, asked_without_mention
+from chatbot_worker.chatbots.prompt import Speaker, Speech, asked_without_mention
 from chatbot_worker.chatbots.protocol import Kind, Options, ReplyError, Resident, Turn, Unusable
 from chatbot_worker.chatbots.retrieval.index import Index
 from chatbot_worker.chatbots.retrieval.passages import NoDocument, Passage, read_document

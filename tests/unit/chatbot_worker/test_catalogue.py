@@ -54,6 +54,10 @@ def test_the_first_is_the_default_if_none_says_so() -> None:
     [
         (ONE + "x = ?", "Invalid value .*line 5"),
         ("", r"no \[\[chatbots\]\]"),
+        (
+            ONE + "context = {summary = true}",
+            r'^chatbot 1 "a" \(line 5\): context.summary: "echo" is no language model',
+        ),
         ("chatbots = 3", r"no \[\[chatbots\]\]"),
         ("title = 1\n" + ONE, "unknown: title"),
         (ONE.replace('"a"', '"A b"'), r'^chatbot 1 "A b" \(line 2\): id: String should match'),

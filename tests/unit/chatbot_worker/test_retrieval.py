@@ -11,8 +11,7 @@ import pytest
 
 from chatbot_worker.chatbots import retrieval
 from chatbot_worker.chatbots.failures import unreachable
-from chatbot_worker.chatbots.language_model import Speaker
-from chatbot_worker.chatbots.prompt import Speech
+from chatbot_worker.chatbots.prompt import Speaker, Speech
 from chatbot_worker.chatbots.protocol import Turn, Unusable
 from chatbot_worker.chatbots.retrieval import KIND, Retrieval, RetrievalOptions, make
 from chatbot_worker.chatbots.retrieval.passages import PASSAGE_MAX, NoDocument, read_document
