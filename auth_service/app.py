@@ -23,6 +23,7 @@ from auth_service.export_routes import export_routes
 from auth_service.exports import ChatExport
 from auth_service.guests import Guests
 from auth_service.hashing import Argon2Hasher
+from auth_service.head_requests import HeadRequests
 from auth_service.identities import Identities
 from auth_service.identity_store import IdentityStore
 from auth_service.internal_routes import internal_routes
@@ -145,7 +146,7 @@ def build(
     )
     check_bearers(http, logins)
     tell_sources(http, proxies)
-    app = ResponseHeaders(BodyLimit(http), settings.allowed_origins, proxies)
+    app = ResponseHeaders(BodyLimit(HeadRequests(http)), settings.allowed_origins, proxies)
     return Service(name="auth_service", lifespan=lifespan, missing=readiness.missing, app=app)
 
 

@@ -10,6 +10,7 @@ from starlette.routing import Match, Route
 
 from auth_service.bodies import BodyLate
 from auth_service.body_limit import CLOSE
+from auth_service.head_requests import READ_ONLY
 from shared.errors import (
     BackchatError,
     Internal,
@@ -56,12 +57,13 @@ async def _not_routed(request: Request, error: Exception) -> Response:
 
 def _methods(request: Request) -> set[str]:
     """What is allowed at this path; the router itself names the methods of one route only."""
-    return {
+    allowed = {
         method
         for route in request.app.routes
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
         for method in route.methods or ()
     }
+    return allowed | {"HEAD"} if request.scope["path"] in READ_ONLY else allowed
 
 
 async def _malformed(_request: Request, _error: Exception) -> Response:

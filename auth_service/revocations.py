@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any, Protocol
 
 import structlog
@@ -71,11 +73,7 @@ class Revocations:
         """
         if self._complete_at is None:
             raise Unavailable("Revocations are not known yet.", retry_after=1.0)
-        found = [
-            {"sid": revoked.sid, "until": math.ceil(revoked.until.timestamp())}
-            for number, revoked in self._known.values()
-            if self._is_new(cursor, number, revoked)
-        ]
+        found = [{"sid": revoked.sid, "until": math.ceil(revoked.until.timestamp())} for revoked in self._after(cursor)]
         told = f"{self._instance}.{self._count}.{int(self._complete_at.timestamp() * 1000)}"
         return {"cursor": told, "logins": found}
 
@@ -122,11 +120,14 @@ class Revocations:
         for sid in over:
             del self._known[sid]
 
-    def _is_new(self, cursor: str | None, number: int, revoked: Revoked) -> bool:
+    def _after(self, cursor: str | None) -> Iterable[Revoked]:
+        """What a cursor has not been told; our own one's are the newest, from behind."""
         try:
             instance, count, milliseconds = (cursor or "").split(".")
-            if instance == self._instance:
-                return number > int(count)
-            return revoked.at > datetime.fromtimestamp(int(milliseconds) / 1000, UTC) - OVERLAP
+            told, since = int(count), datetime.fromtimestamp(int(milliseconds) / 1000, UTC) - OVERLAP
         except (ValueError, OverflowError, OSError):
-            return True
+            return (revoked for _, revoked in self._known.values())
+        if instance != self._instance:
+            return (revoked for _, revoked in self._known.values() if revoked.at > since)
+        news = takewhile(lambda entry: entry[0] > told, reversed(self._known.values()))
+        return reversed([revoked for _, revoked in news])

@@ -13,6 +13,10 @@ from starlette.types import Scope
 from chat_gateway.connection import Connection
 from chat_gateway.outbound import Outbound
 from chat_gateway.requests import translate_request
+from shared.errors import InvalidRequest
+from shared.runtime.http import PROBLEM_JSON, problem
+
+DETAIL_MAX = 100  # characters of a refusal's detail, which may name what the client sent
 
 
 class Watcher(Protocol):
@@ -86,6 +90,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
                 self.watcher.closed(connection)  # also if it went before its handler began
         connection.connected = True
         return self._ok(await connection.poll())
+
+    def _bad_request(self, message: str | None = None) -> dict[str, Any]:
+        """A problem document, in the form that python-engineio has for answers; 400 is what its protocol asks for."""
+        refusal = problem(InvalidRequest(message and message[:DETAIL_MAX]), status=400)
+        headers = [("Content-Type", PROBLEM_JSON)]
+        return {"status": "400 BAD REQUEST", "headers": headers, "response": bytes(refusal.body)}
 
     def _hello(self, sid: str, transport: str) -> dict[str, Any]:
         return {

@@ -237,8 +237,9 @@ async def test_a_large_body_is_refused_declared_or_not(auth: Running) -> None:
 
 ALLOWED = {
     **dict.fromkeys(("/register", "/login", "/refresh", "/guest", "/logout", "/logout/all"), "POST"),
-    "/me": "DELETE, GET",
-    **dict.fromkeys(("/me/logins", "/me/export", "/.well-known/jwks.json", "/docs", "/openapi.json"), "GET"),
+    "/me": "DELETE, GET, HEAD",
+    **dict.fromkeys(("/me/logins", "/.well-known/jwks.json", "/docs", "/openapi.json"), "GET, HEAD"),
+    "/me/export": "GET",
     "/me/passcode": "PUT",
     "/me/logins/b9a5b6f6-43cf-4bd4-8c0e-6a4e29ab4c3f": "DELETE",
 }
@@ -256,6 +257,18 @@ async def test_other_methods_and_paths(auth: Running) -> None:
                 assert_problem(answer, 405, "method_not_allowed")
     for path in ("/", "/nothing", "/register/", "/me/", "/redoc", "/metrics", "/login/x", "//register", "/%00"):
         assert_problem(await auth.client.get(path), 404, "not_found")
+
+
+async def test_head_is_get_without_a_body(auth: Running) -> None:
+    """Where GET only reads; the status and the headers are those of GET (RFC 9110, section 9.3.2)."""
+    await auth.register("alice")
+    bearer = {"Authorization": f"Bearer {(await auth.tokens('alice'))['access_token']}"}
+    for path, methods in ALLOWED.items():
+        if "HEAD" in methods:
+            for headers in ({}, bearer):
+                got, told = [await auth.client.request(method, path, headers=headers) for method in ("GET", "HEAD")]
+                assert (told.status_code, told.content, told.headers) == (got.status_code, b"", got.headers), path
+                assert int(told.headers["content-length"]) == len(got.content)
 
 
 async def test_the_paths_that_we_say_we_serve_are_those_that_we_serve(auth: Running) -> None:
