@@ -18,6 +18,7 @@ from engineio import packet as engineio_packet
 
 from chat_gateway.emission import Frame
 from chat_gateway.outbound import Outbound
+from chat_gateway.proof import Proof
 from chat_gateway.wire import Stalled, WebSocketProtocol, protocol_of, write_frames
 
 FRAME_MAX = 256 * 1024  # characters of one frame, and bytes of one POST (contract §3)
@@ -47,6 +48,8 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         self._pinging: asyncio.TimerHandle | None = None
         self.refusals = 0  # malformed packets and failed connects
         self._protocol: WebSocketProtocol | None = None
+        self._proof: Proof | None = None
+        self._told = False  # something since the client was last asked whether it reads
         self._cut_off = False
         self._taken = 0  # packets since everybody else had a turn
 
@@ -77,6 +80,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             self.cut_off()
             return
         queue.put_nowait(pkt)
+        self._told = True
 
     async def send(self, pkt: engineio_packet.Packet) -> None:
         """As `enqueue`; python-socketio calls this one."""
@@ -123,6 +127,16 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
     def buffered(self) -> int:
         """Bytes that were written and not yet taken by the kernel, pongs of the WebSocket included."""
         return self._protocol.transport.get_write_buffer_size() if self._protocol is not None else 0
+
+    def reads(self, passed: float) -> bool:
+        """Whether the client has shown in time that it reads what it is told; asked once in `passed` seconds."""
+        if self._proof is None or self._cut_off:
+            return True
+        if self._proof.owed(passed) >= self.server.read_within:
+            return False
+        if self._told and self._proof.ask():
+            self._told = False
+        return True
 
     def _writable(self) -> bool:
         """Whether the client has read what was written; if so, a queue that is full was filled just now."""
@@ -191,6 +205,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         self._protocol = protocol_of(ws.asgi_send)
         if self._protocol is not None:  # a page of which some is unread is kept whole: no second one beside it
             self._protocol.transport.set_write_buffer_limits(high=UNREAD, low=0)
+            self._proof = Proof(self._protocol)
         if self.connected:
             self.upgrading = True  # what is polled meanwhile is a NOOP
             try:

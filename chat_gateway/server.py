@@ -112,11 +112,11 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         logger.info("slow client cut off", user=connection.socket.user_id if connection.socket else None)
 
     async def watch_buffers(self) -> None:
-        """Cut off who makes us write and does not read: the queues' bounds do not see WebSocket pongs."""
+        """Cut off who makes us write and does not read: neither pongs nor the kernels' buffers show in the queues."""
         while True:
             await asyncio.sleep(WATCH_EVERY)
             for connection in self.connections:
-                if connection.buffered > BUFFERED_MAX:
+                if connection.buffered > BUFFERED_MAX or not connection.reads(WATCH_EVERY):
                     connection.cut_off()
 
     def _reap(self, connection: Connection) -> None:

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 import websockets
 
-from chat_gateway import calls, sending, server
+from chat_gateway import calls, proof, sending, server
 from chat_gateway.connection import Connection
 from shared.runtime.http_protocol import GuardedProtocol
 from tests.integration.chat_gateway.conftest import Client, Running, start_chat, until
@@ -191,6 +191,28 @@ async def test_who_makes_us_write_and_does_not_read_is_cut_off(
                         raise ConnectionResetError
     await until(lambda: gateway.metric("connections_aborted_total", reason="slow") == 1)
     assert (await ada.call("list_chats", {}))["ok"]
+
+
+async def test_who_says_to_be_there_and_reads_nothing_is_cut_off(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pongs and events prove nothing, nor does what the kernels take; who reads stays, talkative or silent."""
+    monkeypatch.setattr(server, "WATCH_EVERY", 0.05)
+    monkeypatch.setattr(proof, "ASK_EVERY", 0.1)
+    await gateway.start(read_within=2.0)
+    ada = await gateway.client("ada")
+    async with raw(gateway, "bob") as bob, raw(gateway, "eve") as eve:
+        eve.ws.transport.pause_reading()
+        with pytest.raises((websockets.ConnectionClosed, OSError)):
+            async with asyncio.timeout(40):
+                while not eve.ws.transport.is_closing():
+                    await eve.say("3", '427["list_chats",{}]')
+                    assert (await ada.call("list_chats", {}))["ok"]
+                    await asyncio.sleep(0.02)
+                raise ConnectionResetError
+        await until(lambda: gateway.metric("connections_aborted_total", reason="slow") == 1)
+        assert (await ada.call("list_chats", {}))["ok"]
+        assert (await bob.ack('427["list_chats",{}]', 7))["ok"]
 
 
 async def test_a_rejection_lost_in_a_gap_can_be_told_after_it(

@@ -29,6 +29,7 @@ from chat_gateway.connection import Connection
 from chat_gateway.emission import Frame as OurFrame
 from chat_gateway.engine import Engine
 from chat_gateway.outbound import SHORT, Outbound
+from chat_gateway.proof import NONCE, PING
 from chat_gateway.server import TOLD_ONCE
 from chat_gateway.wire import payload_of, text_frame
 
@@ -111,6 +112,17 @@ def test_uvicorn_tells_when_a_client_does_not_read() -> None:
     assert "self.writable.clear()" in inspect.getsource(WebSocketsSansIOProtocol.pause_writing)
     assert "self.writable.set()" in inspect.getsource(WebSocketsSansIOProtocol.connection_lost)
     assert "await self.app(self.scope, self.receive, self.send)" in inspect.getsource(WebSocketsSansIOProtocol.run_asgi)
+
+
+def test_uvicorn_takes_the_pong_of_a_ping_that_is_ours() -> None:
+    """It forgets the payload with the pong that repeats it, and starts nothing: its own pings are switched off."""
+    source = inspect.getsource(WebSocketsSansIOProtocol.handle_pong)
+    assert "if self.pending_ping_payload is None or bytes(event.data) != self.pending_ping_payload:" in source
+    assert "self.pending_ping_payload = None" in source
+    assert "if self.pong_timer is not None:" in source
+    assert "self.read_paused = True" in inspect.getsource(WebSocketsSansIOProtocol.send_receive_event_to_app)
+    assert Frame(Opcode.PING, b"abcd").serialize(mask=False) == PING + b"abcd"
+    assert len(b"abcd") == NONCE
 
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 65_535, 65_536, 300_000])
