@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from httpx2 import EventSource, Limits, Response, ServerSentEvent, SSEError
+from httpx2 import Limits, Response
 
 from chatbot_worker.chatbots import failures
+from chatbot_worker.chatbots.event_stream import EventStream, Sent, TooLong
 
 EVENT_STREAM = "text/event-stream"
 
@@ -34,23 +35,21 @@ async def read_whole(answer: Response, most: int) -> bytes:
     return bytes(found)
 
 
-async def read_events(answer: Response, *, event_max: int, most: int) -> AsyncGenerator[ServerSentEvent]:
-    """Server-sent events, each of at most `event_max` bytes, together of at most `most` characters.
+async def read_events(answer: Response, *, event_max: int, most: int) -> AsyncGenerator[Sent]:
+    """Server-sent events, each of at most `event_max` bytes, together of at most `most` characters of data.
 
     Raises:
         ReplyError: there is more.
     """
-    answer.headers["Content-Type"] = f"{EVENT_STREAM}; charset=utf-8"  # some say text/plain; it is UTF-8 by definition
+    stream = EventStream(event_max)
     size = 0
-    events = aiter(EventSource(answer, max_event_size=event_max))
-    while True:
+    async for part in answer.aiter_bytes():
         try:
-            event = await anext(events, None)
-        except SSEError:
+            found = stream.feed(part)
+        except TooLong:
             raise failures.broken("too long an event") from None
-        if event is None:
-            return
-        size += len(event.data)
-        if size > most:
-            raise failures.broken("too long an answer")
-        yield event
+        for sent in found:
+            size += len(sent.data)
+            if size > most:
+                raise failures.broken("too long an answer")
+            yield sent

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from chatbot_worker.chatbots import failures
 from chatbot_worker.chatbots.protocol import ReplyError
 
@@ -54,12 +56,7 @@ def read_completion(data: str | bytes) -> Chunk:
     Raises:
         ReplyError: an error, or something that is no JSON object.
     """
-    try:
-        found = json.loads(data)
-    except ValueError:  # RecursionError is no ValueError
-        raise failures.broken("not JSON") from None
-    except RecursionError:
-        raise failures.broken("JSON too deep") from None
+    found = _loads(data)
     if not isinstance(found, dict):
         raise failures.broken("not an object")
     _check(found)
@@ -82,6 +79,19 @@ def overflows(code: str, words: str) -> bool:
     """Whether an error says that the prompt is too long; vLLM and others say it in words alone."""
     words = words.lower()
     return code in CONTEXT_CODES or ("context" in words and ("length" in words or "exceed" in words))
+
+
+def _loads(data: str | bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(data)  # which forgives NaN and lone surrogates
+    except ValueError:  # RecursionError is no ValueError
+        raise failures.broken("not JSON") from None
+    except RecursionError:
+        raise failures.broken("JSON too deep") from None
 
 
 def _read_choice(choice: Mapping[str, Any]) -> Chunk:

@@ -206,10 +206,10 @@ def test_a_native_webhook_without_a_secret_is_a_mistake() -> None:
         WebhookOptions(url="https://bot.example/")
 
 
-@pytest.mark.parametrize("value", ["whsec_", "whsec_c2hvcnQ=", "ä"])
+@pytest.mark.parametrize("value", ["whsec_!!!!!!!!", "whsec_c2hvcnQ=", "ä" * 12])
 def test_a_secret_that_cannot_sign(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Said at the start, without the secret."""
     monkeypatch.setenv("HOOK_SECRET", value)
     with pytest.raises(ValueError, match=r"options\.secret: after whsec_ there must be 24 bytes") as error:
         make(WebhookOptions(url="https://bot.example/", secret="HOOK_SECRET"))
-    assert value.removeprefix("whsec_") not in str(error.value) or value == "whsec_"
+    assert value.removeprefix("whsec_") not in str(error.value)
