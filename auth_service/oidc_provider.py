@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import httpx2
 import jwt
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -26,8 +25,6 @@ REQUIRED = ("iss", "sub", "aud", "exp", "iat", "nonce")
 CLOCK_SKEW = 60.0  # seconds
 KEEP = 3600.0  # seconds that what the provider publishes is kept
 COOLDOWN = 5.0  # seconds between two looks for a key that we do not know
-TIMEOUT = 4.0  # seconds for one request
-ANSWER_MAX = 256 * 1024  # bytes
 TOKEN_MAX = 16 * 1024  # characters
 SUBJECT_MAX = 255  # characters (OpenID Connect Core §2)
 RETRY_AFTER = 5.0  # seconds
@@ -52,12 +49,24 @@ class Identity:
     name: str | None
 
 
+class Ask(Protocol):
+    """Sends one request to the provider."""
+
+    async def __call__(self, method: str, url: str, **more: Any) -> dict[str, Any]:
+        """The answer, a JSON object.
+
+        Raises:
+            InvalidCredentials: the provider refuses.
+            Unavailable: it does not answer, or not as a provider does.
+        """
+
+
 class Provider:
     """The provider of the settings."""
 
-    def __init__(self, settings: OidcSettings, client: httpx2.AsyncClient) -> None:
+    def __init__(self, settings: OidcSettings, ask: Ask) -> None:
         self._settings = settings
-        self._client = client
+        self._ask = ask
         self._metadata: tuple[Metadata, float] | None = None
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._keys_at = float("-inf")
@@ -92,10 +101,10 @@ class Provider:
         }
         secret, basic = self._settings.client_secret, None
         if secret and "client_secret_basic" in metadata.token_endpoint_auth_methods_supported:
-            basic = httpx2.BasicAuth(self._settings.client_id, secret)
+            basic = (self._settings.client_id, secret)
         elif secret:
             form["client_secret"] = secret
-        answer = await self._request("POST", metadata.token_endpoint, data=form, auth=basic)
+        answer = await self._ask("POST", metadata.token_endpoint, data=form, auth=basic)
         token = answer.get("id_token")
         if not isinstance(token, str) or not token.isascii() or len(token) > TOKEN_MAX:
             raise InvalidCredentials("The provider gave no ID token.")
@@ -147,7 +156,7 @@ class Provider:
 
     async def _fetch_keys(self) -> None:
         metadata = self._metadata[0] if self._metadata else await self._discover()
-        answer = await self._request("GET", metadata.jwks_uri)
+        answer = await self._ask("GET", metadata.jwks_uri)
         try:
             self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(answer).keys if key.public_key_use != "enc"}
         except jwt.PyJWTError:
@@ -157,28 +166,12 @@ class Provider:
     async def _discover(self) -> Metadata:
         address = self._settings.issuer.rstrip("/") + "/.well-known/openid-configuration"
         try:
-            found = Metadata.model_validate(await self._request("GET", address))
+            found = Metadata.model_validate(await self._ask("GET", address))
         except ValidationError:
             raise Unavailable("The provider cannot be understood.", retry_after=RETRY_AFTER) from None
         scheme = urlsplit(self._settings.issuer).scheme  # plain HTTP is for providers on this machine
         endpoints = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri)
         if found.issuer != self._settings.issuer or any(urlsplit(each).scheme != scheme for each in endpoints):
             logger.error("the OpenID provider is another than configured", issuer=found.issuer)
-            raise Unavailable("The provider cannot be understood.", retry_after=RETRY_AFTER)
-        return found
-
-    async def _request(self, method: str, url: str, **more: Any) -> dict[str, Any]:
-        try:
-            answer = await self._client.request(method, url, timeout=TIMEOUT, **more)
-        except httpx2.HTTPError as error:
-            logger.warning("the OpenID provider does not answer", reason=type(error).__name__)
-            raise Unavailable("The provider does not answer.", retry_after=RETRY_AFTER) from None
-        if answer.status_code in (400, 401, 403):
-            raise InvalidCredentials("The provider refused this login.")
-        try:
-            found = answer.json() if answer.is_success and len(answer.content) <= ANSWER_MAX else None
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
             raise Unavailable("The provider cannot be understood.", retry_after=RETRY_AFTER)
         return found
