@@ -42,8 +42,8 @@ from shared.runtime.service import Service
 from tests.integration.chatbot_worker.conftest import turn, until
 from tests.integration.chatbot_worker.scripted import SCRIPTED, Scripted, hang
 
-SLOW = '[[chatbots]]\nid = "echo"\nname = "Echo"\nkind = "echo"\noptions = {delay = 0.5}\ndelta_interval = 0\n'
-QUICK = SLOW.replace("0.5", "0.005")
+QUICK = '[[chatbots]]\nid = "echo"\nname = "Echo"\nkind = "echo"\noptions = {delay = 0.005}\ndelta_interval = 0\n'
+HANGING = SCRIPTED.replace('"bot"', '"echo"')
 
 
 @dataclass
@@ -124,13 +124,14 @@ async def test_a_turn_becomes_a_reply(bus: Bus, others: Others, tmp_path: Path) 
 
 @pytest.mark.parametrize("graceful", [True, False])
 async def test_what_one_worker_leaves_another_finishes(
-    bus: Bus, others: Others, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, graceful: bool
+    bus: Bus, others: Others, tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch, *, graceful: bool
 ) -> None:
     """Handed back or just dropped: the next asks whether the turn is open and answers under a higher attempt."""
     monkeypatch.setattr(turns_module, "GRACE", 0.01)
+    scripted.plays = [hang]
     asked = turn("one two three four")
     async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(worker(bus, tmp_path / "chatbots.toml", SLOW))
+        first = await stack.enter_async_context(worker(bus, tmp_path / "chatbots.toml", HANGING))
         await bus.publish(TURNS, "echo", Event("test", asked, str(asked.session_id)))
         await until(lambda: others.of(ReplyStreamed))
         if graceful:

@@ -137,6 +137,16 @@ class Crowd:
                 while self.total - await self.stored() > ahead * len(self.sessions):  # noqa: ASYNC110 - another process is asked
                     await asyncio.sleep(LOOK)
 
+    @asynccontextmanager
+    async def talking(self, rounds: int, ahead: int) -> AsyncIterator[None]:
+        """Talk meanwhile."""
+        task = asyncio.create_task(self.talk(rounds, ahead))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
     async def listen(self) -> None:
         """Keep what is told of stored messages and heads, until cancelled."""
         subscription = await self.bus.subscribe(topology.delivery_queue("crowd"), prefetch=500)
@@ -247,16 +257,17 @@ async def crowded(
     """Running workers and a crowd that has not spoken yet; they must end cleanly after all that was done to them."""
     workers = Workers(directory, postgresql_url=postgresql_url, amqp_url=amqp_url)
     engine = open_engine(postgresql_url, schema=SCHEMA)
-    listening = None
     try:
         await workers.start()
         async with RabbitMQBus(amqp_url, name="crowd") as bus:
             crowd = Crowd(bus, engine)
             await crowd.gather(sessions)
             listening = asyncio.create_task(crowd.listen())
-            yield workers, crowd
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            try:
+                yield workers, crowd
+            finally:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
         await workers.stop()
     finally:
         workers.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,9 +80,12 @@ class Log:
         return [e.parse(MessageRejected) for e in self.heard if e.type == MessageRejected.TYPE]
 
     async def until_stored(self, most: int) -> list[str]:
-        async with asyncio.timeout(30), self.news:
-            await self.news.wait_for(lambda: len(self.stored()) >= most)
+        await self.until(lambda: len(self.stored()) >= most)
         return self.stored()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60), self.news:
+            await self.news.wait_for(condition)
 
 
 @asynccontextmanager
@@ -91,7 +94,7 @@ async def working(engine: AsyncEngine, amqp_url: str) -> AsyncIterator[Log]:
     settings = PersistenceSettings(partitions=PARTITIONS)
     async with RabbitMQBus(amqp_url, name="tests") as bus:
         service = app.build(settings, bus=bus, engine=engine, registry=CollectorRegistry())
-        async with asyncio.timeout(60), service.lifespan() as tasks:
+        async with asyncio.timeout(160), service.lifespan() as tasks:  # seven processes are started within
             log = Log(bus)
             await there(bus, topology.dead_queue(log.queue))
             await there(bus, topology.catalogue_queue())
@@ -125,7 +128,7 @@ async def command(amqp_url: str, *arguments: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode or 0, output.decode()
 
 
@@ -136,7 +139,7 @@ async def forbid(engine: AsyncEngine, content: str | None) -> None:
         await connection.execute(text(f"ALTER TABLE chat.chat_messages {change}"))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(200)
 async def test_poison_in_a_batch_is_put_aside_alone_looked_at_and_replayed(
     log: tuple[Log, AsyncEngine], amqp_url: str
 ) -> None:
@@ -148,8 +151,7 @@ async def test_poison_in_a_batch_is_put_aside_alone_looked_at_and_replayed(
     nul = send(talk.session_id, "a\x00b", client_message_id="nul")
     await talk.put(*messages[:20], bad, *messages[20:30], nul, *messages[30:])
     assert await talk.until_stored(40) == [str(n) for n in range(40)]
-    async with talk.news:
-        await talk.news.wait_for(lambda: len(talk.rejected()) == 2)
+    await talk.until(lambda: len(talk.rejected()) == 2)
     assert [(r.message_id, r.code) for r in talk.rejected()] == [
         (bad.message_id, "internal"),
         (nul.message_id, "internal"),
@@ -208,7 +210,7 @@ async def test_letters_that_travelled_together_part(tmp_path: Path) -> None:
     ]
     letters.append(DeadLetter.of(b"no json", queue=queue.name, reason="r", attempts=1))
     events = [Event("tests", letter) for letter in letters]
-    async with asyncio.timeout(20), InProcessBus(tmp_path / "bus.db") as bus:
+    async with asyncio.timeout(50), InProcessBus(tmp_path / "bus.db") as bus:
         await bus.declare((topology.DEAD,), (queue, topology.dead_queue(queue)))
         assert await open_box(bus, "none.such") is None
         await bus.publish_all([(topology.DEAD, queue.name, event) for event in events])

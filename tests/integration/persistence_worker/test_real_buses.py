@@ -74,6 +74,7 @@ async def stopping_and_erasing(bus: Bus, session_id: UUID, put: Any, take: Any, 
     assert (erased.sender_id, erased.content, erased.status) == ("bob", "", "erased")
 
 
+@pytest.mark.timeout(180)
 async def test_the_main_job_over_a_real_bus(parts: tuple[Bus, AsyncEngine]) -> None:
     """Announce, start, send, run, finish, join: every exchange and queue of the worker is used."""
     bus, engine = parts
@@ -89,7 +90,7 @@ async def test_the_main_job_over_a_real_bus(parts: tuple[Bus, AsyncEngine]) -> N
         answer = await bus.request(topology.QUERIES, topology.QUERY_KEY, Event("tests", query))
         return answer.parse(Reply)
 
-    async with asyncio.timeout(30), service.lifespan():
+    async with asyncio.timeout(100), service.lifespan():
         for queue in (topology.log_queue(PARTITIONS - 1, PARTITIONS), topology.catalogue_queue()):
             await there(bus, queue)
         while service.missing():  # noqa: ASYNC110 - a probe is asked, it does not tell

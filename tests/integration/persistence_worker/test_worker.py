@@ -195,7 +195,7 @@ async def test_a_stop_finishes_what_was_begun_and_hands_the_rest_back(worker: Wo
         session_id = await opened(running)
         running.put(*(send(session_id, str(n)) for n in range(20)))
         assert running.service.drain is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await running.service.drain()
         queue = topology.log_queue(ids.partition(session_id, PARTITIONS), PARTITIONS)
         stored = len(running.bus.events(MessageStored))
