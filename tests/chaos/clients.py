@@ -7,12 +7,15 @@ new, settle what is open) and `end`; it prints a `Status` twice a second.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 from tests.chaos.author import Author
 from tests.chaos.job import Job, Status
 from tests.chaos.kit import KitClient
 from tests.chaos.stock import StockClient
+
+END_PATIENCE = 20.0  # seconds in which everybody must have left
 
 
 async def _commands() -> asyncio.StreamReader:
@@ -55,13 +58,18 @@ async def run() -> None:
         draining.set()
     for task in tasks:
         task.cancel()
-    await asyncio.wait(tasks)
-    died = [task for task in tasks if not task.cancelled()]
+    await asyncio.wait(tasks, timeout=END_PATIENCE)
+    stuck = [task for task in tasks if not task.done()]
+    died = [task for task in tasks if task.done() and not task.cancelled()]
     for client in clients:
         client.finish()
         client.ledger.close()
     for task in died:
         task.result()
+    if stuck:
+        sys.stderr.write(f"{len(stuck)} clients did not end: {stuck[0].get_stack()}\n")
+        sys.stderr.flush()
+        os._exit(1)  # the loop would wait for them
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tests.support.client import new_account
 from tests.support.stack import ROOT
 
 REGISTRATIONS = 4  # at the same time: hashing passcodes fills the cores anyway
+END_PATIENCE = 30.0  # seconds
 SECOND_DEVICES = 2  # so many of four people have one: one with the kit, one without
 
 
@@ -63,10 +64,10 @@ class Crowd:
         with contextlib.suppress(ConnectionError):
             await self._say("end")
         try:
-            code = await asyncio.wait_for(self._process.wait(), 30)
+            code = await asyncio.wait_for(self._process.wait(), END_PATIENCE)
         except TimeoutError:
             self._process.kill()
-            code = await self._process.wait()
+            code = await asyncio.wait_for(self._process.wait(), END_PATIENCE)
         self._reader.cancel()
         if code:
             raise RuntimeError(f"the clients failed with exit code {code}:\n{self._errors.read_text()[-2000:]}")
@@ -79,7 +80,7 @@ class Crowd:
     async def _say(self, line: str) -> None:
         assert self._process and self._process.stdin
         self._process.stdin.write(line.encode() + b"\n")
-        await self._process.stdin.drain()
+        await asyncio.wait_for(self._process.stdin.drain(), END_PATIENCE)
 
     async def _read(self) -> None:
         assert self._process and self._process.stdout

@@ -8,6 +8,7 @@ from typing import Self
 
 DELAY = 0.15  # seconds by which a slow link is late, in each direction
 STALL_POLL = 0.1  # seconds between two looks whether a stall is over
+STOP_TIMEOUT = 20.0  # seconds for what takes milliseconds
 
 
 class Proxy:
@@ -29,14 +30,19 @@ class Proxy:
         return self
 
     async def stop(self) -> None:
-        """Stop listening and cut everything."""
+        """Stop listening and cut everything, who is let in meanwhile included.
+
+        Raises:
+            TimeoutError: something goes on all the same.
+        """
         if self._server:
             self._server.close()
-        self.cut()
-        for task in self._tasks:
-            task.cancel()
-        while self._ends or self._tasks:  # noqa: ASYNC110 - a turn of the loop or two
-            await asyncio.sleep(0)
+        async with asyncio.timeout(STOP_TIMEOUT):
+            while self._ends or self._tasks:  # a turn of the loop or two
+                self.cut()
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.sleep(0.001)
 
     def cut(self) -> None:
         """End every connection now, without a word (RST)."""

@@ -9,6 +9,7 @@ from tests.support.postgresql import PostgreSQL
 from tests.support.rabbitmq import RabbitMQ
 
 DATABASE = "backchat"
+CONNECT_TIMEOUT = 20  # seconds
 
 
 class DurablePostgreSQL(PostgreSQL):
@@ -29,7 +30,9 @@ class Stores:
     def start(self) -> None:
         """Start both, and make the database."""
         self.postgresql.start()
-        with psycopg.connect(self.postgresql.url().replace("+asyncpg", ""), autocommit=True) as connection:
+        with psycopg.connect(
+            self.postgresql.url().replace("+asyncpg", ""), autocommit=True, connect_timeout=CONNECT_TIMEOUT
+        ) as connection:
             connection.execute(f"CREATE DATABASE {DATABASE}")
         if self.cluster:
             self.cluster.start()
@@ -43,7 +46,9 @@ class Stores:
 
     def versions(self) -> dict[str, str]:
         """What runs."""
-        with psycopg.connect(self.postgresql.url().replace("+asyncpg", "")) as connection:
+        with psycopg.connect(
+            self.postgresql.url().replace("+asyncpg", ""), connect_timeout=CONNECT_TIMEOUT
+        ) as connection:
             found = {"postgresql": str(connection.info.parameter_status("server_version"))}
         return found | {"rabbitmq": self.nodes[0].ctl("version").strip(), "rabbitmq_nodes": str(len(self.nodes))}
 

@@ -232,7 +232,7 @@ async def test_a_killed_client_sends_its_outbox_later(stack: Stack, account: Acc
     assert program.stdout
     assert await asyncio.wait_for(program.stdout.readline(), PATIENCE) == b"kept\n"
     program.send_signal(signal.SIGKILL)
-    await program.wait()
+    await asyncio.wait_for(program.wait(), PATIENCE)
     for _ in range(2):  # the second time there is nothing left to send
         async with client_of(stack, account, SQLiteStore(store)) as client:
             state = await client.open(state.id)

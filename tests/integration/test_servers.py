@@ -93,7 +93,7 @@ def test_nothing_outlives_a_test_process_that_is_killed(tmp_path: Path) -> None:
     servers = [child for child in family if child.name() in ("postgres", "beam.smp", "epmd")]
     assert {child.name() for child in servers} >= {"postgres", "beam.smp", "epmd"}
     process.kill()
-    process.communicate()
+    process.communicate(timeout=30)
     _, alive = psutil.wait_procs(family, timeout=15)  # the guards too: they go last, after the directories
     assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
     assert not [home for home in homes if home.exists()]

@@ -28,6 +28,7 @@ rm -rf "$0"
 
 PLAIN_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 START_TIMEOUT = 60.0  # seconds; a loaded machine with two cores needs 15
+END_TIMEOUT = 30.0  # seconds in which what was killed must be gone
 
 
 class NotInstalled(Exception):
@@ -62,7 +63,7 @@ class Home:
         """Remove the directory, then let the guard go, which finds nothing to do."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._guard.kill()
-        self._guard.communicate()
+        self._guard.communicate(timeout=END_TIMEOUT)
 
     def _write(self) -> None:
         (self.path / "groups").write_text(" ".join(map(str, self._groups)))
@@ -146,7 +147,7 @@ class Child:
         for member in family:  # PostgreSQL's and Erlang's children have groups of their own
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-        self._process.wait()
+        self._process.wait(END_TIMEOUT)
         self._home.discard(self._process.pid)
 
     def pause(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,9 +68,10 @@ class Device:
     async def __aenter__(self) -> Self:
         auth = None if self._token is None else {"token": self._token}
         try:
-            await self.client.connect(self._url, auth=auth, transports=[self._transport], wait_timeout=PATIENCE)
+            async with asyncio.timeout(2 * PATIENCE):  # the library has none for the HTTP upgrade
+                await self.client.connect(self._url, auth=auth, transports=[self._transport], wait_timeout=PATIENCE)
         except socketio.exceptions.ConnectionError as error:
-            await self.client.disconnect()
+            await self.leave()
             raise Refused(self._refusal or str(error)) from None
         await self.until("ready")
         return self
@@ -77,7 +79,13 @@ class Device:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.client.disconnect()
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Disconnect; the library waits for its tasks without end, and they may wait for a server that stands still."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self.client.disconnect()
 
     async def call(self, event: str, payload: Any = None) -> dict[str, Any]:
         """Send an event and return its ack."""

@@ -98,7 +98,8 @@ def _make_roles(server: PostgreSQL, directory: Path) -> None:
         "POSTGRES_DB": DATABASE,
         "BACKCHAT_SECRETS": str(directory / "postgres"),
     }
-    subprocess.run(["sh", str(ROOT / "deploy/postgresql/roles.sh")], env=variables, check=True, capture_output=True)
+    roles = ["sh", str(ROOT / "deploy/postgresql/roles.sh")]
+    subprocess.run(roles, env=variables, check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture(scope="module")

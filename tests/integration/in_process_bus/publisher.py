@@ -17,6 +17,7 @@ from shared.contracts.queries import Reply
 from shared.contracts.topology import Exchange, Queue
 
 KEYS = ("a", "b", "c")
+PREFETCH = 5
 LOG = Exchange("test.log", "direct", persistent=True, mandatory=True)
 QUEUE = Queue("test.partition", "quorum", tuple((LOG, key) for key in KEYS), single_active_consumer=True)
 
@@ -25,7 +26,7 @@ def say(*words: object) -> None:
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
-async def publish(bus: InProcessBus, key: str, count: int) -> None:
+async def publish(bus: InProcessBus, key: str, count: int, held: asyncio.Semaphore) -> None:
     n = count
 
     async def one() -> None:
@@ -33,27 +34,31 @@ async def publish(bus: InProcessBus, key: str, count: int) -> None:
         mine, n = n, n + 1
         await bus.publish(LOG, key, Event("test", Reply(result={"n": mine})))
         say("held", key, mine)
+        held.release()
 
     while True:
         await asyncio.gather(*(one() for _ in range(7)))
 
 
-async def consume(subscription: Subscription) -> None:
+async def consume(subscription: Subscription, held: asyncio.Semaphore) -> None:
+    """A third of what is confirmed, so that something is left however slow the disk is."""
     while True:
+        for _ in range(9):
+            await held.acquire()
         batch = await subscription.take(3)
         for delivery in batch.deliveries:
             for event in read_body(delivery.body):
                 say("acking", delivery.key, event.data["result"]["n"])
         await subscription.ack(batch.deliveries)
-        await asyncio.sleep(0.01)
 
 
 async def main(journal: Path, start: int) -> None:
     async with InProcessBus(journal) as bus, asyncio.TaskGroup() as tasks:
         await bus.declare([LOG], [QUEUE])
-        tasks.create_task(consume(await bus.subscribe(QUEUE, prefetch=5)))
+        held = asyncio.Semaphore(0)
+        tasks.create_task(consume(await bus.subscribe(QUEUE, prefetch=PREFETCH), held))
         for key in KEYS:
-            tasks.create_task(publish(bus, key, start))
+            tasks.create_task(publish(bus, key, start, held))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ import pytest
 from shared.bus.in_process import InProcessBus
 from shared.contracts.envelope import read_body
 from shared.errors import Unavailable
-from tests.integration.in_process_bus.publisher import KEYS, QUEUE
+from tests.integration.in_process_bus.publisher import KEYS, PREFETCH, QUEUE
 
+ROUNDS = 3
 ROUND = 1_000_000  # numbers of a later process are higher
 Lines = list[list[str]]
 
@@ -49,7 +50,8 @@ async def _drain(journal: Path) -> dict[str, list[int]]:
         except TimeoutError:
             assert counts, "nothing was left at all"
             assert counts[0] >= 1, "what was handed out before a crash counts as delivered"
-            assert counts[-1] == 0, "what was never handed out does not"
+            handed_out = 2 * PREFETCH * ROUNDS  # at most: the heads of the queue at each crash
+            assert sum(count > 0 for count in counts) <= handed_out, "what was never handed out does not"
             return left
 
 
@@ -58,7 +60,7 @@ def test_nothing_confirmed_is_lost_and_order_is_kept(tmp_path: Path, seed: int) 
     journal = tmp_path / "bus.db"
     chance = random.Random(seed)
     said: Lines = []
-    for round_ in range(3):
+    for round_ in range(ROUNDS):
         said += _run_and_kill(journal, round_, chance.randrange(50, 800))
 
     left = asyncio.run(_drain(journal))
@@ -77,7 +79,7 @@ async def test_a_second_process_cannot_open_the_journal(tmp_path: Path) -> None:
         assert bus.connected
         command = [sys.executable, "-m", "tests.integration.in_process_bus.publisher", str(journal), "0"]
         child = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
-        _, errors = await child.communicate()
+        _, errors = await asyncio.wait_for(child.communicate(), 50)
         assert child.returncode == 1
         assert "another process has bus.db open" in errors.decode()
 
