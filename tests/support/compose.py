@@ -16,7 +16,7 @@ class Composition:
     """A running project of `docker-compose.yml`, on the engine that the environment names."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
 
     def compose(self, *arguments: str, patience: float = PATIENCE) -> str:
         """`docker compose …`; its standard output.
@@ -24,7 +24,7 @@ class Composition:
         Raises:
             RuntimeError: it failed; with what it said.
         """
-        return self._run(["docker", "compose", "--project-name", self._name, *arguments], patience)
+        return self._run(["docker", "compose", "--project-name", self.name, *arguments], patience)
 
     def docker(self, *arguments: str, patience: float = PATIENCE) -> str:
         """`docker …`; its standard output."""

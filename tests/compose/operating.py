@@ -1,0 +1,67 @@
+"""An operator at the composed stack: the how-to's own commands, and what the engine says of containers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.support.compose import ROOT, Composition
+
+HOW_TO = ROOT / "docs" / "how-to" / "run-on-a-server.md"
+PATIENCE = 240.0  # seconds for one block of commands
+READ = "import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1], timeout=5).read().decode())"
+
+
+def blocks(section: str) -> list[str]:
+    """The commands of one section of the how-to, a string for each block, as they stand there.
+
+    Raises:
+        KeyError: there is no such section, or there are none in it.
+    """
+    sections = re.split(r"^## (.+)$", HOW_TO.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = dict(zip(sections[1::2], sections[2::2], strict=True))[section]
+    found = re.findall(r"^```\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    if not found:
+        raise KeyError(f"no commands under {section!r}")
+    return found
+
+
+class Operator(Composition):
+    """Runs commands in a directory of their own, so that files which they write are out of the way."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        super().__init__(name)
+        self.directory = directory
+
+    def run(self, script: str, **variables: str) -> str:
+        """Run a script, with these variables besides those of the process; its standard output.
+
+        Raises:
+            AssertionError: it failed; with what it said.
+        """
+        environment = {**os.environ, "COMPOSE_FILE": str(ROOT / "docker-compose.yml"), **variables}  # noqa: TID251
+        ended = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self.directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert ended.returncode == 0, f"{script}\n{ended.stderr[-3000:]}"
+        return ended.stdout
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """What the engine knows of a container."""
+        found: list[dict[str, Any]] = json.loads(self.docker("inspect", container))
+        return found[0]
+
+    def metrics(self, container: str) -> str:
+        """What a container of ours shows to Prometheus."""
+        return self.docker("exec", container, "python", "-c", READ, "http://127.0.0.1:8000/metrics")

@@ -1,0 +1,70 @@
+"""What each container may do, and what of the stack can be reached from outside."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import httpx2
+
+from tests.compose.operating import Operator
+
+OURS = ("auth_service", "chat_gateway", "persistence_worker", "chatbot_worker")
+THEIRS = ("edge", "rabbitmq", "postgres")
+REPLICAS = {"chat_gateway": 2, "persistence_worker": 2, "chatbot_worker": 2}
+
+
+def test_every_part_runs_as_often_as_it_should_and_is_healthy(operator: Operator) -> None:
+    found = {service: operator.containers(service) for service in (*OURS, *THEIRS)}
+    assert {service: len(containers) for service, containers in found.items()} == {
+        service: REPLICAS.get(service, 1) for service in found
+    }
+    states = [operator.inspect(container)["State"] for container in chain(*found.values())]
+    assert {state["Health"]["Status"] for state in states} == {"healthy"}
+
+
+def test_our_services_have_no_rights(operator: Operator) -> None:
+    for service in OURS:
+        for container in operator.containers(service):
+            found = operator.inspect(container)
+            host = found["HostConfig"]
+            assert found["Config"]["User"] == "10001:10001"
+            assert host["ReadonlyRootfs"]
+            assert host["CapDrop"] == ["ALL"]
+            assert "no-new-privileges:true" in host["SecurityOpt"]
+            assert host["Memory"] > 0
+            assert host["NanoCpus"] > 0
+            assert secrets_of(found) == [SECRETS[service]], service
+
+
+def test_nothing_but_the_edge_is_published_and_everything_is_bounded(operator: Operator) -> None:
+    published = set()
+    for service in (*OURS, *THEIRS):
+        for container in operator.containers(service):
+            found = operator.inspect(container)
+            published |= {service for bindings in found["NetworkSettings"]["Ports"].values() if bindings}
+            assert found["HostConfig"]["Memory"] > 0, service
+            assert found["HostConfig"]["LogConfig"]["Config"]["max-size"], service
+    assert published == {"edge"}
+
+
+def test_what_concerns_operators_alone_is_not_shown_outside(url: str) -> None:
+    with httpx2.Client(base_url=url) as http:
+        assert {http.get(path).status_code for path in ("/healthz", "/readyz", "/metrics", "/internal/x")} == {404}
+        page = http.get("/chat/")
+        assert page.status_code == 200
+        assert "Strict-Transport-Security" not in page.headers, "there is no TLS here"
+
+
+SECRETS = {
+    "auth_service": "secrets-auth",
+    "chat_gateway": "secrets-gateway",
+    "persistence_worker": "secrets-persistence",
+    "chatbot_worker": "secrets-chatbot",
+}
+
+
+def secrets_of(found: dict[str, Any]) -> list[str]:
+    """The volumes of secrets that a container has, without the project's name."""
+    names = [mount.get("Name", "").partition("_")[2] for mount in found["Mounts"]]
+    return sorted(name for name in names if name.startswith("secrets"))
