@@ -65,6 +65,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Running]]
 @asynccontextmanager
 async def running(url: str, keys: Path, **settings: Any) -> AsyncIterator[Running]:
     """Migrated, entered, with a client."""
+    keys.parent.mkdir(exist_ok=True)
     engine, registry = open_engine(url, schema=SCHEMA), CollectorRegistry()
     try:
         await app.migrate(engine)

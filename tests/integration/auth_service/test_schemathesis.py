@@ -29,7 +29,8 @@ FORM = {"id": "fuzz", "passcode": "correct horse"}
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[EmbeddedStack]:
     """Everything there is, so that nothing has a reason to be `unavailable`."""
-    stack = EmbeddedStack(tmp_path, {"LIMITS": "off", "GUESTS": "on", "HASHING_QUEUE": "1000"})
+    settings = {"LIMITS": "off", "GUESTS": "on", "HASHING_QUEUE": "1000", "ACCESS_TOKEN_TTL": "86400"}
+    stack = EmbeddedStack(tmp_path, settings)
     try:
         stack.start_now()
         yield stack
@@ -53,6 +54,7 @@ def test_what_is_described_is_what_happens(stack: EmbeddedStack, tmp_path: Path,
         command, cwd=tmp_path, env=PLAIN_ENVIRONMENT, capture_output=True, text=True, timeout=SECONDS, check=False
     )
     summary = ended.stdout[ended.stdout.find("= SUMMARY =") :]
+    print(summary)  # noqa: T201 - how many cases there were
     assert ended.returncode == 0, ended.stdout[-4_000:]
     assert re.search(r"✅ +Stateful", summary), "registering, logging in and refreshing are linked"
     assert int(re.findall(r"(\d+) generated", summary)[0]) > 100

@@ -1,0 +1,104 @@
+"""Many at the same time, on two replicas of auth and PostgreSQL: one winner, whatever the order (ASVS 15.4.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import func, select
+
+from auth_service.tables import outbox, refresh_tokens
+from tests.integration.auth_service.conftest import GOOD, Running, running
+
+AT_ONCE = 200
+Replicas = tuple[Running, Running]
+Ask = Callable[[], Awaitable[httpx2.Response]]
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture
+async def replicas(postgresql_url: str, tmp_path: Path) -> AsyncIterator[Replicas]:
+    """Two with the same keys."""
+    settings: dict[str, Any] = {"limits": "off", "hashing_queue": 1_000}
+    async with AsyncExitStack() as both:
+        one = await both.enter_async_context(running(postgresql_url, tmp_path / "one" / "keys", **settings))
+        shutil.copytree(tmp_path / "one" / "keys", tmp_path / "two" / "keys")
+        yield one, await both.enter_async_context(running(postgresql_url, tmp_path / "two" / "keys", **settings))
+
+
+async def told(ask: Ask) -> httpx2.Response:
+    """The answer; asked again while a busy machine says `unavailable`, as a client does."""
+    while (answer := await ask()).status_code == 503:  # noqa: ASYNC110 - it says itself when
+        await asyncio.sleep(float(answer.headers["retry-after"]))
+    return answer
+
+
+async def test_two_hundred_registrations_of_one_id_have_one_winner(replicas: Replicas) -> None:
+    """Each with a passcode of its own: the winner's alone logs in."""
+    asks = [partial(replicas[n % 2].register, "Alice", f"correct horse {n}") for n in range(AT_ONCE)]
+    answers = await asyncio.gather(*map(told, asks))
+    codes = [answer.status_code for answer in answers]
+    assert Counter(codes) == {201: 1, 409: AT_ONCE - 1}
+    winner = codes.index(201)
+    for n, status in ((winner, 200), ((winner + 1) % AT_ONCE, 401)):
+        assert (await told(partial(replicas[0].login, "alice", f"correct horse {n}"))).status_code == status
+
+
+async def test_refreshes_at_once_have_one_successor(replicas: Replicas) -> None:
+    """Two winners never: whoever comes second, on whatever replica, gets the first one's token again."""
+    await replicas[0].register("alice")
+    tokens = await replicas[0].tokens("alice")
+    for _ in range(4):
+        asks = [partial(replicas[n % 2].refresh, tokens) for n in range(24)]
+        answers = await asyncio.gather(*map(told, asks))
+        assert {answer.status_code for answer in answers} == {200}
+        (successor,) = {answer.json()["refresh_token"] for answer in answers}
+        assert successor != tokens["refresh_token"]
+        tokens = answers[0].json()
+    async with replicas[0].engine.connect() as connection:
+        assert await connection.scalar(select(func.count()).select_from(refresh_tokens)) == 1 + 4
+
+
+async def test_a_thief_and_an_owner_who_refresh_at_once_are_never_both_inside(replicas: Replicas) -> None:
+    """An old token beside the newest: afterwards the login is over, or nobody but the newest one's holder got a token."""
+    await replicas[0].register("alice")
+    for _ in range(6):
+        old = await replicas[0].tokens("alice")
+        new = (await replicas[0].refresh(old)).json()
+        asks = [partial(replicas[n % 2].refresh, (old, new)[n % 3 == 0]) for n in range(12)]
+        answers = await asyncio.gather(*map(told, asks))
+        given = {answer.json()["refresh_token"] for answer in answers if answer.status_code == 200}
+        assert len(given - {new["refresh_token"]}) <= 1, "the successor of the newest, if any"
+        if any(answer.status_code == 401 for answer in answers):
+            for token in (old["refresh_token"], new["refresh_token"], *given):
+                assert (await replicas[1].refresh({"refresh_token": token})).status_code == 401
+
+
+async def test_deletions_logins_and_refreshes_at_once_leave_nobody_inside(replicas: Replicas) -> None:
+    await replicas[0].register("alice")
+    tokens = await replicas[0].tokens("alice")
+
+    asks: list[Ask] = []
+    for n in range(12):
+        replica = replicas[n % 2]
+        asks += [partial(replica.ask, "DELETE", "/me", tokens, json={"passcode": GOOD})]
+        asks += [partial(replica.login, "alice"), partial(replica.refresh, tokens)]
+    answers = await asyncio.gather(*map(told, asks))
+    assert [answer.status_code for answer in answers[::3]].count(204) == 1
+    assert {answer.status_code for answer in answers} <= {200, 204, 401}
+    for answer in answers:
+        if answer.status_code == 200:
+            assert (await replicas[0].me(f"Bearer {answer.json()['access_token']}")).status_code == 401
+            assert (await replicas[1].refresh(answer.json())).status_code == 401
+    async with replicas[0].engine.connect() as connection:
+        told_of = await connection.scalar(select(func.count()).select_from(outbox))
+    assert told_of in (0, 1), "at most once, and not any more if the bus has taken it"
