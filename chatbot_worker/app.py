@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from chatbot_worker import catalogue
 from chatbot_worker.at_work import AtWork
+from chatbot_worker.gusts import Gusts
 from chatbot_worker.metrics import Metrics
 from chatbot_worker.publishing import Publisher
 from chatbot_worker.reloading import Reloader
@@ -40,6 +41,7 @@ def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -
         publisher=Publisher(bus, settings.partitions),
         stops=Stops(),
         at_work=AtWork(bus, settings.partitions),
+        gusts=Gusts(bus),
     )
     roster = Roster(found, workplace=workplace, metrics=Metrics(registry))
 

@@ -46,6 +46,8 @@ async def _answer(replier: Replier, turn: RunTurn) -> FinishReply:
             raise
         log_failure(error, chatbot=turn.chatbot_id, message_id=str(turn.message_id))
         raise ChatbotFailed from None
+    finally:
+        live.close()
     return finish(turn, attempt, live.text.content, fault(live.text))
 
 

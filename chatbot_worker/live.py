@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from chatbot_worker.gusts import Gusts
 from chatbot_worker.streaming import ReplyText, Update
-from shared.bus.port import Bus
 from shared.contracts.envelope import Event
 from shared.contracts.events import ReplyStreamed
-from shared.contracts.topology import DELIVERY, session_key
+from shared.contracts.topology import session_key
 from shared.contracts.turns import RunTurn
 
 SOURCE = "chatbot_worker"  # of every event of ours
@@ -18,9 +18,9 @@ SNAPSHOT_EVERY = 0.9  # seconds of streaming; the contract promises one within 1
 class InstantReply:
     """One attempt without pauses: nothing to stream, its message comes at once (at interval 0 each piece is told)."""
 
-    def __init__(self, bus: Bus, turn: RunTurn, *, attempt: int, partition: int, interval: float) -> None:
+    def __init__(self, gusts: Gusts, turn: RunTurn, *, attempt: int, partition: int, interval: float) -> None:
         self.text = ReplyText()
-        self._bus = bus
+        self._gusts = gusts
         self._turn = turn
         self._attempt = attempt
         self._key = session_key(partition)
@@ -34,6 +34,10 @@ class InstantReply:
         self.text.add(piece)
         if not self._interval:
             self._tell()
+
+    def close(self) -> None:
+        """Tell what is left."""
+        self._gusts.flush()
 
     def _tell(self) -> None:
         if (update := self.text.delta()) is not None:
@@ -52,14 +56,14 @@ class InstantReply:
         )
         self._told += 1
         event = Event(SOURCE, streamed, self._subject, id=f"{self._name}/{self._told}")  # much cheaper than a UUID
-        self._bus.stream(DELIVERY, self._key, event)
+        self._gusts.tell(self._key, event)
 
 
 class LiveReply(InstantReply):
     """One attempt with pauses: the first text at once, then at most once an interval; the whole text each second."""
 
-    def __init__(self, bus: Bus, turn: RunTurn, *, attempt: int, partition: int, interval: float) -> None:
-        super().__init__(bus, turn, attempt=attempt, partition=partition, interval=interval)
+    def __init__(self, gusts: Gusts, turn: RunTurn, *, attempt: int, partition: int, interval: float) -> None:
+        super().__init__(gusts, turn, attempt=attempt, partition=partition, interval=interval)
         self._loop = asyncio.get_running_loop()
         self._next_at = 0.0  # loop time from which the next update may go
         self._flush: asyncio.TimerHandle | None = None
@@ -80,6 +84,7 @@ class LiveReply(InstantReply):
         if self._whole is not None:
             self._whole.cancel()
         self._tell()
+        super().close()
 
     def _tell(self) -> None:
         self._settle()

@@ -16,12 +16,12 @@ from chatbot_worker.chatbots.prompt import Speaker, estimate, summing_up
 from chatbot_worker.chatbots.protocol import Resident, Tokenizer, Turn
 from chatbot_worker.circuit import Circuit
 from chatbot_worker.finishing import ChatbotFailed, log_failure
+from chatbot_worker.gusts import Gusts
 from chatbot_worker.live import InstantReply, LiveReply
 from chatbot_worker.metrics import ChatbotMetrics
 from chatbot_worker.streaming import ReplyText
 from chatbot_worker.window import left_behind, window, worth_a_summary
 from chatbot_worker.writing import Run, close
-from shared.bus.port import Bus
 from shared.contracts import ids
 from shared.contracts.turns import SUMMARY_MAX, ContextMessage, RunTurn
 
@@ -33,12 +33,12 @@ CLOSE_TIMEOUT = 2.0  # seconds that a chatbot may take to free what it holds
 class Replier:
     """Has one chatbot write, as one version of the catalogue defines it. Knows nothing of queues and acks."""
 
-    def __init__(self, definition: Definition, *, bus: Bus, partitions: int, metrics: ChatbotMetrics) -> None:
+    def __init__(self, definition: Definition, *, gusts: Gusts, partitions: int, metrics: ChatbotMetrics) -> None:
         self.definition = definition
         circuit = definition.entry.circuit
         self.circuit = Circuit(circuit.failures, circuit.pause, time.monotonic)
         self._metrics = metrics
-        self._bus = bus
+        self._gusts = gusts
         self._partitions = partitions
         chatbot = definition.chatbot
         self._count = chatbot.count_tokens if isinstance(chatbot, Tokenizer) else estimate
@@ -85,13 +85,13 @@ class Replier:
     def live(self, turn: RunTurn, attempt: int) -> LiveReply:
         """The text of an attempt that begins."""
         return LiveReply(
-            self._bus, turn, attempt=attempt, partition=self._partition(turn), interval=self.definition.delta_interval
+            self._gusts, turn, attempt=attempt, partition=self._partition(turn), interval=self.definition.delta_interval
         )
 
     def instant(self, turn: RunTurn, attempt: int) -> InstantReply:
         """The same of one without pauses."""
         return InstantReply(
-            self._bus, turn, attempt=attempt, partition=self._partition(turn), interval=self.definition.delta_interval
+            self._gusts, turn, attempt=attempt, partition=self._partition(turn), interval=self.definition.delta_interval
         )
 
     async def write(self, turn: RunTurn, live: LiveReply, end: float, notice: str = "") -> None:

@@ -22,6 +22,7 @@ from chatbot_worker.catalogue import Definition
 from chatbot_worker.entries import ChatbotEntry
 from chatbot_worker.fairness import Crowd, Slots, asker, look_ahead
 from chatbot_worker.folding import Folding
+from chatbot_worker.gusts import Gusts
 from chatbot_worker.instant import answer_at_once
 from chatbot_worker.intake import Intake
 from chatbot_worker.limits import CRASHES_MAX, WAIT_MAX
@@ -50,6 +51,7 @@ class Workplace:
     publisher: Publisher
     stops: Stops
     at_work: AtWork
+    gusts: Gusts
     loops: dict[str, TurnLoop] = field(default_factory=dict)
 
 
@@ -117,7 +119,7 @@ class TurnLoop:
 
     def _hire(self, definition: Definition) -> Replier:
         place = self._workplace
-        return Replier(definition, bus=place.bus, partitions=place.partitions, metrics=self._metrics)
+        return Replier(definition, gusts=place.gusts, partitions=place.partitions, metrics=self._metrics)
 
     async def _settle_all(self, turns: Sequence[RunTurn], delivery: Delivery) -> bool:
         """Answer the turns of one body; whether it may be acked."""

@@ -56,9 +56,9 @@ class EventStream:
 
     def _with_plain_ends(self, part: bytes) -> bytes:
         """Its lines ended by LF alone; of a CRLF that is cut in two the LF has nothing more to end."""
-        if self._after_cr and part.startswith(b"\n"):
-            part = part[1:]
-        self._after_cr = part.endswith(b"\r")
+        after_cr, self._after_cr = self._after_cr, part.endswith(b"\r") if part else self._after_cr
+        if after_cr:
+            part = part.removeprefix(b"\n")
         return part.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _take(self, line: bytes) -> None:
