@@ -46,6 +46,9 @@ def for_pages(operation: dict[str, Any]) -> dict[str, Any]:
     return {**operation, "parameters": [header]}
 
 
+TOO_LONG: dict[int | str, dict[str, Any]] = {414: {"description": "`payload_too_large`: the address"}}
+
+
 def problems(*errors: type[BackchatError]) -> dict[int | str, dict[str, Any]]:
     """The problems of a route, by status."""
     schema = Problem.model_json_schema()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-READ_ONLY = frozenset({"/me", "/me/logins", "/.well-known/jwks.json", "/openapi.json", "/docs"})
+READ_ONLY = frozenset({"/me", "/me/logins", "/oidc/provider", "/.well-known/jwks.json", "/openapi.json", "/docs"})
 
 
 class HeadRequests:

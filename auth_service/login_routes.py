@@ -10,7 +10,7 @@ from auth_service.bodies import read
 from auth_service.cookies import SessionCookies
 from auth_service.credentials import CredentialCheck
 from auth_service.deadlines import deadline
-from auth_service.descriptions import BEARER_PROBLEMS, BODY_PROBLEMS, body, for_pages, link, problems
+from auth_service.descriptions import BEARER_PROBLEMS, BODY_PROBLEMS, TOO_LONG, body, for_pages, link, problems
 from auth_service.forms import Credentials, LoggedIn, OwnLogin, OwnLogins, Refresh
 from auth_service.guests import Guests
 from auth_service.logins import Logins, Tokens
@@ -133,7 +133,7 @@ def _add_ends(routes: APIRouter, logins: Logins, cookies: SessionCookies) -> Non
             await logins.end_all(session)
         return gone(request)
 
-    @routes.delete("/me/logins/{sid}", status_code=204, responses=problems(NotFound, *BEARER_PROBLEMS))
+    @routes.delete("/me/logins/{sid}", status_code=204, responses=problems(NotFound, *BEARER_PROBLEMS) | TOO_LONG)
     async def end_login(sid: str, session: Bearer) -> Response:
         """End one login of one's own."""
         async with deadline():

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hmac
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
 from auth_service.cookies import SessionCookies
 from auth_service.deadlines import deadline
-from auth_service.descriptions import problems
+from auth_service.descriptions import TOO_LONG, problems
 from auth_service.identities import Identities
 from auth_service.logins import Logins
 from auth_service.oidc_provider import Provider
@@ -24,7 +25,6 @@ COOKIE = "backchat_oidc"
 PATH = "/oidc"
 DONE = "#logged-in"  # tells the page that it has a refresh cookie now
 PARAMETER_MAX = 2_048  # characters
-TOO_LONG: dict[int | str, dict[str, Any]] = {414: {"description": "`payload_too_large`: the address"}}
 
 Parameter = Annotated[str | None, Query(max_length=PARAMETER_MAX)]
 
@@ -48,6 +48,11 @@ class OidcLogin:
         self._logins = logins
         self._cookies = cookies
         self._key = key
+
+    @property
+    def host(self) -> str | None:
+        """The host name of the provider, if there is one: what people know it by."""
+        return urlsplit(self._configured[0].issuer).hostname if self._configured else None
 
     async def begin(self, target: str | None) -> Response:
         """Send the browser to the provider.
@@ -113,9 +118,20 @@ class OidcLogin:
         return self._configured
 
 
+class ProviderOffered(BaseModel):
+    """Whether one may log in by a provider here: its host name, or `null`."""
+
+    provider: str | None
+
+
 def oidc_routes(oidc: OidcLogin) -> APIRouter:
-    """`/oidc/login` and `/oidc/callback`, for browsers."""
+    """`/oidc/provider`, `/oidc/login` and `/oidc/callback`, for browsers."""
     routes = APIRouter()
+
+    @routes.get("/oidc/provider")
+    async def provider() -> ProviderOffered:
+        """Tell a page whether to offer the login by a provider."""
+        return ProviderOffered(provider=oidc.host)
 
     @routes.get("/oidc/login", status_code=303, responses=problems(NotFound, InvalidRequest, Unavailable) | TOO_LONG)
     async def login(target: Annotated[str | None, Query(alias="next", max_length=PARAMETER_MAX)] = None) -> Response:

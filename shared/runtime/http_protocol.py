@@ -93,10 +93,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         """Part of its line."""
         super().on_url(url)
-        self._count(len(url))
         if len(self.url) > URL_MAX:
             self._error = UrlTooLong
             raise UrlTooLong
+        self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer."""

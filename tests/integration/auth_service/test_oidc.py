@@ -168,8 +168,13 @@ async def test_who_was_deleted_begins_anew_and_who_is_disabled_stays_out(auth: R
     assert (await user_of(auth, await log_in(auth, "joan")))["id"].startswith("joan-")
 
 
+async def test_a_page_is_told_that_there_is_a_provider(auth: Running) -> None:
+    assert (await auth.client.get("/oidc/provider")).json() == {"provider": "127.0.0.1"}
+
+
 async def test_without_a_provider_there_is_no_such_login(serve: Serve) -> None:
     async with serve() as auth:
+        assert (await auth.client.get("/oidc/provider")).json() == {"provider": None}
         for path in ("/oidc/login", "/oidc/callback?code=x&state=y"):
             assert_problem(await auth.client.get(path), 404, "not_found")
 

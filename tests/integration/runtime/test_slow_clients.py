@@ -184,6 +184,7 @@ async def test_who_does_not_read_is_cut_off(port: int) -> None:
     ("parts", "status", "code"),
     [
         ([b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"], 414, "payload_too_large"),
+        ([b"GET /" + b"x" * 50_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"], 414, "payload_too_large"),
         ([b"GET / HTTP/1.1\r\nX: " + b"x" * 40_000 + b"\r\n\r\n"], 431, "payload_too_large"),
         ([b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n"], 431, "payload_too_large"),
         ([b"GET / HTTP/1.1\r\nX: ", *[b"x" * 10_000] * 100], 431, "payload_too_large"),
@@ -202,7 +203,7 @@ async def test_who_does_not_read_is_cut_off(port: int) -> None:
         ([b"GET / HTTP/1.1\r\nContent-Length: -5\r\n\r\n"], 400, "invalid_request"),
         ([b"\x16\x03\x01\x02\x00\x01\x00"], 400, "invalid_request"),
     ],
-    ids=["url", "header", "headers", "endless", "trailers", "extensions", "garbage", "smuggling", "negative", "tls"],
+    ids=["url", "long url", "header", "headers", "endless", "trailers", "extensions", "garbage", "smuggling", "negative", "tls"],
 )
 async def test_what_is_no_request_is_refused(
     port: int, parts: list[bytes], status: int, code: str, caplog: pytest.LogCaptureFixture
