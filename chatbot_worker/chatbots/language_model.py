@@ -6,10 +6,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import aclosing
 from typing import Any
 
+import structlog
+
 from chatbot_worker.chatbots.chunks import ContextOverflow
 from chatbot_worker.chatbots.completions import Completions
 from chatbot_worker.chatbots.prompt import OVERHEAD, SEVERAL, Speech, conversation, estimate, fit, joined
 from chatbot_worker.chatbots.protocol import Turn
+
+logger = structlog.get_logger(__name__)
 
 SHRINK = 0.6  # of the budget that was too much; the estimate of tokens was wrong then
 TRIES = 4  # prompts, each shorter than the last
@@ -63,3 +67,4 @@ class LanguageModel:
                     raise
             size = sum(estimate(speech.content) for speech in chosen)
             budget = int(min(size, size if budget is None else budget) * SHRINK)
+            logger.info("prompt too long for the model, shortened", tokens=size, budget=budget)

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from chatbot_worker.app import build
 from chatbot_worker.catalogue import CatalogueError, load, parse
 from chatbot_worker.settings import ChatbotSettings
+from chatbot_worker.window import Bounds
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -41,6 +42,29 @@ def test_a_file_says_all(tmp_path: Path) -> None:
     assert (one.card.context.messages, one.card.context.bytes) == (3, 99)
     assert (one.limits.total, one.limits.attempts) == (5, 1)
     assert catalogue.announcement().modified_at == datetime.fromtimestamp(1_700_000_000, UTC)
+
+
+@pytest.mark.parametrize(
+    ("context", "options", "wanted", "bounds"),
+    [
+        ("", "", (100, 65_536, False), Bounds()),
+        ("tokens = 500", "context_tokens = 9000", (100, 65_536, False), Bounds(500)),
+        ("messages = 5", "context_tokens = 1000, max_tokens = 200", (5, 65_536, False), Bounds(800)),
+        ("summary = true, messages = 5", "", (10, 131_072, True), Bounds(None, 5, 65_536)),
+        ("summary = true, bytes = 100000", "", (200, 131_072, True), Bounds(None, 100, 65_536)),
+    ],
+)
+def test_what_a_chatbot_is_shown(context: str, options: str, wanted: tuple[int, int, bool], bounds: Bounds) -> None:
+    """No more than its model has room for; for summaries its turns bring twice that."""
+    toml = ONE.replace('"echo"', '"openai"') + f"context = {{{context}}}\noptions = {{{options}}}\n"
+    [one] = parse(toml, NOW).definitions
+    assert (one.card.context.messages, one.card.context.bytes, one.card.context.summary) == wanted
+    assert (one.bounds.messages, one.bounds.bytes) == (bounds.messages, bounds.bytes)
+    if bounds.tokens is None:
+        assert one.bounds.tokens is None
+    else:
+        assert one.bounds.tokens is not None
+        assert 0.8 * bounds.tokens < one.bounds.tokens <= bounds.tokens, "less the words around what people said"
 
 
 def test_the_first_is_the_default_if_none_says_so() -> None:
