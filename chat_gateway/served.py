@@ -154,9 +154,16 @@ class ServedSession:
             self._cut(socket)
         return strangers
 
-    def cut(self, user_id: str) -> bool:
-        """A member's sockets receive nothing more; whether any did, or was about to."""
-        own = [socket for socket in self.subscribers if socket.user_id == user_id]
+    def cut(self, user_id: str, number: int | None = None) -> bool:
+        """A member's sockets receive nothing more; whether any did, or was about to.
+
+        `number` is what ended the membership: whoever has joined since then is a member again.
+        """
+        own = [
+            socket
+            for socket, subscriber in self.subscribers.items()
+            if socket.user_id == user_id and (number is None or not subscriber.joined or subscriber.floor < number)
+        ]
         for socket in own:
             self.subscribers[socket].was_cut = True
             self._cut(socket)

@@ -43,14 +43,17 @@ class UserEvents:
         self._to_not_joined(data["session_id"], data["users"], bucket, "session_activity", shown)
 
     def _session_deleted(self, data: dict[str, Any], bucket: str) -> None:
-        """Nothing of the session may come after this, so who has joined is cut off first."""
+        """Nothing of the session may come after this: who has joined is cut off first, unless they came back since."""
         key = data["session_id"]
+        number = data.get("seq")
         frame: emission.Frame | None = None
         for user in data["users"]:
             session = self._registry.find(key)
-            if session is not None and session.cut(user):
+            if session is not None and session.cut(user, number):
                 self._registry.touch(session)
             for socket in self._sockets(user, bucket):
+                if session is not None and session.has_joined(socket):
+                    continue
                 frame = frame or emission.event("session_deleted", {"session_id": key})
                 socket.send(frame)
 

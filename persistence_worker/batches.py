@@ -141,6 +141,8 @@ class Batch(Work):
                 raise NotFound(rooms.NO_SESSION)
             else:
                 self._tell_again(session, received)
+                if received.id in self._redelivered:  # its creation has no number that anybody could miss
+                    self.tell(session, received)
         except BackchatError as error:
             self.answers.append((received, refusal(error)))
             return

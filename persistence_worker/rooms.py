@@ -102,7 +102,9 @@ def bury(work: Work, session: SessionState, received: Received) -> None:
     session.title = session.titled_by = None
     session.changed = True
     work.writes.sessions.add(session.id)
-    work.deliver(SessionDeleted(session_id=session.id, users=list(session.users), whole=True), received)
+    work.deliver(
+        SessionDeleted(session_id=session.id, users=list(session.users), whole=True, seq=session.seq), received
+    )
 
 
 def add_chatbot(work: Work, command: AddChatbot, received: Received) -> SessionResult:
@@ -229,7 +231,7 @@ def part(work: Work, session: SessionState, user_id: str, received: Received) ->
         session.owner_id = session.users[0]
         work.writes.sessions.add(session.id)
     work.number(session, received)
-    work.deliver(SessionDeleted(session_id=session.id, users=[user_id], whole=False), received)
+    work.deliver(SessionDeleted(session_id=session.id, users=[user_id], whole=False, seq=session.seq), received)
 
 
 def mark_read(work: Work, command: MarkRead, received: Received) -> Nothing:
@@ -246,11 +248,13 @@ def mark_read(work: Work, command: MarkRead, received: Received) -> Nothing:
 def tell_again(work: Work, session: SessionState, command: Payload, received: Received) -> None:
     """After a crash nobody may have heard what a command has done to a session and its members."""
     if session.deleted_at is not None:
-        work.deliver(SessionDeleted(session_id=session.id, users=list(session.users), whole=True), received)
+        work.deliver(
+            SessionDeleted(session_id=session.id, users=list(session.users), whole=True, seq=session.seq), received
+        )
         return
     gone = getattr(command, "removed_id", getattr(command, "user_id", None))
     if isinstance(command, (LeaveSession, RemoveUser, EraseAuthor)) and gone not in session.users:
-        work.deliver(SessionDeleted(session_id=session.id, users=[str(gone)], whole=False), received)
+        work.deliver(SessionDeleted(session_id=session.id, users=[str(gone)], whole=False, seq=session.seq), received)
     if isinstance(command, (UpdateSession, AddChatbot, RemoveChatbot, AcceptInvite, LeaveSession, RemoveUser)):
         work.tell(session, received)
 

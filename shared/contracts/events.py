@@ -46,7 +46,7 @@ class MessageUpdated(Payload):
 
 
 class SessionDeleted(Payload):
-    """A session is no more for `users`: `whole`, it was deleted; else these ceased to be members.
+    """A session is no more for `users`: `whole`, it was deleted; else these ceased to be members, as of `seq`.
 
     Keys: the bucket of each of `users`, and for a whole one its partition.
     """
@@ -56,6 +56,7 @@ class SessionDeleted(Payload):
     session_id: UUID
     users: list[str]
     whole: bool
+    seq: int | None = None  # the number of that change: whoever has joined since then is a member again
 
 
 class ReadMarked(Payload):

@@ -99,6 +99,16 @@ async def test_reply_to_must_name_a_message_of_the_session(desk: Desk) -> None:
     assert [m.reply_to for m in desk.stored] == [first.message_id, good.message_id, None, None]
 
 
+async def test_a_start_that_a_crash_swallowed_is_told_again(desk: Desk) -> None:
+    """Creation takes no number, so no gap would ever show it; sent again by its author it is only answered."""
+    command = start(title="one")
+    answer(await desk.apply(command))
+    answer(await desk.apply(command))
+    assert desk.updated == []
+    answer(await desk.apply_orders(order(command, redelivered=True)))
+    assert [session.id for session in desk.updated] == [command.session_id]
+
+
 async def test_start_again_answers_with_what_it_is(desk: Desk) -> None:
     """The first payload wins; another's id, or a deleted one's, is not found."""
     command = start(title="one")

@@ -59,7 +59,7 @@ class MembershipMachine(RuleBasedStateMachine):
         self.history: list[Change] = []
         self.members: list[tuple[str, ...]] = [USERS]  # as of each number
         self.session_seq = [0]  # the session's own latest change, as of each number
-        self.farewells: list[str] = []  # users who are yet to be told that they have gone
+        self.farewells: list[tuple[str, int]] = []  # who is yet to be told that they have gone, and as of which number
         self.devices = [Device(user, self) for user in (*USERS, "bob")]
         self.joins: list[Join] = []
         self.reading_from: int | None = None
@@ -100,7 +100,7 @@ class MembershipMachine(RuleBasedStateMachine):
         user = "bob"
         before = self.members[-1]
         if user in before:
-            self.farewells.append(user)
+            self.farewells.append((user, self.now() + 1))
             after = tuple(each for each in before if each != user)
         else:
             after = (*before, user)
@@ -126,10 +126,10 @@ class MembershipMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.farewells)
     @rule()
     def somebody_is_told_to_have_gone(self) -> None:
-        user = self.farewells.pop(0)
-        self.session.cut(user)
+        user, number = self.farewells.pop(0)
+        self.session.cut(user, number)
         for device in self.devices:
-            if device.user_id == user:
+            if device.user_id == user and not self.session.has_joined(device):
                 device.since = None
 
     @rule(number=st.integers(0, 2))

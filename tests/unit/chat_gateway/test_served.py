@@ -104,3 +104,14 @@ def test_closing_tells_who_received_it(session: ServedSession) -> None:
     assert session.close() == [ada]
     assert ada.joined == set()
     assert session.idle
+
+
+def test_a_late_farewell_does_not_cut_off_who_has_come_back(session: ServedSession) -> None:
+    """Left as of number 4, came back as of number 5 on one device; the other one is still to hear of it."""
+    phone, desk = joined(session, "bob", 5), joined(session, "bob", 3)
+    assert session.cut("bob", 4)
+    assert session.has_joined(phone)
+    assert not session.has_joined(desk)
+    assert not session.cut("bob", 4)
+    assert session.cut("bob")
+    assert not session.has_joined(phone)
