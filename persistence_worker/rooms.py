@@ -102,9 +102,7 @@ def bury(work: Work, session: SessionState, received: Received) -> None:
     session.title = session.titled_by = None
     session.changed = True
     work.writes.sessions.add(session.id)
-    work.deliver(
-        SessionDeleted(session_id=session.id, users=list(session.users), whole=True, seq=session.seq), received
-    )
+    work.deliver(SessionDeleted(session_id=session.id, users=list(session.users), whole=True), received)
 
 
 def add_chatbot(work: Work, command: AddChatbot, received: Received) -> SessionResult:
@@ -248,9 +246,7 @@ def mark_read(work: Work, command: MarkRead, received: Received) -> Nothing:
 def tell_again(work: Work, session: SessionState, command: Payload, received: Received) -> None:
     """After a crash nobody may have heard what a command has done to a session and its members."""
     if session.deleted_at is not None:
-        work.deliver(
-            SessionDeleted(session_id=session.id, users=list(session.users), whole=True, seq=session.seq), received
-        )
+        work.deliver(SessionDeleted(session_id=session.id, users=list(session.users), whole=True), received)
         return
     gone = getattr(command, "removed_id", getattr(command, "user_id", None))
     if isinstance(command, (LeaveSession, RemoveUser, EraseAuthor)) and gone not in session.users:
