@@ -43,10 +43,12 @@ async def listed(device: Device, names: list[str]) -> None:
     async def found() -> list[str]:
         return [chatbot["name"] for chatbot in (await device.ok("list_chatbots"))["chatbots"]]
 
-    while await found() != names:  # noqa: ASYNC110 - the server is asked
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(60):
+        while await found() != names:  # noqa: ASYNC110 - the server is asked
+            await asyncio.sleep(0.1)
 
 
+@pytest.mark.timeout(240)
 async def test_the_catalogue_follows_its_file(own: Stack, chatbots: Path) -> None:
     """By SIGHUP at once, by itself soon; a mistake is one line and changes nothing; the reply under way is whole."""
     account = await new_account(own.auth_url)

@@ -91,7 +91,7 @@ async def killed_in_mid_stream(
     pytest.fail("the reply was always faster")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_worker_killed_in_mid_stream_is_replaced(slow_stack: Stack) -> None:
     """The attempt grows, the text starts again and ends as what is stored, once."""
     victim = "embedded" if isinstance(slow_stack, EmbeddedStack) else "chatbot_worker"
@@ -114,7 +114,7 @@ async def test_a_worker_killed_in_mid_stream_is_replaced(slow_stack: Stack) -> N
         await device.reply_to(await device.send(session, "and so on"))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(("chatbot", "words"), [("hanging", "one two"), ("endless", "one two three four")])
 async def test_a_chatbot_that_takes_too_long_ends_as_failed(slow_stack: Stack, chatbot: str, words: str) -> None:
     """With a reason that can be shown, the text so far kept; what waited meanwhile is answered next, and ends as well."""

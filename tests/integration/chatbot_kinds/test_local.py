@@ -40,7 +40,7 @@ asyncio.run(main())
 
 pytestmark = [
     pytest.mark.skipif(local.lacking() is not None, reason=f"no local language model here: {local.lacking()}"),
-    pytest.mark.timeout(150),
+    pytest.mark.timeout(240),
 ]
 
 

@@ -101,7 +101,7 @@ async def test_a_model_that_fails_at_notes_still_answers(bus: FakeBus, start: St
     assert summaries(bus) == []
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(200)
 async def test_in_the_whole_system_it_outlives_the_window(tmp_path: Path, wire: Wire) -> None:
     """Stored with the session: a fact that left the window long ago reaches the model as a note."""
 

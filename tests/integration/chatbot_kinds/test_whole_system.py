@@ -17,7 +17,7 @@ from tests.support.stack import EmbeddedStack
 
 pytestmark = [
     pytest.mark.skipif(local.lacking() is not None, reason=f"no local language model here: {local.lacking()}"),
-    pytest.mark.timeout(150),
+    pytest.mark.timeout(240),
 ]
 
 

@@ -180,7 +180,7 @@ async def test_poison_in_a_batch_is_put_aside_alone_looked_at_and_replayed(
     assert (code, listed.splitlines()[-1], "22021" in listed) == (0, "1 dead letters", True)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(200)
 async def test_a_reply_that_postgresql_refuses_ends_its_turn(log: tuple[Log, AsyncEngine]) -> None:
     """NUL in its error is what this release does not strip; the turn is over all the same, and the next one runs."""
     talk, _ = log
