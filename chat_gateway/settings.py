@@ -44,7 +44,10 @@ class GatewaySettings(OriginSettings):
         default=256 * 1024, ge=65_536, description="Bytes that may wait for one slow socket before it is closed"
     )
     read_within: float = Field(
-        default=30, gt=0, description="Seconds in which a socket must read some of what waits for it, or it is closed"
+        default=30,
+        gt=0,
+        description="Seconds that a socket may leave what waits for it unread, or a WebSocket ping unanswered; then it "
+        "is closed",
     )
     reply_text_bytes: int = Field(
         default=64 * 1024 * 1024, ge=1_048_576, description="Characters of unfinished replies that a gateway remembers"
