@@ -139,8 +139,8 @@ async def test_without_persistence_sending_goes_on_and_reading_says_unavailable(
 @pytest.mark.parametrize("own_stack", [DISTRIBUTED], indirect=True)
 async def test_without_auth_chats_go_on(own_stack: Stack) -> None:
     account = await new_account(own_stack.auth_url)
-    await own_stack.kill9("auth_service")
     async with Device(own_stack.gateway_urls[0], account.token) as device:
+        await own_stack.kill9("auth_service")
         session = await device.start_chat()
         await device.reply_to(await device.send(session, "who needs a new token"))
     await own_stack.restart("auth_service")

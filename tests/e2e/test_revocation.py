@@ -30,7 +30,7 @@ async def refusal(url: str, token: str) -> str:
     with pytest.raises(Refused) as refused:
         async with Device(url, token):
             pass
-    return str(refused.value.data["data"]["code"])
+    return str(refused.value.code)
 
 
 async def refused_soon(url: str, token: str) -> None:
@@ -40,7 +40,7 @@ async def refused_soon(url: str, token: str) -> None:
             while True:
                 async with Device(url, token):
                     await asyncio.sleep(0.05)
-    assert refused.value.data["data"]["code"] == "unauthenticated"
+    assert refused.value.code == "unauthenticated"
 
 
 async def gone(*devices: Device) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -50,6 +51,11 @@ class Refused(Exception):
         super().__init__(data)
         self.data = data
 
+    @property
+    def code(self) -> str | None:
+        """What the server said; none if it was not even that."""
+        return self.data["data"]["code"] if isinstance(self.data, dict) else None
+
 
 class Device:
     """One Socket.IO connection of a user: an async context manager, connected and `ready` inside the block."""
@@ -66,15 +72,24 @@ class Device:
         self.client.on("connect_error", self._refused)
 
     async def __aenter__(self) -> Self:
+        deadline = time.monotonic() + PATIENCE
+        while (refusal := await self._connect()) is not None:
+            if refusal.code != "unavailable" or time.monotonic() > deadline:
+                raise refusal
+            await asyncio.sleep(0.2)  # as a client does: something was restarted just now
+        await self.until("ready")
+        return self
+
+    async def _connect(self) -> Refused | None:
         auth = None if self._token is None else {"token": self._token}
+        self._refusal = None
         try:
             async with asyncio.timeout(2 * PATIENCE):  # the library has none for the HTTP upgrade
                 await self.client.connect(self._url, auth=auth, transports=[self._transport], wait_timeout=PATIENCE)
         except socketio.exceptions.ConnectionError as error:
             await self.leave()
-            raise Refused(self._refusal or str(error)) from None
-        await self.until("ready")
-        return self
+            return Refused(self._refusal or str(error))
+        return None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
