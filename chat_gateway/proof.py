@@ -45,6 +45,8 @@ class Proof:
         protocol = self._protocol
         if protocol.pending_ping_payload is not None or self._rested < ASK_EVERY:
             return False
+        if protocol.close_sent or protocol.transport.is_closing():
+            return False
         self._rested = 0.0
         protocol.pending_ping_payload = token_bytes(NONCE)
         protocol.transport.write(PING + protocol.pending_ping_payload)

@@ -6,7 +6,7 @@ import asyncio
 import socket as sockets
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -111,6 +111,12 @@ class Client(socketio.AsyncClient):
     async def _refused(self, data: Any) -> None:
         self.refusal = data
 
+    async def leave(self) -> None:
+        """Disconnect; the library itself waits for its tasks without end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(20):
+                await self.disconnect()
+
     def told(self, event: str) -> list[Any]:
         return [data for name, data in self.heard if name == event]
 
@@ -174,7 +180,7 @@ class Running:
 
     async def client(self, user: str, *, token: str | None = None, **options: Any) -> Client:
         client = Client(**options.pop("client", {}))
-        self._stack.push_async_callback(client.disconnect)
+        self._stack.push_async_callback(client.leave)
         auth = {"token": token or self.issuer.token(user)}
         await client.connect(self.url, **{"auth": auth, "transports": ["websocket"], **options})
         await client.hears("ready")

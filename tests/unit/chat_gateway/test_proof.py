@@ -12,9 +12,12 @@ class Protocol:
 
     def __init__(self) -> None:
         self.pending_ping_payload: bytes | None = None
-        self.read_paused = False
+        self.read_paused = self.close_sent = False
         self.transport = self
         self.written: list[bytes] = []
+
+    def is_closing(self) -> bool:
+        return False
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -55,3 +58,13 @@ def test_only_the_time_counts_in_which_it_is_listened_to() -> None:
     assert proof.owed(1.0) == 1.0
     protocol.read_paused = False
     assert proof.owed(1.0) == 2.0
+
+
+def test_who_was_told_to_go_is_not_asked() -> None:
+    """Nothing may follow the frame that closes a WebSocket."""
+    protocol = Protocol()
+    proof = proof_of(protocol)
+    proof.owed(ASK_EVERY)
+    protocol.close_sent = True
+    assert not proof.ask()
+    assert protocol.written == []
