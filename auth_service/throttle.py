@@ -118,9 +118,7 @@ class Throttle:
         self._store = store
         self._key = key
         self._metrics = metrics
-        self._pair = Budget(settings.login_failures, forget_every=300.0, wait_max=WAIT_MAX, pending_max=50)
-        self._address = Budget(settings.login_failures_address, forget_every=10.0, wait_max=WAIT_MAX)
-        self._account = Budget(settings.login_failures_account, forget_every=60.0, wait_max=WAIT_MAX)
+        self._pair, self._address, self._account = login_budgets(settings)
         self._registrations = _hourly(settings.registrations_per_hour)
         self._guests = _hourly(settings.guests_per_hour)
         self._exports = _hourly(settings.exports_per_hour)
@@ -175,6 +173,18 @@ class Throttle:
         self._metrics.throttled.labels(what).inc()
         logger.info("throttled", what=what, seconds=round(seconds, 1))
         return RateLimited(retry_after=seconds)
+
+
+def login_budgets(settings: AuthSettings) -> tuple[Budget, Budget, Budget]:
+    """Failures of one account from one address; from one address, on all accounts; of one account, from everywhere.
+
+    The last is such that nobody gets more than 100 guesses at an account in any hour (NIST SP 800-63B, 5.2.2).
+    """
+    return (
+        Budget(settings.login_failures, forget_every=300.0, wait_max=WAIT_MAX, pending_max=50),
+        Budget(settings.login_failures_address, forget_every=10.0, wait_max=WAIT_MAX),
+        Budget(settings.login_failures_account, forget_every=90.0, wait_max=WAIT_MAX),
+    )
 
 
 def _hourly(most: int) -> Budget:

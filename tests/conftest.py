@@ -63,6 +63,16 @@ def _be_patient(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.timeout(STARTING))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests measured (`record_property("figure", …)`), also those of parallel processes."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    figures = {value for report in reports for name, value in report.user_properties if name == "figure"}
+    if figures:
+        terminalreporter.section("figures")
+        for figure in sorted(map(str, figures)):
+            terminalreporter.write_line(figure)
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """The session's PostgreSQL server; a test that kills it may leave it so."""

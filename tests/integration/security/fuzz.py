@@ -31,6 +31,7 @@ from tests.support.stack import EmbeddedStack, Stack
 ATTACKERS = 4  # of each kind, at the same time
 FRAMES_A_CONNECTION = 300
 PAUSE = 0.002  # seconds between two frames of one attacker: what is sent after a close is no frame tried
+CONNECTION_WITHIN = 60.0  # seconds; one that is neither served nor closed until then is given up
 CANARY = "the canary sings at midnight"
 TO_ANYBODY = re.compile(r"0\{|2$|3|6$|44")  # what a client may hear that nobody knows: open, ping, pong, noop, refusal
 TROUBLE = re.compile(r"Traceback|exception|\[error|\[critical|task died", re.IGNORECASE)
@@ -100,7 +101,9 @@ class Fuzz:
         frames = Frames(seed, given)
         while self._left > 0:
             with contextlib.suppress(OSError, websockets.WebSocketException, TimeoutError):
-                await self._connection(frames, token, given)
+                async with asyncio.timeout(CONNECTION_WITHIN):
+                    await self._connection(frames, token, given)
+            self._memory()  # that is, it still runs: else there would be no end
 
     async def _connection(self, frames: Frames, token: str | None, given: dict[str, Any]) -> None:
         address = self._stack.gateway_urls[0].replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from tests.integration.security import figures
 from tests.integration.security.frames import Frames
 from tests.integration.security.fuzz import Fuzz
 from tests.support.stack import Stack
@@ -14,10 +17,13 @@ SEEDS = (1, 7)
 
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_hostile_frames_harm_nobody(stack: Stack, seed: int) -> None:
+async def test_hostile_frames_harm_nobody(
+    stack: Stack, seed: int, record_property: Callable[[str, object], None]
+) -> None:
     """No crash, nobody answered who is not known, no word of others, no socket left behind."""
     outcome = await Fuzz(stack, FRAMES, seed).run()
-    print(outcome)  # noqa: T201
+    print(outcome)  # noqa: T201 - shown when it fails
+    record_property("figure", str(figures.frames(outcome)))
     assert outcome.failures() == []
     assert outcome.frames >= FRAMES
     assert {"40", "42", "43", "44"} <= outcome.heard.keys()  # some of them got far
