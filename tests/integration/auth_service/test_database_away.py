@@ -11,7 +11,10 @@ import pytest
 from tests.integration.auth_service.conftest import GOOD, Running, running
 from tests.support.servers import PostgreSQL
 
-PATIENCE = 6.0  # seconds (contract P7)
+PROMISED = 6.0  # seconds (contract P7)
+ATTEMPTS = 4  # of which one has to keep it: a loaded test machine has pauses that are not ours
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.postgresql]
 
 
 @pytest.fixture
@@ -30,18 +33,24 @@ async def auth(database: PostgreSQL, tmp_path: Path) -> AsyncIterator[Running]:
 
 
 async def assert_unavailable(auth: Running, token: str) -> None:
-    begun = time.monotonic()
-    answers: list[httpx2.Response] = await asyncio.gather(
-        auth.register("bob"), auth.login("alice"), auth.me(f"Bearer {token}")
-    )
-    assert time.monotonic() - begun < PATIENCE + 2  # which a busy machine adds
-    for answer in answers:
-        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-        assert int(answer.headers["retry-after"]) >= 1
+    """Every request says so, and in time."""
+    took = []
+    for _ in range(ATTEMPTS):
+        begun = time.monotonic()
+        answers: list[httpx2.Response] = await asyncio.gather(
+            auth.register("bob"), auth.login("alice"), auth.me(f"Bearer {token}")
+        )
+        took.append(time.monotonic() - begun)
+        for answer in answers:
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+            assert int(answer.headers["retry-after"]) >= 1
+        if took[-1] < PROMISED:
+            return
+    pytest.fail(f"took {took} s")
 
 
 async def until_ready(auth: Running, missing: list[str]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while list(auth.service.missing()) != missing:  # noqa: ASYNC110 - a probe has no event
             await asyncio.sleep(0.02)
 
@@ -87,7 +96,7 @@ async def test_a_frozen_database_is_unavailable_in_time(auth: Running, database:
             await assert_unavailable(auth, token)
     finally:
         database.resume()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             answers = await asyncio.gather(*(auth.login("alice", GOOD) for _ in range(12)))
             if {answer.status_code for answer in answers} == {200}:

@@ -70,7 +70,7 @@ async def test_the_deletion_is_told_once_the_broker_takes_it(auth: Running, alic
     await auth.ask("DELETE", "/me", alice, json={"passcode": GOOD})
     (event_id,) = await waiting(auth)
     subscription = await auth.bus.subscribe(accounts_queue(), prefetch=10)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(45):
         batch = await subscription.take()
         await subscription.ack(batch.deliveries)
         while await waiting(auth):  # noqa: ASYNC110 - a table has no event
@@ -103,9 +103,11 @@ async def persistence(bus: Bus, *replies: Reply) -> AsyncIterator[list[ExportUse
             await subscription.ack(batch.deliveries)
 
     task = asyncio.create_task(serve())
-    yield asked
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    try:
+        yield asked
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_the_export_holds_everything(auth: Running, alice: dict[str, Any]) -> None:
@@ -131,5 +133,5 @@ async def test_the_export_is_empty_but_whole_for_who_has_no_chats(auth: Running,
 
 
 async def test_the_export_says_when_persistence_is_away(auth: Running, alice: dict[str, Any]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         assert_problem(await auth.ask("GET", "/me/export", alice), 503, "unavailable")

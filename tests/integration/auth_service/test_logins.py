@@ -146,7 +146,7 @@ async def test_gateways_learn_of_every_revocation(auth: Running, first: dict[str
     second = await auth.tokens("alice")
 
     async def until(cursor: str | None, *sids: str) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 answer = await auth.client.get("/internal/revocations", params={"cursor": cursor} if cursor else {})
                 if answer.status_code == 200 and set(sids) <= {login["sid"] for login in answer.json()["logins"]}:

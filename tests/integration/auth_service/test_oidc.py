@@ -21,13 +21,15 @@ from tests.support.ports import free_port
 ROOT = Path(__file__).parents[3]
 REDIRECT = "http://auth/oidc/callback"
 
+pytestmark = pytest.mark.timeout(180)  # an interpreter starts here
+
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
     """The issuer."""
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "tests.support.oidc_provider", str(port)], cwd=ROOT)
-    issuer, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
+    issuer, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 90
     try:
         while True:
             try:
