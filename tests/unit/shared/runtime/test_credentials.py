@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -16,6 +18,8 @@ from persistence_worker.settings import PersistenceMigrationSettings
 from shared.runtime.credentials import SHORTEST, is_weak_address, on_this_machine, weakness
 from shared.runtime.settings import CONFIG_ERROR, load
 
+ROOT = Path(__file__).parents[4]
+ADDRESS = re.compile(r"[a-z+]+://[\w.-]+:[^\s@/{}$]+@[\w.-]+")
 DEFAULTS = [
     *("guest", "postgres", "password", "changeme", "change-me", "CHANGE_ME", "secret", "example", "admin", "root"),
     *("Passw0rd!", "p@ssword", "letmein", "<password>", "your-password-here", "placeholder", "replace_me", "todo"),
@@ -133,6 +137,24 @@ def test_a_model_s_key_is_no_placeholder(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "ollama" not in str(refused.value)
     monkeypatch.setenv("MODEL_KEY", "sk-proj-8f2Kd0Wm1zQ")
     assert read_secret("key", "MODEL_KEY", "https://models.example.org/v1")
+
+
+def test_nothing_that_we_ship_or_explain_has_a_password_in_it() -> None:
+    """But for what runs on loopback; `{…}` and `$…` stand for those that are made."""
+    shipped = [ROOT / "docker-compose.yml", ROOT / "Dockerfile", ROOT / "README.md"]
+    for folder in ("auth_service", "chat_gateway", "persistence_worker", "chatbot_worker", "embedded", "shared"):
+        shipped += (ROOT / folder).rglob("*.py")
+    for folder in ("deploy", "docs"):
+        shipped += (path for path in (ROOT / folder).rglob("*") if path.suffix not in {".png", ".pyc"})
+    found = [
+        (str(path), url)
+        for path in shipped
+        if path.is_file()
+        for url in ADDRESS.findall(path.read_text(errors="replace"))
+        if "user:password@" not in url and is_weak_address(url)
+    ]
+    assert found == []
+    assert ADDRESS.findall("amqp://guest:guest@rabbitmq:5672/"), "it would be found"
 
 
 @given(st.text(max_size=60), st.text(max_size=20))
