@@ -17,6 +17,7 @@ import pytest
 from chatbot_worker.chatbots import local, openai, retrieval
 from chatbot_worker.chatbots.local import Local, LocalOptions
 from chatbot_worker.chatbots.openai import OpenAI, OpenAIOptions
+from chatbot_worker.chatbots.prompt import summing_up
 from chatbot_worker.chatbots.protocol import Turn
 from chatbot_worker.chatbots.retrieval import Retrieval, RetrievalOptions
 from shared.contracts.turns import ContextMessage
@@ -78,6 +79,13 @@ async def test_a_reply_streams_from_real_weights(chatbot: Local) -> None:
     pieces = await said(chatbot, "What is the capital of France?")
     assert len(pieces) > 3
     assert len("".join(pieces).split()) > 3
+
+
+async def test_it_takes_notes(chatbot: Local) -> None:
+    """Of what its window leaves out, when the worker asks; how good they are is up to the weights."""
+    said_before = turn("My name is Ada, and I will be in Oslo in May.").context
+    async with asyncio.timeout(LOADING):
+        assert "".join([piece async for piece in chatbot.speak(summing_up("Bob likes tea.", said_before))]).strip()
 
 
 async def test_a_message_longer_than_the_context_is_answered(chatbot: Local) -> None:
