@@ -5,9 +5,20 @@ import { join, resolve } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
-/** What is loaded when it is first wanted; all the rest is one file, so that the first load is one round trip. */
-const LATER =
-  /highlight|page\/(export|i18n\/(de|ar)|views\/(account_screen|dialog|guest_screen|help_dialog|rename_dialog|join_screen|login_screen|logins|settings|message_editor|palette|people_dialog|search_hits))\./;
+/**
+ * What is loaded when it is first wanted, or when the page is idle: whoever logs in needs no conversation. All the
+ * rest is one file, so that the first load is one round trip.
+ */
+const SCREENS = "account_screen|conversation_screen|guest_screen|join_screen|login_screen";
+const DIALOGS = "dialog|help_dialog|palette|people_dialog|rename_dialog";
+const CONVERSATION = "chat_head|message_\\w+|pending_row|presence|scroll|target|thread|typing";
+const LATER = new RegExp(
+  "node_modules/highlight.js/|page/(export|clipboard|i18n/(de|ar)|markdown/highlight|" +
+    `views/(${SCREENS}|${DIALOGS}|${CONVERSATION}|logins|search_hits|settings))\\.`,
+);
+const MARKDOWN = /node_modules\/(dompurify|marked)\/|page\/markdown\/(?!highlight)/;
+
+const isFirst = (id: string) => !LATER.test(id) && !MARKDOWN.test(id) && !id.includes("/widget/");
 
 const TEXT = /\.(html|js|css|svg|webmanifest)$/;
 
@@ -44,7 +55,10 @@ export default defineConfig({
       input: { page: "index.html", widget: "src/widget/loader.ts" },
       output: {
         codeSplitting: {
-          groups: [{ name: "base", test: (id: string) => !LATER.test(id) && !id.includes("/widget/") }],
+          groups: [
+            { name: "base", test: isFirst, priority: 1 },
+            { name: "markdown", test: MARKDOWN }, // beside the conversation, so that both keep to their budget
+          ],
         },
         entryFileNames: ({ name }) => (name === "widget" ? "widget.js" : "assets/[name]-[hash].js"),
       },

@@ -1,4 +1,8 @@
-"""The page in a real Chromium, on the embedded system. Needs the built page (`web/dist`) and Chromium."""
+"""The page in a real Chromium, on the embedded system. Needs the built page (`web/dist`) and Chromium.
+
+With `BACKCHAT_TEST_STACK_URL` it runs on the stack at that address instead (one without rate limits), with the page
+that is served there, and leaves out what needs settings of its own or breaks processes.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,9 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.browser.host import HostPage
 from tests.browser.model import Model
 from tests.browser.visitor import Visitor, visiting
+from tests.conftest import STACK_URL
 from tests.e2e.conftest import cared_for
-from tests.support.stack import ROOT, EmbeddedStack, Stack
+from tests.support.stack import ROOT, EmbeddedStack, GivenStack, Stack
 
 HERE = Path(__file__).parent
 DIST = ROOT / "web" / "dist"
@@ -71,6 +76,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(TIMEOUT))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what was measured, whether or not it kept to its budget."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for what, figure in getattr(report, "user_properties", ()) if getattr(report, "when", "") == "call" else ():
+                terminalreporter.write_line(f"{what}: {figure}")
+
+
 @pytest.fixture(scope="session")
 def dist() -> Path:
     """The built page."""
@@ -92,10 +105,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def model() -> Iterator[Model]:
+def language_model() -> Iterator[Model]:
     """The language model behind the chatbot `model`."""
     with Model() as model:
         yield model
+
+
+@pytest.fixture
+def model(language_model: Model) -> Iterator[Model]:
+    """The language model as no other test has left it."""
+    if STACK_URL:
+        pytest.skip("needs a chatbot of its own: not on a given stack")
+    yield language_model
+    language_model.reset()
 
 
 @pytest.fixture(scope="session")
@@ -105,11 +127,20 @@ def host_page() -> Iterator[HostPage]:
         yield host
 
 
+@pytest.fixture
+def own_settings() -> None:
+    """For a test that stands on the settings below."""
+    if STACK_URL:
+        pytest.skip("needs settings of its own: not on a given stack")
+
+
 @pytest.fixture(scope="session")
-def settings(model: Model, host_page: HostPage, dist: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def settings(
+    language_model: Model, host_page: HostPage, dist: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """Settings of a stack for these tests."""
     catalogue = tmp_path_factory.mktemp("catalogue") / "chatbots.toml"
-    catalogue.write_text(CATALOGUE.format(url=model.url))
+    catalogue.write_text(CATALOGUE.format(url=language_model.url))
     return {
         "CHATBOTS": str(catalogue),
         "PAGE_DIR": str(dist),
@@ -120,15 +151,21 @@ def settings(model: Model, host_page: HostPage, dist: Path, tmp_path_factory: py
 
 
 @pytest.fixture(scope="session")
-def stack(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running system that tests share."""
+    if STACK_URL:
+        yield GivenStack(tmp_path_factory.mktemp("given"), STACK_URL)
+        return
+    settings = request.getfixturevalue("settings")
     yield from cared_for(EmbeddedStack(tmp_path_factory.mktemp("embedded"), settings))
 
 
 @pytest.fixture
-def own_stack(settings: dict[str, str], tmp_path: Path) -> Iterator[EmbeddedStack]:
+def own_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EmbeddedStack]:
     """A running system of the test's own, to kill and to start again."""
-    embedded = EmbeddedStack(tmp_path, settings)
+    if STACK_URL:
+        pytest.skip("breaks processes: not on a given stack")
+    embedded = EmbeddedStack(tmp_path, request.getfixturevalue("settings"))
     try:
         embedded.start_now()
         yield embedded

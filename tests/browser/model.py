@@ -64,6 +64,11 @@ class Model:
         self._server.server_close()
         self._thread.join()
 
+    def reset(self) -> None:
+        """Let go what is held, and forget the answers."""
+        self.go_on.set()
+        self.answers.clear()
+
     @property
     def url(self) -> str:
         """`base_url` for a chatbot."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+import re
+
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.model import HELD, Model
@@ -11,6 +13,7 @@ from tests.support.stack import ROOT
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 ALL = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+PALETTE = re.compile(r"/assets/palette-[^/]*\.js$")
 CONTRAST = {"type": "rule", "values": ["color-contrast"]}
 
 
@@ -19,7 +22,9 @@ def violations(page: Page, rules: dict[str, object]) -> list[str]:
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text() + "; 0")
     settle(page)
-    found = page.evaluate("(rules) => axe.run(document, {runOnly: rules}).then((r) => r.violations)", rules)
+    found = page.evaluate(
+        "(rules) => axe.run(document, {runOnly: rules, resultTypes: ['violations']}).then((r) => r.violations)", rules
+    )
     return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
 
 
@@ -56,15 +61,17 @@ def test_axe_finds_nothing_on_any_screen(visit: Visit, model: Model) -> None:
     page.locator(".chat-head .menu > button").click()
     look("menu")
     page.keyboard.press("Escape")
+    expect(page.get_by_role("menu")).to_have_count(0)
     page.locator(".everybody").click()
     page.get_by_role("button", name="Make an invite link").click()
     expect(page.locator(".invite")).to_be_visible()
     look("people")
-    page.keyboard.press("Escape")
+    visitor.close_dialog()
     visitor.writing.press("ArrowUp")
     expect(page.locator(".editor")).to_be_visible()
     look("edit")
-    page.keyboard.press("Escape")
+    page.locator(".editor textarea").press("Escape")
+    expect(page.locator(".editor")).to_have_count(0)
     visitor.writing.fill("hi @e")
     expect(page.locator(".mentions")).to_be_visible()
     look("mentions")
@@ -72,11 +79,11 @@ def test_axe_finds_nothing_on_any_screen(visit: Visit, model: Model) -> None:
     page.keyboard.press("Control+k")
     expect(page.get_by_role("combobox", name="Chat or command")).to_be_visible()
     look("palette")
-    page.keyboard.press("Escape")
+    visitor.close_dialog()
     page.locator(".scroller").press("?")
     expect(page.locator(".keys")).to_be_visible()
     look("help")
-    page.keyboard.press("Escape")
+    visitor.close_dialog()
     page.get_by_label("Search chats and messages").fill("link")
     expect(page.locator(".hit").first).to_be_visible()
     look("search")
@@ -87,7 +94,7 @@ def test_axe_finds_nothing_on_any_screen(visit: Visit, model: Model) -> None:
     look("account")
     page.get_by_role("button", name="Delete the account").click()
     look("delete the account")
-    page.keyboard.press("Escape")
+    visitor.close_dialog()
     model.go_on.clear()
     page.locator(".sidebar .new").click()
     visitor.new_chat("Model", "hold")
@@ -112,8 +119,10 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     expect(visitor.writing).to_be_focused()
     page.keyboard.press("Shift+Tab")
     expect(page.locator(".bot-card input:checked")).to_be_focused()
+    default = page.locator(".bot-card input:checked").evaluate("(e) => e.closest('.bot-card').innerText")
     page.keyboard.press("ArrowDown")
-    expect(page.locator(".bot-card", has_text="Eliza").locator("input")).to_be_focused()
+    expect(page.locator(".bot-card:has(input:checked)")).not_to_have_text(default, use_inner_text=True)
+    expect(page.locator(".bot-card input:checked")).to_be_focused()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Tab")
     page.keyboard.type("first")
@@ -136,7 +145,29 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     expect(page.locator("#fresh-title")).to_be_visible()
 
 
-def test_a_reply_is_announced_once(visit: Visit) -> None:
+def test_what_is_typed_too_early_goes_where_it_was_meant_to(visit: Visit) -> None:
+    """The palette is still on its way when its keys are struck: none of them ends in a message."""
+    visitor = visit()
+    page = visitor.page
+    held: list[Route] = []
+    visitor.context.route(PALETTE, lambda route: held.append(route))  # noqa: PLW0108 - a builtin will not do
+    with page.expect_request(PALETTE):  # all by itself, when there is nothing else to load
+        visitor.register()
+    expect(visitor.writing).to_be_focused()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("accoux")
+    page.keyboard.press("Backspace")
+    expect(visitor.writing).to_have_value("")
+    for route in held:
+        route.continue_()
+    query = page.get_by_role("combobox", name="Chat or command")
+    expect(query).to_have_value("accou")
+    expect(query).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".account")).to_be_visible()
+
+
+def test_a_reply_is_announced_once(visit: Visit, model: Model) -> None:
     """Screen readers hear the finished reply, not each word of it."""
     visitor = visit()
     visitor.register()
@@ -177,7 +208,7 @@ def test_the_smallest_phone_and_the_widest_language(visit: Visit) -> None:
     page.locator(".everybody").click()
     expect(page.locator("dialog")).to_be_visible()
     assert fits()
-    page.keyboard.press("Escape")
+    visitor.close_dialog()
     page.locator(".to-list").click()
     page.locator("a.me").click()
     page.locator("select").select_option("ar")

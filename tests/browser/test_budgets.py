@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 KB = 1024  # bytes
@@ -14,14 +15,15 @@ def weight(*files: Path) -> int:
     return sum(len(gzip.compress(file.read_bytes(), 9)) for file in files)
 
 
-def test_the_page_keeps_its_budgets(dist: Path) -> None:
+def test_the_page_keeps_its_budgets(dist: Path, record_property: Callable[[str, object], None]) -> None:
     """First load, each part that is loaded later, styles, and the widget's loader."""
     index = (dist / "index.html").read_text()
     first = [dist / path for path in re.findall(r'src="/chat/([^"]+\.js)"', index)]
     styles = list(dist.glob("assets/*.css"))
     later = [file for file in dist.glob("assets/*.js") if file not in first]
     assert len(first) >= 2
-    assert weight(dist / "index.html", *first) <= 75 * KB
+    record_property("KB of the first load", f"{weight(dist / 'index.html', *first) / KB:.1f}")
+    assert weight(dist / "index.html", *first) <= 50 * KB  # the promise is 75: what is shown first is there sooner
     assert weight(*styles) <= 12 * KB
     assert weight(dist / "widget.js") <= 3 * KB
     assert later

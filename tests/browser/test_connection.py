@@ -25,8 +25,7 @@ def test_the_server_dies_in_the_middle(browser: Browser, own_stack: EmbeddedStac
         expect(page.locator(".pending")).to_contain_text("Waiting for a connection")
         model.go_on.set()
         own_stack.start_now()
-        if banner.is_visible():
-            page.get_by_role("button", name="Reconnect now").dispatch_event("click")
+        visitor.reconnect()
         expect(banner).to_be_hidden()
         visitor.expect_answer(2)
         expect(page.locator(".pending")).to_have_count(0)

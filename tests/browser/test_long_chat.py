@@ -1,20 +1,53 @@
-"""Five thousand messages: opened at once, scrolled without a jump, and smooth while a reply streams."""
+"""Five thousand messages: opened at once, scrolled without a jump, and smooth while a reply streams.
+
+What takes time is held to its budget in a way that a busy machine keeps, too: the budget grows as much as the same
+browser is slower than `REFERENCE` at a fixed piece of work just then, and may be met in any of several rounds. Tasks
+are measured by the processor's time that they took.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import statistics
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.visitor import PASSCODE, Visitor
+from tests.browser.model import Model
+from tests.browser.visitor import PASSCODE, PATIENCE, Visitor, wait_until
 from tests.support.client import Device, log_in
 from tests.support.stack import Stack
 
 Record = Callable[[str, object], None]
 
+ROUNDS, OPENED = 3, 5
+OPENS_IN = 300  # milliseconds
+TASK = 50  # milliseconds
+REFERENCE = 50  # milliseconds that `WORK` takes on the machine that the budgets were set on
+WORK = """() => {
+  const start = performance.now();
+  const list = document.body.appendChild(document.createElement("div"));
+  for (let at = 0; at < 3000; at += 1) list.appendChild(document.createElement("p")).textContent = `Paragraph ${at}`;
+  const height = list.offsetHeight;
+  const sorted = Array.from({length: 60000}, (_, at) => (at * 7919) % 60013).sort((a, b) => a - b);
+  list.remove();
+  return height && sorted.length && performance.now() - start;
+}"""
+# The last of what is loaded at leisure.
+LOADED = "performance.getEntriesByType('resource').some(({name}) => name.includes('/message_editor-'))"
+OPEN = """([id, most]) => new Promise((done, fail) => {
+  setTimeout(() => fail(new Error("the chat did not open")), most);
+  const start = performance.now();
+  new MutationObserver((_, observer) => {
+    if (!document.querySelector('.row.own[data-seq]')) return;
+    observer.disconnect();
+    requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)));
+  }).observe(document.body, {childList: true, subtree: true});
+  document.querySelector(`[href$='${id}']`).click();
+})"""
 MESSAGES = 5_000
 AT_ONCE = 100
 TEXTS = (
@@ -38,7 +71,7 @@ async def write(url: str, visitor: Visitor) -> str:
         for start in range(0, MESSAGES, AT_ONCE):
             await asyncio.gather(*(say(number) for number in range(start, start + AT_ONCE)))
         numbers = {str(number) for number in range(MESSAGES)}
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while numbers:
                 numbers -= {payload["client_message_id"] for event, payload in device.events if event == "message"}
                 await asyncio.sleep(0.1)
@@ -57,30 +90,36 @@ def place(page: Page) -> tuple[str, float]:
     return row, top
 
 
-def test_five_thousand_messages(visit: Visit, stack: Stack, record_testsuite_property: Record) -> None:
+def slowness(page: Page) -> float:
+    """How many times slower than `REFERENCE` this browser is just now; at least 1."""
+    return max(1.0, float(page.evaluate(WORK)) / REFERENCE)
+
+
+def opened(visitor: Visitor, chat: str) -> float:
+    """Milliseconds from the click in the list until the chat is usable, on a page that has just been loaded."""
+    page = visitor.page
+    visitor.open("/chat/new")
+    expect(page.locator(f"[href$='{chat}']")).to_be_visible()
+    wait_until(page, LOADED)
+    return float(page.evaluate(OPEN, [chat, PATIENCE]))
+
+
+def test_five_thousand_messages(visit: Visit, stack: Stack, record_property: Record) -> None:
     """The newest page is shown at once; older ones come without moving what is read; the end is one click away."""
     visitor = visit()
     visitor.register()
     page = visitor.page
     with ThreadPoolExecutor(1) as pool:
         chat = pool.submit(asyncio.run, write(stack.auth_url, visitor)).result()
-    page.reload()
-    link = page.locator(f"[href$='{chat}']")
-    expect(link).to_be_visible()
-    took = page.evaluate(
-        """(id) => new Promise((done) => {
-          const start = performance.now();
-          new MutationObserver((_, observer) => {
-            if (!document.querySelector('.row.own[data-seq]')) return;
-            observer.disconnect();
-            requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)));
-          }).observe(document.body, {childList: true, subtree: true});
-          document.querySelector(`[href$='${id}']`).click();
-        })""",
-        chat,
-    )
-    record_testsuite_property("milliseconds until a chat of 5,000 messages is usable", round(took))
-    assert took < 3_000  # aims at 300, and gets there on a machine that is not busy with other tests
+    opened(visitor, chat)  # so that nothing happens for the first time
+    for _ in range(ROUNDS):
+        took = statistics.median(opened(visitor, chat) for _ in range(OPENED))
+        slow = slowness(page)
+        record_property("milliseconds until a chat of 5,000 messages is usable", f"{took:.0f} (slowness {slow:.1f})")
+        if took <= OPENS_IN * slow:
+            break
+    assert took <= OPENS_IN * slow
+
     rows = page.locator("[data-row]")
     assert rows.last.get_attribute("data-seq") == str(MESSAGES)
     assert rows.count() <= 100
@@ -107,7 +146,18 @@ def test_five_thousand_messages(visit: Visit, stack: Stack, record_testsuite_pro
     expect(page.locator(".latest")).to_have_count(0)
 
 
-def test_typing_stays_smooth_while_a_reply_streams(visit: Visit, record_testsuite_property: Record) -> None:
+def longest_task(trace: bytes) -> float:
+    """Milliseconds of the processor that the longest task of a page's own thread took."""
+    events = json.loads(trace)["traceEvents"]
+    main = {(e["pid"], e["tid"]) for e in events if e.get("args", {}).get("name") == "CrRendererMain"}
+    took = [e["tdur"] for e in events if e["name"].endswith("RunTask") and (e["pid"], e["tid"]) in main and "tdur" in e]
+    assert len(took) > 100  # or nothing was measured
+    return float(max(took)) / 1_000
+
+
+def test_typing_stays_smooth_while_a_reply_streams(
+    visit: Visit, browser: Browser, model: Model, record_property: Record
+) -> None:
     """At a hundred words a second; who has scrolled up is not dragged down, and is told what came."""
     visitor = visit(viewport={"width": 900, "height": 500})
     visitor.register()
@@ -117,19 +167,24 @@ def test_typing_stays_smooth_while_a_reply_streams(visit: Visit, record_testsuit
     page.locator(".everybody").click()
     page.get_by_role("button", name="Remove Echo").click()
     page.get_by_role("button", name="Add Model").click()
-    page.keyboard.press("Escape")
-    page.evaluate(
-        "window.long = []; new PerformanceObserver((list) => long.push(...list.getEntries().map((e) => e.duration)))"
-        ".observe({type: 'longtask'}); 0"
-    )
-    visitor.say("count 300")
-    expect(visitor.reply_under_way).to_contain_text("word20")
-    visitor.writing.press_sequentially("I am still typing", delay=20)
-    page.evaluate("document.querySelector('.scroller').scrollTop = 0")
-    expect(page.locator(".latest")).to_be_visible()
-    visitor.expect_answer(2)
-    assert page.evaluate("document.querySelector('.scroller').scrollTop") == 0
-    expect(page.locator(".latest")).to_contain_text("1 new message")
-    long = page.evaluate("long")
-    record_testsuite_property("milliseconds of tasks over 50 ms while a reply streamed", round(sum(long)))
-    assert sum(long) < 1_500, long  # none on a machine that is not busy with other tests
+    expect(page.get_by_role("button", name="Add Echo")).to_be_visible()
+    expect(page.get_by_role("button", name="Remove Model")).to_be_visible()
+    visitor.close_dialog()
+    for replies in range(2, 2 + ROUNDS):
+        visitor.say("count 200")
+        expect(visitor.reply_under_way).to_contain_text("word20")
+        browser.start_tracing(page=page, categories=["toplevel", "disabled-by-default-devtools.timeline"])
+        visitor.writing.press_sequentially("I am still typing", delay=20)
+        page.evaluate("document.querySelector('.scroller').scrollTop = 0")
+        expect(page.locator(".latest")).to_be_visible()
+        visitor.expect_answer(replies)
+        took = longest_task(browser.stop_tracing())
+        assert page.evaluate("document.querySelector('.scroller').scrollTop") == 0
+        expect(page.locator(".latest")).to_contain_text("1 new message")
+        slow = slowness(page)
+        record_property("milliseconds of the longest task while a reply streamed", f"{took:.0f} (slowness {slow:.1f})")
+        if took <= TASK * slow:
+            break
+        visitor.writing.fill("")
+        page.locator(".latest").click()
+    assert took <= TASK * slow

@@ -17,7 +17,7 @@ def test_people_come_by_invite_and_see_each_other(visit: Visit) -> None:
     ada.page.get_by_role("button", name="Add Eliza").click()
     ada.page.get_by_role("button", name="Make an invite link").click()
     link = ada.page.locator(".invite input").input_value()
-    ada.page.keyboard.press("Escape")
+    ada.close_dialog()
 
     grace.register(link.removeprefix(grace.url))
     expect(grace.replies).to_have_count(1)
@@ -27,7 +27,9 @@ def test_people_come_by_invite_and_see_each_other(visit: Visit) -> None:
 
     grace.writing.press_sequentially("what do you think, @eli")
     expect(ada.page.locator(".typing")).to_contain_text(f"{grace.id} is typing")
+    expect(grace.page.locator(".mentions")).to_contain_text("Eliza")
     grace.writing.press("Enter")  # takes the suggestion
+    expect(grace.writing).to_have_value("what do you think, @eliza ")
     grace.writing.press("Enter")
     for visitor in (ada, grace):
         expect(visitor.replies.last).to_contain_text("Eliza")

@@ -55,7 +55,8 @@ def talk(visitor: Visitor) -> None:
     page = visitor.page
     page.locator(".everybody").click()
     page.get_by_role("button", name="Add Model").click()
-    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Remove Model")).to_be_visible()
+    visitor.close_dialog()
     visitor.menu("Rename")
     page.get_by_label("Title").fill("Nothing gets lost")
     page.get_by_label("Title").press("Enter")

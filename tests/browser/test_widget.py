@@ -5,26 +5,29 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.host import HostPage
-from tests.browser.visitor import Visitor
+from tests.browser.host import MEMBERS, HostPage
+from tests.browser.visitor import Visitor, wait_until
 from tests.support.stack import Stack
 
 ELEMENT = "document.querySelector('backchat-widget')"
 
 
+pytestmark = pytest.mark.usefixtures("own_settings")
+
+
 @pytest.fixture
 def shop(browser: Browser, stack: Stack, host_page: HostPage) -> object:
     context = browser.new_context(locale="en-GB", viewport={"width": 1000, "height": 800})
-    visitor = Visitor(context, f"{host_page.origin}/?server={stack.auth_url}")
+    visitor = Visitor(context, host_page.origin)
     yield visitor
     context.close()
     assert not visitor.wrongs, visitor.wrongs
 
 
-def test_a_visitor_of_another_site_chats(shop: Visitor) -> None:
+def test_a_visitor_of_another_site_chats(shop: Visitor, stack: Stack) -> None:
     """The button opens the chat; the host may speak for the visitor and hears what is said."""
     page = shop.page
-    shop.open("")
+    shop.open(f"/?server={stack.auth_url}")
     page.get_by_role("button", name="Chat with us").click()
     frame = page.frame_locator("iframe")
     frame.get_by_label("Message").fill("hello from the shop")
@@ -35,10 +38,40 @@ def test_a_visitor_of_another_site_chats(shop: Visitor) -> None:
     )
     page.evaluate(f"{ELEMENT}.send('the host speaks')")
     expect(frame.locator(".row.reply[data-seq]")).to_have_count(2)
+    wait_until(page, "heard.length === 2")  # what is told by postMessage comes in its own time
     assert page.evaluate("heard") == ["user: the host speaks", "chatbot: the host speaks"]
     page.evaluate(f"{ELEMENT}.close()")
     expect(page.locator("iframe")).to_be_hidden()
     expect(page.get_by_role("button", name="Chat with us")).to_be_focused()
+
+
+def test_a_visitor_whom_the_site_knows_stays_the_same(shop: Visitor, stack: Stack) -> None:
+    """The site's backend lends the token: on the next page of the site the same person goes on in the same chat."""
+    page = shop.page
+    shop.open(f"{MEMBERS}first?server={stack.auth_url}")
+    with page.expect_response("**/chat-token") as lent:
+        page.get_by_role("button", name="Chat with us").click()
+    assert set(lent.value.json()) == {"access_token", "expires_in"}  # and no refresh token
+    frame = page.frame_locator("iframe")
+    frame.get_by_label("Message").fill("hello on the first page")
+    frame.get_by_label("Message").press("Enter")
+    answer = frame.locator(".row.reply[data-seq] .md")
+    expect(answer).to_have_text("hello on the first page")
+    shop.open(f"{MEMBERS}second?server={stack.auth_url}")
+    page.get_by_role("button", name="Chat with us").click()
+    expect(answer).to_have_text("hello on the first page")
+    frame.get_by_label("Message").fill("and on the second")
+    frame.get_by_label("Message").press("Enter")
+    expect(answer).to_have_text(["hello on the first page", "and on the second"])
+
+
+def test_a_visitor_whom_the_site_does_not_know_is_a_guest(shop: Visitor, stack: Stack, host_page: HostPage) -> None:
+    """The site's backend says no; the widget is then as for anybody."""
+    page = shop.page
+    shop.open(f"{MEMBERS}?server={stack.auth_url}")
+    host_page.sessions.clear()
+    page.get_by_role("button", name="Chat with us").click()
+    expect(page.frame_locator("iframe").get_by_role("heading", name="Ask us anything")).to_be_visible()
 
 
 def test_only_named_origins_may_frame_only_the_compact_page(

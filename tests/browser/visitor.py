@@ -10,17 +10,34 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 PASSCODE = "correct horse battery staple"
-PATIENCE = 20_000  # milliseconds for what takes a hundred on an idle machine
+PATIENCE = 30_000  # milliseconds for what takes a hundred on an idle machine
+MOVING = 3_000  # milliseconds at most, until nothing moves any more
 
 expect.set_options(timeout=PATIENCE)
 
 
 def settle(page: Page) -> None:
-    """Wait until nothing moves any more, but for what moves for ever."""
+    """Wait until nothing moves any more, but for what moves for ever; not for longer than `MOVING`."""
     page.evaluate(
-        """new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
-          .then(() => document.getAnimations().filter((each) => each.effect.getTiming().iterations !== Infinity))
-          .then((moving) => Promise.all(moving.map((each) => each.finished.catch(() => 0)))).then(() => 0)"""
+        """(most) => Promise.race([
+          new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
+            .then(() => document.getAnimations().filter((each) => each.effect.getTiming().iterations !== Infinity))
+            .then((moving) => Promise.all(moving.map((each) => each.finished.catch(() => 0)))),
+          new Promise((done) => setTimeout(done, most)),
+        ]).then(() => 0)""",
+        MOVING,
+    )
+
+
+def wait_until(page: Page, condition: str) -> None:
+    """Wait for a JavaScript expression to become true. `wait_for_function` would need the policy to allow `eval`."""
+    page.evaluate(
+        f"""(most) => new Promise((done, fail) => {{
+          setTimeout(() => fail(new Error("not in time")), most);
+          const look = () => ({condition}) ? done(0) : setTimeout(look, 20);
+          look();
+        }})""",
+        PATIENCE,
     )
 
 
@@ -32,6 +49,7 @@ class Visitor:
         self.url = url
         self.wrongs: list[str] = []
         self.requests: list[str] = []
+        self.friends: tuple[str, ...] = ()  # origins besides our own that may be asked
         self.id = f"visitor-{secrets.token_hex(4)}"
         self.page = self.tab()
 
@@ -66,7 +84,8 @@ class Visitor:
         new = self.page.locator(".sidebar .new")
         if new.is_visible():
             new.click()
-        self.page.locator(".bot-card", has_text=chatbot).click()
+        name = self.page.get_by_text(chatbot, exact=True)
+        self.page.locator(".bot-card").filter(has=name).click()
         self.say(text)
         expect(self.page.locator(".row.own")).to_have_count(1)
 
@@ -95,6 +114,15 @@ class Visitor:
         expect(self.replies).to_have_count(count)
         return self.replies.last
 
+    def reconnect(self) -> None:
+        """Do not wait for the next try, if it has not come yet."""
+        self.page.evaluate("document.querySelector('.banner button')?.click()")
+
+    def close_dialog(self) -> None:
+        """Leave what is open with the keyboard; the focus is back where it was."""
+        self.page.keyboard.press("Escape")
+        expect(self.page.locator("dialog")).to_have_count(0)
+
     def menu(self, entry: str) -> None:
         """Choose from the menu of the chat."""
         self.page.locator(".chat-head .menu > button").click()
@@ -110,7 +138,9 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visitor]:
         visitor = Visitor(context, url)
         yield visitor
         assert not visitor.wrongs, visitor.wrongs
-        foreign = [request for request in visitor.requests if not request.startswith((url, "data:", "blob:"))]
+        known = (url, "data:", "blob:", *visitor.friends)
+        foreign = [request for request in visitor.requests if not request.startswith(known)]
         assert not foreign, foreign
     finally:
+        context.unroute_all(behavior="ignoreErrors")
         context.close()

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { Account, type Tokens } from "./account.ts";
+import { type AccessToken, Account } from "./account.ts";
+import type { Tokens } from "./types.ts";
 
 let requests: { path: string; body: unknown; authorization: string | null }[];
 let answers: (Response | Error)[];
-const seen: Tokens[] = [];
+const seen: Partial<Tokens>[] = [];
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -18,7 +19,7 @@ afterEach(() => {
 
 const options = {
   url: "http://chat.test",
-  onTokens: (tokens: Tokens) => void seen.push(tokens),
+  onTokens: (tokens: AccessToken & Partial<Tokens>) => void seen.push(tokens),
   fetch: async (input: URL | RequestInfo, init?: RequestInit): Promise<Response> => {
     requests.push({
       path: new URL(String(input)).pathname,
@@ -51,6 +52,17 @@ async function login(): Promise<Account> {
 }
 
 describe("Account", () => {
+  it("asks whoever lends the login for another token, and no server", async () => {
+    let given = 0;
+    const lent = () => Promise.resolve({ access_token: `lent ${++given}`, expires_in: 900 });
+    const account = await Account.lent(options, lent);
+    expect(await account.token()).toBe("lent 1");
+    vi.advanceTimersByTime(871_000);
+    expect(await Promise.all([account.token(), account.token()])).toEqual(["lent 2", "lent 2"]);
+    expect(await account.token(true)).toBe("lent 3");
+    expect(requests).toEqual([]);
+  });
+
   it("logs in and gives its token while that is good", async () => {
     const account = await login();
     expect(await account.token()).toBe("access 1");

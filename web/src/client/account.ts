@@ -2,22 +2,19 @@
 
 import { Backoff } from "./backoff.ts";
 import { asBackchatError, BackchatError } from "./errors.ts";
+import type { Tokens } from "./types.ts";
 
-/** The answer of `/login` and `/refresh`; lifetimes in seconds. */
-export interface Tokens {
+/** An access token, and for how many seconds it is good. */
+export interface AccessToken {
   readonly access_token: string;
-  readonly token_type: "bearer";
   readonly expires_in: number;
-  /** Absent where it is in a cookie. */
-  readonly refresh_token?: string;
-  readonly refresh_expires_in: number;
 }
 
 export interface AccountOptions {
   /** The origin, `https://chat.example`. */
   readonly url: string;
   /** Told of each new pair of tokens, so that a later start can `resume` the login. */
-  readonly onTokens?: (tokens: Tokens) => void;
+  readonly onTokens?: (tokens: AccessToken & Partial<Tokens>) => void;
   /**
    * For a page of the same origin: the server keeps the refresh token in an HttpOnly cookie, out of the reach of
    * scripts, and `resume` needs none.
@@ -35,11 +32,13 @@ export class Account {
   private refreshing: Promise<string> | undefined;
   private expiresAt: number; // `Date.now()` time
   private readonly options: AccountOptions;
-  private tokens: Tokens;
+  private tokens: AccessToken & Partial<Tokens>;
+  private readonly another: () => Promise<AccessToken>;
 
-  private constructor(options: AccountOptions, tokens: Tokens) {
+  private constructor(options: AccountOptions, tokens: AccessToken, another?: () => Promise<AccessToken>) {
     this.options = options;
     this.tokens = tokens;
+    this.another = another ?? (() => refreshed(options, this.tokens.refresh_token));
     this.expiresAt = endOf(tokens);
     options.onTokens?.(tokens);
   }
@@ -64,6 +63,11 @@ export class Account {
     return new Account(options, await refreshed(options, refreshToken));
   }
 
+  /** A login that somebody else keeps and gives access tokens for. Rejects as `source` does. */
+  static async lent(options: AccountOptions, source: () => Promise<AccessToken>): Promise<Account> {
+    return new Account(options, await source(), source);
+  }
+
   /** An access token; another one than last time if `renew`. Concurrent callers share one refresh. */
   readonly token = async (renew = false): Promise<string> => {
     if (!renew && Date.now() < this.expiresAt - EARLY) return this.tokens.access_token;
@@ -84,18 +88,18 @@ export class Account {
   }
 
   private async refresh(): Promise<string> {
-    this.tokens = await refreshed(this.options, this.tokens.refresh_token);
+    this.tokens = await this.another();
     this.expiresAt = endOf(this.tokens);
     this.options.onTokens?.(this.tokens);
     return this.tokens.access_token;
   }
 }
 
-function endOf(tokens: Tokens): number {
+function endOf(tokens: AccessToken): number {
   return Date.now() + tokens.expires_in * 1000;
 }
 
-async function refreshed(options: AccountOptions, refreshToken?: string): Promise<Tokens> {
+async function refreshed(options: AccountOptions, refreshToken?: string | null): Promise<Tokens> {
   const backoff = new Backoff();
   for (let tries = 1; ; tries += 1) {
     try {

@@ -1,6 +1,6 @@
 /** The Backchat client kit: correct behaviour towards the server, so that it is nobody's homework. */
 
-export { Account, type AccountOptions, type Tokens } from "./account.ts";
+export { type AccessToken, Account, type AccountOptions } from "./account.ts";
 export type { Change } from "./changes.ts";
 export { Client, type ClientOptions, type Events, type Sent } from "./client.ts";
 export type { ConnectionState, TokenSource } from "./connection.ts";

@@ -1,4 +1,4 @@
-/** The hand-written types against the golden events of the services: a field too many or too few does not compile. */
+/** The generated types against the golden events of the services: a field too many or too few does not compile. */
 
 import { expect, expectTypeOf, it } from "vitest";
 import rejected from "../../../tests/contract/golden/backchat.message.rejected.v1.json";

@@ -35,7 +35,8 @@ export function asMarkdown(session: Session, messages: readonly Message[]): stri
   return [`# ${titleOf(session)}\n`, ...said].join("\n");
 }
 
-async function allMessages(client: Client, session_id: string): Promise<Message[]> {
+/** Every message of a chat, page by page. */
+export async function allMessages(client: Client, session_id: string): Promise<Message[]> {
   const all: Message[] = [];
   for (let after = 0, more = true; more;) {
     const page = await client.call("get_messages", { session_id, after_seq: after, limit: 200 });

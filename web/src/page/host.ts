@@ -6,9 +6,10 @@
 
 import { effect } from "@preact/signals";
 
-import { type Message, newId } from "../client/index.ts";
-import type { FromFrame, ToFrame } from "../widget/protocol.ts";
-import { COMPACT, route } from "./route.ts";
+import { type AccessToken, BackchatError, type Message, newId } from "../client/index.ts";
+import type { FromFrame, LentToken, ToFrame } from "../widget/protocol.ts";
+import { store, stored } from "./preferences.ts";
+import { COMPACT, go, route } from "./route.ts";
 import type { Workspace } from "./workspace.ts";
 
 const parameters = new URLSearchParams(location.search);
@@ -17,12 +18,33 @@ const HOST = COMPACT && window.parent !== window ? parameters.get("host") : null
 /** The chatbot that the host asked for. */
 export const WANTED_CHATBOT = COMPACT ? (parameters.get("chatbot") ?? undefined) : undefined;
 
+/** Whether the page around logs its visitors in: its backend keeps their logins, and lends access tokens. */
+export const LENDS = HOST !== null && parameters.has("tokens");
+
+const PATIENCE = 10_000; // milliseconds for the host to give a token
+const GOOD_FOR = 300; // seconds, of a token of which the host does not say it
+
+let given: ((token: LentToken) => void)[] = []; // to whoever waits for a token
 const unsaid: string[] = []; // said before anybody was logged in
 let say: ((text: string) => void) | undefined;
 
 /** Tell the page around. */
 export function tellHost(event: FromFrame): void {
   if (HOST) window.parent.postMessage({ backchat: event }, HOST);
+}
+
+/** Ask the page around for an access token. Rejects with `unavailable`, or with `token_invalid` if there is none. */
+export function lentToken(): Promise<AccessToken> {
+  return new Promise((resolve, reject) => {
+    const refuse = (code: string) => reject(new BackchatError(code, "The page around gave no token."));
+    const late = setTimeout(() => refuse("unavailable"), PATIENCE);
+    given.push(({ access_token, expires_in = GOOD_FOR, is_away }) => {
+      clearTimeout(late);
+      if (access_token) resolve({ access_token, expires_in });
+      else refuse(is_away ? "unavailable" : "token_invalid");
+    });
+    tellHost({ type: "token" });
+  });
 }
 
 /** Begin to listen; the host waits for it. */
@@ -32,6 +54,7 @@ export function greetHost(): void {
     if (source !== window.parent || origin !== HOST) return;
     const message = (data as { backchat?: ToFrame } | null)?.backchat;
     if (message?.type === "send" && typeof message.text === "string") hear(message.text);
+    else if (message?.type === "token") hand(message);
     else if (message?.type === "open" || message?.type === "close") tellHost({ type: message.type });
   });
   addEventListener("keydown", (event) => {
@@ -42,9 +65,16 @@ export function greetHost(): void {
   tellHost({ type: "ready" });
 }
 
+function hand(token: LentToken): void {
+  const waiting = given;
+  given = [];
+  for (const give of waiting) give(token);
+}
+
 /** Say here what the host says, or what was said before the login; the returned function ends it. */
 export function serveHost(workspace: Workspace): () => void {
   if (!COMPACT) return () => undefined;
+  const remembering = LENDS ? goOn(workspace.me) : () => undefined;
   say = (text) => {
     const to = route.value;
     if (to.name === "chat") workspace.pending.send(to.id, text);
@@ -59,9 +89,20 @@ export function serveHost(workspace: Workspace): () => void {
   });
   return () => {
     say = undefined;
+    remembering();
     heard();
     online();
   };
+}
+
+/** Go on with the chat that this visitor had here last, on whatever page of the host; keeps in mind which it is. */
+function goOn(me: string): () => void {
+  const key = `backchat.chat.${me}.${WANTED_CHATBOT ?? ""}`;
+  const last = stored(key);
+  if (last && route.peek().name === "home") go({ name: "chat", id: last }, { replace: true });
+  return effect(() => {
+    if (route.value.name === "chat") store(key, route.value.id);
+  });
 }
 
 /** Say something, as soon as somebody is logged in. */

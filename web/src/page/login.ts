@@ -2,12 +2,14 @@
 
 import { signal } from "@preact/signals";
 
-import { Account, type BackchatError, type Tokens } from "../client/index.ts";
+import { type AccessToken, Account, type BackchatError } from "../client/index.ts";
 import { asBackchatError } from "../client/errors.ts";
+import { LENDS, lentToken } from "./host.ts";
 import { store, stored } from "./preferences.ts";
-import { COMPACT, go, route } from "./route.ts";
+import { COMPACT, go, parse, route } from "./route.ts";
 
 const HINT = "backchat.user"; // the id alone: whether it is worth asking for a token
+const LEFT_AT = "backchat.left"; // where on the page one was when one went to the provider
 const URL_OF_SERVER = location.origin;
 
 export interface Login {
@@ -24,7 +26,7 @@ export type LoginState =
   | { readonly name: "in"; readonly login: Login };
 
 export const login = signal<LoginState>({
-  name: cameBack() || (stored(HINT) && !COMPACT) ? "resuming" : "out",
+  name: cameBack() || LENDS || (stored(HINT) && !COMPACT) ? "resuming" : "out",
 });
 
 /**
@@ -36,15 +38,33 @@ const OPTIONS = { url: URL_OF_SERVER, cookie: !COMPACT };
 /** Whether a provider has just sent somebody back, who has a cookie now; the address should not keep saying so. */
 function cameBack(): boolean {
   if (location.hash !== "#logged-in") return false;
-  history.replaceState(null, "", location.pathname + location.search);
+  const left = sessionStorage.getItem(LEFT_AT) ?? "";
+  sessionStorage.removeItem(LEFT_AT);
+  history.replaceState(null, "", left.startsWith(location.pathname) ? left : location.pathname);
+  route.value = parse(location);
   return true;
+}
+
+/** The provider that one may log in by: its name and where that begins. */
+export async function provider(): Promise<{ readonly name: string; readonly address: string } | undefined> {
+  if (COMPACT) return undefined; // none lets itself be shown in a frame
+  const answer = await fetch("/oidc/provider").then((response) => response.json() as Promise<unknown>);
+  const name = (answer as { provider: string | null }).provider;
+  return name ? { name, address: `/oidc/login?next=${encodeURIComponent(location.pathname)}` } : undefined;
+}
+
+/** One is about to go to the provider: what stands behind the # (an invite) is for this browser alone. */
+export function leave(): void {
+  sessionStorage.setItem(LEFT_AT, location.pathname + location.hash);
 }
 
 /** Go on with the login of this browser, if there is one. Tries until the server has said yes or no. */
 export async function resume(): Promise<void> {
   for (let wait = 500; login.value.name === "resuming"; wait = Math.min(wait * 2, 5_000)) {
     try {
-      await enter((onTokens) => Account.resume({ ...OPTIONS, onTokens }));
+      await enter((onTokens) =>
+        LENDS ? Account.lent({ ...OPTIONS, onTokens }, lentToken) : Account.resume({ ...OPTIONS, onTokens }),
+      );
     } catch (thrown) {
       if (!asBackchatError(thrown).temporary) return ended(false);
       login.value = { name: "resuming", isRetrying: true };
@@ -81,11 +101,16 @@ export async function logOut(everywhere = false): Promise<BackchatError | undefi
 
 /** The login does not hold any more. */
 export function ended(told = true): void {
-  store(HINT, null);
+  remember(null);
   login.value = { name: "out", ended: told };
 }
 
-async function enter(start: (onTokens: (tokens: Tokens) => void) => Promise<Account>): Promise<void> {
+/** Tell later loads and other tabs who is logged in; the widget's login is its own affair. */
+function remember(id: string | null): void {
+  if (!COMPACT) store(HINT, id);
+}
+
+async function enter(start: (onTokens: (tokens: AccessToken) => void) => Promise<Account>): Promise<void> {
   let token = "";
   let id: string | undefined;
   const account = await start((tokens) => {
@@ -95,7 +120,7 @@ async function enter(start: (onTokens: (tokens: Tokens) => void) => Promise<Acco
     id = sub;
   });
   const { sub, sid, roles } = claimsOf(token);
-  store(HINT, sub);
+  remember(sub);
   login.value = { name: "in", login: { id: sub, sid, account, isGuest: roles.includes("guest") } };
 }
 

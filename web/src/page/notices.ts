@@ -10,12 +10,16 @@ export interface Notice {
 }
 
 const SHOWN_FOR = 6_000; // milliseconds
+const OFFERED_FOR = 12_000; // milliseconds that there are to press a notice's button
 
 export const notices = signal<readonly Notice[]>([]);
 /** Said once by screen readers, politely. */
 export const announcement = signal("");
 
 let last = 0;
+let isHeld = false;
+/** What lets a notice begin its time anew, or not while they are held; by its id. */
+const clocks = new Map<number, () => void>();
 
 /** Show a notice for a while; the returned function takes it away. `expired` is told when nobody acted on it. */
 export function notify(
@@ -23,9 +27,20 @@ export function notify(
   options: { tone?: Notice["tone"]; action?: Notice["action"]; expired?: () => void } = {},
 ): () => void {
   const id = ++last;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const remove = () => {
     clearTimeout(timer);
+    clocks.delete(id);
     notices.value = notices.value.filter((notice) => notice.id !== id);
+    isHeld &&= clocks.size > 0; // what goes away is left without a word
+  };
+  const expire = () => {
+    remove();
+    options.expired?.();
+  };
+  const begin = () => {
+    clearTimeout(timer);
+    if (!isHeld) timer = setTimeout(expire, options.action ? OFFERED_FOR : SHOWN_FOR);
   };
   const action = options.action && {
     label: options.action.label,
@@ -35,11 +50,15 @@ export function notify(
     },
   };
   notices.value = [...notices.value.slice(-2), { id, text, tone: options.tone ?? "plain", action }];
-  const timer = setTimeout(() => {
-    remove();
-    options.expired?.();
-  }, SHOWN_FOR);
+  clocks.set(id, begin);
+  begin();
   return remove;
+}
+
+/** Keep the notices as long as somebody points at them or has the focus there. */
+export function hold(held: boolean): void {
+  isHeld = held && clocks.size > 0;
+  for (const begin of clocks.values()) begin();
 }
 
 /** Have screen readers say something; the same text again is said again. */

@@ -2,9 +2,14 @@
  * The widget: `<script src="https://chat.example/chat/widget.js" async data-chatbot="eliza"></script>` puts a button
  * into a corner of any page, which opens the chat in a frame of its own origin: neither page can touch the other.
  * `<backchat-widget>` may also stand in the page; its methods are `open`, `close`, `toggle`, `send` and `on`.
+ * A site that logs its visitors in itself names where their tokens come from: `data-tokens="/chat-token"`, an address
+ * of its own, or the property `tokens`, a function.
  */
 
-import type { FromFrame, ToFrame } from "./protocol.ts";
+import type { FromFrame, LentToken, ToFrame } from "./protocol.ts";
+
+/** Gives what the host's backend answered: an access token, and for how many seconds it is good. */
+type TokenSource = () => Promise<Omit<LentToken, "type">>;
 
 type Listener = (event: FromFrame) => void;
 
@@ -27,6 +32,8 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
 @media(max-width:480px){iframe{position:fixed;inset:0;width:100vw;height:100dvh;border-radius:0}}`;
 
   class BackchatWidget extends HTMLElement {
+    /** Where access tokens come from; to be set before the chat is opened. */
+    tokens: TokenSource | undefined;
     private readonly button = document.createElement("button");
     private readonly badge = document.createElement("i");
     private frame: HTMLIFrameElement | undefined;
@@ -102,11 +109,32 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
       const chatbot = this.getAttribute("chatbot");
       if (chatbot) address.searchParams.set("chatbot", chatbot);
       address.searchParams.set("host", location.origin);
+      if (this.source()) address.searchParams.set("tokens", "");
       frame.src = address.href;
       frame.title = this.button.getAttribute("aria-label") ?? "";
       frame.allow = "clipboard-write";
       this.shadowRoot?.prepend(frame);
       return frame;
+    }
+
+    private source(): TokenSource | undefined {
+      const address = this.getAttribute("tokens");
+      if (this.tokens || !address) return this.tokens;
+      return async () => {
+        const answer = await fetch(address, { method: "POST" });
+        if (answer.status >= 500) throw answer;
+        return answer.ok ? answer.json() : {};
+      };
+    }
+
+    /** Pass a token on, and nothing else of what the host's backend may have said. */
+    private async lend() {
+      try {
+        const { access_token, expires_in } = (await this.source()?.()) ?? {};
+        this.tell({ type: "token", access_token, expires_in });
+      } catch {
+        this.tell({ type: "token", is_away: true });
+      }
     }
 
     private tell(message: ToFrame) {
@@ -121,6 +149,7 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
         this.isReady = true;
         for (const message of this.waiting.splice(0)) this.tell(message);
       }
+      if (event.type === "token") void this.lend();
       if (event.type === "close") this.close();
       if (event.type === "message" && this.frame?.hidden) this.badge.hidden = false;
       for (const listener of this.listeners.get(event.type) ?? []) listener(event);
@@ -144,7 +173,7 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
   const add = () => {
     if (document.querySelector("backchat-widget") || script?.dataset.manual !== undefined) return;
     const widget = document.createElement("backchat-widget");
-    for (const name of ["chatbot", "label"]) {
+    for (const name of ["chatbot", "label", "tokens"]) {
       const value = script?.dataset[name];
       if (value) widget.setAttribute(name, value);
     }

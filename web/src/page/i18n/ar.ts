@@ -20,6 +20,7 @@ export const ar: Texts = {
   "login.passcode.hint": "ثمانية أحرف على الأقل، والأفضل جملة قصيرة",
   "login.passcode.show": "إظهار كلمة المرور",
   "login.submit": "تسجيل الدخول",
+  "login.provider": "الدخول عبر {name}",
   "login.register.submit": "إنشاء الحساب",
   "login.to.register": "جديد هنا؟ أنشئ حسابًا",
   "login.to.login": "لديك حساب؟ سجّل الدخول",

@@ -20,6 +20,7 @@ export const de: Texts = {
   "login.passcode.hint": "Mindestens 8 Zeichen; am besten ein kurzer Satz",
   "login.passcode.show": "Passwort zeigen",
   "login.submit": "Anmelden",
+  "login.provider": "Mit {name} anmelden",
   "login.register.submit": "Konto anlegen",
   "login.to.register": "Neu hier? Konto anlegen",
   "login.to.login": "Schon ein Konto? Anmelden",

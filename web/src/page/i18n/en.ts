@@ -20,6 +20,7 @@ export const en = {
   "login.passcode.hint": "At least 8 characters; a short sentence is best",
   "login.passcode.show": "Show the passcode",
   "login.submit": "Log in",
+  "login.provider": "Log in with {name}",
   "login.register.submit": "Make the account",
   "login.to.register": "New here? Make an account",
   "login.to.login": "Have an account? Log in",

@@ -37,8 +37,8 @@ export class CodeBlock {
 
   private async colour(text: string, language: string): Promise<void> {
     this.coloured = true;
-    const { highlighted } = await import("./highlight.ts");
-    const html = highlighted(text, language.toLowerCase());
+    const highlighter = await import("./highlight.ts").catch(() => undefined); // it is read as well without colours
+    const html = highlighter?.highlighted(text, language.toLowerCase());
     if (html !== undefined) this.code.replaceChildren(sanitisedCode(html));
   }
 

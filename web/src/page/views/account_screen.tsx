@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
+import type { Me } from "../../client/index.ts";
 import { asBackchatError } from "../../client/errors.ts";
 import { useWorkspace } from "../context.ts";
 import { download } from "../export.ts";
@@ -23,7 +24,7 @@ export function AccountScreen() {
   const since = useSignal<string | undefined>(undefined);
   useEffect(() => {
     login.account.request("GET", "/me").then(
-      (answer) => (since.value = (answer as { created_at: string }).created_at),
+      (answer) => (since.value = (answer as Me).created_at),
       () => undefined,
     );
   }, [login]);
@@ -170,7 +171,7 @@ function DeletionDialog({ onClose }: { onClose: () => void }) {
   const submit = async (event: Event) => {
     event.preventDefault();
     try {
-      await login.account.request("DELETE", "/me", login.isGuest ? {} : { passcode: passcode.value });
+      await login.account.request("DELETE", "/me", passcode.value ? { passcode: passcode.value } : {});
       ended(false);
     } catch (thrown) {
       problem.value = asBackchatError(thrown).code;
@@ -185,6 +186,7 @@ function DeletionDialog({ onClose }: { onClose: () => void }) {
           <PasscodeField
             label={t("account.passcode.current")}
             isNew={false}
+            isOptional // who logs in by a provider has none
             value={passcode.value}
             onInput={(value) => (passcode.value = value)}
           />

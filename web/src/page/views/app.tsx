@@ -10,21 +10,31 @@ import { announcement } from "../notices.ts";
 import { COMPACT, route } from "../route.ts";
 import { Workspace } from "../workspace.ts";
 import { ConnectionBanner } from "./connection_banner.tsx";
-import { ConversationScreen } from "./conversation_screen.tsx";
 import { Mark } from "./icon.tsx";
-import { lazy } from "./lazy.tsx";
+import { lazy, loadAll } from "./lazy.tsx";
 import { NewChatScreen } from "./new_chat_screen.tsx";
 import { Notices } from "./notices.tsx";
 import { Shortcuts } from "./shortcuts.tsx";
 import { Sidebar } from "./sidebar.tsx";
 
+const ConversationScreen = lazy(async () => {
+  const markdown = import("../markdown/markdown.tsx"); // what it stands on, in the same round trip
+  const screen = await import("./conversation_screen.tsx");
+  await markdown;
+  return screen.ConversationScreen;
+});
 const AccountScreen = lazy(() => import("./account_screen.tsx").then((module) => module.AccountScreen));
 const GuestScreen = lazy(() => import("./guest_screen.tsx").then((module) => module.GuestScreen));
 const LoginScreen = lazy(() => import("./login_screen.tsx").then((module) => module.LoginScreen));
 const JoinScreen = lazy(() => import("./join_screen.tsx").then((module) => module.JoinScreen));
 
+const LOADS_AFTER = 500; // milliseconds after the login, so that what is shown first comes first
+
 export function App() {
   const [error] = useErrorBoundary((thrown) => console.error(thrown));
+  useEffect(() => {
+    if (route.value.name === "chat") ConversationScreen.load().catch(() => undefined); // while the login goes on
+  }, []);
   if (error) return <Failed />;
   const state = login.value;
   return (
@@ -48,8 +58,10 @@ function Shell() {
   useEffect(() => {
     const flush = () => workspace.flush();
     const served = serveHost(workspace);
+    const loading = setTimeout(() => void loadAll(), LOADS_AFTER);
     addEventListener("pagehide", flush);
     return () => {
+      clearTimeout(loading);
       served();
       removeEventListener("pagehide", flush);
       workspace.close();

@@ -1,6 +1,6 @@
 /** Small parts that every screen uses: a button with an icon, a menu, an error in place. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { errorText, t } from "../i18n/index.ts";
 import { Icon, type IconName } from "./icon.tsx";
@@ -80,7 +80,7 @@ export function Menu({ label, items }: { label: string; items: readonly MenuItem
     setOpen(false);
     root.current?.querySelector("button")?.focus();
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isOpen) return;
     entries()[0]?.focus();
     const outside = (event: PointerEvent) => !root.current?.contains(event.target as Node) && setOpen(false);

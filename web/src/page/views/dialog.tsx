@@ -1,7 +1,7 @@
 /** A modal dialog. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
 import { t } from "../i18n/index.ts";
 import { IconButton } from "./controls.tsx";
@@ -13,11 +13,14 @@ interface DialogProps {
   readonly class?: string;
 }
 
-/** The browser's own modal dialog: it keeps the focus, gives it back, and closes with Esc. */
+/**
+ * The browser's own modal dialog: it keeps the focus, gives it back, and closes with Esc.
+ * It has the focus before the next key is struck, so that nothing typed goes astray.
+ */
 export function Dialog({ title, onClose, children, class: name = "" }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
     return () => {

@@ -1,10 +1,10 @@
 /** Log in, or make an account: the first thing that a stranger sees. */
 
-import { useId, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 
 import { asBackchatError } from "../../client/errors.ts";
 import { t } from "../i18n/index.ts";
-import { login, logIn, register } from "../login.ts";
+import { leave, login, logIn, provider, register } from "../login.ts";
 import { route } from "../route.ts";
 import { Problem } from "./controls.tsx";
 import { Icon, Mark } from "./icon.tsx";
@@ -29,6 +29,7 @@ export function LoginScreen() {
           </p>
           {state.name === "out" && state.ended && !isNew && <p class="hint">{t("login.ended")}</p>}
           <Form key={String(isNew)} isNew={isNew} />
+          <ProviderLogin />
           <button type="button" class="switch" onClick={() => setNew(!isNew)}>
             {t(isNew ? "login.to.login" : "login.to.register")}
           </button>
@@ -39,6 +40,20 @@ export function LoginScreen() {
         </footer>
       </main>
     </div>
+  );
+}
+
+/** The way in by a provider, where there is one. */
+function ProviderLogin() {
+  const [found, setFound] = useState<Awaited<ReturnType<typeof provider>>>();
+  useEffect(() => {
+    provider().then(setFound, () => undefined); // then there is the form
+  }, []);
+  if (!found) return null;
+  return (
+    <a class="provider quiet" href={found.address} onClick={leave}>
+      {t("login.provider", { name: found.name })}
+    </a>
   );
 }
 
@@ -111,12 +126,13 @@ export function Field({ label, hint, children }: FieldProps) {
 interface PasscodeProps {
   readonly label: string;
   readonly isNew: boolean;
+  readonly isOptional?: boolean;
   readonly value: string;
   readonly onInput: (value: string) => void;
 }
 
 /** A passcode, which can be shown to whoever types it. */
-export function PasscodeField({ label, isNew, value, onInput }: PasscodeProps) {
+export function PasscodeField({ label, isNew, isOptional = false, value, onInput }: PasscodeProps) {
   const [isShown, setShown] = useState(false);
   return (
     <Field label={label} hint={isNew ? t("login.passcode.hint") : undefined}>
@@ -127,7 +143,7 @@ export function PasscodeField({ label, isNew, value, onInput }: PasscodeProps) {
             name={isNew ? "new-password" : "password"}
             {...(isShown ? { type: "text" as const } : { type: "password" as const })}
             autocomplete={isNew ? "new-password" : "current-password"}
-            required
+            required={!isOptional}
             minLength={8}
             maxLength={128}
             dir="ltr"

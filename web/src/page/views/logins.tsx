@@ -3,29 +3,22 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
+import type { OwnLogin } from "../../client/index.ts";
 import { useWorkspace } from "../context.ts";
 import { t } from "../i18n/index.ts";
 import { logOut } from "../login.ts";
 import { exact } from "../times.ts";
 import { Problem } from "./controls.tsx";
 
-/** One login as `GET /me/logins` tells it. */
-interface LoginEntry {
-  readonly sid: string;
-  readonly created_at: string;
-  readonly last_used_at: string;
-  readonly current: boolean;
-}
-
 export function Logins() {
   const workspace = useWorkspace();
   const { account, sid } = workspace.login;
-  const logins = useSignal<readonly LoginEntry[] | undefined>(undefined);
+  const logins = useSignal<readonly OwnLogin[] | undefined>(undefined);
   const isFailed = useSignal(false);
   const load = () => {
     isFailed.value = false;
     account.request("GET", "/me/logins").then(
-      (answer) => (logins.value = (answer as { logins: LoginEntry[] }).logins),
+      (answer) => (logins.value = (answer as { logins: OwnLogin[] }).logins),
       () => (isFailed.value = true),
     );
   };

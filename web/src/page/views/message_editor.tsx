@@ -1,7 +1,7 @@
 /** One's last message, being changed. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 import { codePoints, type Message } from "../../client/index.ts";
 import { useWorkspace } from "../context.ts";
@@ -14,7 +14,7 @@ export function MessageEditor({ message, onClose }: { message: Message; onClose:
   const length = codePoints(draft.value.trim());
   const isReady = length > 0 && length <= workspace.longest.value;
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     area.current?.focus();
     area.current?.setSelectionRange(message.content.length, message.content.length);

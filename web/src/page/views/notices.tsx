@@ -1,10 +1,17 @@
 /** Notices at the lower edge. */
 
-import { notices } from "../notices.ts";
+import { hold, notices } from "../notices.ts";
 
 export function Notices() {
   return (
-    <div class="notices" role="status">
+    <div
+      class="notices"
+      role="status"
+      onPointerEnter={() => hold(true)}
+      onPointerLeave={() => hold(false)}
+      onFocusIn={() => hold(true)}
+      onFocusOut={() => hold(false)}
+    >
       {notices.value.map((notice) => (
         <div key={notice.id} class={`notice ${notice.tone}`}>
           <span>{notice.text}</span>

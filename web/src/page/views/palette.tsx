@@ -1,7 +1,7 @@
 /** Goes to any chat or command by a few letters. */
 
 import { useSignal } from "@preact/signals";
-import { useId } from "preact/hooks";
+import { useId, useLayoutEffect } from "preact/hooks";
 
 import { useWorkspace } from "../context.ts";
 import { t } from "../i18n/index.ts";
@@ -20,9 +20,16 @@ interface Entry {
 
 const MOST = 9; // entries shown
 
-export function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }) {
+interface PaletteProps {
+  /** What was typed before it was there; a line break is the Enter key. */
+  readonly typed: string;
+  readonly onClose: () => void;
+  readonly onHelp: () => void;
+}
+
+export function Palette({ typed, onClose, onHelp }: PaletteProps) {
   const { chats } = useWorkspace();
-  const query = useSignal("");
+  const query = useSignal(typed.split("\n", 1)[0] ?? "");
   const active = useSignal(0);
   const list = useId();
   const commands: Entry[] = [
@@ -55,6 +62,9 @@ export function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () =
     onClose();
     entry.run();
   };
+  useLayoutEffect(() => {
+    if (typed.includes("\n")) run(found[at]);
+  }, []);
   const onKeyDown = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) active.value = (at + step + found.length) % Math.max(1, found.length);

@@ -1,0 +1,97 @@
+"""The login by an OpenID provider: offered only where there is one, and back to where one was."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.visitor import visiting
+from tests.support.oidc_provider import CLIENT, SECRET, Handler, Provider
+from tests.support.ports import free_port
+from tests.support.stack import EmbeddedStack, Part
+
+NAME = "joan"
+
+
+class KnownAddress(EmbeddedStack):
+    """Has a port that the provider is told before it starts."""
+
+    def _parts(self) -> dict[str, Part]:
+        parts = super()._parts()
+        parts["embedded"].port = urlsplit(self.settings["OIDC_REDIRECT_URI"]).port or 0
+        return parts
+
+
+class Browsed(Handler):
+    """Somebody is logged in at the provider in this browser already."""
+
+    def authorize(self, query: dict[str, str]) -> None:
+        super().authorize({"user": NAME, **query})
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    server = Provider(0)
+    server.RequestHandlerClass = Browsed
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def with_provider(
+    request: pytest.FixtureRequest, own_settings: None, provider: Provider, tmp_path: Path
+) -> Iterator[EmbeddedStack]:
+    oidc = {
+        "OIDC_ISSUER": provider.issuer,
+        "OIDC_CLIENT_ID": CLIENT,
+        "OIDC_CLIENT_SECRET": SECRET,
+        "OIDC_REDIRECT_URI": f"http://127.0.0.1:{free_port()}/oidc/callback",
+    }
+    stack = KnownAddress(tmp_path, {**request.getfixturevalue("settings"), **oidc})
+    try:
+        stack.start_now()
+        yield stack
+    finally:
+        stack.close()
+
+
+def test_somebody_comes_by_the_provider(browser: Browser, with_provider: EmbeddedStack, provider: Provider) -> None:
+    """One click away and back, logged in, with the refresh token in the cookie, and where the invite led to."""
+    with visiting(browser, with_provider.auth_url) as visitor:
+        visitor.friends = (provider.issuer,)
+        page = visitor.page
+        visitor.open("/chat/join#no-such-invite")
+        page.get_by_role("link", name="Log in with 127.0.0.1").click()
+        expect(page.locator("a.me")).to_contain_text(NAME)
+        expect(page.get_by_role("heading", name="This invite cannot be used")).to_be_visible()
+        page.get_by_role("button", name="Back to the chats").click()
+        assert "logged-in" not in page.url
+        visitor.new_chat("Echo", "hello from the provider")
+        visitor.expect_answer()
+        page.reload()
+        visitor.expect_answer()
+        assert "eyJ" not in page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")  # no token
+        page.locator("a.me").click()
+        page.get_by_role("button", name="Delete the account").click()
+        page.get_by_role("button", name="Delete it for ever").click()  # without a passcode, of which there is none
+        expect(page.get_by_role("heading", name="Make an account")).to_be_visible()
+
+
+@pytest.mark.usefixtures("own_settings")
+def test_without_a_provider_none_is_offered(visit: Visit) -> None:
+    visitor = visit()
+    with visitor.page.expect_response("**/oidc/provider") as told:
+        visitor.open()
+    assert told.value.json() == {"provider": None}
+    expect(visitor.page.locator("form .primary")).to_be_visible()
+    expect(visitor.page.locator(".provider")).to_have_count(0)
