@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was measured, and what was wanted."""
+    """What was measured, and what was wanted; `reached` is `None` where it could not be measured."""
 
     name: str
     measured: str
     aim: str
-    reached: bool
+    reached: bool | None
 
     def __str__(self) -> str:
-        return f"{'reached' if self.reached else 'MISSED '} | {self.name}: {self.measured} | aim: {self.aim}"
+        said = {True: "reached", False: "MISSED ", None: "unknown"}[self.reached]
+        return f"{said} | {self.name}: {self.measured} | aim: {self.aim}"

@@ -47,7 +47,7 @@ async def _as_credentials(stack: Stack) -> int:
     limited = asyncio.Semaphore(8)
 
     async def refused(http: httpx2.AsyncClient, text: str) -> None:
-        bearer = [(b"Authorization", b"Bearer " + text.encode())] if text.isprintable() else []
+        bearer = [(b"Authorization", b"Bearer " + text.encode())] if text.isprintable() and text == text.strip() else []
         async with limited:
             for answer in (
                 await http.post("/login", json={"id": text, "passcode": text}),
