@@ -10,6 +10,7 @@ from chatbot_worker.finishing import log_failure
 from chatbot_worker.metrics import ChatbotMetrics
 from chatbot_worker.publishing import Publisher
 from chatbot_worker.replies import Replier
+from chatbot_worker.writing import CLOSE_TIMEOUT
 from shared.contracts.commands import SummarizeSession
 from shared.contracts.turns import RunTurn
 
@@ -24,10 +25,11 @@ class Folding:
         self._publisher = publisher
         self._metrics = metrics
         self._under_way: dict[UUID, asyncio.Task[None]] = {}
+        self._stopped = False
 
     def begin(self, replier: Replier, turn: RunTurn) -> None:
         """Have what this turn left behind summed up, if it is time, a slot is free and the chatbot is well."""
-        if turn.session_id in self._under_way or not self._slots.free or replier.circuit.open:
+        if self._stopped or turn.session_id in self._under_way or not self._slots.free or replier.circuit.open:
             return
         if not (messages := replier.left_behind(turn)):
             return
@@ -43,16 +45,17 @@ class Folding:
                 self._metrics.summed_up("kept" if text else "failed")
             except Exception as error:  # noqa: BLE001 - a chatbot may raise what it likes
                 self._metrics.summed_up("failed")
-                log_failure(error, chatbot=turn.chatbot_id, message_id=str(turn.message_id))
+                log_failure(error, chatbot=turn.chatbot_id, at_work_on="summary")
             finally:
                 del self._under_way[turn.session_id]
 
         self._under_way[turn.session_id] = asyncio.create_task(fold(), name="summary")
 
     async def stop(self) -> None:
-        """Give up what is under way."""
+        """Give up what is under way, and begin nothing more; what will not end is left behind."""
+        self._stopped = True
         tasks = list(self._under_way.values())
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT)

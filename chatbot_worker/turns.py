@@ -96,18 +96,17 @@ class TurnLoop:
         for running in self._running.values():
             running.cancel()
         await self._intake.idle(HAND_BACK)
-        await self._folding.stop()
         await self._intake.close()
 
     async def retire(self) -> None:
         """Take no more; let what runs end, in its own time."""
         await self._let_wait_elsewhere()
         await self._intake.idle()
-        await self._folding.stop()
         await self._intake.close()
 
     async def _let_wait_elsewhere(self) -> None:
         await self._intake.stop()
+        await self._folding.stop()
         for running in self._running.values():
             if not running.begun:
                 running.cancel()

@@ -101,6 +101,22 @@ async def test_a_model_that_fails_at_notes_still_answers(bus: FakeBus, start: St
     assert summaries(bus) == []
 
 
+async def test_a_worker_that_stops_waits_for_no_notes(bus: FakeBus, start: Start, wire: Wire) -> None:
+    """They are given up, and the model is rid of us."""
+
+    async def script(asked: Asked, answer: Answer) -> None:
+        await (answer.hang() if asks_for_notes(asked) else scripted(says("That."), STOP)(asked, answer))
+
+    wire.script = script
+    service = await start(catalogue(wire))
+    bus.deliver("turns.bot", body(long_turn()))
+    await until(lambda: sum(map(asks_for_notes, wire.asked)) == 1)
+    assert service.drain is not None
+    await service.drain()
+    await until(lambda: not wire.open)
+    assert summaries(bus) == []
+
+
 @pytest.mark.timeout(200)
 async def test_in_the_whole_system_it_outlives_the_window(tmp_path: Path, wire: Wire) -> None:
     """Stored with the session: a fact that left the window long ago reaches the model as a note."""
