@@ -12,6 +12,7 @@ from typing import Any
 
 SSE = "Content-Type: text/event-stream\r\n"
 JSON = "Content-Type: application/json\r\n"
+CLOSING = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,10 @@ class Wire:
         finally:
             self.open -= 1
             writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(CLOSING):  # a client that reads no more would hold it for ever
+                    await writer.wait_closed()
+            writer.transport.abort()
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked:
