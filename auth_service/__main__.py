@@ -73,8 +73,8 @@ def serve() -> None:
     async def assemble(stack: AsyncExitStack) -> process.Assembly:
         engine = open_engine(settings.database_url, schema=SCHEMA)
         stack.push_async_callback(engine.dispose)
-        bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name=SERVICE))
         registry = CollectorRegistry()
+        bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name=SERVICE, registry=registry))
         revocations = app.open_revocations(settings, engine=engine)
         service = app.build(settings, engine=engine, keys=keys, registry=registry, bus=bus, revocations=revocations)
         checks = health.routes(SERVICE, service.missing, registry if settings.metrics == "on" else None)

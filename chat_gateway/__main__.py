@@ -23,7 +23,7 @@ USAGE = "usage: python -m chat_gateway [serve]"
 async def assemble(settings: GatewayProcessSettings, stack: AsyncExitStack) -> Assembly:
     """One gateway on RabbitMQ."""
     registry = CollectorRegistry()
-    bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name="chat_gateway"))
+    bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name="chat_gateway", registry=registry))
     auth = await stack.enter_async_context(AuthClient(settings.auth_url))
     service = build(settings, bus=bus, jwks=auth.jwks, revocations=auth.revocations, registry=registry)
     checks = health.routes(service.name, service.missing, registry if settings.metrics == "on" else None)

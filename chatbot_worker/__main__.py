@@ -23,7 +23,7 @@ def serve() -> None:
     settings = load(ChatbotProcessSettings)
     logs.configure("chatbot_worker", level=settings.log_level, form=settings.log_format)
     registry = CollectorRegistry()
-    bus = RabbitMQBus(settings.amqp_url, name="chatbot_worker")
+    bus = RabbitMQBus(settings.amqp_url, name="chatbot_worker", registry=registry)
     service = build(settings, bus=bus, registry=registry)  # before anything opens: a wrong catalogue ends it here
 
     async def assemble(stack: AsyncExitStack) -> Assembly:
