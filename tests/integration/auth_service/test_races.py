@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -18,7 +17,7 @@ from sqlalchemy import func, select
 from auth_service.tables import outbox, refresh_tokens
 from tests.integration.auth_service.conftest import GOOD, Running, running
 
-AT_ONCE = 50  # two hundred, over HTTP: tests/e2e/test_logins.py
+AT_ONCE = 40  # two hundred, over HTTP: tests/e2e/test_logins.py
 Replicas = tuple[Running, Running]
 Ask = Callable[[], Awaitable[httpx2.Response]]
 
@@ -47,10 +46,12 @@ async def test_registrations_of_one_id_on_two_replicas_have_one_winner(replicas:
     asks = [partial(replicas[n % 2].register, "Alice", f"correct horse {n}") for n in range(AT_ONCE)]
     answers = await asyncio.gather(*map(told, asks))
     codes = [answer.status_code for answer in answers]
-    assert Counter(codes) == {201: 1, 409: AT_ONCE - 1}
-    winner = codes.index(201)
-    for n, status in ((winner, 200), ((winner + 1) % AT_ONCE, 401)):
-        assert (await told(partial(replicas[0].login, "alice", f"correct horse {n}"))).status_code == status
+    assert set(codes) <= {201, 409}
+    assert codes.count(201) <= 1, "none, if the winner was told that it is unknown, and asked again"
+    logins = [await told(partial(replicas[0].login, "alice", f"correct horse {n}")) for n in range(AT_ONCE)]
+    let_in = [login.status_code == 200 for login in logins]
+    assert let_in.count(True) == 1
+    assert 201 not in codes or codes.index(201) == let_in.index(True)
 
 
 async def test_refreshes_at_once_have_one_successor(replicas: Replicas) -> None:

@@ -144,6 +144,16 @@ async def test_wrong_passcode_and_unknown_id_are_told_apart_by_nothing(auth: Run
     assert auth.registry.get_sample_value(name) == before + 2
 
 
+async def test_nobody_is_there_before_somebody_registers(auth: Running) -> None:
+    """No default account, by whatever name."""
+    names = ("admin", "root", "user", "guest", "test", "backchat", "administrator", "operator", "demo", "support")
+    for name in names:
+        for passcode in ("password", "backchat", f"{name}{name}", "changeme"):
+            assert_problem(await auth.login(name, passcode), 401, "invalid_credentials")
+    async with auth.engine.connect() as connection:
+        assert not (await connection.execute(select(users))).all()
+
+
 @pytest.mark.parametrize("passcode", ["password", "12345678", "Qwertyuiop", "alice-in-chains"])
 async def test_a_common_passcode_is_refused(auth: Running, passcode: str) -> None:
     assert_problem(await auth.register("Alice-in-Chains", passcode), 422, "weak_passcode")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiormq
+import httpx2
 import psycopg
 import pytest
 from aiormq.abc import AbstractChannel
@@ -15,7 +19,7 @@ from yarl import URL
 from deploy import secrets
 from shared.runtime.credentials import is_weak_address
 from tests.integration.deploy.conftest import LeastPrivilegedStack, Rights
-from tests.support.client import Device, new_account
+from tests.support.client import PATIENCE, Device, new_account
 
 SQL = [
     ("auth_service", "SELECT content FROM chat.chat_messages"),
@@ -73,6 +77,46 @@ async def test_the_main_job_is_done_with_these_rights(stack: LeastPrivilegedStac
         await device.ok("update_chat", session_id=session["id"], title="Least privilege")
 
 
+async def test_an_account_deleted_amid_messages_leaves_no_word(stack: LeastPrivilegedStack) -> None:
+    """Over two gateways, PostgreSQL and RabbitMQ: from auth's outbox to persistence's erasure, while both go on sending."""
+    ada, eve = await new_account(stack.auth_url), await new_account(stack.auth_url)
+    first, second = stack.gateway_urls
+    async with Device(first, ada.token) as a, Device(second, eve.token) as e:
+        session = await a.start_chat("echo", reply_policy="silent")
+        invite = (await a.ok("create_invite", session_id=session["id"]))["invite"]
+        await e.ok("accept_invite", invite=invite)
+        await e.send(session, "forget me")
+
+        async def leave() -> int:
+            async with httpx2.AsyncClient(base_url=stack.auth_url, timeout=PATIENCE) as http:
+                bearer = {"Authorization": f"Bearer {eve.token}"}
+                answer = await http.request("DELETE", "/me", json={"passcode": eve.passcode}, headers=bearer)
+            return answer.status_code
+
+        last_words = [asyncio.create_task(e.call("send_message", say(session, f"eve {n}"))) for n in range(20)]
+        said, status = await asyncio.gather(asyncio.gather(*(a.send(session, f"ada {n}") for n in range(20))), leave())
+        assert status == 204
+        async with asyncio.timeout(PATIENCE):
+            while e.client.connected:  # noqa: ASYNC110 - what the client knows
+                await asyncio.sleep(0.05)
+        for task in last_words:
+            task.cancel()
+        await asyncio.gather(*last_words, return_exceptions=True)
+        history = await a.history(session)
+        async with asyncio.timeout(3 * PATIENCE):
+            while any(m["content"] and m["sender_id"] == eve.id for m in history):
+                await asyncio.sleep(0.1)
+                history = await a.history(session)
+        assert [m["id"] for m in history if m["sender_id"] == ada.id] == said
+        assert {m["status"] for m in history if m["sender_id"] == eve.id} == {"erased"}
+        assert len({m["seq"] for m in history}) == len(history)
+        assert (await a.ok("join_chat", session_id=session["id"]))["session"]["users"] == [ada.id]
+
+
+def say(session: dict[str, Any], content: str) -> dict[str, Any]:
+    return {"session_id": session["id"], "content": content}
+
+
 @pytest.mark.parametrize(("service", "statement"), SQL)
 async def test_the_database_refuses(stack: LeastPrivilegedStack, rights: Rights, service: str, statement: str) -> None:
     assert stack
@@ -118,6 +162,8 @@ async def test_passwords_are_made_once_and_are_nowhere_twice(tmp_path_factory: p
     assert made == {path: path.read_text() for path in directory.rglob("*") if path.is_file()}
     passwords = [text for path, text in made.items() if path.parent.name == "postgres"]
     assert len(set(passwords)) == len(passwords) == 4
+    (definitions,) = (json.loads(text) for path, text in made.items() if path.name == "definitions.json")
+    assert [user["name"] for user in definitions["users"]] == list(secrets.SERVICES), "and no guest"
     addresses = [text for text in made.values() if "://" in text]
     assert len(addresses) == 7
     assert not any(map(is_weak_address, addresses)), "what is made is taken"
