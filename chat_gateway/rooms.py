@@ -78,7 +78,7 @@ class Rooms:
 
     async def _delete_chat(self, call: Call, request: payloads.DeleteChat) -> None:
         await self._command(call, DeleteSession(session_id=request.session_id, user_id=call.socket.user_id))
-        self._sessions.drop(str(request.session_id))
+        self._sessions.bury(call.socket, str(request.session_id))
         call.accept({})
 
     async def _add_chatbot(self, call: Call, request: payloads.AddChatbot) -> None:

@@ -188,11 +188,12 @@ class Sessions:
             self._registry.touch(session)
             self._attendance.changed(key)
 
-    def drop(self, key: str) -> None:
-        """The session is no more."""
+    def bury(self, socket: Socket, key: str) -> None:
+        """The socket knows that the session is no more; whoever else receives it is still to be told, so it is kept."""
         session = self._registry.find(key)
         if session is not None:
-            self._registry.forget(session)
+            session.members = frozenset()
+            self.leave(socket, key)
 
     def leave(self, socket: Socket, key: str) -> bool:
         """The socket receives nothing more of this session; true if it did, or was about to."""

@@ -189,6 +189,21 @@ async def test_a_deletion_whose_deliveries_were_lost_is_found_out(running: Runni
     assert running.metric("sessions_served") == 0
 
 
+async def test_a_neighbour_hears_of_a_deletion_whose_deliveries_were_lost(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ack tells only who has deleted it: for everybody else the session is watched."""
+    session, [ada, bob] = await room(running, "bob")
+    running.bus.lost = 1
+    monkeypatch.setattr(running.bus, "tell_gone", lambda *_, **__: None)
+    await ok(ada, "delete_chat", session_id=session["id"])
+    assert await code(ada, "send_message", session_id=session["id"], content="x") == "not_found"
+    assert bob.told("session_deleted") == []
+    running.bus.subscription.put("", gap=True)
+    assert await bob.hears("session_deleted") == [{"session_id": session["id"]}]
+    assert running.metric("sessions_served") == 0
+
+
 async def test_a_join_that_read_before_the_removal_shows_nothing(running: Running) -> None:
     """The removal is shown while the answer is on its way."""
     session, [ada, bob] = await room(running, "bob")
