@@ -125,7 +125,9 @@ def _database(admin: str, server: PostgreSQL | None) -> Iterator[str]:
     def execute(statement: str) -> None:
         if server:
             _alive(server)
-        with psycopg.connect(dsn, autocommit=True) as connection:
+        with psycopg.connect(
+            dsn, autocommit=True, connect_timeout=30, options="-c statement_timeout=90s"
+        ) as connection:
             connection.execute(statement)
 
     execute(f"CREATE DATABASE {name}")

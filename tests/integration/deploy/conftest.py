@@ -88,7 +88,7 @@ def _permit(rabbitmq: RabbitMQ, directory: Path, vhost: str) -> None:
 
 
 def _make_roles(server: PostgreSQL, directory: Path) -> None:
-    with psycopg.connect(server.url().replace("+asyncpg", ""), autocommit=True) as connection:
+    with psycopg.connect(server.url().replace("+asyncpg", ""), autocommit=True, connect_timeout=30) as connection:
         connection.execute(f"CREATE DATABASE {DATABASE}")
     variables = {
         "PATH": f"{_postgresql_binaries()}:{os.environ['PATH']}",  # noqa: TID251 - of a script's own environment
