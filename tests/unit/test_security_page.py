@@ -32,7 +32,18 @@ def test_every_item_has_its_test_and_one_row() -> None:
     items = Counter(item for row in rows for item in row[0].split(", "))
     assert [item for item, times in items.items() if times > 1] == []
     assert all(NAME.findall(tests) for _, _, tests in rows)
-    assert len(items) == 49 + 103 + 8
+    assert len(items) == 54 + 103 + 8
+
+
+def test_passcode_fields_are_what_browsers_and_password_managers_know() -> None:
+    """Masked, named as such, and nobody is kept from pasting (ASVS 6.2.6, 6.2.7)."""
+    source = {path: path.read_text() for path in (ROOT / "web/src").rglob("*.ts*")}
+    fields = [path.name for path, text in source.items() if re.search(r"""type(=|: )["']password["']""", text)]
+    assert fields == ["login_screen.tsx"], "one component, used wherever a passcode is asked for"
+    field = next(text for path, text in source.items() if path.name == fields[0])
+    assert '"new-password" : "current-password"' in field
+    composer = re.compile(r"onPaste|addEventListener\(.paste")
+    assert {path.name for path, text in source.items() if composer.search(text)} <= {"composer.tsx"}
 
 
 def test_the_limits_are_those_that_hold() -> None:

@@ -332,6 +332,16 @@ async def test_the_description_says_what_comes_back(auth: Running) -> None:
     assert paths["/me"]["get"]["security"]
 
 
+async def test_nothing_but_the_passcode_gets_one_in(auth: Running) -> None:
+    """Two fields, chosen by the user: no hint, no question, no code, nothing that we make up (ASVS 6.4.1, 6.4.2)."""
+    paths = (await auth.client.get("/openapi.json")).json()["paths"]
+    for path in ("/register", "/login"):
+        form = paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert set(form["properties"]) == {"id", "passcode"}
+    assert set((await auth.register("alice")).json()) == {"id", "created_at"}
+    assert not re.search(r"reset|forgot|recover|hint|question|activat|verif", " ".join(paths))
+
+
 async def test_same_origin_only_unless_told_otherwise(auth: Running) -> None:
     preflight = {"Origin": "https://chat.example", "Access-Control-Request-Method": "POST"}
     answer = await auth.client.options("/login", headers=preflight)
