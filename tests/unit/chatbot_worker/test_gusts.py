@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
-from chatbot_worker.gusts import Gusts
+import pytest
+
+from chatbot_worker.gusts import LONG, SHORT, Gusts
 from shared.contracts.envelope import Event
 from shared.contracts.events import ReplyStreamed
 from tests.integration.chatbot_worker.fake_bus import FakeBus
@@ -34,3 +36,21 @@ async def test_the_first_leaves_at_once_and_the_next_ones_together() -> None:
     gusts.tell("s.0", piece(6))
     gusts.flush()
     assert len(bus.streamed) == 7
+
+
+async def test_where_there_is_much_to_tell_gusts_are_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the rate, so that they are short again when it falls."""
+    pauses: list[float] = []
+
+    def call_later(pause: float, _blow: object) -> None:
+        pauses.append(pause)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "call_later", call_later, raising=False)
+    gusts = Gusts(FakeBus())
+    gusts._over = asyncio.TimerHandle(0, print, (), loop)
+    for events in (1, 5, 14, 16, 15, 0, 3):
+        for number in range(events):
+            gusts._waiting.append(("s.0", piece(number)))
+        gusts._blow()
+    assert pauses == [SHORT, LONG, SHORT, LONG, SHORT, SHORT]
