@@ -49,5 +49,9 @@ RUN /opt/backchat/bin/pip install --no-cache-dir --disable-pip-version-check --r
 
 FROM backchat AS backchat-local
 ENV PYTHONPATH=/opt/model
+USER root
+# What llama.cpp computes with, which a slim image has not.
+RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
+USER 10001:10001
 COPY --from=model /opt/model /opt/model
 COPY deploy/model.py deploy/

@@ -13,7 +13,7 @@ from tests.conftest import STACK_URL
 
 HERE = Path(__file__).parent
 PROJECT = os.environ.get("COMPOSE_PROJECT_NAME")  # noqa: TID251 - Compose's own variable
-TIMEOUT = 420  # seconds; images are built, and the whole stack starts anew
+TIMEOUT = 600  # seconds; images are built, and the whole stack starts anew
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from tests.support.compose import ROOT, Composition
 
 HOW_TO = ROOT / "docs" / "how-to" / "run-on-a-server.md"
-PATIENCE = 240.0  # seconds for one block of commands
+PATIENCE = 400.0  # seconds for one block of commands
 READ = "import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1], timeout=5).read().decode())"
 
 
@@ -43,6 +43,7 @@ class Operator(Composition):
         Raises:
             AssertionError: it failed; with what it said.
         """
+        script = script.replace("deploy/", f"{ROOT}/deploy/")
         environment = {**os.environ, "COMPOSE_FILE": str(ROOT / "docker-compose.yml"), **variables}  # noqa: TID251
         ended = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Iterator
 
-from tests.compose.operating import Operator
+import pytest
+
+from tests.compose.operating import Operator, blocks
 from tests.support.client import Device, new_account
 
-VARIABLES = {"COMPOSE_PROFILES": "local-model", "BACKCHAT_CHATBOTS": "local-model.toml"}
+
+@pytest.fixture
+def with_model(changing: Operator) -> Iterator[Operator]:
+    """The stack with the profile, by the two lines that the how-to puts into `.env`."""
+    lines = blocks("A language model on the server itself")[0].splitlines()
+    said = dict(re.findall(r"echo '(\w+)=(\S+)'", "\n".join(lines)))
+    try:
+        changing.run(lines[-1], **said)
+        yield changing
+    finally:
+        changing.run("docker compose rm --stop --force model", **said)
 
 
-async def test_the_model_s_reply_streams(changing: Operator, url: str) -> None:
-    await asyncio.to_thread(changing.run, "docker compose up --build --detach --wait", **VARIABLES)
+async def test_the_model_s_reply_streams(with_model: Operator, url: str) -> None:
     account = await new_account(url)
     async with Device(url, account.token) as device:
         async with asyncio.timeout(20):
@@ -23,4 +36,3 @@ async def test_the_model_s_reply_streams(changing: Operator, url: str) -> None:
     assert (reply["sender_id"], reply["status"]) == ("local", "complete")
     assert "Tokyo" in reply["content"]
     assert len(pieces) > 1
-    await asyncio.to_thread(changing.run, "docker compose rm --stop --force model", **VARIABLES)
