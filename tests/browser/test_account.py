@@ -53,14 +53,31 @@ def test_logins_passcode_data_and_the_way_out(visit: Visit) -> None:
 
 
 @pytest.mark.usefixtures("own_settings")
-def test_a_guest_just_writes(visit: Visit) -> None:
-    """In the compact page an account is made with the first message, and the chat begins with it."""
+def test_a_guest_just_writes_and_may_stay(visit: Visit) -> None:
+    """In the compact page an account is made with the first message; a passcode makes it, and the chat, one's own."""
     visitor = visit()
+    page = visitor.page
     visitor.open("/chat/embed")
     visitor.say("hello as a guest")
     expect(visitor.expect_answer().locator(".md")).to_contain_text("hello as a guest")
-    stored = visitor.page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
+    stored = page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
     assert "eyJ" not in stored  # no token
+
+    visitor.menu("Keep this account")
+    page.locator("[name=new-password]").fill(PASSCODE)
+    page.get_by_role("button", name="Change it").click()
+    expect(page.locator(".notice")).to_contain_text("Your name is guest-")
+    name = page.locator("#account-title").inner_text()
+    page.get_by_role("button", name="Back to the chats").click()
+    visitor.expect_answer()
+
+    visitor.open()
+    page.locator(".switch").click()
+    page.locator("[name=username]").fill(name)
+    page.locator("[name=password]").fill(PASSCODE)
+    page.locator("form .primary").click()
+    page.locator(".chat-link").click()
+    expect(visitor.expect_answer().locator(".md")).to_contain_text("hello as a guest")
 
 
 def test_tabs_of_one_browser_log_in_and_out_together(visit: Visit) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -35,3 +36,14 @@ def test_nothing_is_inline_and_nothing_is_foreign(dist: Path) -> None:
     index = (dist / "index.html").read_text()
     assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", index)
     assert all(path.startswith("/chat/") for path in re.findall(r'(?:src|href)="([^"]+)"', index))
+
+
+def test_the_page_can_be_installed(dist: Path) -> None:
+    """What browsers ask for before they offer it: a name, a start, a window of its own, and icons that are there."""
+    manifest = json.loads((dist / "manifest.webmanifest").read_text())
+    assert manifest["name"] == "Backchat"
+    assert manifest["start_url"] == manifest["scope"] == "/chat/"
+    assert manifest["display"] == "standalone"
+    assert {"192x192", "512x512"} <= {icon["sizes"] for icon in manifest["icons"]}
+    assert all((dist / icon["src"]).is_file() for icon in manifest["icons"])
+    assert 'rel="manifest"' in (dist / "index.html").read_text()

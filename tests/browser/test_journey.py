@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
 from tests.browser.model import HELD, LET_GO, Model
+from tests.browser.visitor import wait_until
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}
@@ -26,6 +27,8 @@ def test_a_stranger_finds_the_way_to_a_reply(visit: Visit, window: dict[str, obj
     expect(answer.locator(".code .hljs-built_in")).to_have_text("print")
     expect(answer.locator("td strong")).to_have_text("2")
     expect(visitor.page.locator(".chat-head h1")).to_contain_text("Look")  # the chat has got a title
+    expect(visitor.page.locator(".day")).to_have_text("Today")
+    expect(answer.locator("time")).to_have_attribute("title", re.compile(r"\b20\d\d at \d\d?:\d\d:\d\d"))
     assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -124,3 +127,21 @@ def test_two_tabs_are_in_step(visit: Visit) -> None:
     expect(other).to_have_title(re.compile(r"^\(1\)"))
     other.locator(".chat-link").click()
     expect(other.locator(".chat-link.unread")).to_have_count(0)
+
+
+def test_the_theme_is_there_before_anything_is_painted(visit: Visit) -> None:
+    """Who has chosen dark sees no white flash: the first paint is dark already, and so is the next load's."""
+    visitor = visit(color_scheme="light")
+    page = visitor.page
+    visitor.open()
+    page.get_by_role("button", name="Dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.add_init_script(
+        "new MutationObserver((_, o) => document.documentElement?.dataset.theme && (o.disconnect(), window.themed = "
+        "performance.now())).observe(document, {attributes: true, childList: true, subtree: true})"
+    )
+    page.reload()
+    expect(page.locator("form")).to_be_visible()
+    wait_until(page, "performance.getEntriesByName('first-paint').length")
+    themed, painted = page.evaluate("[window.themed, performance.getEntriesByName('first-paint')[0].startTime]")
+    assert themed < painted

@@ -25,13 +25,17 @@ def shop(browser: Browser, stack: Stack, host_page: HostPage) -> object:
 
 
 def test_a_visitor_of_another_site_chats(shop: Visitor, stack: Stack) -> None:
-    """The button opens the chat; the host may speak for the visitor and hears what is said."""
+    """The button, in the host's colours, opens the chat; the host may speak for the visitor and hears what is said."""
     page = shop.page
     shop.open(f"/?server={stack.auth_url}")
+    page.get_by_role("button", name="Chat with us").wait_for()
+    page.evaluate(f"{ELEMENT}.style.setProperty('--backchat-accent', 'rgb(1, 2, 3)')")
+    expect(page.get_by_role("button", name="Chat with us")).to_have_css("background-color", "rgb(1, 2, 3)")
     page.get_by_role("button", name="Chat with us").click()
     frame = page.frame_locator("iframe")
-    frame.get_by_label("Message").fill("hello from the shop")
-    frame.get_by_label("Message").press("Enter")
+    writing = frame.get_by_role("textbox", name="Message")
+    writing.fill("hello from the shop")
+    writing.press("Enter")
     expect(frame.locator(".row.reply[data-seq] .md")).to_have_text("hello from the shop")
     page.evaluate(
         f"window.heard = []; {ELEMENT}.on('message', (event) => heard.push(event.from + ': ' + event.text)); 0"
@@ -53,15 +57,16 @@ def test_a_visitor_whom_the_site_knows_stays_the_same(shop: Visitor, stack: Stac
         page.get_by_role("button", name="Chat with us").click()
     assert set(lent.value.json()) == {"access_token", "expires_in"}  # and no refresh token
     frame = page.frame_locator("iframe")
-    frame.get_by_label("Message").fill("hello on the first page")
-    frame.get_by_label("Message").press("Enter")
+    writing = frame.get_by_role("textbox", name="Message")
+    writing.fill("hello on the first page")
+    writing.press("Enter")
     answer = frame.locator(".row.reply[data-seq] .md")
     expect(answer).to_have_text("hello on the first page")
     shop.open(f"{MEMBERS}second?server={stack.auth_url}")
     page.get_by_role("button", name="Chat with us").click()
     expect(answer).to_have_text("hello on the first page")
-    frame.get_by_label("Message").fill("and on the second")
-    frame.get_by_label("Message").press("Enter")
+    writing.fill("and on the second")
+    writing.press("Enter")
     expect(answer).to_have_text(["hello on the first page", "and on the second"])
 
 

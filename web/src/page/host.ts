@@ -8,7 +8,6 @@ import { effect } from "@preact/signals";
 
 import { type AccessToken, BackchatError, type Message, newId } from "../client/index.ts";
 import type { FromFrame, LentToken, ToFrame } from "../widget/protocol.ts";
-import { store, stored } from "./preferences.ts";
 import { COMPACT, go, route } from "./route.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -74,7 +73,7 @@ function hand(token: LentToken): void {
 /** Say here what the host says, or what was said before the login; the returned function ends it. */
 export function serveHost(workspace: Workspace): () => void {
   if (!COMPACT) return () => undefined;
-  const remembering = LENDS ? goOn(workspace.me) : () => undefined;
+  const goneOn = LENDS ? goOn(workspace) : () => undefined;
   say = (text) => {
     const to = route.value;
     if (to.name === "chat") workspace.pending.send(to.id, text);
@@ -89,19 +88,22 @@ export function serveHost(workspace: Workspace): () => void {
   });
   return () => {
     say = undefined;
-    remembering();
+    goneOn();
     heard();
     online();
   };
 }
 
-/** Go on with the chat that this visitor had here last, on whatever page of the host; keeps in mind which it is. */
-function goOn(me: string): () => void {
-  const key = `backchat.chat.${me}.${WANTED_CHATBOT ?? ""}`;
-  const last = stored(key);
-  if (last && route.peek().name === "home") go({ name: "chat", id: last }, { replace: true });
+/** Once, go on with the chat that this visitor had last: browsers let a frame keep nothing, but the server knows. */
+function goOn({ chats, drafts }: Workspace): () => void {
+  let isDone = false;
   return effect(() => {
-    if (route.value.name === "chat") store(key, route.value.id);
+    if (isDone || chats.state.value !== "ready") return;
+    isDone = true;
+    const last = chats.sorted
+      .peek()
+      .find(({ chatbots }) => !WANTED_CHATBOT || chatbots.some(({ id }) => id === WANTED_CHATBOT));
+    if (last && route.peek().name === "home" && !drafts.get("new")) go({ name: "chat", id: last.id });
   });
 }
 

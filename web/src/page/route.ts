@@ -32,9 +32,17 @@ export function addressOf(to: Route, root = ROOT): string {
   return root + to.name;
 }
 
+let before: Route = { name: "home" };
+
+/** Go where one was before: in a frame the browser's own way back is the host's. */
+export function goBack(): void {
+  go(before);
+}
+
 /** Go somewhere; `replace` leaves no way back to where one was. */
 export function go(to: Route, { replace = false } = {}): void {
   const address = addressOf(to);
+  before = route.peek();
   if (address !== location.pathname + location.hash) {
     // In a frame every step would be one of the host page's history, too.
     history[replace || COMPACT ? "replaceState" : "pushState"](null, "", address);

@@ -10,7 +10,7 @@ import { download } from "../export.ts";
 import { t } from "../i18n/index.ts";
 import { ended, logOut } from "../login.ts";
 import { notify } from "../notices.ts";
-import { go } from "../route.ts";
+import { COMPACT, go, goBack } from "../route.ts";
 import { date } from "../times.ts";
 import { Avatar } from "./avatar.tsx";
 import { IconButton, Problem } from "./controls.tsx";
@@ -37,7 +37,7 @@ export function AccountScreen() {
             label={t("chat.back")}
             class="to-list"
             mirrored
-            onClick={() => go({ name: "home" })}
+            onClick={() => (COMPACT ? goBack() : go({ name: "home" }))}
           />
           <Avatar id={me} kind="user" />
           <div>

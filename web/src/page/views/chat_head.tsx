@@ -33,6 +33,9 @@ export function ChatHead({ conversation }: { conversation: Conversation }) {
     { icon: "people", label: t("chat.people"), run: () => (dialog.value = "people") },
     { icon: "download", label: t("chat.export.markdown"), run: () => save("markdown") },
     { icon: "download", label: t("chat.export.json"), run: () => save("json") },
+    ...(COMPACT && workspace.login.isGuest
+      ? [{ icon: "gear" as const, label: t("guest.keep"), run: () => go({ name: "account" }) }]
+      : []),
     {
       icon: isOwner ? "trash" : "leave",
       label: t(isOwner ? "chat.delete" : "chat.leave"),
