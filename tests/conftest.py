@@ -59,8 +59,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _be_patient(item: pytest.Item) -> None:
     """Let a test take what it takes to start its servers and processes first, on a machine that is busy."""
-    if item.get_closest_marker("timeout") is None:
-        item.add_marker(pytest.mark.timeout(STARTING))
+    marker = item.get_closest_marker("timeout")
+    if marker is None or marker.args[0] < STARTING:
+        item.add_marker(pytest.mark.timeout(STARTING), append=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
