@@ -17,10 +17,17 @@ KINDS = [pytest.param("given")] if STACK_URL else [pytest.param("embedded"), DIS
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here is end to end."""
+    """Everything here is end to end; with a given stack, what starts one of its own says nothing about that one."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.e2e)
+            if STACK_URL and not _on_given(item):
+                item.add_marker(pytest.mark.skip("not on a given stack"))
+
+
+def _on_given(item: pytest.Item) -> bool:
+    given = getattr(getattr(item, "callspec", None), "params", {}).get("stack", "")
+    return "stack" in getattr(item, "fixturenames", ()) and given != "distributed"
 
 
 @pytest.fixture(scope="session", params=KINDS)
