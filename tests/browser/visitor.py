@@ -17,14 +17,21 @@ expect.set_options(timeout=PATIENCE)
 
 
 def settle(page: Page) -> None:
-    """Wait until nothing moves any more, but for what moves for ever; not for longer than `MOVING`."""
+    """Wait until nothing moves any more, but for what moves for ever; not for longer than `MOVING`.
+
+    What has moved may set off what is inside it, so it is looked for until there is nothing for two frames.
+    """
     page.evaluate(
-        """(most) => Promise.race([
-          new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
-            .then(() => document.getAnimations().filter((each) => each.effect.getTiming().iterations !== Infinity))
-            .then((moving) => Promise.all(moving.map((each) => each.finished.catch(() => 0)))),
-          new Promise((done) => setTimeout(done, most)),
-        ]).then(() => 0)""",
+        """(most) => new Promise((done) => {
+          setTimeout(done, most);
+          let still = 0;
+          const look = () => {
+            const isFinite = (each) => each.effect.getTiming().iterations !== Infinity && each.playState === "running";
+            still = document.getAnimations().some(isFinite) ? 0 : still + 1;
+            still > 2 ? done() : requestAnimationFrame(look);
+          };
+          requestAnimationFrame(look);
+        }).then(() => 0)""",
         MOVING,
     )
 
@@ -49,6 +56,7 @@ class Visitor:
         self.url = url
         self.wrongs: list[str] = []
         self.requests: list[str] = []
+        self.unanswered: set[str] = set()  # addresses whose answer has not come, or failed
         self.friends: tuple[str, ...] = ()  # origins besides our own that may be asked
         self.id = f"visitor-{secrets.token_hex(4)}"
         self.page = self.tab()
@@ -59,9 +67,14 @@ class Visitor:
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.wrongs.append(f"error: {error}"))
         page.on("dialog", lambda dialog: (self.wrongs.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("request", lambda request: self._asked(request.url))
+        page.on("requestfinished", lambda request: self.unanswered.discard(request.url))
         page.on("console", self._console)
         return page
+
+    def _asked(self, address: str) -> None:
+        self.requests.append(address)
+        self.unanswered.add(address)
 
     def _console(self, message: Any) -> None:
         is_policy = "Content Security Policy" in message.text or "Trusted" in message.text
@@ -134,13 +147,15 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visitor]:
     """A visitor with a browser profile of their own; nothing may have gone wrong with them at the end."""
     options = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
     context = browser.new_context(**options)
+    visitor = Visitor(context, url)
     try:
-        visitor = Visitor(context, url)
         yield visitor
         assert not visitor.wrongs, visitor.wrongs
         known = (url, "data:", "blob:", *visitor.friends)
         foreign = [request for request in visitor.requests if not request.startswith(known)]
         assert not foreign, foreign
     finally:
+        # For the report of a test that fails.
+        print(f"{visitor.id} at {visitor.page.url}, wrong: {visitor.wrongs}, not loaded: {visitor.unanswered}")  # noqa: T201
         context.unroute_all(behavior="ignoreErrors")
         context.close()

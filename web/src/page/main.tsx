@@ -10,10 +10,14 @@ import { followAddress } from "./route.ts";
 import { followClock } from "./times.ts";
 import { App } from "./views/app.tsx";
 
+const PATIENCE = 2_000; // milliseconds for a language
+
 followAddress();
 followTabs();
 followClock();
 if (login.value.name === "resuming") void resume();
-await speak(preferredLanguage()).catch(() => undefined); // then it is English
+// English is there already: where another language cannot be had at once, the page does not wait, and turns later.
+const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+await Promise.race([speak(preferredLanguage()).catch(() => undefined), late]);
 greetHost();
 render(<App />, document.getElementById("page") as HTMLElement);
