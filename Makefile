@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-compose overload fuzz chaos check bench docs lock format clean
+.PHONY: help run test test-compose overload audit fuzz chaos check bench docs lock format clean
 MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
@@ -49,8 +49,14 @@ docs: ## Write the generated pages of the reference anew
 	@tools/environment dev
 	@exec $(python) docs/generate.py
 
-fuzz: ## Send hostile frames at a running gateway (FRAMES SEED)
+audit: ## Look for known vulnerabilities in what the locks name
 	@tools/environment dev
+	@command -v npm >/dev/null || tools/node
+	@tools/audit
+
+fuzz: ## Send hostile frames at a running gateway (FRAMES SEED), and requests of all kinds at auth (EXAMPLES)
+	@tools/environment dev
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(python) -m pytest -s tests/integration/auth_service/test_schemathesis.py
 	@exec $(python) -m tests.integration.security.fuzz --frames $(or $(FRAMES),100000) --seed $(or $(SEED),1)
 
 chaos: ## Break everything while clients chat, and see that nothing is lost (FAULTS CLIENTS SECONDS SEED PROFILE)
