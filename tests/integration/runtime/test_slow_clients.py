@@ -203,7 +203,19 @@ async def test_who_does_not_read_is_cut_off(port: int) -> None:
         ([b"GET / HTTP/1.1\r\nContent-Length: -5\r\n\r\n"], 400, "invalid_request"),
         ([b"\x16\x03\x01\x02\x00\x01\x00"], 400, "invalid_request"),
     ],
-    ids=["url", "long url", "header", "headers", "endless", "trailers", "extensions", "garbage", "smuggling", "negative", "tls"],
+    ids=[
+        "url",
+        "long url",
+        "header",
+        "headers",
+        "endless",
+        "trailers",
+        "extensions",
+        "garbage",
+        "smuggling",
+        "negative",
+        "tls",
+    ],
 )
 async def test_what_is_no_request_is_refused(
     port: int, parts: list[bytes], status: int, code: str, caplog: pytest.LogCaptureFixture
