@@ -18,12 +18,7 @@ def test_logins_passcode_data_and_the_way_out(visit: Visit) -> None:
     """Another login is seen and ended, the passcode changed, the data taken along, and the account deleted."""
     visitor, elsewhere = visit(), visit()
     visitor.register()
-    elsewhere.open()
-    elsewhere.page.locator(".switch").click()
-    elsewhere.page.locator("[name=username]").fill(visitor.id)
-    elsewhere.page.locator("[name=password]").fill(PASSCODE)
-    elsewhere.page.locator("form .primary").click()
-    expect(elsewhere.page.locator(".shell")).to_be_visible()
+    elsewhere.log_in(visitor.id)
     visitor.new_chat("Echo", "remember me")
     visitor.expect_answer()
 

@@ -129,6 +129,24 @@ def test_two_tabs_are_in_step(visit: Visit) -> None:
     expect(other.locator(".chat-link.unread")).to_have_count(0)
 
 
+def test_two_devices_are_in_step(visit: Visit) -> None:
+    """A desk and a phone whose owner wants nothing to move: a new chat shows by itself, and both write in it."""
+    desk, phone = visit(), visit(viewport={"width": 360, "height": 780}, reduced_motion="reduce")
+    desk.register()
+    phone.log_in(desk.id)
+    desk.new_chat("Echo", "from the desk")
+    desk.expect_answer()
+    chat = phone.page.locator(".chat-link")
+    expect(chat).to_have_count(1)
+    phone.page.goto(desk.page.url)
+    phone.expect_answer()
+    phone.say("from the phone")
+    for device in (desk, phone):
+        device.expect_answer(2)
+        expect(device.page.locator(".row .md")).to_have_text(["from the desk"] * 2 + ["from the phone"] * 2)
+    wait_until(phone.page, "document.getAnimations().length === 0")
+
+
 def test_the_theme_is_there_before_anything_is_painted(visit: Visit) -> None:
     """Who has chosen dark sees no white flash: the first paint is dark already, and so is the next load's."""
     visitor = visit(color_scheme="light")

@@ -92,6 +92,15 @@ class Visitor:
         self.page.locator("form .primary").click()
         expect(self.page.locator(".shell")).to_be_visible()
 
+    def log_in(self, user_id: str) -> None:
+        """Come as somebody who has an account, on another device."""
+        self.open()
+        self.page.locator(".switch").click()
+        self.page.locator("[name=username]").fill(user_id)
+        self.page.locator("[name=password]").fill(PASSCODE)
+        self.page.locator("form .primary").click()
+        expect(self.page.locator(".shell")).to_be_visible()
+
     def new_chat(self, chatbot: str, text: str) -> None:
         """Start a chat with a chatbot by its name and say the first thing."""
         new = self.page.locator(".sidebar .new")
