@@ -3,8 +3,9 @@
 Each gateway has a token bucket for each of its users and decides by that alone, at once. What a busy user spends on
 one gateway it tells the others every half second, and they take it off theirs, below zero if it has to be. So over
 time a user with devices on g gateways gets the rate of one, `events_per_second`, and at most g bursts and g half
-seconds of that rate on top, once; after a full burst on each they wait until it is paid back. Who sends less than a
-quarter of the rate on a gateway is not told of. Without a broker each gateway is on its own.
+seconds of that rate on top, once; after a full burst on each they wait until it is paid back. A quarter of the rate is
+left to each gateway, so that devices on one starve none on another; who sends less than a fifth of it on a gateway is
+not told of. Without a broker each gateway is on its own.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from shared.errors import RateLimited
 
 BUCKETS_SWEPT_AT = 1_000  # kept buckets; more than that and the full ones are forgotten
 TOLD_EVERY = 0.5  # seconds
-TOLD_FROM = 0.25  # of the rate: who is slower is not told of
+TOLD_FROM = 0.2  # of the rate, and less than `limits.LEAST`: who is slower is not told of
 
 
 class Budgets:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+LEAST = 0.25  # of the rate: what a bucket gives whatever is spent elsewhere
+
 
 @dataclass(slots=True)
 class TokenBucket:
@@ -13,6 +15,7 @@ class TokenBucket:
     burst: float
     _tokens: float = field(init=False)
     _at: float | None = field(init=False, default=None)
+    _due: float = field(init=False, default=float("-inf"))
 
     def __post_init__(self) -> None:
         self._tokens = self.burst
@@ -25,7 +28,16 @@ class TokenBucket:
         if self._tokens >= 1.0:
             self._tokens -= 1.0
             return 0.0
-        return (1.0 - self._tokens) / self.rate
+        wait = (1.0 - self._tokens) / self.rate
+        return min(wait, self._take_least(now)) if self._tokens < 0.0 else wait
+
+    def _take_least(self, now: float) -> float:
+        """As `take`, of a bucket that others have emptied: they leave a part of the rate, or it might never fill."""
+        if now < self._due:
+            return self._due - now
+        self._due = now + 1.0 / (self.rate * LEAST)
+        self._tokens = max(-self.burst, self._tokens - 1.0)
+        return 0.0
 
     def drain(self, tokens: float, now: float) -> None:
         """Take tokens that were spent elsewhere: below zero if they are not there, but never a whole burst below."""

@@ -70,7 +70,7 @@ async def refused_channel(url: str) -> AsyncIterator[AbstractChannel]:
 async def test_the_main_job_is_done_with_these_rights(stack: LeastPrivilegedStack) -> None:
     account = await new_account(stack.auth_url)
     async with Device(stack.gateway_urls[0], account.token) as device:
-        session = (await device.ok("start_chat"))["session"]
+        session = await device.start_chat()
         await device.ok("send_message", session_id=session["id"], content="Hello", client_message_id="1")
         await device.until("message", lambda message: message["sender_type"] == "chatbot")
         assert [message["seq"] for message in await device.history(session)] == [1, 2]
