@@ -22,12 +22,13 @@ from tests.support import alarm
 from tests.support.servers import NotInstalled, PostgreSQL, RabbitMQ
 
 PREFIX = "BACKCHAT_"
+OURS = "BACKCHAT_TEST_"  # stay, for the processes that pytest-xdist starts
 STARTING = 180  # seconds
 DATABASE_URL: Final = os.environ.get("BACKCHAT_TEST_DATABASE_URL")  # noqa: TID251 - the tests' own setting
 AMQP_URL: Final = os.environ.get("BACKCHAT_TEST_AMQP_URL")  # noqa: TID251 - the tests' own setting
 STACK_URL: Final = os.environ.get("BACKCHAT_TEST_STACK_URL")  # noqa: TID251 - the tests' own setting
 
-for name in [name for name in os.environ if name.startswith(PREFIX)]:  # noqa: TID251
+for name in [name for name in os.environ if name.startswith(PREFIX) and not name.startswith(OURS)]:  # noqa: TID251
     del os.environ[name]  # noqa: TID251 - a developer's own settings must not change what is tested
 
 Fresh = Callable[[], AbstractContextManager[str]]
