@@ -29,13 +29,6 @@ async def call(stack: Stack, method: str, path: str, token: str, body: Any = Non
     return answer.status_code
 
 
-async def refusal(url: str, token: str) -> str:
-    with pytest.raises(Refused) as refused:
-        async with Device(url, token):
-            pass
-    return str(refused.value.code)
-
-
 async def refused_soon(url: str, token: str) -> None:
     """Also by a gateway that has cut nobody off: each one asks on its own, twice a second."""
     async with asyncio.timeout(PATIENCE):
@@ -81,8 +74,8 @@ async def test_one_login_ends_and_the_others_go_on(stack: Stack, account: Accoun
         assert await call(stack, "POST", "/logout", lost) == 204
         await gone(a, b)
         assert not any(event == "auth_expired" for event, _ in a.events + b.events)
-        for url in (first, last):
-            assert await refusal(url, lost) == "unauthenticated"
+        for url in (first, last):  # soon: behind an edge it may be yet another gateway
+            await refused_soon(url, lost)
         assert await kept.error("refresh_token", {"token": lost}) == "forbidden"
         assert (await kept.ok("list_chats"))["sessions"] == []
     assert await call(stack, "GET", "/me", lost) == 401
@@ -115,7 +108,6 @@ async def test_a_deleted_account_loses_its_sockets(stack: Stack, account: Accoun
     async with Device(stack.gateway_urls[-1], account.token) as device:
         assert await call(stack, "DELETE", "/me", account.token, {"passcode": account.passcode}) == 204
         await gone(device)
-    assert await refusal(stack.gateway_urls[-1], account.token) == "unauthenticated"
     await refused_soon(stack.gateway_urls[0], account.token)
 
 
