@@ -13,14 +13,22 @@ logger = structlog.get_logger(__name__)
 STOP_WITHIN = 20.0  # seconds for a whole stop, twice what one may take (contract P8)
 
 
-def arm(seconds: float = STOP_WITHIN) -> None:
-    """End this process by force, with exit code 1, unless it has ended by itself after so many seconds.
+class LastResort:
+    """Ends this process by force, with exit code 1, unless its stop has ended by itself in time."""
 
-    A thread does it, since the loop may be what hangs; it says what is still there.
-    """
-    timer = threading.Timer(seconds, _give_up, (asyncio.get_running_loop(), seconds))
-    timer.daemon = True
-    timer.start()
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def arm(self) -> None:
+        """Let the time run, from the first call on: wherever a stop begins, it is armed, and a stop has one limit.
+
+        A thread counts it, since the loop may be what hangs; it says what is still there.
+        """
+        if self._timer is not None:
+            return
+        self._timer = threading.Timer(STOP_WITHIN, _give_up, (asyncio.get_running_loop(), STOP_WITHIN))
+        self._timer.daemon = True
+        self._timer.start()
 
 
 def _give_up(loop: asyncio.AbstractEventLoop, seconds: float) -> None:

@@ -23,8 +23,8 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from shared.runtime import last_resort
 from shared.runtime.http_protocol import IDLE_WITHIN, GuardedProtocol
+from shared.runtime.last_resort import LastResort
 from shared.runtime.service import Service, close_all
 from shared.runtime.settings import refuse
 
@@ -81,6 +81,7 @@ async def _main(assemble: Assemble, host: str, port: int, announce: Callable[[st
     stop = _stop_on_signals()
     listener = _bind(host, port)
     stack = AsyncExitStack()
+    last_resort = LastResort()
     try:
         assembly = await assemble(stack)
         _reload_on_signal(stop, [service.reload for service in assembly.services if service.reload])
