@@ -1,0 +1,151 @@
+"""Rooms on a scripted bus: nothing more comes to who has gone, and everybody hears of a deletion."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from shared.contracts.events import ReplyStreamed, SessionDeleted, TypingChanged
+from tests.integration.chat_gateway.conftest import Running
+from tests.integration.chat_gateway.rooms import code, ok, room
+
+
+@pytest.mark.parametrize("how", ["leave_session", "remove_user"])
+async def test_who_is_no_member_any_more_receives_nothing_from_that_moment(running: Running, how: str) -> None:
+    """Nothing stored, streamed or typed; they are told once, on each of their sockets, joined or not."""
+    session, [ada, bob] = await room(running, "bob")
+    phone, idle = await running.client("bob"), await running.client("bob")
+    await ok(phone, "join_chat", session_id=session["id"])
+    if how == "leave_session":
+        await ok(bob, how, session_id=session["id"])
+    else:
+        gone = await ok(ada, how, session_id=session["id"], user_id="BOB")
+        assert gone["session"]["users"] == ["ada"]
+    chat = running.bus.chats[UUID(session["id"])]
+    running.bus.store(session["id"], "secret")
+    running.bus.deliver(
+        chat, TypingChanged(session_id=chat.session.id, sender_type="chatbot", sender_id="e", typing=True)
+    )
+    await ada.hears("typing")
+    for client in (bob, phone, idle):
+        assert await client.hears("session_deleted") == [{"session_id": session["id"]}]
+        assert client.told("message") == client.told("typing") == []
+        assert await code(client, "send_message", session_id=session["id"], content="x") == "not_found"
+    assert ada.told("session_deleted") == []
+    assert [socket.joined for socket in running.server._doorkeeper._presence.sockets("bob")] == [set()] * 3
+
+
+async def test_a_removal_whose_delivery_was_lost_is_found_out(running: Running) -> None:
+    """By the membership that the next read shows; the socket is told then."""
+    session, [ada, bob] = await room(running, "bob")
+    chat = running.bus.chats[UUID(session["id"])]
+    running.bus.lost = 1
+    number = chat.number()
+    chat.session = chat.session.model_copy(update={"users": ["ada"], "seq": number})
+    running.bus.deliver(
+        chat, TypingChanged(session_id=chat.session.id, sender_type="chatbot", sender_id="e", typing=True)
+    )
+    running.bus.store(session["id"], "secret")
+    await ada.hears("message")
+    assert await bob.hears("session_deleted") == [{"session_id": session["id"]}]
+    assert bob.told("message") == []
+
+
+async def test_a_removal_counts_from_whichever_delivery_comes_first(running: Running) -> None:
+    """The user's own may overtake the session's, which then finds nobody left to cut off."""
+    session, [ada, bob] = await room(running, "bob")
+    chat = running.bus.chats[UUID(session["id"])]
+    running.bus.tell_gone(chat, {"bob"}, whole=False)
+    running.bus.store(session["id"], "secret")
+    await ada.hears("message")
+    running.bus.change(chat, users=["ada"])
+    await bob.hears("session_deleted", 2)
+    assert {name for name, _ in bob.heard} - {"presence"} == {"ready", "session_deleted"}
+
+
+async def test_a_deleted_session_is_gone_for_all(running: Running) -> None:
+    """Each socket is told once; it is served no more."""
+    session, [ada, bob] = await room(running, "bob")
+    phone = await running.client("ada")
+    await ok(ada, "delete_chat", session_id=session["id"])
+    for client in (ada, bob, phone):
+        assert await client.hears("session_deleted") == [{"session_id": session["id"]}]
+    assert running.metric("sessions_served") == 0
+    assert await code(ada, "join_chat", session_id=session["id"]) == "not_found"
+
+
+async def test_a_deletion_whose_deliveries_were_lost_is_found_out(running: Running) -> None:
+    """After a gap the newest numbers are asked for, and it has none."""
+    session, [ada, _] = await room(running, "bob")
+    del running.bus.chats[UUID(session["id"])]
+    running.bus.subscription.put("", gap=True)
+    assert await ada.hears("session_deleted") == [{"session_id": session["id"]}]
+    assert running.metric("sessions_served") == 0
+
+
+async def test_a_neighbour_hears_of_a_deletion_whose_deliveries_were_lost(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ack tells only who has deleted it: for everybody else the session is watched."""
+    session, [ada, bob] = await room(running, "bob")
+    running.bus.lost = 1
+    monkeypatch.setattr(running.bus, "tell_gone", lambda *_, **__: None)
+    await ok(ada, "delete_chat", session_id=session["id"])
+    assert await code(ada, "send_message", session_id=session["id"], content="x") == "not_found"
+    assert bob.told("session_deleted") == []
+    running.bus.subscription.put("", gap=True)
+    assert await bob.hears("session_deleted") == [{"session_id": session["id"]}]
+    assert running.metric("sessions_served") == 0
+
+
+async def test_a_join_that_read_before_the_removal_shows_nothing(running: Running) -> None:
+    """The removal is shown while the answer is on its way."""
+    session, [ada, bob] = await room(running, "bob")
+    phone = await running.client("bob")
+
+    async def between() -> None:
+        running.bus.between = None
+        await ok(ada, "remove_user", session_id=session["id"], user_id="bob")
+        await bob.hears("session_deleted")
+
+    running.bus.between = between
+    assert await code(phone, "join_chat", session_id=session["id"]) in ("not_found", "unavailable")
+    running.bus.store(session["id"], "secret")
+    await ada.hears("message")
+    assert phone.told("message") == []
+
+
+async def test_a_join_that_read_before_the_deletion_has_to_be_made_again(running: Running) -> None:
+    """Then there is nothing to join; the answer would have come after the `session_deleted`."""
+    session, [ada, bob] = await room(running, "bob")
+    phone = await running.client("bob")
+
+    async def between() -> None:
+        running.bus.between = None
+        await ok(ada, "delete_chat", session_id=session["id"])
+        await phone.hears("session_deleted")
+
+    running.bus.between = between
+    assert await code(phone, "join_chat", session_id=session["id"]) == "unavailable"
+    assert await code(phone, "join_chat", session_id=session["id"]) == "not_found"
+    assert await bob.hears("session_deleted")
+
+
+async def test_a_delivery_of_a_later_release_harms_nobody(running: Running) -> None:
+    """A deletion that is not whole leaves the session to the others; deltas go on."""
+    session, [ada, bob] = await room(running, "bob")
+    chat = running.bus.chats[UUID(session["id"])]
+    running.bus.deliver(chat, SessionDeleted(session_id=chat.session.id, users=["bob"], whole=False))
+    delta = ReplyStreamed(
+        session_id=chat.session.id,
+        message_id=uuid4(),
+        chatbot_id="eliza",
+        attempt=1,
+        offset=0,
+        text="x",
+        snapshot=False,
+    )
+    running.bus.deliver(chat, delta)
+    for client in (ada, bob):
+        assert await client.hears("message_delta")

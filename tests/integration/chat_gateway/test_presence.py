@@ -1,0 +1,87 @@
+"""Rooms on a scripted bus: who is there, who types, who has read what."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+import pytest
+
+from chat_gateway import attendance, session_events
+from shared.contracts.events import PeoplePresent
+from tests.integration.chat_gateway.conftest import Client, Running, start_chat, until
+from tests.integration.chat_gateway.rooms import ok, room
+
+
+def present(client: Client) -> list[str]:
+    """Who is there, as the client was last told."""
+    told: list[dict[str, list[str]]] = client.told("presence")
+    return told[-1]["users"] if told else []
+
+
+async def test_who_is_there_is_shown(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To who has joined, at once to who comes; nobody who only looks on counts, and one person alone is told nothing."""
+    monkeypatch.setattr(attendance, "TOLD_EVERY", 0.1)
+    await gateway.start()
+    running = gateway
+    session, [ada, bob] = await room(running, "bob")
+    both = {"session_id": session["id"], "users": ["ada", "bob"]}
+    for client in (ada, bob):
+        await until(lambda client=client: present(client) == ["ada", "bob"])
+    phone = await running.client("ada")
+    await ok(phone, "join_chat", session_id=session["id"])
+    assert await phone.hears("presence") == [both]
+    await ok(bob, "leave_chat", session_id=session["id"])
+    await until(lambda: present(ada) == ["ada"])
+    alone = await start_chat(ada)
+    await ok(phone, "join_chat", session_id=alone["id"])
+    assert alone["id"] not in [each["session_id"] for each in phone.told("presence")]
+
+
+async def test_who_is_there_by_other_gateways_is_shown_until_they_fall_silent(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that asks is answered, and tells its changes; one that has died is missed."""
+    monkeypatch.setattr(attendance, "TOLD_EVERY", 0.1)
+    monkeypatch.setattr(attendance, "SAID_AGAIN_EVERY", 0.1)
+    monkeypatch.setattr(attendance, "OVER_AFTER", 2.0)
+    await gateway.start()
+    session, [ada, bob] = await room(gateway, "bob")
+    await bob.disconnect()
+    await until(lambda: present(ada) == ["ada"])
+    chat = gateway.bus.chats[UUID(session["id"])]
+
+    def say(*users: str, ask: bool = False) -> None:
+        said = PeoplePresent(session_id=chat.session.id, gateway="other", users=list(users), ask=ask)
+        gateway.bus.deliver(chat, said)
+
+    gateway.bus.streamed.clear()
+    say("bob", "stranger", ask=True)
+    await until(lambda: present(ada) == ["ada", "bob"])
+    own = [said for _, said in gateway.bus.streamed if isinstance(said, PeoplePresent)]
+    assert own
+    assert {(tuple(said.users), said.ask) for said in own} == {(("ada",), False)}
+    say()
+    await until(lambda: present(ada) == ["ada"])
+    say("bob")
+    await until(lambda: present(ada) == ["ada", "bob"])
+    await until(lambda: present(ada) == ["ada"])
+
+
+async def test_typing_and_read_are_shown_once_a_second_and_the_last_one_always(running: Running) -> None:
+    """To all who have joined; nothing of it is stored."""
+    session, [ada, bob] = await room(running, "bob")
+    running.bus.store(session["id"], "x")
+    await bob.hears("message")
+    began = time.monotonic()
+    for number in range(10):
+        await ok(bob, "set_typing", session_id=session["id"], typing=number < 9)
+        await ok(bob, "mark_read", session_id=session["id"], seq=max(0, number - 8))
+    for client in (ada, bob):
+        await until(lambda client=client: [each["typing"] for each in client.told("typing")[-1:]] == [False])
+        await until(lambda client=client: [each["seq"] for each in client.told("read")[-1:]] == [1])
+        most = 2 + (time.monotonic() - began) // session_events.SHOWN_EVERY  # ten, if nobody counted
+        typing, read = client.told("typing"), client.told("read")
+        assert max(len(typing), len(read)) <= most
+        assert typing[0] == {"session_id": session["id"], "sender_type": "user", "sender_id": "bob", "typing": True}
+        assert read[0] == {"session_id": session["id"], "user_id": "bob", "seq": 0}
