@@ -133,7 +133,12 @@ def oidc_routes(oidc: OidcLogin) -> APIRouter:
         """Tell a page whether to offer the login by a provider."""
         return ProviderOffered(provider=oidc.host)
 
-    @routes.get("/oidc/login", status_code=303, responses=problems(NotFound, InvalidRequest, Unavailable) | TOO_LONG)
+    @routes.get(
+        "/oidc/login",
+        status_code=303,
+        response_class=RedirectResponse,
+        responses=problems(NotFound, InvalidRequest, Unavailable) | TOO_LONG,
+    )
     async def login(target: Annotated[str | None, Query(alias="next", max_length=PARAMETER_MAX)] = None) -> Response:
         """Go to the provider; afterwards to `next`, a path of this site, with the refresh token in a cookie."""
         async with deadline():
@@ -142,6 +147,7 @@ def oidc_routes(oidc: OidcLogin) -> APIRouter:
     @routes.get(
         "/oidc/callback",
         status_code=303,
+        response_class=RedirectResponse,
         responses=problems(NotFound, InvalidRequest, InvalidCredentials, Unavailable) | TOO_LONG,
     )
     async def callback(

@@ -1,6 +1,9 @@
 """The whole service on SQLite, spoken to over ASGI."""
 
-from collections.abc import AsyncIterator, Callable
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,8 @@ from shared.bus.in_process import InProcessBus
 from shared.bus.port import Bus
 from shared.database.engine import open_engine, sqlite_url
 from shared.runtime.service import Service
+from tests.support.ports import free_port
+from tests.support.stack import ROOT
 
 GOOD = "correct horse"
 
@@ -93,3 +98,24 @@ def serve(tmp_path: Path) -> Serve:
 async def auth(serve: Serve) -> AsyncIterator[Running]:
     async with serve() as service:
         yield service
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    """The issuer of an OpenID provider that really runs."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "tests.support.oidc_provider", str(port)], cwd=ROOT)
+    issuer, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 90
+    try:
+        while True:
+            try:
+                httpx2.get(f"{issuer}/jwks")
+                break
+            except httpx2.TransportError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield issuer
+    finally:
+        process.kill()
+        process.wait(10)

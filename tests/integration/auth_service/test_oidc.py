@@ -1,11 +1,7 @@
 """Logging in by an OpenID provider, against one that really runs."""
 
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from http.cookies import SimpleCookie
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,31 +14,9 @@ from tests.integration.auth_service.test_routes import assert_problem
 from tests.support.oidc_provider import CLIENT, SECRET, Faults
 from tests.support.ports import free_port
 
-ROOT = Path(__file__).parents[3]
 REDIRECT = "http://auth/oidc/callback"
 
 pytestmark = pytest.mark.timeout(180)  # an interpreter starts here
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[str]:
-    """The issuer."""
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "tests.support.oidc_provider", str(port)], cwd=ROOT)
-    issuer, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 90
-    try:
-        while True:
-            try:
-                httpx2.get(f"{issuer}/jwks")
-                break
-            except httpx2.TransportError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        yield issuer
-    finally:
-        process.kill()
-        process.wait(10)
 
 
 def configured(issuer: str, **more: Any) -> dict[str, Any]:

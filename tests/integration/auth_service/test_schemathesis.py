@@ -1,16 +1,20 @@
 """Schemathesis on the interface description: no server error, nothing undocumented (`FUZZ_EXAMPLES` for a longer run)."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 
+from tests.e2e.conftest import cared_for
 from tests.support.children import PLAIN_ENVIRONMENT
+from tests.support.oidc_provider import CLIENT, SECRET
 from tests.support.stack import EmbeddedStack
 
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "3")  # noqa: TID251 - the tests' own setting; of each operation and phase
@@ -23,38 +27,62 @@ CHECKS = (
     "response_schema_conformance",
     "ignored_auth",
 )
+SETTINGS = {"LIMITS": "off", "GUESTS": "on", "HASHING_QUEUE": "1000", "ACCESS_TOKEN_TTL": "86400"}
 FORM = {"id": "fuzz", "passcode": "correct horse"}
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[EmbeddedStack]:
     """Everything there is, so that nothing has a reason to be `unavailable`."""
-    settings = {"LIMITS": "off", "GUESTS": "on", "HASHING_QUEUE": "1000", "ACCESS_TOKEN_TTL": "86400"}
-    stack = EmbeddedStack(tmp_path, settings)
-    try:
-        stack.start_now()
-        yield stack
-        stack.stop_now()
-    finally:
-        stack.close()
+    yield from cared_for(EmbeddedStack(tmp_path, SETTINGS))
+
+
+@pytest.fixture
+def stack_with_provider(tmp_path: Path, provider: str) -> Iterator[EmbeddedStack]:
+    """The same, and people may log in by an OpenID provider."""
+    ours = {"OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET, "OIDC_REDIRECT_URI": "http://auth/oidc/callback"}
+    yield from cared_for(EmbeddedStack(tmp_path, {**SETTINGS, "OIDC_ISSUER": provider, **ours}))
+
+
+def fuzz(stack: EmbeddedStack, directory: Path, *arguments: str, examples: str = EXAMPLES) -> str:
+    """Have Schemathesis ask, with what `schemathesis.toml` in the directory says; its summary."""
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{stack.auth_url}/openapi.json"]
+    command += ["--max-examples", examples, "--seed", "1", "--checks", ",".join(CHECKS), "--no-color", *arguments]
+    ended = subprocess.run(
+        command, cwd=directory, env=PLAIN_ENVIRONMENT, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    summary = ended.stdout[ended.stdout.find("= SUMMARY =") :]
+    print(summary)  # noqa: T201 - how many cases there were
+    assert ended.returncode == 0, ended.stdout[-4_000:]
+    return summary
 
 
 @pytest.mark.timeout(SECONDS + 60)
 @pytest.mark.parametrize("known", [True] if SHORT else [True, False])
 def test_what_is_described_is_what_happens(stack: EmbeddedStack, tmp_path: Path, *, known: bool) -> None:
     """By somebody who is logged in (and must not log out), and by nobody."""
-    arguments = ["--max-examples", EXAMPLES, "--seed", "1", "--checks", ",".join(CHECKS), "--no-color"]
+    arguments = []
     if known:
         with httpx2.Client(base_url=stack.auth_url, timeout=20) as client:
             assert client.post("/register", json=FORM).status_code == 201
             token = client.post("/login", json=FORM).json()["access_token"]
-        arguments += ["-H", f"Authorization: Bearer {token}", "--exclude-path-regex", "^/logout"]
-    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{stack.auth_url}/openapi.json", *arguments]
-    ended = subprocess.run(
-        command, cwd=tmp_path, env=PLAIN_ENVIRONMENT, capture_output=True, text=True, timeout=SECONDS, check=False
-    )
-    summary = ended.stdout[ended.stdout.find("= SUMMARY =") :]
-    print(summary)  # noqa: T201 - how many cases there were
-    assert ended.returncode == 0, ended.stdout[-4_000:]
+        arguments = ["-H", f"Authorization: Bearer {token}", "--exclude-path-regex", "^/logout"]
+    summary = fuzz(stack, tmp_path, *arguments)
     assert re.search(r"✅ +Stateful", summary), "registering, logging in and refreshing are linked"
     assert int(re.findall(r"(\d+) generated", summary)[0]) > 100
+
+
+@pytest.mark.timeout(SECONDS + 60)
+def test_the_ways_to_a_provider_and_back(stack_with_provider: EmbeddedStack, tmp_path: Path) -> None:
+    """By a browser that has begun a login, so that what comes back goes on to the provider, which knows no such code."""
+    with httpx2.Client(base_url=stack_with_provider.auth_url, timeout=20) as client:
+        begun = client.get("/oidc/login")
+    cookie = begun.headers["set-cookie"].partition(";")[0]
+    [state] = parse_qs(urlsplit(begun.headers["location"]).query)["state"]
+    (tmp_path / "schemathesis.toml").write_text(f'[parameters]\n"query.state" = "{state}"\n')
+    only = ["-H", f"Cookie: {cookie}", "--include-path-regex", "^/oidc/", "--phases", "coverage,fuzzing"]
+    report = ["--report", "har", "--report-har-path", "asked.har"]
+    fuzz(stack_with_provider, tmp_path, *only, *report, examples="10" if SHORT else EXAMPLES)
+    entries = json.loads((tmp_path / "asked.har").read_text())["log"]["entries"]
+    answers = {(urlsplit(each["request"]["url"]).path, each["response"]["status"]) for each in entries}
+    assert answers >= {("/oidc/login", 303), ("/oidc/callback", 422), ("/oidc/callback", 401)}
