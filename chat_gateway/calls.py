@@ -17,7 +17,7 @@ from shared.errors import BackchatError, RateLimited, Unavailable
 
 DEADLINE = 5.7  # seconds for a whole event; the contract promises an answer within 6
 REFUSALS_PER_SECOND = 1_000.0  # of all sockets together, for what they did wrong
-OVERLOADED_PER_SECOND = 50.0  # of all sockets together, for want of time: more would take it from what is not refused
+OVERLOADED_PER_SECOND = 250.0  # of those that went on, for want of time: more would take it from what is not refused
 
 
 class Call:
@@ -104,18 +104,17 @@ class Calls:
         """How many seconds not to listen to a client that was refused just now.
 
         What it sends meanwhile stays in its own machine, and costs nothing here; who waits for `retry_after`
-        before it sends again does not notice. What arrived during a hold for want of time is not held once more, so
-        that it is answered in time.
+        before it sends again does not notice. For want of time nobody is held who was refused no oftener than
+        somebody who waits; those who go on share what answers there is time for.
         """
         now = time.monotonic()
-        own = socket.refusals.delay(now)
-        if not isinstance(error, Unavailable):
-            return max(own, self._refusals.delay(now))
-        if now < socket.heard_until:
-            return own
-        held = max(own, self._overloaded.delay(now))
-        socket.heard_until = now + 2 * held
-        return held
+        if isinstance(error, Unavailable):
+            if not socket.refusals_by_load.delay(now - socket.held):  # by a clock that stands still while it is held
+                return 0.0
+            held = self._overloaded.delay(now)
+            socket.held += held
+            return held
+        return max(socket.refusals.delay(now), self._refusals.delay(now))
 
     def ended(self, call: Call, code: str) -> None:
         """A call is answered."""

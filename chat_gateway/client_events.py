@@ -22,6 +22,7 @@ logger = structlog.get_logger(__name__)
 # A page may be large: a socket gets one at a time, and what waits costs no task.
 READS = (payloads.JoinChat, payloads.GetMessages, payloads.ListChats, payloads.SearchMessages)
 READING = "reading"  # the lane of these, beside those of sessions
+SEND_MESSAGE = "send_message"
 COME_BACK = 1.0  # seconds, `retry_after` of what a stopping gateway refuses
 
 
@@ -59,6 +60,8 @@ class ClientEvents:
         call = self._calls.begin(socket, ack_id, name if known else "unknown", arrived_at)
         try:
             self._check_budget(socket)
+            if name == SEND_MESSAGE:
+                self._sending.check()  # first of all: what is refused for want of time should take none
             self._begin(call, protocol.parse(name, arguments))
         except BackchatError as error:
             return self._refuse(call, error)
@@ -77,8 +80,10 @@ class ClientEvents:
         return self._refuse(call, InvalidRequest("This is no event."))
 
     def _refuse(self, call: Call, error: BackchatError) -> Awaitable[None] | None:
-        call.refuse(error)
         hold = self._calls.hold(call.socket, error)
+        if error.retry_after is not None:
+            error.retry_after = max(error.retry_after, hold)  # who waits as told finds us listening
+        call.refuse(error)
         return asyncio.sleep(hold) if hold else None
 
     def _check_budget(self, socket: Socket) -> None:

@@ -52,6 +52,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         self._told = False  # something since the client was last asked whether it reads
         self._cut_off = False
         self._taken = 0  # packets since everybody else had a turn
+        self._posting = asyncio.Lock()
 
     def schedule_ping(self) -> None:
         """Ping after a while: by a timer, because python-engineio's task would keep a closed connection till then."""
@@ -166,10 +167,14 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         self.server.watcher.closed(self)
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
-        """Take the packets of a long-polling POST."""
+        """Take the packets of a long-polling POST; those of another one beside it (no stock client sends one) later."""
         length = int(environ.get("CONTENT_LENGTH", "0"))
         if length > FRAME_MAX:
             raise exceptions.ContentTooLongError
+        async with self._posting:
+            await self._take_all(environ, length)
+
+    async def _take_all(self, environ: dict[str, Any], length: int) -> None:
         try:
             packets = (await environ["wsgi.input"].read(length)).decode().split("\x1e")
         except UnicodeDecodeError:

@@ -42,16 +42,19 @@ class Sending:
         self._log = log(partitions)
         self._pending: OrderedDict[asyncio.Future[None], float] = OrderedDict()  # with the time of publication
 
-    def send(self, call: Call, request: payloads.SendMessage) -> None:
-        """Begin at once where possible; what has to wait for its session keeps its place.
+    def check(self) -> None:
+        """Whether there is time for one more message.
 
         Raises:
-            Unavailable: the log does not keep up.
+            Unavailable: the log, or those who work it off, do not keep up.
         """
         if self._congested():
             raise Unavailable("The log does not keep up.", retry_after=come_back())
         if self._accepted.backlogged():
             raise Unavailable("What was accepted is not stored fast enough.", retry_after=come_back())
+
+    def send(self, call: Call, request: payloads.SendMessage) -> None:
+        """Begin at once where possible; what has to wait for its session keeps its place."""
         socket, key = call.socket, str(request.session_id)
         if not socket.lanes.busy(key):
             session = self._sessions.use(key)

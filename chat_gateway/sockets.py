@@ -13,17 +13,21 @@ from chat_gateway.lanes import Lanes
 from chat_gateway.limits import Pace
 
 REFUSALS_PER_SECOND = 200.0  # events of one socket refused at once; after that it is listened to more slowly
+BY_LOAD_PER_SECOND = (
+    4.0  # refusals for want of time: what a client with that many events gets that waits as it is told,
+)
+BY_LOAD_AT_ONCE = 32.0  # after so many, which may have been on their way before it was told
 
 
 class Socket:
     """One authenticated client. `joined` are the sessions that it receives, `valid_until` is monotonic (seconds).
 
-    Until `heard_until` (monotonic as well) it is listened to although there is too much to do.
+    `held` are the seconds for which it was not listened to for want of time, all together.
     """
 
     __slots__ = (
-        *("connection", "expiry", "heard_until", "identity", "in_flight", "joined"),
-        *("lanes", "refusals", "sid", "user_id", "valid_until"),
+        *("connection", "expiry", "held", "identity", "in_flight", "joined"),
+        *("lanes", "refusals", "refusals_by_load", "sid", "user_id", "valid_until"),
     )
 
     def __init__(self, connection: Connection, sid: str, identity: Identity) -> None:
@@ -35,7 +39,8 @@ class Socket:
         self.joined: set[str] = set()
         self.lanes = Lanes()
         self.refusals = Pace(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
-        self.heard_until = float("-inf")
+        self.refusals_by_load = Pace(BY_LOAD_PER_SECOND, BY_LOAD_AT_ONCE)
+        self.held = 0.0
         self.valid_until = float("-inf")
         self.expiry: asyncio.TimerHandle | None = None
 

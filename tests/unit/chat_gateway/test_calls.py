@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import inspect
 import time
 from typing import Any
 
@@ -10,15 +12,16 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
-from chat_gateway.calls import DEADLINE, Calls
+from chat_gateway.calls import DEADLINE, OVERLOADED_PER_SECOND, Calls
 from chat_gateway.client_events import ClientEvents
 from chat_gateway.lanes import Lanes
 from chat_gateway.limits import DELAY_MAX, Pace
 from chat_gateway.metrics import Metrics
 from chat_gateway.payloads import ListChats
 from chat_gateway.settings import GatewaySettings
+from chat_gateway.sockets import BY_LOAD_AT_ONCE, BY_LOAD_PER_SECOND, REFUSALS_PER_SECOND
 from chat_gateway.wire import payload_of
-from shared.errors import InvalidRequest, Unavailable
+from shared.errors import Unavailable
 
 
 class FakeConnection:
@@ -36,8 +39,9 @@ class FakeSocket:
         self.in_flight = 0
         self.lanes = Lanes()
         self.connection = FakeConnection()
-        self.refusals = Pace(200.0, 200.0)
-        self.heard_until = float("-inf")
+        self.refusals = Pace(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
+        self.refusals_by_load = Pace(BY_LOAD_PER_SECOND, BY_LOAD_AT_ONCE)
+        self.held = 0.0
         self.acks: list[Any] = []
 
     def send(self, frame: Any) -> None:
@@ -98,17 +102,78 @@ def test_an_answer_that_cannot_be_encoded_leaves_the_call_open(calls: Calls, soc
     assert [ack["ok"] for ack in socket.acks] == [False]
 
 
-def test_what_arrived_while_a_socket_was_held_is_answered_at_once(
-    calls: Calls, monkeypatch: pytest.MonkeyPatch
+class Clock:
+    """Monotonic time in a test's hands, in seconds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def flood(calls: Calls, clock: Clock, crowd: list[Any], seconds: float) -> int:
+    """How many refusals for want of time are answered if each sends its next event as soon as it is listened to."""
+    until = clock.now + seconds
+    turns = [(clock.now, number) for number in range(len(crowd))]
+    answered = 0
+    while turns[0][0] < until:
+        clock.now, number = heapq.heappop(turns)
+        hold = calls.hold(crowd[number], Unavailable())
+        assert 0 <= hold <= DELAY_MAX
+        heapq.heappush(turns, (clock.now + hold, number))
+        answered += 1
+        assert answered < 100_000, "nobody is held"
+    return answered
+
+
+@pytest.mark.parametrize("sockets", [1, 50, 200])
+def test_who_goes_on_shares_what_answers_there_is_time_for(calls: Calls, clock: Clock, sockets: int) -> None:
+    """However much they send, and however many they are, as long as nobody would have to wait for too long."""
+    crowd = [FakeSocket() for _ in range(sockets)]
+    flood(calls, clock, crowd, 3.0)  # what each gets at once
+    assert flood(calls, clock, crowd, 10.0) <= 10 * OVERLOADED_PER_SECOND + sockets
+
+
+def test_who_waits_as_told_is_never_held_beside_those_who_do_not(calls: Calls, clock: Clock, socket: Any) -> None:
+    """Nor who sends a few at once before it has heard of a refusal."""
+    crowd = [FakeSocket() for _ in range(100)]
+    flood(calls, clock, crowd, 3.0)
+    assert [calls.hold(socket, Unavailable()) for _ in range(int(BY_LOAD_AT_ONCE))] == [0.0] * int(BY_LOAD_AT_ONCE)
+    for _ in range(20):
+        flood(calls, clock, crowd, 1.0)
+        assert [calls.hold(socket, Unavailable()) for _ in range(int(BY_LOAD_PER_SECOND) - 1)] == [0.0] * 3
+
+
+def test_who_was_held_and_then_waits_is_not_held_any_more(calls: Calls, clock: Clock, socket: Any) -> None:
+    """It owes nothing for what it did before."""
+    crowd = [socket, *(FakeSocket() for _ in range(100))]
+    flood(calls, clock, crowd, 10.0)
+    clock.now += DELAY_MAX + 1 / BY_LOAD_PER_SECOND
+    assert calls.hold(socket, Unavailable()) == 0.0
+
+
+class FakeSending:
+    """There is no time for anything."""
+
+    def check(self) -> None:
+        raise Unavailable("Not now.", retry_after=0.5)
+
+
+async def test_a_refusal_says_to_come_back_when_the_socket_is_listened_to_again(
+    calls: Calls, clock: Clock, socket: Any
 ) -> None:
-    """However overloaded, a refusal waits for one hold and not for one after the other."""
-    now = 1_000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    crowd: list[Any] = [FakeSocket() for _ in range(1_000)]
-    holds = [calls.hold(socket, Unavailable()) for socket in crowd]
-    assert max(holds) == pytest.approx(DELAY_MAX)
-    now += DELAY_MAX
-    assert [calls.hold(crowd[-1], Unavailable()) for _ in range(100)] == [0.0] * 100
-    assert calls.hold(crowd[-1], InvalidRequest()) == 0.0
-    now += 2 * DELAY_MAX + 1
-    assert calls.hold(crowd[-1], Unavailable()) == 0.0
+    """And nothing of the message is looked at."""
+    unused = FakeBudgets()
+    events = ClientEvents(calls, FakeSending(), unused, unused, [])  # type: ignore[arg-type]
+    flood(calls, clock, [FakeSocket() for _ in range(1_000)], 3.0)
+    for number in range(100):
+        holding = events.take(socket, number, "send_message", ["no message"])
+        if inspect.iscoroutine(holding):
+            holding.close()  # not waited for here
+    assert [ack["error"]["code"] for ack in socket.acks] == ["unavailable"] * 100
+    told = [ack["error"]["retry_after"] for ack in socket.acks]
+    assert (min(told), max(told)) == (0.5, pytest.approx(DELAY_MAX, abs=0.01))
