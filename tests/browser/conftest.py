@@ -1,13 +1,17 @@
 """The page in a real Chromium, on the embedded system. Needs the built page (`web/dist`) and Chromium.
 
-With `BACKCHAT_TEST_STACK_URL` it runs on the stack at that address instead (one without rate limits), with the page
-that is served there, and leaves out what needs settings of its own or breaks processes.
+With `BACKCHAT_TEST_STACK_URL` it runs on the stack at that address instead, with the page that is served there. If
+that is the composed stack of the project `COMPOSE_PROJECT_NAME`, it is given the settings of these tests meanwhile, and
+its containers are killed. Of any other (one without rate limits) nothing is changed, and tests that would are left out.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,13 +19,20 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from chatbot_worker.catalogue import BUILT_IN_AT
 from tests.browser.host import HostPage
-from tests.browser.model import Model
+from tests.browser.model import LOOPBACK, Model
+from tests.browser.served import File, served
 from tests.browser.visitor import Visitor, visiting
+from tests.compose.conftest import PROJECT
 from tests.conftest import STACK_URL
 from tests.e2e.conftest import cared_for
+from tests.support.client import Device, new_account
+from tests.support.compose import ComposedStack, Composition
 from tests.support.stack import ROOT, EmbeddedStack, GivenStack, Stack
 
+COMPOSED = bool(STACK_URL and PROJECT)
+LEFT_ALONE = bool(STACK_URL and not PROJECT)
 HERE = Path(__file__).parent
 DIST = ROOT / "web" / "dist"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -87,11 +98,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def dist() -> Path:
     """The built page."""
-    if STACK_URL:
-        pytest.skip("looks into the files of the page: not on a given stack")
     if not (DIST / "index.html").is_file():
         pytest.fail("the page is not built: cd web && npm ci --ignore-scripts && npm run build", pytrace=False)
     return DIST
+
+
+@pytest.fixture(scope="session")
+def page_files(request: pytest.FixtureRequest, stack: Stack) -> dict[str, File]:
+    """The files of the page as the stack serves them, by their path below `/chat/`."""
+    found = served(f"{stack.auth_url}/chat/")
+    if not STACK_URL:
+        dist: Path = request.getfixturevalue("dist")
+        built = {path.relative_to(dist).as_posix() for path in dist.rglob("*") if path.is_file()}
+        assert set(found) == {name for name in built if not name.endswith((".br", ".gz"))}, "there are others"
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -109,14 +129,14 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def language_model() -> Iterator[Model]:
     """The language model behind the chatbot `model`."""
-    with Model() as model:
+    with Model("host.docker.internal" if COMPOSED else LOOPBACK) as model:
         yield model
 
 
 @pytest.fixture
 def model(language_model: Model) -> Iterator[Model]:
     """The language model as no other test has left it."""
-    if STACK_URL:
+    if LEFT_ALONE:
         pytest.skip("needs a chatbot of its own: not on a given stack")
     yield language_model
     language_model.reset()
@@ -132,41 +152,71 @@ def host_page() -> Iterator[HostPage]:
 @pytest.fixture
 def own_settings() -> None:
     """For a test that stands on the settings below."""
-    if STACK_URL:
+    if LEFT_ALONE:
         pytest.skip("needs settings of its own: not on a given stack")
 
 
 @pytest.fixture(scope="session")
 def settings(
-    language_model: Model, host_page: HostPage, dist: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    language_model: Model,
+    host_page: HostPage,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
     """Settings of a stack for these tests."""
     catalogue = tmp_path_factory.mktemp("catalogue") / "chatbots.toml"
     catalogue.write_text(CATALOGUE.format(url=language_model.url))
-    return {
-        "CHATBOTS": str(catalogue),
-        "PAGE_DIR": str(dist),
-        "FRAME_ANCESTORS": host_page.origin,
-        "GUESTS": "on",
-        "LIMITS": "off",
-    }
+    ours = {"FRAME_ANCESTORS": host_page.origin, "GUESTS": "on", "LIMITS": "off"}
+    if not COMPOSED:
+        return {**ours, "CHATBOTS": str(catalogue), "PAGE_DIR": str(request.getfixturevalue("dist"))}
+    catalogue.parent.chmod(0o755)  # a container's user reads it
+    just_after = BUILT_IN_AT.timestamp() + 1  # the newest list wins, and those of tests/compose come later
+    os.utime(catalogue, (just_after, just_after))
+    return {**ours, "CHATBOTS": catalogue.name, "CHATBOTS_DIR": str(catalogue.parent)}
 
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running system that tests share."""
-    if STACK_URL:
+    if COMPOSED:
+        assert STACK_URL
+        assert PROJECT
+        if hasattr(request.config, "workerinput"):
+            pytest.fail("the composed stack has the settings of one process of tests: run them without -n", False)
+        composed = ComposedStack(tmp_path_factory.mktemp("composed"), STACK_URL, Composition(PROJECT))
+        with composed.changed(request.getfixturevalue("settings")):
+            wait_for_model(composed)
+            yield composed
+    elif STACK_URL:
         yield GivenStack(tmp_path_factory.mktemp("given"), STACK_URL)
-        return
-    settings = request.getfixturevalue("settings")
-    yield from cared_for(EmbeddedStack(tmp_path_factory.mktemp("embedded"), settings))
+    else:
+        settings = request.getfixturevalue("settings")
+        yield from cared_for(EmbeddedStack(tmp_path_factory.mktemp("embedded"), settings))
+
+
+def wait_for_model(stack: Stack) -> None:
+    """Wait until the list of chatbots is that of these tests."""
+
+    async def listed() -> None:
+        account = await new_account(stack.auth_url)
+        async with Device(stack.auth_url, account.token) as device, asyncio.timeout(30):
+            while "model" not in [bot["id"] for bot in (await device.ok("list_chatbots"))["chatbots"]]:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+
+    with ThreadPoolExecutor(1) as pool:  # Playwright's loop runs in this thread
+        pool.submit(asyncio.run, listed()).result()
 
 
 @pytest.fixture
-def own_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EmbeddedStack]:
+def own_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
     """A running system of the test's own, to kill and to start again."""
-    if STACK_URL:
+    if LEFT_ALONE:
         pytest.skip("breaks processes: not on a given stack")
+    if COMPOSED:
+        shared: ComposedStack = request.getfixturevalue("stack")
+        yield shared
+        shared.start_now()
+        return
     embedded = EmbeddedStack(tmp_path, request.getfixturevalue("settings"))
     try:
         embedded.start_now()

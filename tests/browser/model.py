@@ -16,12 +16,14 @@ from typing import Any, Self
 HELD = "One moment, I am"  # what a held reply says before it is let go
 LET_GO = " back again."
 TICK = 0.01  # seconds between two words
+LOOPBACK = "127.0.0.1"
 
 
 class Model:
-    """The endpoint, on a free port; a context manager."""
+    """The endpoint, on a free port; a context manager. `host` is this machine's name for those who ask it."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = LOOPBACK) -> None:
+        self._host = host
         self.go_on = threading.Event()
         self.ended = threading.Event()
         self.go_on.set()
@@ -49,7 +51,7 @@ class Model:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((LOOPBACK if host == LOOPBACK else "", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -72,7 +74,7 @@ class Model:
     @property
     def url(self) -> str:
         """`base_url` for a chatbot."""
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        return f"http://{self._host}:{self._server.server_port}/v1"
 
     def answer(self, said: str) -> Iterator[str]:
         """The pieces of a reply."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +11,34 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import COMPOSED, Visit
+from tests.browser.model import LOOPBACK
 from tests.browser.visitor import visiting
+from tests.support.compose import ComposedStack, Composition
 from tests.support.oidc_provider import CLIENT, SECRET, Handler, Provider
 from tests.support.ports import free_port
-from tests.support.stack import EmbeddedStack, Part
+from tests.support.stack import EmbeddedStack, Part, Stack
 
 NAME = "joan"
+WAY_OUT = "provider"  # the network that auth has for this
+FORWARDER = """
+import asyncio, sys
+
+async def copy(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+async def meet(reader, writer):
+    theirs = await asyncio.open_connection(sys.argv[1], int(sys.argv[2]))
+    await asyncio.gather(copy(reader, theirs[1]), copy(theirs[0], writer))
+
+async def main():
+    await (await asyncio.start_server(meet, "127.0.0.1", int(sys.argv[2]))).serve_forever()
+
+asyncio.run(main())
+"""
 
 
 class KnownAddress(EmbeddedStack):
@@ -37,7 +59,7 @@ class Browsed(Handler):
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
-    server = Provider(0)
+    server = Provider(0, "" if COMPOSED else LOOPBACK)
     server.RequestHandlerClass = Browsed
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -50,13 +72,15 @@ def provider() -> Iterator[Provider]:
 @pytest.fixture
 def with_provider(
     request: pytest.FixtureRequest, own_settings: None, provider: Provider, tmp_path: Path
-) -> Iterator[EmbeddedStack]:
-    oidc = {
-        "OIDC_ISSUER": provider.issuer,
-        "OIDC_CLIENT_ID": CLIENT,
-        "OIDC_CLIENT_SECRET": SECRET,
-        "OIDC_REDIRECT_URI": f"http://127.0.0.1:{free_port()}/oidc/callback",
-    }
+) -> Iterator[Stack]:
+    oidc = {"OIDC_ISSUER": provider.issuer, "OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET}
+    if COMPOSED:
+        composed: ComposedStack = request.getfixturevalue("stack")
+        with composed.changed({**oidc, "OIDC_REDIRECT_URI": f"{composed.auth_url}/oidc/callback"}):
+            lead_to(provider.server_port, composed.composition)
+            yield composed
+        return
+    oidc["OIDC_REDIRECT_URI"] = f"http://{LOOPBACK}:{free_port()}/oidc/callback"
     stack = KnownAddress(tmp_path, {**request.getfixturevalue("settings"), **oidc})
     try:
         stack.start_now()
@@ -65,7 +89,18 @@ def with_provider(
         stack.close()
 
 
-def test_somebody_comes_by_the_provider(browser: Browser, with_provider: EmbeddedStack, provider: Provider) -> None:
+def lead_to(port: int, composition: Composition) -> None:
+    """Have auth find this machine's provider where the browser finds it: plain HTTP is for loopback alone."""
+    [auth] = composition.containers("auth_service")
+    networks = composition.docker("network", "inspect", f"{composition.name}_{WAY_OUT}")
+    gateway = json.loads(networks)[0]["IPAM"]["Config"][0]["Gateway"]
+    composition.docker("exec", "--detach", auth, "python", "-c", FORWARDER, gateway, str(port))
+    composition.docker(
+        "exec", auth, "bash", "-c", f"until : >/dev/tcp/{LOOPBACK}/{port}; do sleep 0.1; done", patience=20
+    )
+
+
+def test_somebody_comes_by_the_provider(browser: Browser, with_provider: Stack, provider: Provider) -> None:
     """One click away and back, logged in, with the refresh token in the cookie, and where the invite led to."""
     with visiting(browser, with_provider.auth_url) as visitor:
         visitor.friends = (provider.issuer,)
@@ -82,6 +117,8 @@ def test_somebody_comes_by_the_provider(browser: Browser, with_provider: Embedde
         visitor.expect_answer()
         assert "eyJ" not in page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")  # no token
         page.locator("a.me").click()
+        expect(page.get_by_role("heading", name="Delete the account")).to_be_visible()
+        expect(page.get_by_role("heading", name="Change the passcode")).to_have_count(0)  # there is none
         page.get_by_role("button", name="Delete the account").click()
         page.get_by_role("button", name="Delete it for ever").click()  # without a passcode, of which there is none
         expect(page.get_by_role("heading", name="Make an account")).to_be_visible()

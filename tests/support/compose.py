@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.support.stack import GivenStack
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds for one command
@@ -18,13 +22,13 @@ class Composition:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def compose(self, *arguments: str, patience: float = PATIENCE) -> str:
-        """`docker compose …`; its standard output.
+    def compose(self, *arguments: str, patience: float = PATIENCE, variables: Mapping[str, str] | None = None) -> str:
+        """`docker compose …`, with these variables before those of its `.env`; its standard output.
 
         Raises:
             RuntimeError: it failed; with what it said.
         """
-        return self._run(["docker", "compose", "--project-name", self.name, *arguments], patience)
+        return self._run(["docker", "compose", "--project-name", self.name, *arguments], patience, variables)
 
     def docker(self, *arguments: str, patience: float = PATIENCE) -> str:
         """`docker …`; its standard output."""
@@ -50,8 +54,47 @@ class Composition:
         [found] = json.loads(self.docker("inspect", container))
         return {name: network["Aliases"] or [] for name, network in found["NetworkSettings"]["Networks"].items()}
 
-    def _run(self, command: list[str], patience: float) -> str:
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=patience, check=False)
+    def _run(self, command: list[str], patience: float, variables: Mapping[str, str] | None = None) -> str:
+        environment = {**os.environ, **(variables or {})}  # noqa: TID251 - the engine's and Compose's own variables
+        ended = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=patience, check=False
+        )
         if ended.returncode:
             raise RuntimeError(f"{' '.join(command)}: exit code {ended.returncode}\n{ended.stderr[-2000:]}")
         return ended.stdout
+
+
+class ComposedStack(GivenStack):
+    """The composed stack behind its edge: it can have other settings for a while, and its containers can be killed."""
+
+    def __init__(self, directory: Path, url: str, composition: Composition) -> None:
+        super().__init__(directory, url)
+        self.composition = composition
+        self._variables: dict[str, str] = {}
+        self._is_whole = True
+
+    @contextmanager
+    def changed(self, settings: Mapping[str, str]) -> Iterator[None]:
+        """Settings of its `.env`, less the prefix, on top of what it has; afterwards it is as it was."""
+        before = self._variables
+        self._variables = before | {f"BACKCHAT_{name}": value for name, value in settings.items()}
+        try:
+            self._up()
+            yield
+        finally:
+            self._variables = before
+            self._up()
+
+    def crash(self, part: str = "") -> None:
+        """Kill all containers of a service, or every container, at once."""
+        self._is_whole = False
+        self.composition.compose("kill", *([part] if part else []))
+
+    def start_now(self) -> None:
+        """Start what was killed; returns when everything is healthy."""
+        if not self._is_whole:
+            self._up()
+
+    def _up(self) -> None:
+        self.composition.compose("up", "--detach", "--wait", "--wait-timeout", "150", variables=self._variables)
+        self._is_whole = True

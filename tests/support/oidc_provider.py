@@ -47,8 +47,8 @@ class Provider(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        super().__init__((host, port), Handler)
         self.issuer = f"http://127.0.0.1:{self.server_port}"
         self.key, self.foreign = (rsa.generate_private_key(65537, 2048) for _ in range(2))
         self.codes: dict[str, dict[str, str]] = {}

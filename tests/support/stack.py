@@ -106,6 +106,12 @@ class Stack(ABC):
         assert child
         await asyncio.to_thread(child.kill)
 
+    def crash(self, part: str = "") -> None:
+        """Crash every process whose name begins with `part`."""
+        for name, process in self.parts.items():
+            if name.startswith(part) and process.child:
+                process.child.kill()
+
     async def restart(self, name: str) -> None:
         """Start one process again, after SIGTERM and a clean end if it runs; returns when it is ready."""
         await asyncio.to_thread(self._stop_parts, [name])
