@@ -2,7 +2,7 @@
 
 `BACKCHAT_TEST_DATABASE_URL` (its user may create databases) and `BACKCHAT_TEST_AMQP_URL` name servers to use
 instead; tests that must kill or freeze a server then fail and say so. `BACKCHAT_TEST_STACK_URL` is where a whole
-stack runs: the end-to-end tests are run on that one then, except those that break processes.
+stack runs: the end-to-end tests are run on that one then (tests/e2e/conftest.py says which).
 """
 
 from __future__ import annotations

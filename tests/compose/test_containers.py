@@ -56,6 +56,14 @@ def test_what_concerns_operators_alone_is_not_shown_outside(url: str) -> None:
         assert "Strict-Transport-Security" not in page.headers, "there is no TLS here"
 
 
+def test_another_number_of_partitions_than_the_data_has_is_refused(operator: Operator) -> None:
+    """By one line that names the variable."""
+    command = "docker compose run --rm --no-deps -T persistence_worker 2>&1"
+    told = operator.run(f"code=0; {command} || code=$?; echo exit code $code", BACKCHAT_PARTITIONS="7")
+    assert "BACKCHAT_PARTITIONS: " in told
+    assert told.splitlines()[-1] == "exit code 2"
+
+
 SECRETS = {
     "auth_service": "secrets-auth",
     "chat_gateway": "secrets-gateway",

@@ -5,56 +5,19 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 import socketio
 
-from tests.conftest import Fresh
-from tests.e2e.conftest import DISTRIBUTED, KINDS
-from tests.support.client import PATIENCE, Device, new_account
-from tests.support.stack import DistributedStack, EmbeddedStack, Stack
+from tests.e2e.conftest import KINDS
+from tests.support.client import PATIENCE, Account, Device, new_account
+from tests.support.stack import Stack
 
 WORDS = " ".join(f"word{n}" for n in range(16))
-SLOW_ECHO = """
-[[chatbots]]
-id = "slow"
-name = "Slow"
-description = "Speaks two words a second."
-kind = "echo"
-default = true
-[chatbots.options]
-delay = 0.4
-"""
-
-
-@pytest.fixture(params=KINDS)
-def slow_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
-    """A stack whose chatbot takes its time."""
-    chatbots = tmp_path / "chatbots.toml"
-    chatbots.write_text(SLOW_ECHO)
-    settings = {"CHATBOTS": str(chatbots)}
-    if request.param == "embedded":
-        yield from _running(EmbeddedStack(tmp_path, settings))
-        return
-    new_database: Fresh = request.getfixturevalue("new_database")
-    new_vhost: Fresh = request.getfixturevalue("new_vhost")
-    with new_database() as postgresql_url, new_vhost() as amqp_url:
-        yield from _running(
-            DistributedStack(tmp_path, postgresql_url=postgresql_url, amqp_url=amqp_url, settings=settings)
-        )
-
-
-def _running(stack: Stack) -> Iterator[Stack]:
-    try:
-        stack.start_now()
-        yield stack
-        stack.stop_now()
-    finally:
-        stack.close()
+CLIENTS, PEOPLE = 200, 20
+GATEWAYS = {"embedded", "chat_gateway-1", "chat_gateway"}  # what a stack calls that which its first address leads to
 
 
 class Screen:
@@ -81,7 +44,7 @@ async def test_who_comes_in_the_middle_sees_the_text_so_far_and_then_the_end(slo
     """On the gateway that has streamed it all, and on one that knows nothing of it: within a second, then exactly."""
     account = await new_account(slow_stack.auth_url)
     async with Device(slow_stack.gateway_urls[0], account.token) as first:
-        session = await first.start_chat("slow")
+        session = await first.start_chat("slower")
         question = await first.send(session, WORDS)
         await first.until("message_delta", lambda delta: delta["offset"] > 15)
         async with Device(slow_stack.gateway_urls[gateway], account.token) as late:
@@ -118,7 +81,7 @@ class Persistent:
         self.connects = 0
         self._url = url
         self._token = token
-        self._session = session
+        self.session = session
         self.client = socketio.AsyncClient(
             reconnection=True, reconnection_delay=0.2, reconnection_delay_max=1, handle_sigint=False
         )
@@ -137,7 +100,7 @@ class Persistent:
         await self.client.disconnect()
 
     async def _send(self, client_id: str, number: int, stop: asyncio.Event) -> None:
-        payload = {"session_id": self._session, "content": str(number), "client_message_id": client_id}
+        payload = {"session_id": self.session, "content": str(number), "client_message_id": client_id}
         while not stop.is_set():
             try:
                 ack = await self.client.call("send_message", payload, timeout=3)
@@ -153,7 +116,7 @@ class Persistent:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("own_stack", [DISTRIBUTED], indirect=True)
+@pytest.mark.parametrize("own_stack", KINDS[-1:], indirect=True)  # on the composed stack: tests/compose/test_upgrade.py
 async def test_a_rolling_restart_of_the_gateways_loses_nothing(own_stack: Stack) -> None:
     """One after the other, under load: each ends with exit code 0 in time, clients come back by themselves."""
     account = await new_account(own_stack.auth_url)
@@ -180,20 +143,28 @@ async def test_a_rolling_restart_of_the_gateways_loses_nothing(own_stack: Stack)
 @pytest.mark.timeout(180)
 async def test_sigterm_with_many_clients_amid_sends(own_stack: Stack) -> None:
     """200 of them: exit code 0 in under 10 s (or `restart` raises), and what was acked is there afterwards."""
-    account = await new_account(own_stack.auth_url)
     url = own_stack.gateway_urls[0]
-    async with Device(url, account.token) as device:
-        session = (await device.start_chat())["id"]
-    clients = [Persistent(url, account.token, session) for _ in range(200)]
+    accounts = await asyncio.gather(*(new_account(own_stack.auth_url) for _ in range(PEOPLE)))
+    clients = {account.id: await _persistent(url, account) for account in accounts}
+    everybody = [client for each in clients.values() for client in each]
     stop = asyncio.Event()
-    running = [asyncio.create_task(client.run(stop)) for client in clients]
-    await _until(lambda: sum(bool(client.acked) for client in clients) >= 190)
-    await own_stack.restart(next(name for name in own_stack.names if name in {"embedded", "chat_gateway-1"}))
-    await _until(lambda: all(client.connects >= 2 for client in clients))
+    running = [asyncio.create_task(client.run(stop)) for client in everybody]
+    await _until(lambda: sum(bool(client.acked) for client in everybody) >= 190)
+    await own_stack.restart(next(name for name in own_stack.names if name in GATEWAYS))
+    await _until(lambda: all(client.connects >= 2 for client in everybody))
     stop.set()
     await asyncio.gather(*running)
+    for account in accounts:
+        mine = clients[account.id]
+        async with Device(url, account.token) as device:
+            await _stored(device, mine[0].session, [message for client in mine for message in client.acked])
+
+
+async def _persistent(url: str, account: Account) -> list[Persistent]:
+    """Clients of one user in one session: few enough to stay within the user's budget of events."""
     async with Device(url, account.token) as device:
-        await _stored(device, session, [message for client in clients for message in client.acked])
+        session = (await device.start_chat(reply_policy="silent"))["id"]
+    return [Persistent(url, account.token, session) for _ in range(CLIENTS // PEOPLE)]
 
 
 async def _until(holds: Any) -> None:

@@ -9,16 +9,19 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.conftest import DISTRIBUTED
+from tests.e2e.conftest import OWN_KINDS, SEVERAL
 from tests.support.client import PATIENCE, Device, log_in, new_account
 from tests.support.stack import Stack
 
+PARTS = {
+    "embedded": ["embedded"],
+    "distributed": ["auth_service", "persistence_worker", "chatbot_worker", "chat_gateway-1"],
+    "composed": ["auth_service", "persistence_worker", "chatbot_worker", "chat_gateway"],  # all containers of it
+}
 CRASHES = [
-    pytest.param("embedded", "embedded", id="embedded"),
-    *(
-        pytest.param(*DISTRIBUTED.values, name, id=name, marks=DISTRIBUTED.marks)
-        for name in ("auth_service", "persistence_worker", "chatbot_worker", "chat_gateway-1")
-    ),
+    pytest.param(*kind.values, part, id=f"{kind.values[0]}-{part}", marks=kind.marks)
+    for kind in OWN_KINDS
+    for part in PARTS.get(str(kind.values[0]), ["gateway"])
 ]
 
 
@@ -120,7 +123,7 @@ async def test_sigterm_amid_work_hands_over_all_that_was_acked(own_stack: Stack)
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("own_stack", [DISTRIBUTED], indirect=True)
+@pytest.mark.parametrize("own_stack", [SEVERAL], indirect=True)
 async def test_without_persistence_sending_goes_on_and_reading_says_unavailable(own_stack: Stack) -> None:
     account = await new_account(own_stack.auth_url)
     async with Device(own_stack.gateway_urls[0], account.token) as device:
@@ -136,7 +139,7 @@ async def test_without_persistence_sending_goes_on_and_reading_says_unavailable(
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("own_stack", [DISTRIBUTED], indirect=True)
+@pytest.mark.parametrize("own_stack", [SEVERAL], indirect=True)
 async def test_without_auth_chats_go_on(own_stack: Stack) -> None:
     account = await new_account(own_stack.auth_url)
     async with Device(own_stack.gateway_urls[0], account.token) as device:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.conftest import DISTRIBUTED
+from tests.e2e.conftest import DISTRIBUTED, KINDS
 from tests.support.client import Device, Refused, new_account
 from tests.support.stack import ROOT, EmbeddedStack, Stack
 
@@ -133,6 +133,7 @@ async def test_a_second_start_on_the_same_data_directory_is_refused(tmp_path: Pa
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("own_stack", KINDS, indirect=True)  # on the composed stack: tests/compose/test_containers.py
 async def test_another_number_of_partitions_on_the_same_data_is_refused(own_stack: Stack) -> None:
     await own_stack.stop()
     module = "embedded" if isinstance(own_stack, EmbeddedStack) else "persistence_worker"

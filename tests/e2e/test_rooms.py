@@ -9,36 +9,18 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
-from tests.conftest import STACK_URL, Fresh
-from tests.e2e.conftest import KINDS, cared_for
+from tests.e2e.conftest import CHATBOTS, OWN_KINDS, running
 from tests.e2e.people import Message, Session, ascend, devices, gateway, messages, numbers, register, room, settled
 from tests.support.client import Account, Device, new_account
-from tests.support.stack import DistributedStack, EmbeddedStack, Stack
+from tests.support.stack import Stack
 
 THREE = ("ann", "ben", "cid")
-CHATBOTS = "".join(
-    f'[[chatbots]]\nid = "{name}"\nname = "{name.title()}"\nkind = "echo"\noptions = {{delay = 0}}\n'
-    for name in (*THREE, "echo")
-)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=OWN_KINDS)
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack with three chatbots, for the tests of this module."""
-    if STACK_URL:
-        pytest.skip("needs chatbots of its own")
-    directory = tmp_path_factory.mktemp(f"rooms-{request.param}")
-    chatbots = directory / "chatbots.toml"
-    chatbots.write_text(CHATBOTS)
-    settings = {"CHATBOTS": str(chatbots)}
-    if request.param == "embedded":
-        yield from cared_for(EmbeddedStack(directory, settings))
-        return
-    new_database: Fresh = request.getfixturevalue("new_database")
-    new_vhost: Fresh = request.getfixturevalue("new_vhost")
-    with new_database() as postgresql_url, new_vhost() as amqp_url:
-        urls = {"postgresql_url": postgresql_url, "amqp_url": amqp_url}
-        yield from cared_for(DistributedStack(directory, settings=settings, **urls))
+    """A stack with three chatbots more, for the tests of this module."""
+    yield from running(request, tmp_path_factory.mktemp(f"rooms-{request.param}"), CHATBOTS)
 
 
 @pytest.fixture(scope="module")

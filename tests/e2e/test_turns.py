@@ -2,57 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Fresh
-from tests.e2e.conftest import KINDS, cared_for
 from tests.support.client import Device, new_account
-from tests.support.stack import DistributedStack, EmbeddedStack, Stack
+from tests.support.stack import EmbeddedStack, Stack
 
-CHATBOTS = """
-[[chatbots]]
-id = "slow"
-name = "Slow"
-kind = "echo"
-options = {delay = 0.1}
-
-[[chatbots]]
-id = "hanging"
-name = "Hanging"
-kind = "echo"
-options = {delay = 1}
-limits = {between_tokens = 0.3}
-
-[[chatbots]]
-id = "endless"
-name = "Endless"
-kind = "echo"
-options = {delay = 0.3}
-limits = {total = 0.5}
-"""
 WORDS = " ".join(f"word{n}" for n in range(20))  # two seconds of `slow`
 TRIES = 5  # of a kill before the reply has ended
-
-
-@pytest.fixture(params=KINDS)
-def slow_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
-    """A stack of the test's own whose chatbots take their time."""
-    chatbots = tmp_path / "chatbots.toml"
-    chatbots.write_text(CHATBOTS)
-    settings = {"CHATBOTS": str(chatbots)}
-    if request.param == "embedded":
-        yield from cared_for(EmbeddedStack(tmp_path, settings))
-        return
-    new_database: Fresh = request.getfixturevalue("new_database")
-    new_vhost: Fresh = request.getfixturevalue("new_vhost")
-    with ExitStack() as stack:
-        urls = {"postgresql_url": stack.enter_context(new_database()), "amqp_url": stack.enter_context(new_vhost())}
-        yield from cared_for(DistributedStack(tmp_path, settings=settings, **urls))
 
 
 def deltas(device: Device) -> list[dict[str, Any]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.stack import ROOT, EmbeddedStack
+from tests.e2e.conftest import KINDS
+from tests.support.stack import ROOT, Stack
 
 WEB = ROOT / "web"
 INSTALL_TIMEOUT = 240  # seconds
@@ -41,21 +41,11 @@ def vitest() -> Path:
     return WEB / "node_modules" / "vitest" / "vitest.mjs"
 
 
-@pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[EmbeddedStack]:
-    stack = EmbeddedStack(tmp_path)
-    try:
-        stack.start_now()
-        yield stack
-        stack.stop_now()
-    finally:
-        stack.close()
-
-
 @pytest.mark.timeout(INSTALL_TIMEOUT + RUN_TIMEOUT + 60)
-async def test_the_typescript_kit_chats_and_comes_back(vitest: Path, embedded: EmbeddedStack) -> None:
-    setting = f"BACKCHAT_TEST_URL={embedded.gateway_urls[0]}"
+@pytest.mark.parametrize("stack", KINDS[:1], indirect=True)  # one origin for everything, as pages have it
+async def test_the_typescript_kit_chats_and_comes_back(vitest: Path, stack: Stack) -> None:
+    setting = f"BACKCHAT_TEST_URL={stack.gateway_urls[0]}"
     command: list[str | Path] = ["env", "NO_COLOR=1", setting, find("node"), vitest, "run", "live"]
     done = await asyncio.to_thread(run, *command, timeout=RUN_TIMEOUT)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{embedded.log()[-4000:]}"
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{stack.log()[-4000:]}"
     assert "skipped" not in done.stdout, done.stdout
