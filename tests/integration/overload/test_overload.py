@@ -12,12 +12,12 @@ from tests.support.stack import EmbeddedStack
 
 pytestmark = pytest.mark.overload
 
-SECONDS = 20.0
+SECONDS = 60.0
 MEMORY_MAX = 400.0  # MiB; an idle process has 120
-GROWTH_MAX = 2.0  # MiB a second once it is warm
+GROWTH_MAX = 0.5  # MiB a second once it is warm
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_beyond_capacity_it_refuses_and_goes_on(tmp_path: Path) -> None:
     """Goodput is compared by CPU: on a machine that others use as well, a second is not always worth the same."""
     stack = EmbeddedStack(tmp_path, {"LIMITS": "off", "LOG_LEVEL": "warning"})
