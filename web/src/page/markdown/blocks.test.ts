@@ -32,6 +32,22 @@ describe("Blocks", () => {
 });
 
 describe("MarkdownView", () => {
+  it.each([
+    "Some **bold words**, `code` and [a link](https://example.org):\n- one\n- *soft item*\n- _softer_\n\nEnd ~~very~~ now.",
+    "Before\n\n```python\nprint(1)\n\nprint(2)\n```\n\nAfter.\n~~~\nplain\n~~~\nEnd.",
+    "See:\n| name | how many |\n|:--|--:|\n| apples | 12 |\n\n***\n\nTitle\n===\n\nEnd.",
+  ])("never shows a mark of Markdown that is half-written: %#", (source) => {
+    const container = document.createElement("div");
+    const view = new MarkdownView(container);
+    for (let end = 1; end <= source.length; end += 1) {
+      view.update(source.slice(0, end), true);
+      expect([source.slice(0, end), container.textContent]).toEqual([
+        source.slice(0, end),
+        expect.not.stringMatching(/[`*~|\]_=]|--|https:/),
+      ]);
+    }
+  });
+
   it.each(CORPUS)("ends as if the text had come whole: %#", (source) => {
     const streamed = document.createElement("div");
     const view = new MarkdownView(streamed);
@@ -58,6 +74,12 @@ describe("MarkdownView", () => {
     const [link, ...others] = container.querySelectorAll("a");
     expect(link?.rel).toContain("noopener");
     expect(others).toEqual([]);
+  });
+
+  it("has a box in the place of a mark", () => {
+    const container = document.createElement("div");
+    new MarkdownView(container).update("- [x] done\n- [ ] open\n- neither", false);
+    expect([...container.querySelectorAll("li")].map((item) => item.className)).toEqual(["task", "task", ""]);
   });
 
   it("loads an image only when asked", () => {

@@ -2,7 +2,7 @@
 
 import { Marked, type Token, type Tokens } from "marked";
 
-import { mended } from "./mend.ts";
+import { mended, withoutHalfFence } from "./mend.ts";
 
 /** One block: code, which is shown as it is, or HTML that is still to be sanitised. */
 export type Block =
@@ -35,7 +35,8 @@ export class Blocks {
   update(source: string, open: boolean): readonly Block[] {
     if (!open || !source.startsWith(this.source)) this.forget();
     this.source = source;
-    const tokens = marked.lexer(source.slice(this.settledLength));
+    const rest = source.slice(this.settledLength);
+    const tokens = marked.lexer(open ? rest.trimEnd() : rest); // what only ends a line says nothing yet
     const last = tokens.findLastIndex((token) => token.type !== "space");
     const growing: Block[] = [];
     tokens.forEach((token, at) => {
@@ -55,7 +56,8 @@ export class Blocks {
 function asBlock(token: Token, tokens: Token[] & { links?: unknown }, growing: boolean): Block {
   if (token.type === "code") {
     const { text, lang } = token as Tokens.Code;
-    return { kind: "code", raw: token.raw, language: (lang ?? "").split(/\s/)[0] ?? "", text };
+    const shown = growing ? withoutHalfFence(text) : text;
+    return { kind: "code", raw: token.raw, language: (lang ?? "").split(/\s/)[0] ?? "", text: shown };
   }
   if (!growing || token.type === "table")
     return { kind: "html", raw: token.raw, html: html([token], tokens) };

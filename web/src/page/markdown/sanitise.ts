@@ -27,6 +27,8 @@ export function sanitised(html: string): DocumentFragment {
   for (const link of fragment.querySelectorAll("a")) harmless(link);
   for (const place of fragment.querySelectorAll<HTMLElement>("[data-image]"))
     place.replaceWith(imageButton(place));
+  for (const item of fragment.querySelectorAll("li"))
+    if (/^\s*[☑☐]/.test(item.textContent)) item.className = "task";
   for (const table of fragment.querySelectorAll("table")) scrollable(table);
   return fragment;
 }

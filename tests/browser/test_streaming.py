@@ -1,0 +1,84 @@
+"""Text that streams in: nothing half-written is ever seen, and what is there can be copied, stopped and had again."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+
+CODE = "def greet(name):\n    print(f'Hello {name}')\n\n\ngreet('Ada')"
+TEXT = f"""Some **bold words here**, `a span of code` and [a link to](https://example.org) follow:
+- one item
+- another *soft item*
+
+```python
+{CODE}
+```
+
+| name of it | how many |
+|---|---|
+| apples | 12 |
+| pears | 7 |
+
+The ~~very~~ end."""
+MARKS = re.compile(r"(?m)[`*~|\]]|^-|https:")  # what makes Markdown Markdown; none of it is part of the text above
+WATCH = """() => {
+  window.__seen = [];
+  const look = () => {
+    const text = document.querySelector('.row.reply .md');
+    if (text) __seen.push([text.innerText, text.getBoundingClientRect().height, text.querySelectorAll('h1, h2').length]);
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def test_nothing_flickers_while_text_streams(visit: Visit) -> None:
+    """Frame by frame: no mark of a half-written fence, list, table, link or emphasis, and nothing shrinks again."""
+    visitor = visit()
+    page = visitor.page
+    visitor.register()
+    page.evaluate(WATCH)
+    visitor.new_chat("Echo", TEXT)
+    answer = visitor.expect_answer()
+    expect(answer.locator(".hljs-keyword").first).to_have_text("def")
+    seen = page.evaluate("__seen")
+    texts = [text for text, _, _ in seen]
+    assert len(set(texts)) > 5, "it did not stream"
+    assert not [text for text in texts if MARKS.search(text)]
+    heights = [height for _, height, _ in seen]
+    shrunk = [(a, b) for a, b in pairwise(heights) if b < a - 1]
+    assert not shrunk
+    assert not any(headings for _, _, headings in seen), "a line that a list follows was a heading for a moment"
+
+    expect(answer.locator("figcaption")).to_contain_text("python")
+    answer.get_by_role("button", name="Copy the code").click()
+    expect(answer.get_by_role("button", name="Copy the code")).to_have_text("Copied")
+    visitor.writing.press("Control+v")
+    expect(visitor.writing).to_have_value(CODE)
+
+
+def test_stopped_by_the_button_and_had_again(visit: Visit) -> None:
+    """What came before the stop is kept, and both answers can be reached, after a reload too."""
+    visitor = visit()
+    page = visitor.page
+    visitor.register()
+    text = " ".join(f"word{number}" for number in range(1500))
+    visitor.new_chat("Echo", text)
+    expect(visitor.reply_under_way).to_contain_text("word20")
+    page.get_by_role("button", name="Stop the answer").click()
+    stopped = visitor.expect_answer()
+    expect(stopped).to_contain_text("Stopped")
+    assert text.startswith(stopped.locator(".md").inner_text())
+    stopped.get_by_role("button", name="Answer again").click()
+    expect(stopped).to_contain_text("2/2")
+    expect(stopped).to_contain_text("word1499")
+    page.reload()
+    kept = visitor.expect_answer()
+    expect(kept).to_contain_text("word1499")
+    kept.get_by_role("button", name="Earlier answer").click()
+    expect(kept).to_contain_text("Stopped")
+    expect(kept).not_to_contain_text("word1499")
