@@ -11,9 +11,9 @@ import { defineConfig, type Plugin } from "vite";
  */
 const SCREENS = "account_screen|conversation_screen|guest_screen|join_screen|login_screen";
 const DIALOGS = "dialog|help_dialog|palette|people_dialog|rename_dialog";
-const CONVERSATION = "chat_head|message_\\w+|pending_row|presence|scroll|target|thread|typing";
+const CONVERSATION = "chat_head|copy_button|message_\\w+|pending_row|presence|scroll|target|thread|typing";
 const LATER = new RegExp(
-  "node_modules/highlight.js/|page/(export|clipboard|i18n/(de|ar)|markdown/highlight|" +
+  "node_modules/highlight.js/|page/(clipboard|i18n/(de|ar)|markdown/highlight|" +
     `views/(${SCREENS}|${DIALOGS}|${CONVERSATION}|logins|search_hits|settings))\\.`,
 );
 const MARKDOWN = /node_modules\/(dompurify|marked)\/|page\/markdown\/(?!highlight)/;

@@ -1,5 +1,5 @@
-// Runs before anything is painted, so that nobody sees a white flash or a page that turns around.
-// What it reads is written by src/page/preferences.ts.
+// Runs before anything is painted, so that nobody sees a white flash or a page that turns around, and tells where the
+// rest of the page does not come. What it reads is written by src/page/preferences.ts.
 (function () {
   var page = document.documentElement;
   try {
@@ -12,4 +12,24 @@
     // Storage may be forbidden; then the system decides.
   }
   if (/^\/chat\/embed(\/|$)/.test(location.pathname)) page.dataset.compact = "";
+
+  var MISSING = {
+    en: ["Backchat could not be loaded.", "Try again"],
+    de: ["Backchat konnte nicht geladen werden.", "Noch einmal versuchen"],
+    ar: ["تعذّر تحميل Backchat.", "إعادة المحاولة"],
+  };
+  addEventListener(
+    "error",
+    function (event) {
+      var place = document.getElementById("missing");
+      if (!place || !(event.target instanceof HTMLScriptElement)) return;
+      var text = MISSING[page.lang] || MISSING.en;
+      var again = document.createElement("a");
+      again.href = location.href;
+      again.textContent = text[1];
+      place.replaceChildren(text[0] + " ", again);
+      place.hidden = false;
+    },
+    true, // such events do not bubble
+  );
 })();

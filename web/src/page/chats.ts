@@ -31,6 +31,7 @@ export class ChatList {
 
   /** Load the first page anew: after each connect, for what happened meanwhile. */
   async load(): Promise<void> {
+    if (this.state.value === "failed") this.state.value = "loading";
     try {
       const { sessions, next_cursor } = await this.client.call("list_chats", { limit: PAGE });
       batch(() => {

@@ -15,7 +15,7 @@ function copyBySelection(text: string): boolean {
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "unseen";
-  document.body.append(area);
+  (document.querySelector("dialog[open]") ?? document.body).append(area); // outside of a dialog nothing is selected
   area.select();
   const isCopied = document.execCommand("copy");
   area.remove();

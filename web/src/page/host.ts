@@ -14,6 +14,9 @@ import type { Workspace } from "./workspace.ts";
 const parameters = new URLSearchParams(location.search);
 const HOST = COMPACT && window.parent !== window ? parameters.get("host") : null;
 
+/** Whether there is a page around that can put the frame away. */
+export const IS_FRAMED = HOST !== null;
+
 /** The chatbot that the host asked for. */
 export const WANTED_CHATBOT = COMPACT ? (parameters.get("chatbot") ?? undefined) : undefined;
 
@@ -49,6 +52,7 @@ export function lentToken(): Promise<AccessToken> {
 /** Begin to listen; the host waits for it. */
 export function greetHost(): void {
   if (!HOST) return;
+  document.documentElement.dataset.framed = "";
   addEventListener("message", ({ source, origin, data }: MessageEvent) => {
     if (source !== window.parent || origin !== HOST) return;
     const message = (data as { backchat?: ToFrame } | null)?.backchat;

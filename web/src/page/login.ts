@@ -10,6 +10,7 @@ import { COMPACT, go, parse, route } from "./route.ts";
 
 const HINT = "backchat.user"; // the id alone: whether it is worth asking for a token
 const LEFT_AT = "backchat.left"; // where on the page one was when one went to the provider
+const PROVIDED = "backchat.provided"; // the id of whoever came by the provider
 const URL_OF_SERVER = location.origin;
 
 export interface Login {
@@ -18,12 +19,17 @@ export interface Login {
   readonly account: Account;
   /** Has no passcode: nothing but this browser leads back to the account. */
   readonly isGuest: boolean;
+  /** Logs in by a provider: there is no passcode, and there never will be one. */
+  readonly isProvided: boolean;
 }
 
 export type LoginState =
   | { readonly name: "resuming"; readonly isRetrying?: boolean }
   | { readonly name: "out"; readonly ended?: boolean }
   | { readonly name: "in"; readonly login: Login };
+
+/** Whether somebody comes back from the provider just now. */
+let isReturning = false;
 
 export const login = signal<LoginState>({
   name: cameBack() || LENDS || (stored(HINT) && !COMPACT) ? "resuming" : "out",
@@ -39,6 +45,7 @@ const OPTIONS = { url: URL_OF_SERVER, cookie: !COMPACT };
 function cameBack(): boolean {
   if (location.hash !== "#logged-in") return false;
   const left = sessionStorage.getItem(LEFT_AT) ?? "";
+  isReturning = left !== ""; // else it is but an address
   sessionStorage.removeItem(LEFT_AT);
   history.replaceState(null, "", left.startsWith(location.pathname) ? left : location.pathname);
   route.value = parse(location);
@@ -101,13 +108,16 @@ export async function logOut(everywhere = false): Promise<BackchatError | undefi
 
 /** The login does not hold any more. */
 export function ended(told = true): void {
+  isReturning = false;
   remember(null);
   login.value = { name: "out", ended: told };
 }
 
 /** Tell later loads and other tabs who is logged in; the widget's login is its own affair. */
 function remember(id: string | null): void {
-  if (!COMPACT) store(HINT, id);
+  if (COMPACT) return;
+  store(HINT, id);
+  if (id === null) store(PROVIDED, null);
 }
 
 async function enter(start: (onTokens: (tokens: AccessToken) => void) => Promise<Account>): Promise<void> {
@@ -121,7 +131,13 @@ async function enter(start: (onTokens: (tokens: AccessToken) => void) => Promise
   });
   const { sub, sid, roles } = claimsOf(token);
   remember(sub);
-  login.value = { name: "in", login: { id: sub, sid, account, isGuest: roles.includes("guest") } };
+  if (isReturning) store(PROVIDED, sub);
+  isReturning = false;
+  const isProvided = stored(PROVIDED) === sub;
+  login.value = {
+    name: "in",
+    login: { id: sub, sid, account, isGuest: roles.includes("guest"), isProvided },
+  };
 }
 
 interface Claims {

@@ -3,7 +3,7 @@
 import { render } from "preact";
 
 import { greetHost } from "./host.ts";
-import { speak } from "./i18n/index.ts";
+import { speak, turn } from "./i18n/index.ts";
 import { followTabs, login, resume } from "./login.ts";
 import { preferredLanguage } from "./preferences.ts";
 import { followAddress } from "./route.ts";
@@ -19,5 +19,8 @@ if (login.value.name === "resuming") void resume();
 // English is there already: where another language cannot be had at once, the page does not wait, and turns later.
 const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
 await Promise.race([speak(preferredLanguage()).catch(() => undefined), late]);
+turn(); // what was turned before the first paint may have been too much
 greetHost();
-render(<App />, document.getElementById("page") as HTMLElement);
+const page = document.getElementById("page") as HTMLElement;
+page.replaceChildren();
+render(<App />, page);

@@ -34,3 +34,8 @@ export function initialsOf(name: string): string {
   const letters = second ? [[...first][0], [...second][0]] : [...first].slice(0, 2);
   return letters.join("") || "?";
 }
+
+/** Markdown without its marks, for where there is but a line. */
+export function plain(text: string): string {
+  return text.replace(/!?\[([^\]]*)\]\([^)]*\)?/g, "$1").replace(/[*_`~#|>]+/g, "");
+}

@@ -33,9 +33,9 @@ export function setTheme(value: Theme): void {
   else document.documentElement.dataset.theme = value;
 }
 
+/** Rejects when the language cannot be had. */
 export async function setLanguage(language: Language): Promise<void> {
-  await speak(language);
-  store("backchat.language", language);
+  if (await speak(language)) store("backchat.language", language);
 }
 
 /** The language chosen before, else the browser's, else English. */

@@ -15,7 +15,7 @@ import { ChatList } from "./chats.ts";
 import { Conversation } from "./conversation.ts";
 import { errorText, t } from "./i18n/index.ts";
 import { ended, type Login } from "./login.ts";
-import { nameOf, titleOf } from "./names.ts";
+import { nameOf, plain, titleOf } from "./names.ts";
 import { announce, notify } from "./notices.ts";
 import { PendingMessages } from "./pending.ts";
 import { go, route } from "./route.ts";
@@ -30,6 +30,8 @@ export class Workspace {
   readonly pending: PendingMessages;
   readonly connection = signal<ConnectionState>("connecting");
   readonly chatbots = signal<readonly Chatbot[]>([]);
+  /** Whether nothing is known of them yet; without them one may write as well. */
+  readonly chatbotsAwaited = signal(true);
   /** Characters of a message. */
   readonly longest = signal(16_000);
   /** What one thought of replies, as long as the page is open: by message id. */
@@ -126,6 +128,7 @@ export class Workspace {
   private async loadChatbots(): Promise<void> {
     const answer = await this.client.call("list_chatbots", {}).catch(() => undefined);
     if (answer) this.chatbots.value = answer.chatbots;
+    this.chatbotsAwaited.value = false;
   }
 
   private leave(id: string): void {
@@ -194,7 +197,7 @@ export class Workspace {
     const shown = route.value.name === "chat" && route.value.id === message.session_id;
     if (shown && (message.sender_type === "chatbot" || message.sender_id !== this.me)) {
       const name = nameOf(message, conversation?.session.value);
-      const text = message.content.replace(/[*_`~#|>]+/g, "").slice(0, SAID_AT_MOST);
+      const text = plain(message.content).slice(0, SAID_AT_MOST);
       announce(t("message.said", { name, text: text || t("message.reply.failed") }));
     }
   }

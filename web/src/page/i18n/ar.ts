@@ -10,6 +10,10 @@ export const ar: Texts = {
   "app.reload": "إعادة تحميل الصفحة",
   "app.skip": "الانتقال إلى المحادثة",
 
+  "part.loading": "لحظة من فضلك",
+  "part.late": "يستغرق التحميل وقتًا طويلًا.",
+  "part.missing": "تعذّر تحميل هذا الجزء من الصفحة.",
+
   "login.title": "مرحبًا بعودتك",
   "login.register.title": "إنشاء حساب",
   "login.intro": "سجّل الدخول لتتابع من حيث توقفت.",

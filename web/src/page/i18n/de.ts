@@ -10,6 +10,10 @@ export const de: Texts = {
   "app.reload": "Seite neu laden",
   "app.skip": "Zum Gespräch springen",
 
+  "part.loading": "Einen Augenblick",
+  "part.late": "Das Laden dauert lange.",
+  "part.missing": "Dieser Teil der Seite konnte nicht geladen werden.",
+
   "login.title": "Willkommen zurück",
   "login.register.title": "Konto anlegen",
   "login.intro": "Melde dich an und mach weiter, wo du warst.",

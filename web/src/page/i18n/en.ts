@@ -10,6 +10,10 @@ export const en = {
   "app.reload": "Reload the page",
   "app.skip": "Skip to the conversation",
 
+  "part.loading": "One moment",
+  "part.late": "This takes long to load.",
+  "part.missing": "This part of the page could not be loaded.",
+
   "login.title": "Welcome back",
   "login.register.title": "Make an account",
   "login.intro": "Log in to go on where you left off.",

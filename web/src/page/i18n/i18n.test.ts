@@ -56,6 +56,14 @@ describe("speaking", () => {
     expect(t("chat.latest.new", { n: 2 })).toBe("رسالتان جديدتان");
   });
 
+  it("keeps to the language that was wanted last, whichever comes first", async () => {
+    const slow = speak("de");
+    expect(await speak("en")).toBe(true);
+    expect(await slow).toBe(false);
+    expect(t("login.submit")).toBe("Log in");
+    expect(document.documentElement.lang).toBe("en");
+  });
+
   it("turns the page around", async () => {
     await speak("ar");
     expect([document.documentElement.dir, document.documentElement.lang]).toEqual(["rtl", "ar"]);

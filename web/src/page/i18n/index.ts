@@ -36,12 +36,22 @@ export function isLanguage(name: string | null): name is Language {
   return name !== null && Object.hasOwn(LOADERS, name);
 }
 
-/** Speak a language from now on, and turn the page in its direction. */
-export async function speak(language: Language): Promise<void> {
+let wanted: Language = "en";
+
+/** Speak a language from now on. Resolves to whether it is spoken: another one may be wanted by when it comes. */
+export async function speak(language: Language): Promise<boolean> {
+  wanted = language;
   const texts = await LOADERS[language]();
-  document.documentElement.lang = language;
-  document.documentElement.dir = language === "ar" ? "rtl" : "ltr";
+  if (wanted !== language) return false;
   spoken.value = { language, texts, plural: new Intl.PluralRules(language) };
+  turn();
+  return true;
+}
+
+/** Have the page say which language it is in, and turn it in the direction of that one. */
+export function turn(): void {
+  document.documentElement.lang = language();
+  document.documentElement.dir = language() === "ar" ? "rtl" : "ltr";
 }
 
 /** The text of a key; numbers are written as the language does. */

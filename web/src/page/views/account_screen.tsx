@@ -60,7 +60,7 @@ export function AccountScreen() {
           </div>
         </section>
         <Logins />
-        <Passcode />
+        {!login.isProvided && <Passcode />}
         <Data />
         <Deletion />
       </div>
@@ -182,11 +182,11 @@ function DeletionDialog({ onClose }: { onClose: () => void }) {
       <form onSubmit={(event) => void submit(event)}>
         <NameForManagers id={me} />
         <p>{t("account.delete.hint")}</p>
-        {!login.isGuest && (
+        {!login.isGuest && !login.isProvided && (
           <PasscodeField
             label={t("account.passcode.current")}
             isNew={false}
-            isOptional // who logs in by a provider has none
+            isOptional // the page may not know that somebody has none
             value={passcode.value}
             onInput={(value) => (passcode.value = value)}
           />

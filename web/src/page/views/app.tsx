@@ -3,13 +3,14 @@
 import { useEffect, useErrorBoundary, useMemo } from "preact/hooks";
 
 import { WorkspaceContext } from "../context.ts";
-import { serveHost } from "../host.ts";
+import { IS_FRAMED, serveHost, tellHost } from "../host.ts";
 import { t } from "../i18n/index.ts";
 import { login } from "../login.ts";
 import { announcement } from "../notices.ts";
 import { COMPACT, route } from "../route.ts";
 import { Workspace } from "../workspace.ts";
 import { ConnectionBanner } from "./connection_banner.tsx";
+import { IconButton } from "./controls.tsx";
 import { Mark } from "./icon.tsx";
 import { lazy, loadAll } from "./lazy.tsx";
 import { NewChatScreen } from "./new_chat_screen.tsx";
@@ -42,6 +43,14 @@ export function App() {
       {state.name === "in" && <Shell key={state.login.sid} />}
       {state.name === "out" && (COMPACT ? <GuestScreen /> : <LoginScreen />)}
       {state.name === "resuming" && <Splash isRetrying={state.isRetrying ?? false} />}
+      {IS_FRAMED && (
+        <IconButton
+          icon="close"
+          label={t("action.close")}
+          class="put-away"
+          onClick={() => tellHost({ type: "close" })}
+        />
+      )}
       <Notices />
       <div class="unseen" role="status" aria-live="polite">
         {announcement.value}

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 
 import { useWorkspace } from "../context.ts";
 import type { Conversation } from "../conversation.ts";
+import { exportChat } from "../export.ts";
 import { t } from "../i18n/index.ts";
 import { titleOf } from "../names.ts";
 import { notify } from "../notices.ts";
@@ -24,9 +25,7 @@ export function ChatHead({ conversation }: { conversation: Conversation }) {
   const save = (form: "markdown" | "json") => {
     if (!session) return;
     notify(t("chat.exporting"));
-    void workspace.attempt(() =>
-      import("../export.ts").then(({ exportChat }) => exportChat(workspace.client, session, form)),
-    );
+    void workspace.attempt(() => exportChat(workspace.client, session, form));
   };
   const items: MenuItem[] = [
     { icon: "edit", label: t("chat.rename"), run: () => (dialog.value = "rename") },
@@ -65,7 +64,15 @@ export function ChatHead({ conversation }: { conversation: Conversation }) {
           onClick={() => go({ name: "home" })}
         />
       )}
-      <h1 dir="auto">{session ? titleOf(session) : <span class="bone" style={{ width: "9rem" }} />}</h1>
+      <h1 dir="auto">
+        {session ? (
+          titleOf(session)
+        ) : (
+          <span class="bone" style={{ width: "9rem" }}>
+            <span class="unseen">{t("chat.loading")}</span>
+          </span>
+        )}
+      </h1>
       <button
         type="button"
         class="everybody"

@@ -64,6 +64,17 @@ export function Problem({
   );
 }
 
+/** Something is awaited. */
+export function Dots() {
+  return (
+    <span class="dots" aria-hidden="true">
+      <i />
+      <i />
+      <i />
+    </span>
+  );
+}
+
 export interface MenuItem {
   readonly icon: IconName;
   readonly label: string;

@@ -7,8 +7,7 @@ import { asBackchatError } from "../../client/errors.ts";
 import { useWorkspace } from "../context.ts";
 import { t } from "../i18n/index.ts";
 import { go } from "../route.ts";
-import { Problem } from "./controls.tsx";
-import { Dots } from "./typing.tsx";
+import { Dots, Problem } from "./controls.tsx";
 
 export function JoinScreen({ invite }: { invite: string }) {
   const { client, chats, connection } = useWorkspace();

@@ -1,31 +1,13 @@
 /** What can be done with a message: copy, edit, answer again, rate, look at earlier answers. */
 
-import { type Signal, useSignal } from "@preact/signals";
+import type { Signal } from "@preact/signals";
 
 import type { Message } from "../../client/index.ts";
-import { copyText } from "../clipboard.ts";
 import { useWorkspace } from "../context.ts";
 import type { Conversation } from "../conversation.ts";
 import { t } from "../i18n/index.ts";
 import { IconButton } from "./controls.tsx";
-
-const COPIED_FOR = 2_000; // milliseconds
-
-function CopyButton({ text }: { text: string }) {
-  const copied = useSignal(false);
-  const copy = async () => {
-    if (!(await copyText(text))) return;
-    copied.value = true;
-    setTimeout(() => (copied.value = false), COPIED_FOR);
-  };
-  return (
-    <IconButton
-      icon={copied.value ? "check" : "copy"}
-      label={t(copied.value ? "message.copied" : "message.copy")}
-      onClick={() => void copy()}
-    />
-  );
-}
+import { CopyButton } from "./copy_button.tsx";
 
 interface OwnProps {
   readonly message: Message;
@@ -40,7 +22,7 @@ export function OwnActions({ message, conversation, onEdit }: OwnProps) {
   );
   return (
     <div class="actions" role="group" aria-label={t("message.actions")}>
-      <CopyButton text={message.content} />
+      <CopyButton text={message.content} label={t("message.copy")} />
       {last?.id === message.id && <IconButton icon="edit" label={t("message.edit")} onClick={onEdit} />}
     </div>
   );
@@ -84,7 +66,7 @@ export function ReplyActions({ message, alternatives, chosen, isCurrent }: Reply
           />
         </span>
       )}
-      {message.content && <CopyButton text={message.content} />}
+      {message.content && <CopyButton text={message.content} label={t("message.copy")} />}
       {isCurrent && message.status !== "erased" && (
         <>
           <IconButton icon="again" label={t("message.regenerate")} onClick={regenerate} />

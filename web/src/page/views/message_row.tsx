@@ -12,8 +12,7 @@ import { clock, exact } from "../times.ts";
 import { Avatar } from "./avatar.tsx";
 import { lazy } from "./lazy.tsx";
 import { OwnActions, ReplyActions } from "./message_actions.tsx";
-import { Problem } from "./controls.tsx";
-import { Dots } from "./typing.tsx";
+import { Dots, Problem } from "./controls.tsx";
 
 const MessageEditor = lazy(() => import("./message_editor.tsx").then((module) => module.MessageEditor));
 

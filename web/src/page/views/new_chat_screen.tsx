@@ -50,7 +50,13 @@ export function NewChatScreen() {
       <div class="fresh-body">
         <h1 id="fresh-title">{t("new.title")}</h1>
         <p class="soft">{t("new.intro")}</p>
-        <div class="bots" role="radiogroup" aria-label={t("new.with")}>
+        <div
+          class="bots"
+          role="radiogroup"
+          aria-label={t("new.with")}
+          aria-busy={workspace.chatbotsAwaited.value}
+        >
+          {workspace.chatbotsAwaited.value && <Bones />}
           {bots.map((each) => (
             <label key={each.id} class="bot-card">
               <input
@@ -76,5 +82,19 @@ export function NewChatScreen() {
         />
       </div>
     </section>
+  );
+}
+
+/** As large as what will be there, so that nothing moves. */
+function Bones() {
+  return (
+    <>
+      {[1, 2].map((each) => (
+        <span key={each} class="bot-card" aria-hidden="true">
+          <span class="bone round" />
+          <span class="bone" style={{ width: "60%" }} />
+        </span>
+      ))}
+    </>
   );
 }

@@ -3,14 +3,14 @@
 import { useSignal } from "@preact/signals";
 
 import type { ReplyPolicy, Session } from "../../client/index.ts";
-import { copyText } from "../clipboard.ts";
+import { asBackchatError } from "../../client/errors.ts";
 import { useWorkspace } from "../context.ts";
 import { type Key, t } from "../i18n/index.ts";
-import { notify } from "../notices.ts";
 import { addressOf } from "../route.ts";
 import { exact } from "../times.ts";
 import { Avatar } from "./avatar.tsx";
-import { IconButton } from "./controls.tsx";
+import { IconButton, Problem } from "./controls.tsx";
+import { CopyButton } from "./copy_button.tsx";
 import { Dialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import { Field } from "./login_screen.tsx";
@@ -28,14 +28,20 @@ export function PeopleDialog({ session, present, onClose }: PeopleProps) {
   const workspace = useWorkspace();
   const { client, chats, me } = workspace;
   const isOwner = session.owner_id === me;
+  const problem = useSignal<string | undefined>(undefined);
+  const attempt = (act: () => Promise<unknown>) => {
+    problem.value = undefined;
+    act().catch((thrown: unknown) => (problem.value = asBackchatError(thrown).code));
+  };
   const change = (act: () => Promise<{ session: Session }>) =>
-    void workspace.attempt(() => act().then((answer) => chats.put(answer.session)));
+    attempt(() => act().then((answer) => chats.put(answer.session)));
   const session_id = session.id;
   const addable = workspace.chatbots.value.filter(
     (each) => !session.chatbots.some(({ id }) => id === each.id),
   );
   return (
     <Dialog title={t("people.title")} onClose={onClose} class="people">
+      {problem.value && <Problem code={problem.value} />}
       <h3>{t("people.bots")}</h3>
       <ul class="members">
         {session.chatbots.map(({ id, name }) => (
@@ -102,23 +108,25 @@ export function PeopleDialog({ session, present, onClose }: PeopleProps) {
           </li>
         ))}
       </ul>
-      {isOwner && <Invite session_id={session_id} />}
+      {isOwner && <Invite session_id={session_id} attempt={attempt} />}
     </Dialog>
   );
 }
 
-function Invite({ session_id }: { session_id: string }) {
-  const workspace = useWorkspace();
+interface InviteProps {
+  readonly session_id: string;
+  readonly attempt: (act: () => Promise<unknown>) => void;
+}
+
+function Invite({ session_id, attempt }: InviteProps) {
+  const { client } = useWorkspace();
   const made = useSignal<{ link: string; until: string } | undefined>(undefined);
   const make = () =>
-    void workspace.attempt(async () => {
-      const { invite, expires_at } = await workspace.client.call("create_invite", { session_id });
+    attempt(async () => {
+      const { invite, expires_at } = await client.call("create_invite", { session_id });
       const link = new URL(addressOf({ name: "join", invite }), location.origin).href;
       made.value = { link, until: expires_at };
     });
-  const copy = async (link: string) => {
-    if (await copyText(link)) notify(t("message.copied"));
-  };
   if (!made.value) {
     return (
       <button type="button" class="quiet wide" onClick={make}>
@@ -138,7 +146,7 @@ function Invite({ session_id }: { session_id: string }) {
           value={link}
           onFocus={(event) => event.currentTarget.select()}
         />
-        <IconButton icon="copy" label={t("people.invite.copy")} onClick={() => void copy(link)} />
+        <CopyButton text={link} label={t("people.invite.copy")} />
       </div>
       <p class="soft">{t("people.invite.hint", { time: exact(until) })}</p>
     </div>

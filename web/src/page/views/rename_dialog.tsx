@@ -2,22 +2,28 @@
 
 import { useSignal } from "@preact/signals";
 
+import { asBackchatError } from "../../client/errors.ts";
 import { useWorkspace } from "../context.ts";
 import { t } from "../i18n/index.ts";
+import { Problem } from "./controls.tsx";
 import { Dialog } from "./dialog.tsx";
 import { Field } from "./login_screen.tsx";
 
 export function RenameDialog({ id, title, onClose }: { id: string; title: string; onClose: () => void }) {
   const workspace = useWorkspace();
   const draft = useSignal(title);
+  const problem = useSignal<string | undefined>(undefined);
   const save = async (event: Event) => {
     event.preventDefault();
     const wanted = draft.value.trim();
-    const change = () =>
-      workspace.client
-        .call("update_chat", { session_id: id, title: wanted })
-        .then(({ session }) => workspace.chats.put(session));
-    if (wanted === title || (await workspace.attempt(change))) onClose();
+    if (wanted === title) return onClose();
+    try {
+      const { session } = await workspace.client.call("update_chat", { session_id: id, title: wanted });
+      workspace.chats.put(session);
+      onClose();
+    } catch (thrown) {
+      problem.value = asBackchatError(thrown).code;
+    }
   };
   return (
     <Dialog title={t("chat.rename.title")} onClose={onClose}>
@@ -34,6 +40,7 @@ export function RenameDialog({ id, title, onClose }: { id: string; title: string
             />
           )}
         </Field>
+        {problem.value && <Problem code={problem.value} />}
         <div class="buttons">
           <button type="button" class="quiet" onClick={onClose}>
             {t("action.cancel")}

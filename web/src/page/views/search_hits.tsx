@@ -3,6 +3,7 @@
 import type { SearchHit } from "../../client/index.ts";
 import { useWorkspace } from "../context.ts";
 import { t } from "../i18n/index.ts";
+import { plain } from "../names.ts";
 import { go } from "../route.ts";
 import { brief } from "../times.ts";
 
@@ -26,7 +27,7 @@ export function SearchHits({ query, hits }: { query: string; hits: readonly Sear
                 <time class="soft">{brief(hit.message.created_at)}</time>
               </span>
               <span class="hit-text soft" dir="auto">
-                <Marked text={hit.snippet.replace(/[*_`~#|>]+/g, "")} query={query} />
+                <Marked text={plain(hit.snippet)} query={query} />
               </span>
             </button>
           </li>

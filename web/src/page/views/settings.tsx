@@ -3,6 +3,7 @@
 import { type Key, LANGUAGES, type Language, language, t } from "../i18n/index.ts";
 import { setLanguage, setTheme, type Theme, theme } from "../preferences.ts";
 import { Icon, type IconName } from "./icon.tsx";
+import { came, tellMissing } from "./lazy.tsx";
 
 const THEMES: readonly [Theme, IconName, Key][] = [
   ["system", "screen", "settings.theme.system"],
@@ -30,11 +31,16 @@ export function ThemeChoice() {
 }
 
 export function LanguageChoice() {
+  const choose = async (select: HTMLSelectElement) => {
+    if (await came(setLanguage(select.value as Language))) return;
+    select.value = language();
+    tellMissing();
+  };
   return (
     <select
       aria-label={t("settings.language")}
       value={language()}
-      onChange={(event) => void setLanguage(event.currentTarget.value as Language)}
+      onChange={(event) => void choose(event.currentTarget)}
     >
       {Object.entries(LANGUAGES).map(([value, name]) => (
         <option key={value} value={value}>

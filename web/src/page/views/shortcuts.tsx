@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
 import { COMPACT, go } from "../route.ts";
-import { lazy } from "./lazy.tsx";
+import { came, lazy, tellMissing } from "./lazy.tsx";
 
 const Palette = lazy(() => import("./palette.tsx").then((module) => module.Palette));
 const HelpDialog = lazy(() => import("./help_dialog.tsx").then((module) => module.HelpDialog));
@@ -16,8 +16,14 @@ export function Shortcuts() {
   useEffect(() => {
     const open = async () => {
       early.current = "";
-      await Palette.load().catch(() => undefined); // then it says so itself
-      if (early.current !== undefined) shown.value = "palette";
+      const isThere = await came(Palette.load());
+      if (early.current === undefined) return;
+      if (isThere) {
+        shown.value = "palette";
+      } else {
+        early.current = undefined; // keys mean again what they say
+        tellMissing();
+      }
     };
     const hold = ({ key }: KeyboardEvent) => {
       if (key === "Escape") early.current = undefined;

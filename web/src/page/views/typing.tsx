@@ -4,6 +4,7 @@ import type { Conversation } from "../conversation.ts";
 import { t } from "../i18n/index.ts";
 import { chatbotName } from "../names.ts";
 import { Avatar } from "./avatar.tsx";
+import { Dots } from "./controls.tsx";
 
 export function Typing({ conversation }: { conversation: Conversation }) {
   const session = conversation.session.value;
@@ -37,15 +38,5 @@ function Thinking({ id, name }: { id: string; name: string }) {
         {t("message.thinking", { name })}
       </p>
     </div>
-  );
-}
-
-export function Dots() {
-  return (
-    <span class="dots" aria-hidden="true">
-      <i />
-      <i />
-      <i />
-    </span>
   );
 }

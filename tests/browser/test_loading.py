@@ -1,0 +1,167 @@
+"""Parts of the page that never come, or not at once: it is told, it can be tried again, and the page stays usable."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import BrowserContext, Route, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.visitor import PASSCODE
+
+MISSING = "This part of the page could not be loaded"
+
+
+class Part:
+    """A part of the page, by the names of its files, that is held back or fails until it may come."""
+
+    def __init__(self, context: BrowserContext, names: str, *, is_failing: bool) -> None:
+        self._context = context
+        self._pattern = re.compile(rf"/assets/({names})-[^/]*\.js$")
+        self._is_failing = is_failing
+        self._held: list[Route] = []
+        context.route(self._pattern, self._ask)
+
+    def _ask(self, route: Route) -> None:
+        if self._is_failing:
+            route.abort()
+        else:
+            self._held.append(route)
+
+    def come(self) -> None:
+        """Nothing is in its way any more."""
+        for route in self._held:
+            route.continue_()
+        self._held.clear()
+        self._context.unroute(self._pattern)
+
+
+def test_a_language_that_never_comes_leaves_english(visit: Visit) -> None:
+    """Nothing is blank and nothing is turned around while Arabic hangs; when it comes after all, the page turns."""
+    visitor = visit(locale="ar-EG")
+    page = visitor.page
+    arabic = Part(visitor.context, "ar", is_failing=False)
+    visitor.open()
+    expect(page.get_by_role("heading", name="Make an account")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("dir", "ltr")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    arabic.come()
+    expect(page.get_by_role("heading", name="إنشاء حساب")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+
+
+def test_a_language_that_fails_is_told_and_can_be_chosen_again(visit: Visit) -> None:
+    """The page stays in English, says why, and takes German when it is there."""
+    visitor = visit()
+    page = visitor.page
+    german = Part(visitor.context, "de", is_failing=True)
+    visitor.open()
+    language = page.get_by_label("Language")
+    language.select_option("de")
+    expect(page.get_by_role("status").filter(has_text=MISSING)).to_be_visible()
+    expect(language).to_have_value("en")
+    german.come()
+    language.select_option("de")
+    expect(page.get_by_role("heading", name="Konto anlegen")).to_be_visible()
+
+
+def test_screens_that_do_not_come(visit: Visit) -> None:
+    """The first screen, a chat and the account: each says that it failed, and comes when it is tried again."""
+    visitor = visit()
+    page = visitor.page
+    parts = {
+        names: Part(visitor.context, names, is_failing=True)
+        for names in ("login_screen", "conversation_screen", "account_screen")
+    }
+    problem, again = page.get_by_role("alert"), page.get_by_role("button", name="Try again")
+    visitor.open()
+    expect(problem).to_contain_text(MISSING)
+    expect(problem.locator("code")).to_have_text("unavailable")
+    parts["login_screen"].come()
+    again.click()
+    page.get_by_label("Name").fill(visitor.id)
+    page.get_by_label("Passcode", exact=True).fill(PASSCODE)
+    page.get_by_role("button", name="Make the account").click()
+    page.get_by_role("radio", name="Echo").check(force=True)
+    visitor.say("hello")
+    expect(problem).to_contain_text(MISSING)
+    parts["conversation_screen"].come()
+    again.click()
+    visitor.expect_answer()
+    page.locator("a.me").click()
+    expect(problem).to_contain_text(MISSING)
+    page.locator(".chat-link").click()
+    visitor.say("still here")
+    visitor.expect_answer(2)
+    page.locator("a.me").click()
+    expect(problem).to_contain_text(MISSING)
+    parts["account_screen"].come()
+    again.click()
+    expect(page.get_by_role("heading", name=visitor.id)).to_be_visible()
+
+
+def test_dialogs_and_colours_that_do_not_come(visit: Visit) -> None:
+    """What is missing is told and leaves everything else as it was: the draft, the message, the code to be read."""
+    visitor = visit()
+    page = visitor.page
+    part = Part(
+        visitor.context, "palette|help_dialog|rename_dialog|people_dialog|message_editor|highlight", is_failing=True
+    )
+    visitor.register()
+    visitor.new_chat("Echo", "```python\nprint(1) # one\n```")
+    answer = visitor.expect_answer()
+    expect(answer.locator("code")).to_have_text("print(1) # one")
+    visitor.writing.fill("a draft")
+    told = page.get_by_role("status").filter(has_text=MISSING)
+
+    def tell(times: int) -> None:
+        expect(told.get_by_text(MISSING)).to_have_count(times)
+
+    page.keyboard.press("Control+k")
+    tell(1)
+    page.get_by_role("region", name="Messages").press("?")
+    tell(2)
+    page.locator(".everybody").click()
+    tell(3)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    visitor.writing.press("End")
+    visitor.writing.press_sequentially(" of mine")
+    expect(visitor.writing).to_have_value("a draft of mine")
+    part.come()
+    page.locator(".everybody").click()
+    expect(page.get_by_role("dialog", name="Who is here")).to_be_visible()
+    visitor.close_dialog()
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Chat or command")).to_be_focused()
+
+
+def test_what_hangs_is_told_and_takes_no_keys(visit: Visit) -> None:
+    """The account and the palette never come: after a while that is said, and one writes as before."""
+    visitor = visit()
+    page = visitor.page
+    part = Part(visitor.context, "account_screen|palette", is_failing=False)
+    visitor.register()
+    page.locator("a.me").click()
+    expect(page.get_by_text("One moment")).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("lost")
+    expect(page.get_by_text("This takes long to load")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text=MISSING)).to_be_visible()
+    page.locator(".sidebar .new").click()
+    visitor.writing.press_sequentially("not lost")
+    expect(visitor.writing).to_have_value("not lost")
+    page.locator("a.me").click()
+    part.come()
+    expect(page.get_by_role("heading", name=visitor.id)).to_be_visible()
+
+
+def test_the_page_itself_does_not_come(visit: Visit) -> None:
+    """Without the first script there is still something to read, in the browser's language, and a way to try again."""
+    visitor = visit(locale="de-DE")
+    page = visitor.page
+    part = Part(visitor.context, "base", is_failing=True)
+    visitor.open()
+    expect(page.get_by_role("alert")).to_contain_text("Backchat konnte nicht geladen werden")
+    part.come()
+    page.get_by_role("link", name="Noch einmal versuchen").click()
+    expect(page.get_by_role("heading", name="Konto anlegen")).to_be_visible()

@@ -1,0 +1,21 @@
+import { expect, it } from "vitest";
+
+import { initialsOf, plain } from "./names.ts";
+
+it.each([
+  ["see [the page](https://example.org) **now**", "see the page now"],
+  ["![a cat](https://example.org/c.png)", "a cat"],
+  ["cut off in [a link](https://exam", "cut off in a link"],
+  ["an array[0] stays", "an array[0] stays"],
+])("leaves the marks out of %j", (text, expected) => {
+  expect(plain(text)).toBe(expected);
+});
+
+it.each([
+  ["ada", "ad"],
+  ["ada.lovelace", "al"],
+  ["👩‍👩‍👧 team", "👩t"],
+  ["---", "?"],
+])("has letters for %j", (name, expected) => {
+  expect(initialsOf(name)).toBe(expected);
+});
