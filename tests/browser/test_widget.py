@@ -96,3 +96,33 @@ def test_only_named_origins_may_frame_only_the_compact_page(
                 f"f = document.createElement('iframe'); f.src = '{stack.auth_url}{path}'; document.body.append(f)"
             )
     context.close()
+
+
+def test_the_host_opens_and_closes_it_and_is_told(shop: Visitor, stack: Stack) -> None:
+    """By a method, with a key or a button in the frame; whoever does not listen any more hears nothing."""
+    page = shop.page
+    shop.open(f"/?server={stack.auth_url}")
+    button = page.get_by_role("button", name="Chat with us")
+    button.wait_for()
+    page.evaluate(
+        f"""window.heard = [];
+        window.ends = ["ready", "open", "close"].map((type) => {ELEMENT}.on(type, (event) => heard.push(event.type)));
+        {ELEMENT}.toggle()"""
+    )
+    expect(page.frame_locator("iframe").get_by_role("heading", name="Ask us anything")).to_be_visible()
+    expect(button).to_have_attribute("aria-expanded", "true")
+    wait_until(page, "heard.join() === 'ready,open'")
+    page.frame_locator("iframe").get_by_role("textbox", name="Message").press("Escape")
+    expect(page.locator("iframe")).to_be_hidden()
+    expect(button).to_have_attribute("aria-expanded", "false")
+    wait_until(page, "heard.includes('close')")
+    page.evaluate("ends.forEach((end) => end()); heard.length = 0")
+    page.evaluate(f"{ELEMENT}.toggle()")
+    page.set_viewport_size({"width": 360, "height": 740})  # where it covers the host's page, its button too
+    page.frame_locator("iframe").get_by_role("button", name="Close").click()
+    expect(page.locator("iframe")).to_be_hidden()
+    page.evaluate(f"{ELEMENT}.toggle()")
+    expect(page.locator("iframe")).to_be_visible()
+    page.evaluate(f"{ELEMENT}.toggle()")
+    expect(page.locator("iframe")).to_be_hidden()
+    assert page.evaluate("heard") == []

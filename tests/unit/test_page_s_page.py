@@ -1,0 +1,27 @@
+"""docs/explanation/page.md holds: each promise of its table names tests, and they are there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TABLE = (ROOT / "docs/explanation/page.md").read_text().partition("## What shows it")[2]
+ROW = re.compile(r"^\| (?!promise|-)[^|]+ \| ([^|]+) \|$", re.MULTILINE)
+NAME = re.compile(r"`(test_\w+\.py|web/[\w/.]+\.test\.ts)(?:::(test_\w+))?`")
+
+
+def test_what_the_page_names_are_tests() -> None:
+    for file, name in NAME.findall(TABLE):
+        path = ROOT / (file if file.startswith("web/") else f"tests/browser/{file}")
+        text = path.read_text()
+        if name:
+            tree = ast.parse(text)
+            assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, (file, name)
+
+
+def test_every_promise_has_its_test() -> None:
+    proofs = ROW.findall(TABLE)
+    assert len(proofs) >= 40
+    assert all(NAME.search(proof) for proof in proofs)
