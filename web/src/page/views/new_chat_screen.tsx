@@ -90,7 +90,7 @@ function Bones() {
   return (
     <>
       {[1, 2].map((each) => (
-        <span key={each} class="bot-card" aria-hidden="true">
+        <span key={each} class="bot-bones" aria-hidden="true">
           <span class="bone round" />
           <span class="bone" style={{ width: "60%" }} />
         </span>
