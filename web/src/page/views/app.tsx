@@ -44,12 +44,9 @@ export function App() {
       {state.name === "out" && (COMPACT ? <GuestScreen /> : <LoginScreen />)}
       {state.name === "resuming" && <Splash isRetrying={state.isRetrying ?? false} />}
       {IS_FRAMED && (
-        <IconButton
-          icon="close"
-          label={t("action.close")}
-          class="put-away"
-          onClick={() => tellHost({ type: "close" })}
-        />
+        <header class="put-away">
+          <IconButton icon="close" label={t("action.close")} onClick={() => tellHost({ type: "close" })} />
+        </header>
       )}
       <Notices />
       <div class="unseen" role="status" aria-live="polite">
