@@ -50,7 +50,7 @@ def test_axe_finds_nothing_on_any_screen(visit: Visit, model: Model) -> None:
     expect(page.locator(".problem")).to_be_visible()
     look("login refused")
     visitor.register()
-    expect(page.locator(".bot-card").first).to_be_visible()
+    expect(page.locator(".bot-card input:checked")).to_have_count(1)
     look("new chat")
     visitor.new_chat(
         "Echo", "# Title\n\n[link](https://example.org) `code`\n\n```python\nprint(1) # one\n```\n\n|a|b|\n|-|-|\n|1|2|"
@@ -115,7 +115,7 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     page.keyboard.press("Tab")
     page.keyboard.type(PASSCODE)
     page.keyboard.press("Enter")
-    expect(page.locator(".bot-card").first).to_be_visible()
+    expect(page.locator(".bot-card input:checked")).to_have_count(1)
     expect(visitor.writing).to_be_focused()
     page.keyboard.press("Shift+Tab")
     expect(page.locator(".bot-card input:checked")).to_be_focused()
@@ -195,7 +195,7 @@ def test_the_smallest_phone_and_the_widest_language(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Konto anlegen")).to_be_visible()
     assert fits()
     visitor.register()
-    expect(page.locator(".bot-card").first).to_be_visible()
+    expect(page.locator(".bot-card input:checked")).to_have_count(1)
     assert fits()
     page.locator(".to-list").click()
     expect(page.get_by_role("link", name="Backchat")).to_be_visible()

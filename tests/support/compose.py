@@ -14,6 +14,7 @@ from tests.support.stack import GivenStack
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds for one command
+LASTING = ("postgres", "rabbitmq", "auth_service", "persistence_worker", "chatbot_worker", "chat_gateway", "edge")
 
 
 class Composition:
@@ -96,5 +97,6 @@ class ComposedStack(GivenStack):
             self._up()
 
     def _up(self) -> None:
-        self.composition.compose("up", "--detach", "--wait", "--wait-timeout", "150", variables=self._variables)
+        how = ("--detach", "--no-deps", "--wait", "--wait-timeout", "150")
+        self.composition.compose("up", *how, *LASTING, variables=self._variables)
         self._is_whole = True
