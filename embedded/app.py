@@ -51,6 +51,8 @@ async def assemble(settings: EmbeddedSettings, data: DataDirectory, stack: Async
     stack.push_async_callback(chat_engine.dispose)
     await auth_service.app.migrate(auth_engine)
     await persistence_worker.app.migrate(chat_engine)
+    persistence_settings = load(persistence_worker.settings.PersistenceSettings)
+    await persistence_worker.app.agree(persistence_settings, engine=chat_engine)
     bus: Bus = await stack.enter_async_context(InProcessBus(data.journal))
     auth_settings = load(auth_service.settings.AuthSettings)
     keys = auth_service.app.load_keys(auth_settings, settings.signing_keys or data.keys)
@@ -62,9 +64,7 @@ async def assemble(settings: EmbeddedSettings, data: DataDirectory, stack: Async
     auth = auth_service.app.build(
         auth_settings, engine=auth_engine, keys=keys, registry=registry, bus=bus, revocations=revocations
     )
-    persistence = persistence_worker.app.build(
-        load(persistence_worker.settings.PersistenceSettings), bus=bus, engine=chat_engine, registry=registry
-    )
+    persistence = persistence_worker.app.build(persistence_settings, bus=bus, engine=chat_engine, registry=registry)
     chatbots = chatbot_worker.app.build(load(chatbot_worker.settings.ChatbotSettings), bus=bus, registry=registry)
     gateway = chat_gateway.app.build(
         load(chat_gateway.settings.GatewaySettings),

@@ -11,7 +11,6 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker import app, dead_command, repartitioning
-from persistence_worker.database import refuse_other_partitions
 from persistence_worker.settings import PersistenceMigrationSettings, PersistenceProcessSettings
 from persistence_worker.tables import SCHEMA
 from shared.bus.rabbitmq import RabbitMQBus
@@ -92,7 +91,7 @@ def serve(settings: PersistenceProcessSettings) -> None:
         connections = settings.partitions + settings.queries_in_flight + SPARE_CONNECTIONS
         engine: AsyncEngine = open_engine(settings.database_url, schema=SCHEMA, pool_size=connections)
         stack.push_async_callback(engine.dispose)
-        await refuse_other_partitions(engine, settings.partitions)
+        await app.agree(settings, engine=engine)
         registry = CollectorRegistry()
         bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name=app.NAME, registry=registry))
         service = app.build(settings, bus=bus, engine=engine, registry=registry)

@@ -13,7 +13,7 @@ from persistence_worker.accounts import Accounts
 from persistence_worker.announcements import Announcements
 from persistence_worker.catalogue import Catalogue
 from persistence_worker.committing import Committer
-from persistence_worker.database import MIGRATIONS, Database
+from persistence_worker.database import MIGRATIONS, Database, refuse_other_partitions
 from persistence_worker.handlers import Partition
 from persistence_worker.ledger import Ledger
 from persistence_worker.metrics import Metrics
@@ -37,6 +37,15 @@ NAME = "persistence_worker"
 async def migrate(engine: AsyncEngine) -> None:
     """Bring the tables up to this release."""
     await migrations.upgrade(engine, MIGRATIONS, schema=SCHEMA)
+
+
+async def agree(settings: PersistenceSettings, *, engine: AsyncEngine) -> None:
+    """See whether the database is one for these settings, before anything else is opened.
+
+    Raises:
+        SystemExit: it was made with another number of partitions (exit code 2, one line).
+    """
+    await refuse_other_partitions(engine, settings.partitions)
 
 
 def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, registry: CollectorRegistry) -> Service:

@@ -143,6 +143,7 @@ async def test_another_number_of_partitions_on_the_same_data_is_refused(own_stac
     code = child.ended(timeout=30)
     assert code == 2, child.tail()
     assert "BACKCHAT_PARTITIONS: " in child.tail()
+    assert "Traceback" not in child.tail()
     await own_stack.start()
 
 
