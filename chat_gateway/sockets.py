@@ -13,10 +13,8 @@ from chat_gateway.lanes import Lanes
 from chat_gateway.limits import Pace
 
 REFUSALS_PER_SECOND = 200.0  # events of one socket refused at once; after that it is listened to more slowly
-BY_LOAD_PER_SECOND = (
-    4.0  # refusals for want of time: what a client with that many events gets that waits as it is told,
-)
-BY_LOAD_AT_ONCE = 32.0  # after so many, which may have been on their way before it was told
+BY_LOAD_AT_ONCE = 32.0  # refusals of one socket for want of time that pause nothing: what was on its way by then,
+BY_LOAD_PER_SECOND = 4.0  # and afterwards what a client with a few events at once gets that waits as it is told
 
 
 class Socket:
