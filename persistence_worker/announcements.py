@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -28,6 +29,7 @@ class Announcements:
         self._catalogue = catalogue
         self._cemetery = cemetery
         self._declared: set[str] = set()
+        self._passed_over: datetime | None = None
 
     async def reload(self) -> None:
         """Read what any worker has stored."""
@@ -44,11 +46,20 @@ class Announcements:
                 catalogue = received.parse(ChatbotsAnnounced)
                 if await self._database.write(partial(save_catalogue, announced=catalogue)):
                     logger.info("catalogue taken", chatbots=len(catalogue.chatbots))
+                elif catalogue.chatbots != self._catalogue.cards:
+                    self._say_passed_over(catalogue)
         except Exception as error:
             if not is_poison(error):
                 raise
             await self._cemetery.bury(catalogue_queue(), delivery, None, error)
         await self.reload()
+
+    def _say_passed_over(self, catalogue: ChatbotsAnnounced) -> None:
+        """Once, not each minute: an operator who goes back to an older file would look for the reason."""
+        if catalogue.modified_at != self._passed_over:
+            self._passed_over = catalogue.modified_at
+            modified_at = catalogue.modified_at.isoformat()
+            logger.warning("catalogue passed over: a newer one was announced before", modified_at=modified_at)
 
     async def _declare(self) -> None:
         new = [card.id for card in self._catalogue.cards if card.id not in self._declared]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker.database import Database, refuse_other_partitions
 from shared.contracts import ids, topology
 from shared.contracts.dead import DeadLetter
 from shared.contracts.envelope import Event, read_body
-from shared.contracts.events import MessageRejected, MessageStored, SessionHead
+from shared.contracts.events import ChatbotsAnnounced, MessageRejected, MessageStored, SessionHead
 from shared.contracts.queries import IsTurnOpen, JoinSession, Reply
 from shared.contracts.turns import RunTurn
-from tests.contract.store.desk import ADA, finish, send, soon, start
+from tests.contract.store.desk import ADA, CARDS, NOON, finish, send, soon, start
 from tests.integration.persistence_worker.conftest import PARTITIONS, Running, Worker
 
 
@@ -71,6 +73,21 @@ async def test_poison_is_split_out_and_its_neighbours_are_stored(worker: Worker)
         [rejected] = bus.events(MessageRejected)
         assert (rejected.message_id, rejected.code, rejected.client_message_id) == (bad.message_id, "internal", "b")
         assert running.count("backchat_poison_events_total", queue=queue.name) == 1
+
+
+async def test_an_older_list_of_chatbots_is_passed_over_and_that_is_said_once(worker: Worker) -> None:
+    """Workers announce theirs each minute; the newest stands."""
+    older = ChatbotsAnnounced(chatbots=CARDS[:1], modified_at=NOON - timedelta(days=1))
+    with structlog.testing.capture_logs() as lines:
+        async with worker() as running:
+            queue = topology.catalogue_queue()
+            running.bus.put(queue, *[Event("tests", older) for _ in range(3)])
+            await running.until(lambda: not running.bus.held(queue))
+            running.put(start(chatbot_ids=[card.id for card in CARDS]))
+            [(_, answer)] = await running.until(lambda: running.bus.answers)
+            assert answer.data.result, answer
+    told = [line for line in lines if "passed over" in line["event"]]
+    assert [(line["log_level"], line["modified_at"]) for line in told] == [("warning", older.modified_at.isoformat())]
 
 
 async def test_what_is_no_event_is_put_aside(worker: Worker) -> None:
