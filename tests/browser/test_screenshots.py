@@ -20,10 +20,10 @@ QUESTION = "How can a message be sent twice and be stored once?"
 ANSWER = """By its id. A message is **held durably** before it is acked, so whoever is not sure just sends it again:
 
 ```python
-chat = await client.start(title="Hello")
-sent = client.send(chat.id, "How are you?")
-await sent.accepted   # held durably
-await sent.stored     # has its place in the history
+chat = await client.start_chat("Hello")
+sent = await client.send(chat.id, "How are you?")
+await sent.accepted()  # held durably
+await sent.stored()    # has its place in the history
 ```
 
 | killed | lost | doubled |
