@@ -27,6 +27,7 @@ from shared.runtime.http_protocol import IDLE_WITHIN, GuardedProtocol
 from shared.runtime.last_resort import LastResort
 from shared.runtime.service import Service, close_all
 from shared.runtime.settings import refuse
+from shared.runtime.websocket_protocol import SlicingProtocol
 
 logger = structlog.get_logger(__name__)
 
@@ -195,7 +196,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         app,
         loop="none",
         http=GuardedProtocol,
-        ws="websockets-sansio",
+        ws=SlicingProtocol,
         ws_max_size=FRAME_MAX,
         ws_per_message_deflate=False,  # doubles the memory of an idle socket
         ws_ping_interval=None,  # Engine.IO pings by itself

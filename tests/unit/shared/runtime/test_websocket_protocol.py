@@ -1,0 +1,118 @@
+"""A read of many frames, taken slice by slice; and the private parts of uvicorn that this leans on."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+import pytest
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame, Opcode
+
+from shared.runtime.process import _config
+from shared.runtime.websocket_protocol import SLICE, SlicingProtocol
+
+READ = 256 * 1024  # bytes that the loop reads at once
+HANDSHAKE = (
+    b"GET /socket.io/ HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+class Transport(asyncio.Transport):
+    """Remembers whether reading is paused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading = True
+        self.closed = False
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def write(self, data: Any) -> None:
+        """To nobody."""
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+def text(content: str) -> bytes:
+    """One whole frame of a client."""
+    return Frame(Opcode.TEXT, content.encode()).serialize(mask=True)
+
+
+@pytest.fixture
+async def protocol() -> SlicingProtocol:
+    """A WebSocket that an application has accepted, and does not read from by itself."""
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        accepted.set()
+        await asyncio.Event().wait()
+
+    accepted = asyncio.Event()
+    config = _config(app)
+    config.load()
+    protocol = SlicingProtocol(config, ServerState(), {})
+    protocol.connection_made(Transport())
+    protocol.data_received(HANDSHAKE)
+    await accepted.wait()
+    return protocol
+
+
+async def test_of_a_read_full_of_frames_a_slice_is_parsed_and_all_of_it_arrives_in_order(
+    protocol: SlicingProtocol,
+) -> None:
+    texts = [f"{number:017}" for number in range(READ // 23)]
+    protocol.data_received(b"".join(map(text, texts)))
+    most, received = 0, []
+    for _ in texts:
+        assert not protocol.transport.reading  # type: ignore[attr-defined]
+        most = max(most, protocol.queue.qsize())
+        received.append((await protocol.receive())["text"])
+    assert received == texts
+    assert most <= SLICE // 23 + 1
+    assert protocol.transport.reading  # type: ignore[attr-defined]
+
+
+async def test_a_message_longer_than_a_slice_is_whole(protocol: SlicingProtocol) -> None:
+    """With what comes before it and behind it, in reads that end anywhere."""
+    long = "x" * (3 * SLICE)
+    stream = text("before") + text(long) + text("behind")
+    protocol.data_received(stream[: 2 * SLICE])
+    assert (await protocol.receive())["text"] == "before"
+    protocol.data_received(stream[2 * SLICE :])
+    assert [(await protocol.receive())["text"] for _ in range(2)] == [long, "behind"]
+
+
+async def test_what_comes_although_reads_wait_keeps_its_place(protocol: SlicingProtocol) -> None:
+    """A transport may have read already when it is told to pause."""
+    first, second = [str(number) for number in range(5_000)], ["late"]
+    protocol.data_received(b"".join(map(text, first)))
+    protocol.data_received(text("late"))
+    assert [(await protocol.receive())["text"] for _ in first + second] == first + second
+
+
+async def test_behind_the_end_nothing_is_parsed(protocol: SlicingProtocol) -> None:
+    """Nor is anything of a message that is too long."""
+    protocol.data_received(text("x" * 2 * 1024 * 1024))
+    assert (await protocol.receive())["type"] == "websocket.disconnect"
+    assert protocol.queue.empty()
+
+
+def test_uvicorn_reads_on_when_all_messages_are_taken() -> None:
+    """And pauses with each; we parse on where it reads on."""
+    assert "if self.read_paused and self.queue.empty():" in inspect.getsource(WebSocketsSansIOProtocol.receive)
+    source = inspect.getsource(WebSocketsSansIOProtocol.send_receive_event_to_app)
+    assert "self.read_paused = True" in source
+    assert "self.transport.pause_reading()" in source
