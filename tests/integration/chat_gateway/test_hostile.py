@@ -161,7 +161,7 @@ async def test_binary_and_large_frames_close_the_connection(running: Running, fr
 
 async def test_who_does_not_say_who_he_is_is_closed(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also after a refusal, and also when he leaves the namespace again."""
-    monkeypatch.setattr(server, "AUTHENTICATE_WITHIN", 0.2)
+    monkeypatch.setattr(server, "AUTHENTICATE_WITHIN", 1.0)
     async with raw(running, None) as silent, raw(running, None) as refused, raw(running) as gone, raw(running) as good:
         await refused.say('40{"token":"x"}')
         await gone.say("41")
