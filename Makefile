@@ -4,7 +4,8 @@ MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
 # The browser's tests have processes of their own: its driver holds the thread's event loop as long as it is there.
-pytest := $(python) -m pytest -n 2 --dist loadfile
+# In the order of the files, in which the many small ones come last: by their number of tests the longest ones would.
+pytest := $(python) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 fast := not rabbitmq and not postgresql and not e2e and not overload
 
 help: ## Say what there is
