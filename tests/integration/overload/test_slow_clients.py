@@ -26,11 +26,13 @@ from tests.support.stack import EmbeddedStack
 pytestmark = pytest.mark.overload
 
 READ_WITHIN = 6  # seconds
-FEW, MANY = 20, 60  # of them, so that what each costs shows beyond noise, and beyond what answering them costs
+# Of them, so that what each costs shows beyond noise; the few take what answering readers before them has left free.
+FEW, MANY = 60, 120
 WARM = 12
 SLOW = 60  # beside a neighbour
 WINDOWS = 7  # with and without them
 WINDOW, CALM = 200, 40  # messages measured, and before that
+IDLE = 0.1  # of a core
 CUT = 'connections_aborted_total{reason="slow"}'
 CONTENT = "x" * 12_000
 MESSAGES = 45  # a page of them is as large as a page may be: 512 KiB
@@ -116,7 +118,7 @@ async def test_one_that_never_reads_costs_little_and_is_cut_off(stack: EmbeddedS
         watching = asyncio.create_task(memory.watch())
         leaving.callback(watching.cancel)
         async with AsyncExitStack() as round_:
-            reading = await opened(stack, account, MANY, round_)
+            reading = await opened(stack, account, FEW, round_)
             for _ in range(4):  # what answering so many costs while they still read is no news
                 await asyncio.gather(*(wire.call("get_messages", page) for wire in reading))
         warm = memory.peak
@@ -219,20 +221,26 @@ async def test_neighbours_do_not_feel_them(stack: EmbeddedStack) -> None:
         mine = (await good.call("start_chat", {"reply_policy": "silent"}))["session"]["id"]
         alone, beside = [], []
         for _ in range(WINDOWS):
-            alone.append(await p99(good, mine))
+            alone.append(await p99(stack, good, mine))
             async with AsyncExitStack() as round_:
                 for wire in await opened(stack, account, SLOW, round_):
                     assert (await wire.call("join_chat", {"session_id": session, "limit": 1}))["ok"]
                     await wire.deaf(answers_pings=True)
                     await wire.emit("get_messages", {"session_id": session, "limit": 200}, lambda _ack: None)
-                beside.append(await p99(good, mine))
+                beside.append(await p99(stack, good, mine))
         ratio = median(beside) / median(alone)
         print(f"ms: {[[round(1000 * each, 1) for each in times] for times in (alone, beside)]}, {ratio:.2f}")  # noqa: T201
         assert ratio <= 1.5
 
 
-async def p99(wire: Wire, session: str) -> float:
-    """Of one window, in seconds; what came before it has calmed down by then."""
+async def p99(stack: EmbeddedStack, wire: Wire, session: str) -> float:
+    """Of one window, in seconds. Pages are made and connections are ended before it: that is no matter of reading."""
+    child = stack.parts["embedded"].child
+    assert child
+    process = psutil.Process(child.pid)
+    async with asyncio.timeout(PATIENCE):
+        while await asyncio.to_thread(process.cpu_percent, 0.2) > 100 * IDLE:
+            pass
     await latencies(wire, session, CALM)
     return sorted(await latencies(wire, session, WINDOW))[int(WINDOW * 0.99)]
 
