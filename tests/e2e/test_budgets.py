@@ -29,7 +29,7 @@ async def test_two_gateways_grant_about_one_budget(stack: Stack, account: Accoun
             if ack["ok"]:
                 granted += 1
             else:
-                assert ack["error"]["code"] == "rate_limited"
+                assert ack["error"]["code"] in ("rate_limited", "unavailable")  # until the first list is announced
                 await asyncio.sleep(min(0.2, ack["error"]["retry_after"]))
 
     urls = (stack.gateway_urls[0], stack.gateway_urls[-1])
