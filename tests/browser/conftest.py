@@ -7,11 +7,9 @@ its containers are killed. Of any other (one without rate limits) nothing is cha
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,6 @@ from tests.browser.visitor import Visitor, visiting
 from tests.compose.conftest import PROJECT
 from tests.conftest import STACK_URL
 from tests.e2e.conftest import cared_for
-from tests.support.client import Device, new_account
 from tests.support.compose import ComposedStack, Composition
 from tests.support.stack import ROOT, EmbeddedStack, GivenStack, Stack
 
@@ -185,26 +182,13 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             pytest.fail("the composed stack has the settings of one process of tests: run them without -n", False)
         composed = ComposedStack(tmp_path_factory.mktemp("composed"), STACK_URL, Composition(PROJECT))
         with composed.changed(request.getfixturevalue("settings")):
-            wait_for_model(composed)
+            composed.wait_for_chatbot("model")
             yield composed
     elif STACK_URL:
         yield GivenStack(tmp_path_factory.mktemp("given"), STACK_URL)
     else:
         settings = request.getfixturevalue("settings")
         yield from cared_for(EmbeddedStack(tmp_path_factory.mktemp("embedded"), settings))
-
-
-def wait_for_model(stack: Stack) -> None:
-    """Wait until the list of chatbots is that of these tests."""
-
-    async def listed() -> None:
-        account = await new_account(stack.auth_url)
-        async with Device(stack.auth_url, account.token) as device, asyncio.timeout(30):
-            while "model" not in [bot["id"] for bot in (await device.ok("list_chatbots"))["chatbots"]]:  # noqa: ASYNC110
-                await asyncio.sleep(0.2)
-
-    with ThreadPoolExecutor(1) as pool:  # Playwright's loop runs in this thread
-        pool.submit(asyncio.run, listed()).result()
 
 
 @pytest.fixture

@@ -15,9 +15,7 @@ def test_people_come_by_invite_and_see_each_other(visit: Visit) -> None:
     ada.expect_answer()
     ada.page.locator(".everybody").click()
     ada.page.get_by_role("button", name="Add Eliza").click()
-    ada.page.get_by_role("button", name="Make an invite link").click()
-    link = ada.page.locator(".invite input").input_value()
-    ada.close_dialog()
+    link = ada.invite()
 
     grace.register(link.removeprefix(grace.url))
     expect(grace.replies).to_have_count(1)

@@ -124,9 +124,7 @@ def test_who_is_thinking_or_typing_ends(visit: Visit) -> None:
     ada.expect_answer()
     page = ada.page
     page.locator(".everybody").click()
-    page.get_by_role("button", name="Make an invite link").click()
-    link = page.locator(".invite input").input_value()
-    ada.close_dialog()
+    link = ada.invite()
     grace.register(link.removeprefix(grace.url))
     expect(grace.replies).to_have_count(1)
 

@@ -145,6 +145,13 @@ class Visitor:
         self.page.keyboard.press("Escape")
         expect(self.page.locator("dialog")).to_have_count(0)
 
+    def invite(self) -> str:
+        """A link by which others come into the chat, from the open dialog of its people, which is closed then."""
+        self.page.get_by_role("button", name="Make an invite link").click()
+        link = self.page.locator(".invite input").input_value()
+        self.close_dialog()
+        return link
+
     def menu(self, entry: str) -> None:
         """Choose from the menu of the chat."""
         self.page.locator(".chat-head .menu > button").click()

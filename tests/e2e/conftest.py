@@ -7,11 +7,9 @@ and have chatbots of the tests; of any other, nothing but its address is used.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,7 @@ from chatbot_worker.catalogue import BUILT_IN_AT
 from tests.compose.conftest import PROJECT
 from tests.conftest import STACK_URL, Fresh
 from tests.e2e.containers import OwnComposedStack
-from tests.support.client import PATIENCE, Account, Device, new_account
+from tests.support.client import Account, new_account
 from tests.support.compose import Composition
 from tests.support.stack import DistributedStack, EmbeddedStack, GivenStack, NotToBeSeen, Stack
 
@@ -122,17 +120,8 @@ def composed_chatbots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     os.utime(directory / CHATBOTS.name, (just_after, just_after))
     composed = _composed(directory)
     with composed.changed({"CHATBOTS": CHATBOTS.name, "CHATBOTS_DIR": str(directory)}):
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(asyncio.run, _listed(composed, "endless")).result()
+        composed.wait_for_chatbot("endless")
         yield
-
-
-async def _listed(stack: Stack, chatbot: str) -> None:
-    """Wait until there is such a chatbot."""
-    account = await new_account(stack.auth_url)
-    async with Device(stack.auth_url, account.token) as device, asyncio.timeout(PATIENCE):
-        while chatbot not in [each["id"] for each in (await device.ok("list_chatbots"))["chatbots"]]:  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
 
 
 def _composed(directory: Path) -> OwnComposedStack:

@@ -71,15 +71,7 @@ class OwnComposedStack(ComposedStack):
 
     def _containers(self, name: str, state: str = "") -> list[str]:
         service, _, number = name.partition("-")
-        filters = [
-            f"label=com.docker.compose.project={self.composition.name}",
-            f"label=com.docker.compose.service={service}",
-            "label=com.docker.compose.oneoff=False",
-            *([f"label=com.docker.compose.container-number={number}"] if number else []),
-            *([f"status={state}"] if state else []),
-        ]
-        listed = self.composition.docker("ps", "--all", "--quiet", *[word for f in filters for word in ("--filter", f)])
-        return sorted(listed.split())
+        return self.composition.containers(service, number=number, state=state)
 
     def _ready(self, container: str) -> bool:
         try:

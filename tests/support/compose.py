@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.client import Device, new_account
 from tests.support.stack import GivenStack
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds for one command
+LISTED_WITHIN = 30.0  # seconds from a change of the chatbots' file until they are listed
 LASTING = ("postgres", "rabbitmq", "auth_service", "persistence_worker", "chatbot_worker", "chat_gateway", "edge")
 
 
@@ -35,15 +39,16 @@ class Composition:
         """`docker …`; its standard output."""
         return self._run(["docker", *arguments], patience)
 
-    def containers(self, service: str) -> list[str]:
-        """The ids of a service's containers that were made to run, running or not, by name."""
-        listed = self.compose("ps", "--all", "--format", "json", service)
-        found = [json.loads(line) for line in listed.splitlines() if line.strip()]
-        return [each["ID"] for each in sorted(found, key=lambda each: each["Name"])]
+    def containers(self, service: str, *, number: str = "", state: str = "") -> list[str]:
+        """The ids of a service's containers that were made to run, by name: all, or one by its number, or those in a state."""
+        found = sorted(self.states(service), key=lambda each: str(each["Name"]))
+        if number:
+            found = [each for each in found if each["Name"].endswith(f"-{number}")]
+        return [each["ID"] for each in found if state in ("", each["State"])]
 
-    def states(self) -> list[dict[str, Any]]:
-        """What Compose says of every container."""
-        listed = self.compose("ps", "--all", "--format", "json")
+    def states(self, *services: str) -> list[dict[str, Any]]:
+        """What Compose says of every container, or of those of some services."""
+        listed = self.compose("ps", "--all", "--format", "json", *services)
         return [json.loads(line) for line in listed.splitlines() if line.strip()]
 
     def versions(self) -> dict[str, str]:
@@ -85,6 +90,17 @@ class ComposedStack(GivenStack):
         finally:
             self._variables = before
             self._up()
+
+    def wait_for_chatbot(self, chatbot: str) -> None:
+        """Wait until there is such a chatbot, in a loop of its own: Playwright's may run in this thread."""
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, self._listed(chatbot)).result()
+
+    async def _listed(self, chatbot: str) -> None:
+        account = await new_account(self.auth_url)
+        async with Device(self.auth_url, account.token) as device, asyncio.timeout(LISTED_WITHIN):
+            while chatbot not in [each["id"] for each in (await device.ok("list_chatbots"))["chatbots"]]:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
 
     def crash(self, part: str = "") -> None:
         """Kill all containers of a service, or every container, at once."""
