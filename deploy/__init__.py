@@ -1,1 +1,1 @@
-"""What it takes to run the composed stack: one script of ours, and the configuration of what is not ours."""
+"""Operating the composed stack: the secrets script, and configuration of PostgreSQL, RabbitMQ, Caddy and Prometheus."""
