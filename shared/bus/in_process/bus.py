@@ -20,7 +20,7 @@ from shared.bus.in_process.publisher import Publisher
 from shared.bus.in_process.queues import Entry, Memory, MessageQueue
 from shared.bus.in_process.routing import Routes
 from shared.bus.in_process.subscription import InProcessSubscription
-from shared.bus.port import REQUEST_TIMEOUT, Subscription
+from shared.bus.port import REQUEST_TIMEOUT
 from shared.contracts.envelope import Event, Received, join, read_body
 from shared.contracts.payload import utc_now
 from shared.contracts.topology import DIRECT, Exchange, Queue
@@ -35,14 +35,14 @@ REQUESTS_MAX = 10_000  # that wait for an answer at a time
 
 
 class InProcessBus:
-    """All queues in this process's memory; the durable ones also in the journal at `path`.
+    """All queues in this process's memory; the durable ones also in the journal at `path` (`None`: in memory too).
 
     Enter it once. `held_bytes_max` bounds what all queues without a bound of their own hold together;
     beyond it a publication is refused. After a crash, what may have been handed out counts as
     delivered once more; the time to live of a message begins anew with a restart.
     """
 
-    def __init__(self, path: Path, *, held_bytes_max: int = HELD_BYTES_MAX) -> None:
+    def __init__(self, path: Path | None, *, held_bytes_max: int = HELD_BYTES_MAX) -> None:
         self._journal = Journal(path)
         self._memory = Memory(held_bytes_max)
         self._writer: ThreadPoolExecutor
@@ -149,7 +149,7 @@ class InProcessBus:
         if waiting is not None and not waiting.done():
             waiting.set_result(read_body(join([replace(answer, correlationid=to.id).encode()]))[0])
 
-    async def subscribe(self, queue: Queue, *, prefetch: int) -> Subscription:
+    async def subscribe(self, queue: Queue, *, prefetch: int) -> InProcessSubscription:
         """See the port."""
         if queue.kind == "exclusive":
             queue = replace(queue, name=f"{queue.name}.{next(self._serials)}")

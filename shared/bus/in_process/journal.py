@@ -54,10 +54,11 @@ class Contents:
 
 
 class Journal:
-    """One open file. All methods belong to one thread."""
+    """One open file, or, where `path` is `None`, a database in memory. All methods belong to one thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._name = path.name if path is not None else "the journal in memory"
         self._database: sqlite3.Connection
 
     def open(self) -> Contents:
@@ -67,9 +68,10 @@ class Journal:
             Unavailable: another process has it open, or a newer release wrote it.
             OSError, sqlite3.Error: the file cannot be made or read.
         """
-        self._path.touch(mode=0o600)
-        self._path.chmod(0o600)  # SQLite gives its -wal file the same mode
-        database = self._database = sqlite3.connect(self._path, isolation_level=None, timeout=0.5)
+        if self._path is not None:
+            self._path.touch(mode=0o600)
+            self._path.chmod(0o600)  # SQLite gives its -wal file the same mode
+        database = self._database = sqlite3.connect(self._path or ":memory:", isolation_level=None, timeout=0.5)
         try:
             for pragma in (
                 "locking_mode=EXCLUSIVE",
@@ -83,7 +85,7 @@ class Journal:
         except sqlite3.OperationalError as error:
             database.close()
             if "locked" in str(error):
-                raise Unavailable(f"another process has {self._path.name} open") from None
+                raise Unavailable(f"another process has {self._name} open") from None
             raise
         except BaseException:
             database.close()
@@ -93,7 +95,7 @@ class Journal:
         with self._transaction() as database:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA_VERSION:
-                raise Unavailable(f"{self._path.name} was written by a newer release")
+                raise Unavailable(f"{self._name} was written by a newer release")
             if version == 0:
                 for statement in SCHEMA.split(";\n"):
                     database.execute(statement)
