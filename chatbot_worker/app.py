@@ -8,16 +8,16 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
-from chatbot_worker import catalogue
-from chatbot_worker.at_work import AtWork
-from chatbot_worker.gusts import Gusts
+from chatbot_worker.catalogue import loading
 from chatbot_worker.metrics import Metrics
-from chatbot_worker.publishing import Publisher
-from chatbot_worker.reloading import Reloader
-from chatbot_worker.roster import Roster
+from chatbot_worker.replies.delta_batcher import Gusts
+from chatbot_worker.roster.reloading import Reloader
+from chatbot_worker.roster.turn_loops import Roster
 from chatbot_worker.settings import ChatbotSettings
-from chatbot_worker.stopping import Stops, hear, listen
-from chatbot_worker.turns import Workplace
+from chatbot_worker.turns.publishing import Publisher
+from chatbot_worker.turns.stopping import Stops, hear, listen
+from chatbot_worker.turns.turn_loop import Workplace
+from chatbot_worker.turns.typing_indicator import AtWork
 from shared.bus.port import Bus
 from shared.contracts.topology import CATALOGUE, DEAD, DELIVERY, QUERIES, TURNS, log
 from shared.runtime.service import Service, Tasks
@@ -32,8 +32,8 @@ def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -
     """
     reloader = Reloader(settings.chatbots)
     try:
-        found = catalogue.load(settings.chatbots, local_model=settings.local_model == "on")
-    except catalogue.CatalogueError as error:
+        found = loading.load(settings.chatbots, local_model=settings.local_model == "on")
+    except loading.CatalogueError as error:
         raise refuse("CHATBOTS", str(error)) from None
     workplace = Workplace(
         bus=bus,

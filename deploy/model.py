@@ -12,8 +12,8 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from chatbot_worker.chatbots.local import PARALLEL, packaged, spare_threads
-from chatbot_worker.chatbots.local.server import parameters
+from chatbot_worker.kinds.local import PARALLEL, packaged, spare_threads
+from chatbot_worker.kinds.local.server import parameters
 
 PORT = 8000
 CONTEXT = 2_048  # tokens of one prompt and its reply

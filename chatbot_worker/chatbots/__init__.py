@@ -1,4 +1,4 @@
-"""The chatbots: `protocol` is what one is, `kinds` lists those there are, one module a kind.
+"""The interface of a chatbot, for the kinds here and for those of other packages (`docs/how-to/write-a-chatbot.md`).
 
-Their rules are pure; a kind that talks to something outside does that in its own module and nowhere else.
+`protocol` defines chatbot, turn and kind; `prompt` turns a turn into the prompt of a language model. Pure.
 """

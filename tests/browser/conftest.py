@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from chatbot_worker.catalogue import BUILT_IN_AT
+from chatbot_worker.catalogue.built_in import BUILT_IN_AT
 from tests.browser.host import HostPage
 from tests.browser.model import LOOPBACK, Model
 from tests.browser.served import File, served

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from chatbot_worker.catalogue import BUILT_IN_AT
+from chatbot_worker.catalogue.built_in import BUILT_IN_AT
 from tests.compose.conftest import PROJECT
 from tests.conftest import STACK_URL, Fresh
 from tests.e2e.containers import OwnComposedStack

@@ -14,12 +14,12 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from chatbot_worker.chatbots import local, openai, retrieval
-from chatbot_worker.chatbots.local import Local, LocalOptions
-from chatbot_worker.chatbots.openai import OpenAI, OpenAIOptions
 from chatbot_worker.chatbots.prompt import summing_up
 from chatbot_worker.chatbots.protocol import Turn
-from chatbot_worker.chatbots.retrieval import Retrieval, RetrievalOptions
+from chatbot_worker.kinds import local, openai, retrieval
+from chatbot_worker.kinds.local import Local, LocalOptions
+from chatbot_worker.kinds.openai import OpenAI, OpenAIOptions
+from chatbot_worker.kinds.retrieval import Retrieval, RetrievalOptions
 from shared.contracts.turns import ContextMessage
 from tests.integration.chatbot_worker.conftest import until
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 LOADING = 60.0  # seconds that loading may take on a machine with better things to do
 PARENT = """
 import asyncio
-from chatbot_worker.chatbots import local
+from chatbot_worker.kinds import local
 
 async def main():
     bot = local.make(local.LocalOptions())

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from standardwebhooks import Webhook as Receiver
 
-from chatbot_worker.chatbots.webhook import WebhookOptions, make
+from chatbot_worker.kinds.webhook import WebhookOptions, make
 from tests.integration.chatbot_kinds.conftest import Ask
 from tests.integration.chatbot_kinds.wire import Answer, Asked, Script, Wire
 

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from chatbot_worker.chatbots import local
+from chatbot_worker.kinds import local
 from tests.integration.chatbot_worker.conftest import until
 from tests.support.client import PATIENCE, Device, new_account
 from tests.support.stack import EmbeddedStack

@@ -13,8 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from chatbot_worker.app import build
-from chatbot_worker.chatbots.kinds import KINDS
 from chatbot_worker.chatbots.protocol import Kind, Options
+from chatbot_worker.kinds.registry import KINDS
 from chatbot_worker.settings import ChatbotSettings
 from shared.contracts.envelope import Event, join
 from shared.contracts.events import ContextWanted
@@ -63,8 +63,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     """A chatbot of the kind `scripted`."""
     chatbot = Scripted()
     kind = Kind(Options, lambda _: chatbot, immediate=False, context=ContextWanted(messages=9, bytes=9), concurrency=4)
-    monkeypatch.setattr("chatbot_worker.catalogue.KINDS", ChainMap({"scripted": kind}, KINDS))
-    monkeypatch.setattr("chatbot_worker.answers.RETRY_PAUSE", 0.01)
+    monkeypatch.setattr("chatbot_worker.catalogue.loading.KINDS", ChainMap({"scripted": kind}, KINDS))
+    monkeypatch.setattr("chatbot_worker.turns.answers.RETRY_PAUSE", 0.01)
     return chatbot
 
 

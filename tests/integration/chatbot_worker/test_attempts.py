@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from chatbot_worker.chatbots.protocol import ReplyError, Turn
-from chatbot_worker.limits import CRASHES_MAX
+from chatbot_worker.rules.attempts import CRASHES_MAX
 from shared.contracts.views import REPLY_CONTENT_MAX
 from tests.integration.chatbot_worker.conftest import Start, body, turn, until
 from tests.integration.chatbot_worker.fake_bus import FakeBus

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatbot_worker import turns as turns_module
+from chatbot_worker.turns import turn_loop
 from shared.contracts.turns import RunTurn
 from tests.integration.chatbot_worker.conftest import Start, body, turn, until
 from tests.integration.chatbot_worker.fake_bus import FakeBus
@@ -15,7 +15,7 @@ async def test_a_stop_lets_run_what_ends_soon_and_hands_back_the_rest(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is taken any more; what hangs is published again with a higher number, then acked."""
-    monkeypatch.setattr(turns_module, "GRACE", 2.0)  # twenty times what the reply takes on an idle machine
+    monkeypatch.setattr(turn_loop, "GRACE", 2.0)  # twenty times what the reply takes on an idle machine
     service = await start(SCRIPTED + ECHO)
     scripted.plays = [hang]
     hanging = turn(chatbot_id="bot", starts=2)
@@ -40,7 +40,7 @@ async def test_what_cannot_be_handed_back_is_not_acked(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the broker away at the stop the turn stays on its queue."""
-    monkeypatch.setattr(turns_module, "GRACE", 0.05)
+    monkeypatch.setattr(turn_loop, "GRACE", 0.05)
     service = await start(SCRIPTED)
     scripted.plays = [hang]
     bus.deliver("turns.bot", body(turn(chatbot_id="bot")))

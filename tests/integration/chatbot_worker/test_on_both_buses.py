@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from chatbot_worker import turns as turns_module
 from chatbot_worker.app import build
 from chatbot_worker.settings import ChatbotSettings
+from chatbot_worker.turns import turn_loop
 from shared.bus.in_process import InProcessBus
 from shared.bus.port import Bus, Subscription
 from shared.bus.rabbitmq import RabbitMQBus
@@ -127,7 +127,7 @@ async def test_what_one_worker_leaves_another_finishes(
     bus: Bus, others: Others, tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch, *, graceful: bool
 ) -> None:
     """Handed back or just dropped: the next asks whether the turn is open and answers under a higher attempt."""
-    monkeypatch.setattr(turns_module, "GRACE", 0.01)
+    monkeypatch.setattr(turn_loop, "GRACE", 0.01)
     scripted.plays = [hang]
     asked = turn("one two three four")
     async with AsyncExitStack() as stack:
@@ -177,8 +177,8 @@ async def test_a_reload_under_load_loses_and_doubles_nothing(
     bus: Bus, others: Others, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three hundred turns while the file changes nine times, the chatbot away in between: each is answered once."""
-    monkeypatch.setattr("chatbot_worker.reloading.POLL", 0.02)
-    monkeypatch.setattr("chatbot_worker.announcing.WATCH", 0.01)
+    monkeypatch.setattr("chatbot_worker.roster.reloading.POLL", 0.02)
+    monkeypatch.setattr("chatbot_worker.roster.announcing.WATCH", 0.01)
     path = tmp_path / "chatbots.toml"
     other = QUICK.replace('"echo"\nname', '"other"\nname')
     versions = [QUICK, QUICK + "concurrency = 300\n", other]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatbot_worker.chatbots.protocol import Unusable
-from chatbot_worker.chatbots.secrets import read_secret
+from chatbot_worker.kinds.secrets import read_secret
 from chatbot_worker.settings import ChatbotProcessSettings
 from persistence_worker.settings import PersistenceMigrationSettings
 from shared.runtime.credentials import SHORTEST, is_weak_address, on_this_machine, weakness

@@ -1,0 +1,48 @@
+"""The chatbots of a system without a catalogue of its own, in the form of one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import structlog
+
+from chatbot_worker.kinds import local
+
+logger = structlog.get_logger(__name__)
+
+BUILT_IN_AT = datetime(2026, 11, 23, tzinfo=UTC)  # when this list last changed: the newest catalogue wins
+
+LOCAL = """
+[[chatbots]]
+id = "local"
+name = "SmolLM2"
+description = "A small language model on this very machine. It is quick and friendly, and often wrong."
+kind = "local"
+default = true
+fallback = "eliza"
+options = {max_tokens = 200}
+limits = {first_token = 60, between_tokens = 60, total = 180}
+"""
+ALWAYS = """
+[[chatbots]]
+id = "eliza"
+name = "Eliza"
+description = "A patient listener: conversation in the manner of 1966."
+kind = "eliza"
+
+[[chatbots]]
+id = "echo"
+name = "Echo"
+description = "Says what you said, word by word."
+kind = "echo"
+"""
+
+
+def listed(*, local_model: bool) -> str:
+    """The list in TOML: Eliza and Echo, and before them the local language model if it is wanted and can run here."""
+    if not local_model:
+        return ALWAYS
+    if (lack := local.lacking()) is not None:
+        logger.info("no local language model, so eliza is the default chatbot", reason=lack)
+        return ALWAYS
+    return LOCAL + ALWAYS

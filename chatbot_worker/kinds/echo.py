@@ -1,0 +1,42 @@
+"""`echo`: says what was said to it. For tests, benchmarks and a first look."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from pydantic import Field
+
+from chatbot_worker.chatbots.protocol import Kind, Options, Turn
+from chatbot_worker.kinds.pacing import paced
+from shared.contracts.events import ContextWanted
+
+
+class EchoOptions(Options):
+    """How fast it speaks."""
+
+    delay: float = Field(default=0.01, ge=0, le=2, description="Seconds between words; 0 says all at once")
+
+
+class Echo:
+    """Repeats the unanswered messages, one a line."""
+
+    def __init__(self, options: EchoOptions) -> None:
+        self._delay = options.delay
+
+    def reply(self, turn: Turn) -> AsyncIterator[str]:
+        """Their exact text."""
+        return paced("\n".join(message.content for message in turn.unanswered), self._delay)
+
+
+def _instant(options: EchoOptions) -> bool:
+    return options.delay == 0
+
+
+KIND = Kind(
+    options=EchoOptions,
+    make=Echo,
+    immediate=True,
+    context=ContextWanted(messages=0, bytes=128 * 1024),
+    concurrency=256,
+    instant=_instant,
+)

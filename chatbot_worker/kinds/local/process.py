@@ -1,0 +1,183 @@
+"""The model's process as its parent sees it: started, found, started again when it dies, ended with us."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+from pydantic import SecretStr
+
+from chatbot_worker.kinds.providers.completions import Completions
+from chatbot_worker.kinds.wire.failures import misconfigured
+
+logger = structlog.get_logger(__name__)
+
+SCRIPT = Path(__file__).with_name("server.py")
+LOAD_TIMEOUT = 120.0  # seconds; gigabytes from a slow disk
+PAUSE_MIN, PAUSE_MAX = 0.2, 30.0  # seconds before it is started again
+STEADY = 10.0  # seconds of life after which a death is no sign of a broken model
+END_TIMEOUT = 0.3  # seconds to end by itself, which takes milliseconds; the worker waits half a second
+
+
+class DidNotStart(Exception):
+    """The process ended, or said why it cannot serve, before it listened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What a process is to serve. `context`: tokens of one reply's prompt and text; `threads`: that compute.
+
+    More threads than free cores make llama.cpp wait for itself: on a busy machine of two cores, two write
+    20 times slower than one.
+    """
+
+    model: str
+    context: int
+    parallel: int
+    threads: int
+
+    def together(self, other: Serving) -> Serving:
+        """What serves both as well as each alone, though they share the places there are."""
+        return Serving(
+            self.model,
+            max(self.context, other.context),
+            max(self.parallel, other.parallel),
+            max(self.threads, other.threads),
+        )
+
+
+class ModelProcess:
+    """Keeps one process running while anybody has it open."""
+
+    def __init__(self, serving: Serving) -> None:
+        self.serving = serving
+        self._holders: set[object] = set()
+        self._keeper: asyncio.Task[None] | None = None
+        self._endpoint: asyncio.Future[Completions | None] | None = (
+            None  # of the running process; none: it cannot start
+        )
+        self.pid: int | None = None  # of the running process
+
+    @property
+    def held(self) -> bool:
+        """Whether anybody has it open."""
+        return bool(self._holders)
+
+    def open(self, holder: object) -> None:
+        """Start it in the background, if it is not; it runs until the last holder closes it."""
+        self._holders.add(holder)
+        if self._keeper is None:
+            self._endpoint = asyncio.get_running_loop().create_future()
+            self._keeper = asyncio.create_task(self._keep(), name="local language model")
+
+    async def close(self, holder: object) -> None:
+        """End it, unless somebody else holds it."""
+        self._holders.discard(holder)
+        if self._holders:
+            return
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait({keeper})
+        self._renew()
+
+    async def endpoint(self) -> Completions:
+        """Where it serves, once it was opened; waits while it starts.
+
+        Raises:
+            ReplyError: it does not start; it is still tried, less and less often.
+        """
+        while True:
+            assert self._endpoint is not None
+            endpoint = self._endpoint
+            await asyncio.wait({endpoint})
+            if endpoint.cancelled():  # it died meanwhile: wait for the next
+                continue
+            if (found := endpoint.result()) is None:
+                raise misconfigured("the local language model does not start")
+            return found
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause = PAUSE_MIN
+        while True:
+            began = loop.time()
+            try:
+                await self._run()
+                logger.warning("the local language model ended", seconds=round(loop.time() - began, 1))
+            except (DidNotStart, OSError, TimeoutError) as error:
+                logger.error("the local language model does not start", reason=str(error) or "it took too long")  # noqa: TRY400
+                assert self._endpoint is not None
+                self._endpoint.set_result(None)
+            pause = PAUSE_MIN if loop.time() - began > STEADY else min(pause * 2, PAUSE_MAX)
+            await asyncio.sleep(pause)
+            self._renew()
+
+    async def _run(self) -> None:
+        """One process, from its start to its end."""
+        command = [sys.executable, "-P", str(SCRIPT)]
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
+        )
+        try:
+            key = secrets.token_urlsafe(24)  # others on this machine reach loopback too
+            async with asyncio.timeout(LOAD_TIMEOUT):
+                address = await self._handshake(process, key)
+            endpoint = Completions(f"{address}/v1", key=SecretStr(key), direct=True)
+            try:
+                self._tell(endpoint, process.pid)
+                await process.wait()
+            finally:
+                self._renew()
+                await endpoint.close()
+        finally:
+            await _end(process)
+
+    async def _handshake(self, process: Process, key: str) -> str:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({**asdict(self.serving), "key": key}).encode() + b"\n")
+        with contextlib.suppress(ConnectionError):
+            await process.stdin.drain()
+        line = await process.stdout.readline()
+        if not line:
+            raise DidNotStart(f"it ended with code {await process.wait()}")
+        told = json.loads(line)
+        if "error" in told:
+            raise DidNotStart(told["error"])
+        return str(told["address"])
+
+    def _tell(self, endpoint: Completions, pid: int) -> None:
+        assert self._endpoint is not None
+        self.pid = pid
+        self._endpoint.set_result(endpoint)
+        logger.info("the local language model is ready", model=Path(self.serving.model).name, pid=pid)
+
+    def _renew(self) -> None:
+        """Let those who come from now on wait for the next process."""
+        self.pid = None
+        if self._endpoint is not None and (self._endpoint.done() or self._keeper is None):
+            previous, self._endpoint = self._endpoint, asyncio.get_running_loop().create_future()
+            previous.cancel()
+
+
+async def _end(process: Process) -> None:
+    """The end of its standard input ends it; else it is killed."""
+    if process.returncode is not None:
+        return
+    assert process.stdin is not None
+    process.stdin.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_TIMEOUT):
+            await process.wait()
+            return
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()

@@ -1,0 +1,151 @@
+"""`webhook`: your own bot over HTTP, in the shape of Rasa's REST channel or in a signed one of ours.
+
+`shapes` is what is said, `addresses` where it may be said, `sending` says it. A turn is tried again by the
+worker alone, under the same id, so that a bot can tell a repetition.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import datetime
+from ipaddress import ip_network
+from typing import Annotated, Literal, Self
+
+import orjson
+from httpx2 import Response
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+from standardwebhooks import Webhook as Signer
+
+from chatbot_worker.chatbots.protocol import Kind, Options, Turn, Unusable
+from chatbot_worker.kinds.providers.responses import EVENT_STREAM, media_type, read_events, read_whole
+from chatbot_worker.kinds.secrets import SecretName, read_secret
+from chatbot_worker.kinds.webhook.sending import Sender
+from chatbot_worker.kinds.webhook.shapes import (
+    native_answer,
+    native_event,
+    native_request,
+    rasa_answer,
+    rasa_request,
+)
+from chatbot_worker.kinds.wire import failures
+from shared.contracts.events import ContextWanted
+from shared.contracts.payload import utc_now
+
+SECRET_MIN = 24  # bytes; Standard Webhooks asks for 24 to 64
+
+
+def _network(value: str) -> str:
+    ip_network(value)
+    return value
+
+
+class WebhookOptions(Options):
+    """Where the bot is and how it is talked to."""
+
+    url: str = Field(
+        pattern=r"^https?://[^\s/?#@]+(/[^\s#]*)?$", description="`https`; `http` only into networks of `allow`"
+    )
+    shape: Literal["rasa", "native"] = Field(default="native", description="How turns and answers are written")
+    secret: SecretName | None = Field(
+        default=None,
+        description="Name of the environment variable (or `…_FILE`) of the `whsec_…` that signs",
+    )
+    token: SecretName | None = Field(
+        default=None, description="Name of the environment variable (or `…_FILE`) of a bearer token"
+    )
+    allow: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+        default=(), description='Networks that are not public and may be reached, as in `["10.1.0.0/16"]`'
+    )
+    max_bytes: int = Field(default=1024 * 1024, ge=1, le=16 * 1024 * 1024, description="Bytes of an answer at most")
+
+    @model_validator(mode="after")
+    def _sign_what_is_ours(self) -> Self:
+        if self.shape == "native" and self.secret is None:
+            raise ValueError("a native webhook is signed: `secret` names the variable that holds its secret")
+        return self
+
+
+class Webhook:
+    """A bot behind one URL."""
+
+    def __init__(self, options: WebhookOptions, signer: Signer | None, token: SecretStr | None) -> None:
+        self._shape = options.shape
+        self._max_bytes = options.max_bytes
+        self._signer = signer
+        self._token = token
+        self._sender = Sender(options.url, [ip_network(network) for network in options.allow])
+
+    async def open(self) -> None:
+        """Nothing: the first turn connects."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._sender.close()
+
+    async def reply(self, turn: Turn) -> AsyncGenerator[str]:
+        """Its answer: whole, or as its events come."""
+        now = utc_now()
+        body = orjson.dumps(rasa_request(turn) if self._shape == "rasa" else native_request(turn, now))
+        async with self._sender.post(body, self._headers(turn, body, now)) as answer:
+            if self._shape == "native" and media_type(answer) == EVENT_STREAM:
+                async with aclosing(self._events(answer)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            whole = await read_whole(answer, self._max_bytes)
+        for piece in rasa_answer(whole) if self._shape == "rasa" else [native_answer(whole)]:
+            yield piece
+
+    def _headers(self, turn: Turn, body: bytes, now: datetime) -> dict[str, str]:
+        """`webhook-id` is the reply's id, the same for each try of it."""
+        name = str(turn.message_id)
+        headers = {"Accept": f"application/json, {EVENT_STREAM}", "webhook-id": name, "Idempotency-Key": name}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
+        if self._signer is not None:
+            headers["webhook-timestamp"] = str(int(now.timestamp()))
+            headers["webhook-signature"] = self._signer.sign(name, now, body.decode())
+        return headers
+
+    async def _events(self, answer: Response) -> AsyncGenerator[str]:
+        most = self._max_bytes
+        async with aclosing(read_events(answer, event_max=most, most=most)) as events:
+            async for event in events:
+                told = native_event(event.event, event.data)
+                if told.text:
+                    yield told.text
+                if told.finished:
+                    return
+        raise failures.interrupted("ended without saying so")
+
+
+def make(options: WebhookOptions) -> Webhook:
+    """One of these options.
+
+    Raises:
+        Unusable: a secret is not there, or cannot sign.
+    """
+    signing = read_secret("secret", options.secret, options.url)
+    signer = _signer(signing.get_secret_value()) if signing else None
+    return Webhook(options, signer, read_secret("token", options.token, options.url))
+
+
+def _signer(value: str) -> Signer:
+    try:
+        key = base64.b64decode(value.removeprefix("whsec_") + "==")
+    except ValueError:
+        key = b""
+    if len(key) < SECRET_MIN:
+        raise Unusable(f"options.secret: after whsec_ there must be {SECRET_MIN} bytes or more in base64")
+    return Signer(key)
+
+
+KIND = Kind(
+    options=WebhookOptions,
+    make=make,
+    immediate=False,
+    context=ContextWanted(messages=20, bytes=64 * 1024),
+    concurrency=32,
+)

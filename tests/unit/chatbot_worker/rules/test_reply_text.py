@@ -1,0 +1,80 @@
+"""What is told of a reply: a client that follows contract §3 ends up with exactly its text."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatbot_worker.rules.reply_text import FORBIDDEN, ReplyText, Update
+from shared.contracts.views import REPLY_CONTENT_MAX
+
+
+class Client:
+    """The rule of contract §3 for the deltas of one attempt."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def apply(self, update: Update) -> None:
+        if update.snapshot:
+            self.text = update.text
+        elif update.offset == len(self.text):
+            self.text += update.text
+
+
+pieces = st.lists(st.tuples(st.text(max_size=30), st.sampled_from(["wait", "delta", "snapshot"])), max_size=30)
+
+
+@given(pieces, st.integers(0, 29))
+def test_the_deltas_give_exactly_the_content(steps: list[tuple[str, str]], joins_at: int) -> None:
+    """From the first piece on; and for whoever joins in between, from the next snapshot on."""
+    reply, first, later = ReplyText(), Client(), Client()
+    snapshot_seen = False
+    for number, (piece, tell) in enumerate(steps):
+        reply.add(piece)
+        update = reply.snapshot() if tell == "snapshot" else reply.delta() if tell == "delta" else None
+        if update is not None:
+            first.apply(update)
+            if number >= joins_at:
+                later.apply(update)
+                snapshot_seen = snapshot_seen or update.snapshot
+    if (rest := reply.delta()) is not None:
+        first.apply(rest)
+        later.apply(rest)
+    assert first.text == reply.content == FORBIDDEN.sub("\ufffd", "".join(piece for piece, _ in steps))
+    assert len(reply.content) == reply.length
+    if snapshot_seen:
+        assert later.text == reply.content
+
+
+def test_offsets_count_code_points() -> None:
+    """An emoji is one, whatever it is in UTF-8 or UTF-16."""
+    reply = ReplyText()
+    reply.add("😀é")
+    reply.delta()
+    reply.add("x")
+    assert reply.delta() == Update(2, "x", snapshot=False)
+
+
+def test_nothing_new_is_not_told() -> None:
+    """No empty deltas."""
+    reply = ReplyText()
+    reply.add("")
+    assert reply.delta() is None
+
+
+def test_the_text_is_cut_at_its_limit_and_says_so() -> None:
+    """Exactly the limit is whole; one more is cut."""
+    reply = ReplyText()
+    reply.add("x" * REPLY_CONTENT_MAX)
+    assert not reply.full
+    reply.add("yy")
+    assert reply.full
+    assert reply.content == "x" * REPLY_CONTENT_MAX
+
+
+def test_what_no_message_may_hold_is_replaced() -> None:
+    """NUL and lone surrogates would be refused by everything behind us."""
+    reply = ReplyText()
+    reply.add("a\x00b\ud800c\x1b\n\t")
+    assert reply.content == "a\ufffdb\ufffdc\ufffd\n\t"

@@ -1,0 +1,179 @@
+"""Slots: nobody is kept waiting by one who asks much."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from itertools import pairwise
+from uuid import uuid4
+
+from chatbot_worker.turns.fairness import CROWD_PAUSE_MAX, CROWD_PAUSE_MIN, Crowd, Slots, asker
+from shared.contracts.turns import ContextMessage, RunTurn
+from shared.contracts.views import SenderType
+
+
+class Hall:
+    """People at the slots; who runs, in the order in which they began."""
+
+    def __init__(self, most: int) -> None:
+        self.slots = Slots(most)
+        self.began: list[str] = []
+        self.ends: list[asyncio.Event] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def come(self, who: str, times: int = 1) -> None:
+        for _ in range(times):
+            self.tasks.append(asyncio.create_task(self._stay(who)))
+
+    async def _stay(self, who: str) -> None:
+        async with self.slots.hold(who):
+            self.began.append(who)
+            end = asyncio.Event()
+            self.ends.append(end)
+            await end.wait()
+
+    async def settle(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    async def end(self, place: int) -> None:
+        self.ends[place].set()
+        await self.settle()
+
+
+async def test_a_newcomer_goes_before_who_asked_much() -> None:
+    """One slot, twenty of ada's turns waiting: bob, who came last, is next, and then they take turns."""
+    hall = Hall(1)
+    hall.come("ada", 20)
+    hall.come("bob", 2)
+    await hall.settle()
+    for place in range(5):
+        await hall.end(place)
+    assert hall.began == ["ada", "bob", "ada", "bob", "ada", "ada"]
+
+
+async def test_nobody_holds_all_slots() -> None:
+    """A quarter is kept free for others, who need not wait at all."""
+    hall = Hall(8)
+    hall.come("ada", 20)
+    await hall.settle()
+    assert hall.began == ["ada"] * 6
+    hall.come("bob", 3)
+    await hall.settle()
+    assert hall.began == ["ada"] * 6 + ["bob"] * 2
+    await hall.end(0)
+    assert hall.began[8:] == ["bob"]
+
+
+async def test_who_holds_fewest_is_next() -> None:
+    """Three of ada's and one of bob's run: bob's next turn goes first although ada's waited longer."""
+    hall = Hall(4)
+    hall.come("ada", 3)
+    hall.come("bob", 1)
+    await hall.settle()
+    hall.come("ada", 5)
+    hall.come("bob", 1)
+    await hall.settle()
+    await hall.end(1)
+    assert hall.began[4:] == ["bob"]
+
+
+async def test_one_alone_is_not_slowed_down_where_slots_are_few() -> None:
+    """Up to three slots a single person may use them all."""
+    hall = Hall(3)
+    hall.come("ada", 5)
+    await hall.settle()
+    assert hall.began == ["ada"] * 3
+
+
+async def test_more_or_fewer_from_now_on() -> None:
+    """A file that was read again says otherwise; what runs goes on."""
+    hall = Hall(2)
+    hall.come("ada", 1)
+    hall.come("bob", 4)
+    await hall.settle()
+    hall.slots.resize(3)
+    await hall.settle()
+    assert hall.began == ["ada", "bob", "bob"]
+    hall.slots.resize(1)
+    await hall.end(0)
+    await hall.end(1)
+    assert len(hall.began) == 3
+    await hall.end(2)
+    assert len(hall.began) == 4
+
+
+async def test_whoever_leaves_or_is_thrown_out_takes_no_slot_along() -> None:
+    """A thousand comings, goings and cancellations at random: never too many at once, and all slots free at the end."""
+    draw = random.Random(7)
+    slots = Slots(5)
+    running = 0
+
+    async def stay(who: str) -> None:
+        nonlocal running
+        async with slots.hold(who):
+            running += 1
+            assert running <= 5
+            try:
+                await asyncio.sleep(0)
+            finally:
+                running -= 1
+
+    tasks = []
+    for _ in range(1_000):
+        tasks.append(asyncio.create_task(stay(draw.choice("abcdef"))))
+        if draw.random() < 0.3:
+            draw.choice(tasks).cancel()
+        if draw.random() < 0.5:
+            await asyncio.sleep(0)
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    assert any(end is None for end in ends)
+    assert all(end is None or isinstance(end, asyncio.CancelledError) for end in ends)
+    assert (slots._taken, +slots._held, slots._waiting, slots._lines) == (0, {}, {}, {})
+
+
+def test_who_fills_the_room_alone_makes_way() -> None:
+    """Half of what they have waiting; not while there is room or others have as much; rarely if nobody else comes."""
+    now = 100.0
+    crowd = Crowd(lambda: now)
+    assert crowd.too_many(["ada"] * 31, 32) == ("", 0)
+    assert crowd.too_many(["ada", "bob"] * 16, 32) == ("", 0)
+    assert crowd.too_many(["ada"] * 20 + ["bob"] * 12, 32) == ("ada", 10)
+    assert crowd.too_many(["ada"] * 32, 32) == ("", 0)
+    looks = []
+    for _ in range(2_000):
+        now += 0.1
+        if crowd.too_many(["ada"] * 32, 32)[1]:
+            looks.append(now)
+    pauses = [round(later - earlier) for earlier, later in pairwise(looks)]
+    assert pauses[:6] == [2, 4, 8, 16, 32, 32]
+    now += CROWD_PAUSE_MAX
+    assert crowd.too_many(["ada"] * 31 + ["bob"], 32) == ("ada", 15)
+    now += CROWD_PAUSE_MIN
+    assert crowd.too_many(["ada"] * 31 + ["bob"], 32) == ("ada", 15)
+
+
+def message(sender_type: SenderType, sender_id: str, *, unanswered: bool) -> ContextMessage:
+    return ContextMessage(id=uuid4(), sender_type=sender_type, sender_id=sender_id, content="", unanswered=unanswered)
+
+
+def test_whose_turn_it_is() -> None:
+    """Who asked last; behind a chatbot's question stands the person who spoke last; else the session."""
+    ada, bob = message("user", "ada", unanswered=False), message("user", "bob", unanswered=True)
+    eve, bot = message("user", "eve", unanswered=True), message("chatbot", "bot", unanswered=True)
+
+    def turn(*context: ContextMessage) -> RunTurn:
+        return RunTurn(
+            session_id=uuid4(),
+            message_id=uuid4(),
+            chatbot_id="a",
+            reply_to=uuid4(),
+            starts=0,
+            again=False,
+            context=list(context),
+        )
+
+    assert asker(turn(ada, bob, eve, ada)) == "eve"
+    assert asker(turn(ada, bot)) == "ada"
+    alone = turn(bot)
+    assert asker(alone) == str(alone.session_id)
