@@ -1,9 +1,9 @@
 /** Builds the page and the widget's loader into `dist`, each text file beside its gzip and Brotli form. */
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
-import { defineConfig, type Plugin } from "vite";
+import { defineConfig, type Plugin, type Rolldown } from "vite";
 
 /**
  * What is loaded when it is first wanted, or when the page is idle: whoever logs in needs no conversation. All the
@@ -42,9 +42,68 @@ function compressed(): Plugin {
   };
 }
 
+const HERE = import.meta.dirname;
+const LOADER = resolve(HERE, "src/page/part_files.ts");
+const DYNAMIC_IMPORT = /\bimport\("(\.[^"]+)"\)/g;
+const PLACEHOLDER = /["'`]files of ([^"'`]+)["'`]/g;
+
+/**
+ * Gives every `import()` of the page the list of files that it loads: the part's own and those it imports, less what
+ * is loaded already. `src/page/part_files.ts` says what for.
+ */
+function partFiles(): Plugin {
+  let base = "";
+  return {
+    name: "backchat-part-files",
+    apply: "build",
+    configResolved: (config) => {
+      base = config.base;
+    },
+    transform: {
+      filter: { id: /\/src\/page\/.*\.tsx?$/, code: DYNAMIC_IMPORT },
+      handler: (code, id) =>
+        `import { importPart } from ${JSON.stringify(LOADER)};\n` +
+        code.replace(DYNAMIC_IMPORT, (imported, path: string) => {
+          const part = relative(HERE, resolve(dirname(id), path)); // the same in every checkout, as the hashes must be
+          return `importPart(() => ${imported}, ${JSON.stringify(`files of ${part}`)})`;
+        }),
+    },
+    generateBundle: (_, bundle) => {
+      const chunks = Object.values(bundle).filter((file) => file.type === "chunk");
+      const loaded = filesOf(
+        chunks.filter((chunk) => chunk.isEntry),
+        bundle,
+      );
+      for (const chunk of chunks) {
+        chunk.code = chunk.code.replace(PLACEHOLDER, (_, part: string) => {
+          const own = chunks.filter((each) => each.facadeModuleId === resolve(HERE, part));
+          const files = [...filesOf(own, bundle)].filter((file) => !loaded.has(file));
+          if (!files.length) throw new Error(`There is no file of ${part}`);
+          return JSON.stringify(files.map((file) => base + file));
+        });
+      }
+    },
+  };
+}
+
+/** The files of chunks and of all that they import statically. */
+function filesOf(chunks: readonly Rolldown.OutputChunk[], bundle: Rolldown.OutputBundle): Set<string> {
+  const files = new Set<string>();
+  const add = (chunk: Rolldown.OutputChunk) => {
+    if (files.has(chunk.fileName)) return;
+    files.add(chunk.fileName);
+    for (const name of chunk.imports) {
+      const imported = bundle[name];
+      if (imported?.type === "chunk") add(imported);
+    }
+  };
+  chunks.forEach(add);
+  return files;
+}
+
 export default defineConfig({
   base: "/chat/",
-  plugins: [compressed()],
+  plugins: [partFiles(), compressed()],
   build: {
     target: "es2022",
     modulePreload: false, // there is one file to load at first

@@ -18,12 +18,9 @@ import { Notices } from "./notices.tsx";
 import { Shortcuts } from "./shortcuts.tsx";
 import { Sidebar } from "./sidebar.tsx";
 
-const ConversationScreen = lazy(async () => {
-  const markdown = import("../markdown/markdown.tsx"); // what it stands on, in the same round trip
-  const screen = await import("./conversation_screen.tsx");
-  await markdown;
-  return screen.ConversationScreen;
-});
+const ConversationScreen = lazy(() =>
+  import("./conversation_screen.tsx").then((module) => module.ConversationScreen),
+);
 const AccountScreen = lazy(() => import("./account_screen.tsx").then((module) => module.AccountScreen));
 const GuestScreen = lazy(() => import("./guest_screen.tsx").then((module) => module.GuestScreen));
 const LoginScreen = lazy(() => import("./login_screen.tsx").then((module) => module.LoginScreen));

@@ -27,7 +27,16 @@ const parts: (() => Promise<unknown>)[] = [];
  */
 export function lazy<Props extends object>(fetch: () => Promise<ComponentType<Props>>): Lazy<Props> {
   let loaded: ComponentType<Props> | undefined;
-  const load = async () => (loaded ??= await fetch());
+  let loading: Promise<ComponentType<Props>> | undefined;
+  const load = () => {
+    loading ??= fetch()
+      .then((component) => (loaded = component))
+      .catch((error: unknown) => {
+        loading = undefined; // the next call retries
+        throw error;
+      });
+    return loading;
+  };
   parts.push(load);
   function Part(props: Props) {
     const [Loaded, setLoaded] = useState(() => loaded);

@@ -1,0 +1,19 @@
+/**
+ * Loads a part of the page in a way that can be retried.
+ *
+ * Chromium remembers a failed `import()`, also of a file that the part imports, for as long as the page is open (the
+ * HTML standard's module map; Firefox and WebKit do not). So the files are fetched first, all at once, and imported from
+ * the browser's cache only when all of them have arrived. The build passes the list of files (`vite.config.ts`).
+ */
+
+/** Rejects, without any import, if one of the files cannot be loaded. */
+export async function importPart<Part>(part: () => Promise<Part>, files: readonly string[]): Promise<Part> {
+  await Promise.all(files.map(fetchFile));
+  return part();
+}
+
+async function fetchFile(file: string): Promise<void> {
+  const response = await fetch(file);
+  if (!response.ok) throw new Error(`${file} was answered with HTTP status ${response.status}`);
+  await response.arrayBuffer(); // the cache holds only files that were read to the end
+}
