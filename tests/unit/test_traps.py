@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TABLE = ROOT / "docs/adr/0007-traps-of-our-libraries.md"
+TABLE = ROOT / "docs/adr/0007-library-traps.md"
 TRAPS = {"S": 20, "A": 14, "R": 7, "U": 4, "F": 4, "J": 4, "P": 6, "H": 1}
 ROW = re.compile(r"^\| ([A-Z]\d+) \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
 NAME = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
