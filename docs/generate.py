@@ -1,4 +1,4 @@
-"""Write the generated pages of the reference: configuration, OpenAPI, AsyncAPI (`make docs`).
+"""Write the generated pages of the reference: configuration, events, OpenAPI, AsyncAPI (`make docs`).
 
 `render()` gives path → text, so that a test can compare them with what is committed.
 """
@@ -18,6 +18,7 @@ import chat_gateway.settings
 import chatbot_worker.settings
 import embedded.settings
 import persistence_worker.settings
+from docs import events_page
 from shared.runtime.settings import PREFIX
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -48,6 +49,7 @@ def render() -> dict[Path, str]:
     """Every generated page by its path."""
     return {
         REFERENCE / "configuration.md": configuration(),
+        REFERENCE / "events.md": events_page.render(),
         REFERENCE / "openapi.json": _json(auth_service.app.openapi()),
         REFERENCE / "asyncapi.json": _json(chat_gateway.asyncapi.document()),
     }
