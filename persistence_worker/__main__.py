@@ -10,9 +10,10 @@ from contextlib import AsyncExitStack
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker import app, dead_command, repartitioning
+from persistence_worker import app
+from persistence_worker.operations import dead_letter_command, repartitioning
 from persistence_worker.settings import PersistenceMigrationSettings, PersistenceProcessSettings
-from persistence_worker.tables import SCHEMA
+from persistence_worker.storage.tables import SCHEMA
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.database.engine import open_engine
 from shared.runtime import logs
@@ -31,7 +32,7 @@ def main() -> None:
     commands.add_parser("serve", help="the default")
     commands.add_parser("migrate", help="bring the tables up to this release")
     commands.add_parser("repartition", help="take BACKCHAT_PARTITIONS for the database, once the old queues are empty")
-    dead_command.add_arguments(commands.add_parser("dead", help="look at dead letters and replay them"))
+    dead_letter_command.add_arguments(commands.add_parser("dead", help="look at dead letters and replay them"))
     chosen = parser.parse_args()
     if chosen.command == "migrate":
         migrate(load(PersistenceMigrationSettings))
@@ -49,7 +50,7 @@ def dead(settings: DistributedSettings, chosen: argparse.Namespace) -> int:
 
     async def work() -> int:
         async with RabbitMQBus(settings.amqp_url, name=f"{app.NAME} dead") as bus:
-            return await dead_command.run(bus, settings.partitions, chosen)
+            return await dead_letter_command.run(bus, settings.partitions, chosen)
 
     return asyncio.run(work())
 

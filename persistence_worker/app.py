@@ -9,24 +9,24 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker.accounts import Accounts
-from persistence_worker.announcements import Announcements
-from persistence_worker.catalogue import Catalogue
-from persistence_worker.committing import Committer
-from persistence_worker.database import MIGRATIONS, Database, refuse_other_partitions
-from persistence_worker.handlers import Partition
-from persistence_worker.ledger import Ledger
+from persistence_worker.commands.activity_notices import Notices
+from persistence_worker.commands.dead_letters import Cemetery
+from persistence_worker.commands.group_commit import Committer
+from persistence_worker.commands.partition_consumer import Partition
+from persistence_worker.commands.transaction import Ledger
+from persistence_worker.consumers.account_erasure import Accounts
+from persistence_worker.consumers.catalogue_announcements import Announcements
+from persistence_worker.domain.catalogue import Catalogue
+from persistence_worker.domain.unit_of_work import Limits
+from persistence_worker.jobs.overdue_turns import Overdue
+from persistence_worker.jobs.sweep import Sweep
+from persistence_worker.jobs.unanswered_stops import Stops
 from persistence_worker.metrics import Metrics
-from persistence_worker.notices import Notices
-from persistence_worker.overdue import Overdue
-from persistence_worker.poison import Cemetery
-from persistence_worker.queries import Queries
-from persistence_worker.query_server import QueryServer
+from persistence_worker.reads.queries import Queries
+from persistence_worker.reads.query_server import QueryServer
 from persistence_worker.settings import PersistenceSettings
-from persistence_worker.stops import Stops
-from persistence_worker.sweep import Sweep
-from persistence_worker.tables import SCHEMA
-from persistence_worker.work import Limits
+from persistence_worker.storage.database import MIGRATIONS, Database, refuse_other_partitions
+from persistence_worker.storage.tables import SCHEMA
 from shared.bus.port import Bus
 from shared.database import migrations
 from shared.runtime.service import Service, Tasks

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker import app
-from persistence_worker.tables import SCHEMA
+from persistence_worker.storage.tables import SCHEMA
 from shared.database.engine import open_engine, sqlite_url
 from tests.contract.store.desk import Desk
 

@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker import publications
-from persistence_worker.batches import Order
-from persistence_worker.catalogue import Catalogue
-from persistence_worker.catalogue_store import load_catalogue, save_catalogue
-from persistence_worker.database import Database
-from persistence_worker.ledger import Applied, Ledger
-from persistence_worker.queries import Queries
-from persistence_worker.work import Limits
+from persistence_worker.commands.transaction import Ledger
+from persistence_worker.domain import publications
+from persistence_worker.domain.catalogue import Catalogue
+from persistence_worker.domain.command_batch import Applied, Order
+from persistence_worker.domain.unit_of_work import Limits
+from persistence_worker.reads.queries import Queries
+from persistence_worker.storage.catalogue_store import load_catalogue, save_catalogue
+from persistence_worker.storage.database import Database
 from shared.contracts import queries as q
 from shared.contracts.commands import AcceptInvite, CreateInvite, FinishReply, SendMessage, StartSession
 from shared.contracts.envelope import Event, read_body

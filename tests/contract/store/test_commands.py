@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import update
 
-from persistence_worker.batches import TURN_HEARD
-from persistence_worker.tables import chat_sessions, session_users, turns
-from persistence_worker.work import Limits
+from persistence_worker.domain.command_batch import TURN_HEARD
+from persistence_worker.domain.unit_of_work import Limits
+from persistence_worker.storage.tables import chat_sessions, session_users, turns
 from shared.contracts.events import MessageRejected, SessionHead
 from shared.contracts.payload import utc_now
 from shared.contracts.views import ErrorView

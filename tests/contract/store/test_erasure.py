@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker import accounts, history, sweep
-from persistence_worker.tables import applied_commands, chat_messages, chat_sessions, metadata, session_users
+from persistence_worker.consumers import account_erasure
+from persistence_worker.jobs import sweep
+from persistence_worker.storage import history
+from persistence_worker.storage.tables import applied_commands, chat_messages, chat_sessions, metadata, session_users
 from shared.contracts.commands import (
     AcceptInvite,
     CreateInvite,
@@ -72,7 +74,7 @@ async def test_words_go_and_numbers_stay(desk: Desk) -> None:
     assert "canary" not in await dump(desk)
     with pytest.raises(NotFound):
         await desk.join(session_id, user="bob")
-    assert await desk.database.read(lambda c: accounts.sessions_of(c, "bob", accounts.FIRST)) == []
+    assert await desk.database.read(lambda c: account_erasure.sessions_of(c, "bob", account_erasure.FIRST)) == []
 
 
 async def test_a_long_history_is_erased_piece_by_piece(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,9 +103,9 @@ async def test_every_session_is_found_also_those_that_were_left(desk: Desk) -> N
     mine, left = await desk.session(), await desk.session("bob")
     await desk.do(LeaveSession, left)
     await desk.session(user="bob")
-    found = await desk.database.read(lambda c: accounts.sessions_of(c, "ada", accounts.FIRST))
+    found = await desk.database.read(lambda c: account_erasure.sessions_of(c, "ada", account_erasure.FIRST))
     assert found == sorted([mine, left], key=str)
-    assert await desk.database.read(lambda c: accounts.sessions_of(c, "ada", found[-1])) == found[-1:]
+    assert await desk.database.read(lambda c: account_erasure.sessions_of(c, "ada", found[-1])) == found[-1:]
 
 
 async def test_an_erased_id_enters_nothing_any_more(desk: Desk) -> None:
@@ -111,7 +113,7 @@ async def test_an_erased_id_enters_nothing_any_more(desk: Desk) -> None:
     session_id = await desk.session()
     await desk.do(CreateInvite, session_id, invite_hash="h", expires_at=soon(60), max_uses=None)
     for _ in range(2):
-        await desk.database.write(lambda c: accounts.keep(c, "bob"))
+        await desk.database.write(lambda c: account_erasure.keep(c, "bob"))
     assert outcome(await desk.apply(start(user="bob"))) == "not_found"
     assert await desk.do(AcceptInvite, session_id, "bob", invite_hash="h") == "not_found"
     assert "session" in await desk.do(AcceptInvite, session_id, "cem", invite_hash="h")
@@ -139,9 +141,9 @@ async def test_a_session_under_way_is_waited_for(engine: AsyncEngine, desk: Desk
     async def list_them() -> list[UUID]:
         if engine.dialect.name == "sqlite":  # one writer at a time, in one process
             other.database._writer = desk.database._writer
-        await other.database.write(lambda c: accounts.keep(c, "bob"))
-        await other.database.write(accounts.wait_for_entries)
-        return await other.database.read(lambda c: accounts.sessions_of(c, "bob", accounts.FIRST))
+        await other.database.write(lambda c: account_erasure.keep(c, "bob"))
+        await other.database.write(account_erasure.wait_for_entries)
+        return await other.database.read(lambda c: account_erasure.sessions_of(c, "bob", account_erasure.FIRST))
 
     listing = asyncio.create_task(list_them())
     await asyncio.wait((listing,), timeout=0.3)

@@ -8,8 +8,8 @@ from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker import app
-from persistence_worker.database import MIGRATIONS
-from persistence_worker.tables import SCHEMA, metadata
+from persistence_worker.storage.database import MIGRATIONS
+from persistence_worker.storage.tables import SCHEMA, metadata
 from shared.database import migrations
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from persistence_worker import app
-from persistence_worker.batches import Order
-from persistence_worker.tables import SCHEMA
+from persistence_worker.domain.command_batch import Order
+from persistence_worker.storage.tables import SCHEMA
 from shared.contracts.commands import (
     AcceptInvite,
     AddChatbot,

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import update
 
-from persistence_worker import cursors
-from persistence_worker.tables import chat_messages, chat_sessions
+from persistence_worker.reads import cursors
+from persistence_worker.storage.tables import chat_messages, chat_sessions
 from shared.contracts import queries as q
 from shared.contracts.views import PAGE_BYTES_MAX
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
-from persistence_worker.tables import message_ratings
+from persistence_worker.storage.tables import message_ratings
 from shared.contracts.commands import (
     DeleteSession,
     EditMessage,

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from persistence_worker.work import Limits
+from persistence_worker.domain.unit_of_work import Limits
 from shared.contracts.commands import (
     AcceptInvite,
     AddChatbot,

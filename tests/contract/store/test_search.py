@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from persistence_worker import exporting, history, searching
+from persistence_worker.reads import exporting, searching
+from persistence_worker.storage import history
 from shared.contracts.commands import DeleteSession, EditMessage, EraseAuthor, LeaveSession, RateReply
 from shared.contracts.queries import ExportedSession, ExportUser, SearchMessages, SearchResult
 from shared.contracts.views import PAGE_BYTES_MAX

@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from persistence_worker import sweep
-from persistence_worker.tables import session_summaries
+from persistence_worker.jobs import sweep
+from persistence_worker.storage.tables import session_summaries
 from shared.contracts.commands import DeleteSession, EditMessage, EraseAuthor, RegenerateReply, SummarizeSession
 from shared.contracts.payload import utc_now
 from shared.contracts.turns import CONTEXT_BYTES_MAX, SUMMARY_MAX, Summary

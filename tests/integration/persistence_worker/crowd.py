@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker.tables import SCHEMA
+from persistence_worker.storage.tables import SCHEMA
 from shared.bus.port import Bus
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.contracts import topology

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker import app
-from persistence_worker.tables import SCHEMA
+from persistence_worker.storage.tables import SCHEMA
 from shared.contracts import ids, topology
 from shared.contracts.dead import DeadLetter
 from shared.contracts.envelope import Event

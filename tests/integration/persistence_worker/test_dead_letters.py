@@ -17,9 +17,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker import app
-from persistence_worker.dead import CannotReplay, open_box
+from persistence_worker.operations.dead_letter_box import CannotReplay, open_box
 from persistence_worker.settings import PersistenceSettings
-from persistence_worker.tables import SCHEMA
+from persistence_worker.storage.tables import SCHEMA
 from shared.bus.in_process import InProcessBus
 from shared.bus.port import Bus
 from shared.bus.rabbitmq import RabbitMQBus

@@ -11,14 +11,14 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker import overdue as overdue_module
-from persistence_worker import sessions
-from persistence_worker.announcements import Announcements
-from persistence_worker.handlers import CAREFUL_FROM, SUSPECT_FROM, TRIES_A_SUSPECT
+from persistence_worker.commands.dead_letters import Cemetery
+from persistence_worker.commands.partition_consumer import CAREFUL_FROM, SUSPECT_FROM, TRIES_A_SUSPECT
+from persistence_worker.consumers.catalogue_announcements import Announcements
+from persistence_worker.domain import reply_policy
+from persistence_worker.jobs import overdue_turns
+from persistence_worker.jobs.overdue_turns import Overdue
 from persistence_worker.metrics import Metrics
-from persistence_worker.overdue import Overdue
-from persistence_worker.poison import Cemetery
-from persistence_worker.tables import turns
+from persistence_worker.storage.tables import turns
 from shared.contracts import ids, topology
 from shared.contracts.dead import DeadLetter
 from shared.contracts.envelope import Event, read_body
@@ -113,12 +113,12 @@ async def test_a_reply_that_cannot_be_stored_ends_its_turn_as_failed(
     reply = finish(turn)
     strange = Event("tests", reply, subject=str(session_id))
     if fault == "refused":
-        as_stored = sessions.as_stored
+        as_stored = reply_policy.as_stored
 
         def refuses(content: str, *more: Any) -> Any:
             return as_stored(content, *more) if not content else 1 / 0
 
-        monkeypatch.setattr(sessions, "as_stored", refuses)
+        monkeypatch.setattr(reply_policy, "as_stored", refuses)
     elif fault == "unreadable":
         object.__setattr__(strange, "data", reply.model_copy(update={"content": None}))
     async with worker(bus) as running:
@@ -194,7 +194,7 @@ async def test_an_overdue_turn_whose_publication_failed_is_soon_overdue_again(
     assert {turn.message_id for turn in bus.events(RunTurn)} == set(lost[1:])
     rows = await desk.database.read(lambda c: {r.id: r for r in c.execute(select(turns))})
     waits = {turn: (rows[turn].published_at - utc_now()).total_seconds() + 600 for turn in rows}
-    assert waits[lost[0]] <= overdue_module.CLAIM
+    assert waits[lost[0]] <= overdue_turns.CLAIM
     assert min(waits[turn] for turn in lost[1:]) > 500
     claimed = utc_now() - timedelta(seconds=601)
     await desk.database.write(

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker import app, repartitioning
-from persistence_worker.database import Database, refuse_other_partitions
-from persistence_worker.tables import SCHEMA
+from persistence_worker import app
+from persistence_worker.operations import repartitioning
+from persistence_worker.storage.database import Database, refuse_other_partitions
+from persistence_worker.storage.tables import SCHEMA
 from shared.bus.in_process import InProcessBus
 from shared.contracts import topology
 from shared.contracts.envelope import Event

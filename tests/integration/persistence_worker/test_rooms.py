@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from persistence_worker import history, replies
+from persistence_worker.domain.rules import replies
+from persistence_worker.storage import history
 from shared.contracts import topology
 from shared.contracts.accounts import UserDeleted
 from shared.contracts.commands import AcceptInvite, CreateInvite, EditMessage, LeaveSession, StopReply

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker.database import Database, refuse_other_partitions
+from persistence_worker.storage.database import Database, refuse_other_partitions
 from shared.contracts import ids, topology
 from shared.contracts.dead import DeadLetter
 from shared.contracts.envelope import Event, read_body

@@ -1,0 +1,28 @@
+"""Stored things as the contract shows them. No I/O."""
+
+from __future__ import annotations
+
+from persistence_worker.domain.catalogue import Catalogue
+from persistence_worker.domain.state import SessionState
+from shared.contracts.views import ChatbotRef, OwnSession, Session
+
+
+def session(state: SessionState, catalogue: Catalogue) -> Session:
+    """A session as everybody sees it."""
+    return Session(
+        id=state.id,
+        title=state.title,
+        owner_id=state.owner_id,
+        users=list(state.users),
+        chatbots=[ChatbotRef(id=chatbot, name=catalogue.name(chatbot)) for chatbot in state.chatbots],
+        reply_policy=state.reply_policy,
+        seq=state.seq,
+        last_seq=state.last_seq,
+        created_at=state.created_at,
+        updated_at=state.updated_at,
+    )
+
+
+def own_session(state: SessionState, catalogue: Catalogue, read_seq: int) -> OwnSession:
+    """A session as its caller sees it."""
+    return OwnSession(**dict(session(state, catalogue)), read_seq=read_seq)

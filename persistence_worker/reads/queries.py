@@ -1,0 +1,172 @@
+"""Reads: each query on one snapshot, answered with its result or a stable error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from persistence_worker.domain import views
+from persistence_worker.domain.catalogue import Catalogue
+from persistence_worker.domain.state import SessionState
+from persistence_worker.reads.cursors import cursor, read_cursor
+from persistence_worker.reads.exporting import export
+from persistence_worker.reads.searching import search
+from persistence_worker.storage.catalogue_store import load_catalogue
+from persistence_worker.storage.session_reader import Reads
+from shared.contracts import queries as q
+from shared.contracts.payload import Model, Payload
+from shared.contracts.views import PAGE_BYTES_MAX, Chatbot, Message
+from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
+
+PAGE_ROOM = PAGE_BYTES_MAX - 16 * 1024  # bytes of an answer that its messages may take
+NO_SESSION = "There is no such session."
+
+
+class Queries:
+    """Answers queries inside a transaction that its caller opens."""
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+        self._answers: dict[type[Payload], Callable[[Connection, Any], Model]] = {
+            q.JoinSession: self._join,
+            q.ReadSession: self._session,
+            q.ReadChanges: self._changes,
+            q.ReadHeads: self._heads,
+            q.ReadHistory: self._history,
+            q.ListSessions: self._sessions,
+            q.ListChatbots: self._chatbots,
+            q.IsTurnOpen: self._turn,
+            q.SearchMessages: self._search,
+            q.ExportUser: self._export,
+        }
+
+    def answer(self, connection: Connection, query: Payload) -> Model:
+        """The result of a query.
+
+        Raises:
+            NotFound, Conflict, InvalidRequest, Unavailable: as contract §3 says.
+        """
+        return self._answers[type(query)](connection, query)
+
+    def _join(self, connection: Connection, query: q.JoinSession) -> q.JoinResult:
+        session, read_seq = self._found(connection, query.session_id, query.user_id)
+        if query.after_seq is None:
+            messages, has_more = self._newest(connection, session.id, None, query.limit)
+            last_seq = session.last_seq
+        else:
+            if query.after_seq > session.last_seq:
+                raise Conflict("This session is not as far as your cursor: load it anew.")
+            messages, has_more, last_seq = self._after(connection, session, query.after_seq, query.limit)
+        return q.JoinResult(
+            session=views.own_session(session, _catalogue(connection), read_seq),
+            messages=messages,
+            has_more=has_more,
+            last_seq=last_seq,
+            active=self._reads.active(connection, session.id),
+        )
+
+    def _changes(self, connection: Connection, query: q.ReadChanges) -> q.ChangesResult:
+        session, _ = self._found(connection, query.session_id, None)
+        messages, has_more, last_seq = self._after(connection, session, query.after_seq, query.limit)
+        return q.ChangesResult(
+            session=views.session(session, _catalogue(connection)),
+            messages=messages,
+            has_more=has_more,
+            last_seq=last_seq,
+        )
+
+    def _session(self, connection: Connection, query: q.ReadSession) -> q.SessionResult:
+        session, _ = self._found(connection, query.session_id, query.user_id)
+        return q.SessionResult(session=views.session(session, _catalogue(connection)))
+
+    def _history(self, connection: Connection, query: q.ReadHistory) -> q.HistoryResult:
+        if query.before_seq is not None and query.after_seq is not None:
+            raise InvalidRequest("Give before_seq or after_seq, not both.")
+        session, _ = self._found(connection, query.session_id, query.user_id)
+        if query.after_seq is None:
+            messages, has_more = self._newest(connection, session.id, query.before_seq, query.limit)
+        else:
+            rows = self._reads.following(connection, session.id, query.after_seq, query.limit, PAGE_ROOM)
+            messages = fitting(rows, query.limit)
+            has_more = bool(messages) and self._reads.is_beyond(connection, session.id, "seq", messages[-1].seq)
+        return q.HistoryResult(messages=messages, has_more=has_more)
+
+    def _newest(
+        self, connection: Connection, session_id: UUID, below: int | None, limit: int
+    ) -> tuple[list[Message], bool]:
+        rows = self._reads.newest(connection, session_id, below, limit, PAGE_ROOM)
+        messages = fitting(rows[::-1], limit)[::-1]
+        return messages, bool(messages) and self._reads.is_before(connection, session_id, messages[0].seq)
+
+    def _after(
+        self, connection: Connection, session: SessionState, after: int, limit: int
+    ) -> tuple[list[Message], bool, int]:
+        rows = self._reads.changed(connection, session.id, after, limit, PAGE_ROOM)
+        messages = fitting(rows, limit)
+        newest = messages[-1].updated_seq if messages else session.last_seq
+        if messages and self._reads.is_beyond(connection, session.id, "updated_seq", newest):
+            return messages, True, newest
+        return messages, False, session.last_seq
+
+    def _heads(self, connection: Connection, query: q.ReadHeads) -> q.HeadsResult:
+        heads = self._reads.heads(connection, query.session_ids)
+        return q.HeadsResult(heads={str(session_id): seq for session_id, seq in heads.items()})
+
+    def _sessions(self, connection: Connection, query: q.ListSessions) -> q.SessionsResult:
+        after = None if query.cursor is None else read_cursor(query.cursor)
+        found = self._reads.sessions_of(connection, query.user_id, after, query.limit + 1)
+        page = found[: query.limit]
+        catalogue = _catalogue(connection)
+        return q.SessionsResult(
+            sessions=[views.own_session(session, catalogue, read_seq) for session, read_seq in page],
+            next_cursor=cursor(page[-1][0].updated_at, page[-1][0].id) if len(found) > query.limit else None,
+        )
+
+    def _chatbots(self, connection: Connection, _query: q.ListChatbots) -> q.ChatbotsResult:
+        catalogue = _catalogue(connection)
+        if not catalogue.known:
+            raise Unavailable("No chatbot has announced itself yet.", retry_after=2.0)
+        default = catalogue.default
+        cards = sorted(catalogue.cards, key=lambda card: card.id != default)  # stable: the rest keeps its order
+        return q.ChatbotsResult(
+            chatbots=[
+                Chatbot(id=card.id, name=card.name, description=card.description, default=card.id == default)
+                for card in cards
+            ]
+        )
+
+    def _turn(self, connection: Connection, query: q.IsTurnOpen) -> q.TurnResult:
+        return q.TurnResult(open=self._reads.is_open(connection, query.session_id, query.message_id))
+
+    def _search(self, connection: Connection, query: q.SearchMessages) -> q.SearchResult:
+        if query.session_id is not None:
+            self._found(connection, query.session_id, query.user_id)
+        return search(connection, query)
+
+    def _export(self, connection: Connection, query: q.ExportUser) -> q.ExportResult:
+        return export(connection, self._reads, _catalogue(connection), query)
+
+    def _found(self, connection: Connection, session_id: UUID, user_id: str | None) -> tuple[SessionState, int]:
+        found = self._reads.session(connection, session_id, user_id)
+        if found is None:
+            raise NotFound(NO_SESSION)
+        return found
+
+
+def fitting(messages: list[Message], limit: int) -> list[Message]:
+    """The first messages whose JSON fits into an answer: one at least, `limit` at most."""
+    room = PAGE_ROOM
+    for n, message in enumerate(messages[:limit]):
+        room -= len(message.model_dump_json())
+        if room < 0 and n:
+            return messages[:n]
+    return messages[:limit]
+
+
+def _catalogue(connection: Connection) -> Catalogue:
+    catalogue = Catalogue()
+    catalogue.replace(load_catalogue(connection))
+    return catalogue

@@ -1,0 +1,127 @@
+"""Finding words in the messages of a user's own sessions, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Text, Uuid, bindparam, column, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import BigInteger, Integer
+
+from persistence_worker.reads import search_terms
+from persistence_worker.reads.cursors import cursor, read_cursor
+from persistence_worker.storage.mappers import MESSAGE_COLUMNS, message_of
+from persistence_worker.storage.tables import chat_messages
+from shared.contracts.queries import Hit, SearchMessages, SearchResult
+from shared.contracts.views import PAGE_BYTES_MAX
+from shared.database.engine import UtcDateTime
+from shared.errors import Unavailable
+
+ROOM = PAGE_BYTES_MAX - 16 * 1024  # bytes of a page that its messages may take
+AROUND = 1_024  # bytes of a hit beside the content, its snippet and title among them
+PATIENCE = 3  # seconds of a search, so that a common word in many sessions holds nobody up
+NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
+
+# A plan for any words at all may read every message of the user's: over 3 s for a rare word, against 7 ms by its own.
+PATIENTLY = text(
+    f"SELECT set_config('statement_timeout', '{PATIENCE}s', true), "
+    "set_config('plan_cache_mode', 'force_custom_plan', true)"
+)
+
+_COLUMNS = ", ".join(f"m.{name}" for name in MESSAGE_COLUMNS)
+_OWN = """
+    JOIN {0}chat_sessions AS s ON s.id = m.session_id AND s.deleted_at IS NULL
+    JOIN {0}session_users AS u ON u.session_id = m.session_id AND u.user_id = :user
+    WHERE m.superseded_by IS NULL AND (:everywhere OR m.session_id = :session)
+      AND (m.created_at, m.id) < (:moment, :last)"""
+_FOUND = {
+    "postgresql": f"""
+        SELECT {_COLUMNS}, s.title AS title, octet_length(m.content) AS size
+        FROM chat.chat_messages AS m {_OWN.format("chat.")}
+          AND to_tsvector('chat.words', translate(m.content, '@./:-_?&=#+', '           '))
+              @@ plainto_tsquery('chat.words', :words)""",  # noqa: S608 - all of it stands above
+    "sqlite": f"""
+        SELECT {_COLUMNS}, s.title AS title, length(CAST(m.content AS BLOB)) AS size
+        FROM chat_messages_words AS w JOIN chat_messages AS m ON m.rowid = w.rowid {_OWN.format("")}
+          AND chat_messages_words MATCH :words""",  # noqa: S608
+}
+
+
+def _statement(found: str) -> Any:
+    order = "ORDER BY created_at DESC, id DESC"
+    return (
+        text(f"""
+        SELECT * FROM (
+            SELECT f.*, sum(f.size) OVER ({order}) AS total, count(*) OVER () AS found
+            FROM ({found} ORDER BY m.created_at DESC, m.id DESC LIMIT :most) AS f
+        ) AS summed WHERE total <= :room OR total = size {order}
+        """)  # noqa: S608 - all of it stands above
+        .bindparams(
+            bindparam("session", type_=Uuid),
+            bindparam("moment", type_=UtcDateTime),
+            bindparam("last", type_=Uuid),
+            bindparam("room", type_=BigInteger),
+            bindparam("most", type_=Integer),
+        )
+        .columns(
+            *(chat_messages.c[name] for name in MESSAGE_COLUMNS),
+            column("title", Text),
+            column("size", BigInteger),
+            column("total", BigInteger),
+            column("found", BigInteger),
+        )
+    )
+
+
+STATEMENTS = {dialect: _statement(found) for dialect, found in _FOUND.items()}
+
+
+def search(connection: Connection, query: SearchMessages) -> SearchResult:
+    """One page.
+
+    Raises:
+        InvalidRequest: the cursor is none of ours.
+        Unavailable: it took too long.
+    """
+    wanted = search_terms.words(query.query)
+    moment, last = NEWEST if query.cursor is None else read_cursor(query.cursor)
+    if not wanted:
+        return SearchResult(hits=[], next_cursor=None)
+    rows = _rows(
+        connection,
+        wanted,
+        {
+            "user": query.user_id,
+            "everywhere": query.session_id is None,
+            "session": query.session_id or UUID(int=0),
+            "moment": moment,
+            "last": last,
+            "most": query.limit + 1,
+            "room": ROOM - query.limit * AROUND,
+        },
+    )
+    shown = rows[: query.limit]
+    hits = [
+        Hit(message=message_of(row), session_title=row.title, snippet=search_terms.snippet(row.content, wanted))
+        for row in shown
+    ]
+    more = bool(shown) and shown[0].found > len(shown)
+    return SearchResult(
+        hits=hits, next_cursor=cursor(hits[-1].message.created_at, hits[-1].message.id) if more else None
+    )
+
+
+def _rows(connection: Connection, wanted: Sequence[str], values: dict[str, Any]) -> Sequence[Any]:
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
+        return connection.execute(STATEMENTS[dialect], values | {"words": search_terms.match(wanted)}).all()
+    connection.execute(PATIENTLY)
+    try:
+        return connection.execute(STATEMENTS[dialect], values | {"words": " ".join(wanted)}).all()
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != "57014":
+            raise
+        raise Unavailable("This search takes too long; look for rarer words, or in one session.") from None

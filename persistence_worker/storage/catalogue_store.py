@@ -1,0 +1,71 @@
+"""The catalogue's table: read whole, replaced by whatever is newer. Never commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from persistence_worker.domain.catalogue import Listed
+from persistence_worker.storage.tables import chatbots
+from shared.contracts.events import ChatbotCard, ChatbotsAnnounced, ContextWanted
+
+SELECT = select(chatbots).order_by(chatbots.c.position, chatbots.c.id)
+NEWEST = select(chatbots.c.modified_at).order_by(chatbots.c.modified_at.desc()).limit(1)
+
+
+def load_catalogue(connection: Connection) -> list[Listed]:
+    """All chatbots that any catalogue has named, in the newest one's order."""
+    return [_listed(row) for row in connection.execute(SELECT)]
+
+
+def save_catalogue(connection: Connection, announced: ChatbotsAnnounced) -> bool:
+    """Take a catalogue unless the one held is newer, or the same; says whether it was taken.
+
+    Of two with one date the last announced is taken: the built-in list has one date, with and without
+    the local language model.
+    """
+    newest: datetime | None = connection.scalar(NEWEST)
+    if newest is not None and newest > announced.modified_at:
+        return False
+    if newest == announced.modified_at:
+        held = [listed.card for listed in load_catalogue(connection) if listed.available]
+        if held == announced.chatbots:
+            return False
+    connection.execute(update(chatbots).values(available=False, is_default=False, modified_at=announced.modified_at))
+    connection.execute(delete(chatbots).where(chatbots.c.id.in_([card.id for card in announced.chatbots])))
+    if announced.chatbots:
+        connection.execute(insert(chatbots), _rows(announced))
+    return True
+
+
+def _rows(announced: ChatbotsAnnounced) -> Sequence[dict[str, object]]:
+    return [
+        {
+            "id": card.id,
+            "name": card.name,
+            "description": card.description,
+            "is_default": card.default,
+            "immediate": card.immediate,
+            "context_messages": card.context.messages,
+            "context_bytes": card.context.bytes,
+            "context_summary": card.context.summary,
+            "position": position,
+            "available": True,
+            "modified_at": announced.modified_at,
+        }
+        for position, card in enumerate(announced.chatbots)
+    ]
+
+
+def _listed(row: Row[tuple[object, ...]]) -> Listed:
+    card = ChatbotCard(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        default=row.is_default,
+        immediate=row.immediate,
+        context=ContextWanted(messages=row.context_messages, bytes=row.context_bytes, summary=row.context_summary),
+    )
+    return Listed(card, available=row.available, modified_at=row.modified_at)

@@ -1,0 +1,103 @@
+"""The pages, lists and look-ups of the read side, built once; every one goes by an index and a bound.
+
+A page is cut by bytes in the database, so that no answer ever pulls more than it may show: only rows
+whose contents, summed in the page's order, still fit come over.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Integer, Select, and_, bindparam, func, literal, or_, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import BigInteger
+
+from persistence_worker.storage.mappers import MESSAGE_COLUMNS, SESSION_COLUMNS
+from persistence_worker.storage.tables import chat_messages, chat_sessions, session_users, turns
+
+SESSIONS, MESSAGES, USERS, TURNS = chat_sessions.c, chat_messages.c, session_users.c, turns.c
+
+
+class octets(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
+    """Bytes of a text in UTF-8 (PostgreSQL answers without unpacking a large one)."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(octets, "postgresql")
+def _octets(element: octets, compiler: SQLCompiler, **more: Any) -> str:
+    return f"octet_length({compiler.process(element.clauses, **more)})"
+
+
+@compiles(octets, "sqlite")
+def _octets_sqlite(element: octets, compiler: SQLCompiler, **more: Any) -> str:
+    return f"length(CAST({compiler.process(element.clauses, **more)} AS BLOB))"
+
+
+def _page(by: str, *, below: bool = False) -> Select[Any]:
+    """Rows before (`below`) or after `:number`, `:most` of them, contents within `:room` bytes, one at least."""
+
+    def order(table: FromClause) -> ColumnElement[Any]:
+        return table.c[by].desc() if below else table.c[by].asc()
+
+    number = bindparam("number", type_=BigInteger)
+    rows = (
+        select(*(MESSAGES[name] for name in MESSAGE_COLUMNS))
+        .where(
+            bindparam("session", type_=MESSAGES.session_id.type) == MESSAGES.session_id,
+            MESSAGES[by] < number if below else MESSAGES[by] > number,
+        )
+        .order_by(order(chat_messages))
+        .limit(bindparam("most", type_=Integer))
+        .subquery()
+    )
+    size = octets(rows.c.content)
+    total = func.sum(size).over(order_by=order(rows))
+    summed = select(*rows.c, total.label("total"), size.label("size")).subquery()
+    fits = or_(summed.c.total == summed.c.size, summed.c.total <= bindparam("room", type_=BigInteger))
+    return select(*(summed.c[name] for name in MESSAGE_COLUMNS)).where(fits).order_by(order(summed))
+
+
+NEWEST, FOLLOWING, CHANGED = _page("seq", below=True), _page("seq"), _page("updated_seq")
+
+BEYOND = {
+    by: select(MESSAGES[by])
+    .where(MESSAGES.session_id == bindparam("session"), MESSAGES[by] > bindparam("number"))
+    .limit(1)
+    for by in ("seq", "updated_seq")
+}
+BEFORE = (
+    select(MESSAGES.seq).where(MESSAGES.session_id == bindparam("session"), MESSAGES.seq < bindparam("number")).limit(1)
+)
+
+_COLUMNS = [SESSIONS[name] for name in SESSION_COLUMNS]
+_MINE = and_(USERS.session_id == SESSIONS.id, USERS.user_id == bindparam("user"))
+ANY_SESSION = select(*_COLUMNS, literal(0)).where(SESSIONS.id == bindparam("session"), SESSIONS.deleted_at.is_(None))
+OWN_SESSION = (
+    select(*_COLUMNS, USERS.read_seq)
+    .join_from(chat_sessions, session_users, _MINE)
+    .where(SESSIONS.id == bindparam("session"), SESSIONS.deleted_at.is_(None))
+)
+SESSIONS_OF = (
+    select(*_COLUMNS, USERS.read_seq)
+    .join_from(session_users, chat_sessions, _MINE)
+    .where(SESSIONS.deleted_at.is_(None))
+    .order_by(SESSIONS.updated_at.desc(), SESSIONS.id)
+    .limit(bindparam("most", type_=Integer))
+)
+SESSIONS_AFTER = SESSIONS_OF.where(
+    or_(
+        SESSIONS.updated_at < bindparam("moment"),
+        and_(SESSIONS.updated_at == bindparam("moment"), SESSIONS.id > bindparam("last")),
+    )
+)
+
+_OPEN = TURNS.closed_at.is_(None)
+ACTIVE = (
+    select(TURNS.id, TURNS.chatbot_id).where(TURNS.session_id == bindparam("session"), _OPEN).order_by(TURNS.chatbot_id)
+)
+OPEN = select(TURNS.id).where(TURNS.id == bindparam("turn"), TURNS.session_id == bindparam("session"), _OPEN)
+OPEN_TURNS = select(func.count()).select_from(turns).where(_OPEN)
