@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from auth_service import throttle_store
 from auth_service.tables import attempts
+from shared.contracts.payload import utc_now
 from tests.integration.auth_service.conftest import GOOD, Running, Serve
 from tests.integration.auth_service.test_routes import assert_problem
 
@@ -19,10 +20,13 @@ HOME, CAFE = "192.0.2.1", "198.51.100.7"
 
 
 class Clock:
-    """What the throttle takes for the time; it stands still, however slow the machine is."""
+    """The throttle's clock: stopped at the start of the test, so that a slow machine changes no outcome.
+
+    It starts at the machine's time, because the sweep of the same service deletes old tallies by the real clock.
+    """
 
     def __init__(self) -> None:
-        self.now = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+        self.now = utc_now()
 
     def __call__(self) -> datetime:
         return self.now
