@@ -8,7 +8,7 @@ from itertools import count
 from time import perf_counter
 from uuid import uuid4
 
-from chat_gateway.cursor import Cursor
+from chat_gateway.domain.cursor import Cursor
 from shared.contracts import ids
 from shared.contracts.commands import SendMessage
 from shared.contracts.envelope import Event, join, read_body

@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from chat_gateway.app import build
-from chat_gateway.auth_client import AuthClient
+from chat_gateway.identity.auth_client import AuthClient
 from chat_gateway.settings import GatewayProcessSettings
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.runtime import health, logs

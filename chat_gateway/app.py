@@ -10,34 +10,34 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from chat_gateway.accepted import Accepted
-from chat_gateway.attendance import Attendance
-from chat_gateway.authentication import Authenticator, KeyTable
-from chat_gateway.bindings import Bindings
-from chat_gateway.budgets import Budgets
-from chat_gateway.calls import Calls
-from chat_gateway.client_events import ClientEvents, Noun
-from chat_gateway.deliveries import Deliveries
-from chat_gateway.following import Following
+from chat_gateway.deliveries.delivery_consumer import Deliveries
+from chat_gateway.deliveries.session_deliveries import SessionEvents
+from chat_gateway.deliveries.user_deliveries import UserEvents
+from chat_gateway.domain.streamed_replies import Replies
+from chat_gateway.events.budgets import Budgets
+from chat_gateway.events.calls import Calls
+from chat_gateway.events.client_events import ClientEvents, Noun
+from chat_gateway.events.logins import Logins
+from chat_gateway.events.message_publisher import Sending
+from chat_gateway.events.query_events import Reading
+from chat_gateway.events.reply_events import Turns
+from chat_gateway.events.session_events import Rooms
+from chat_gateway.events.typing_events import Showing
 from chat_gateway.gateway import Gateway
-from chat_gateway.http import PublicApp
-from chat_gateway.logins import Logins
+from chat_gateway.http.public_app import PublicApp
+from chat_gateway.identity.authentication import Authenticator, KeyTable
+from chat_gateway.identity.revocation import Ask
 from chat_gateway.metrics import Metrics
-from chat_gateway.presence import Presence
-from chat_gateway.questions import Questions
-from chat_gateway.reading import Reading
-from chat_gateway.registry import Registry
-from chat_gateway.replies import Replies
-from chat_gateway.revocation import Ask
-from chat_gateway.rooms import Rooms
-from chat_gateway.sending import Sending
-from chat_gateway.server import SocketServer
-from chat_gateway.session_events import SessionEvents
-from chat_gateway.sessions import Sessions
+from chat_gateway.sessions.bindings import Bindings
+from chat_gateway.sessions.catch_up import Following
+from chat_gateway.sessions.connected_users import Presence
+from chat_gateway.sessions.joining import Sessions
+from chat_gateway.sessions.pending_messages import Accepted
+from chat_gateway.sessions.persistence_client import Questions
+from chat_gateway.sessions.presence import Attendance
+from chat_gateway.sessions.registry import Registry
 from chat_gateway.settings import GatewaySettings
-from chat_gateway.showing import Showing
-from chat_gateway.turns import Turns
-from chat_gateway.user_events import UserEvents
+from chat_gateway.sockets.server import SocketServer
 from shared.bus.port import Bus
 from shared.contracts.topology import CONTROL, DELIVERY, QUERIES, log
 from shared.runtime.service import Service, Tasks

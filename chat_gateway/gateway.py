@@ -11,18 +11,19 @@ from typing import Any
 
 import structlog
 
-from chat_gateway import emission, token_expiry
-from chat_gateway.authentication import Identity, KeyTable
-from chat_gateway.calls import Calls
-from chat_gateway.client_events import ClientEvents
-from chat_gateway.http import PublicApp
-from chat_gateway.logins import Logins
-from chat_gateway.presence import Presence
-from chat_gateway.protocol import PROTOCOL
-from chat_gateway.server import SocketServer
-from chat_gateway.sessions import Sessions
+from chat_gateway.events import token_expiry
+from chat_gateway.events.calls import Calls
+from chat_gateway.events.client_events import ClientEvents
+from chat_gateway.events.logins import Logins
+from chat_gateway.http.public_app import PublicApp
+from chat_gateway.identity.authentication import Identity, KeyTable
+from chat_gateway.protocol.parsing import PROTOCOL
+from chat_gateway.sessions.connected_users import Presence
+from chat_gateway.sessions.joining import Sessions
 from chat_gateway.settings import GatewaySettings
-from chat_gateway.sockets import Socket
+from chat_gateway.sockets.server import SocketServer
+from chat_gateway.sockets.socket import Socket
+from chat_gateway.transport import frames
 from shared.bus.port import Bus
 from shared.contracts.payload import rfc3339, utc_now
 from shared.contracts.topology import log_queue
@@ -113,7 +114,7 @@ class Gateway:
                 "chatbots": settings.chatbots_max,
             },
         }
-        socket.send(emission.event("ready", ready))
+        socket.send(frames.event("ready", ready))
         self._logins.begin(socket)
 
     def event(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any]) -> Awaitable[None] | None:
@@ -152,7 +153,7 @@ class Gateway:
         app.stopping = self._events.stopping = True
         for socket in self._presence.everybody():
             retry_after = round(random.uniform(0.1, COME_BACK_MOST), 3)  # noqa: S311 - spreads the storm
-            socket.send(emission.event("going_away", {"retry_after": retry_after}))
+            socket.send(frames.event("going_away", {"retry_after": retry_after}))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_WITHIN):
                 await self._calls.answered()

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings
 
 import auth_service.app
 import auth_service.settings
-import chat_gateway.asyncapi
+import chat_gateway.protocol.asyncapi
 import chat_gateway.settings
 import chatbot_worker.settings
 import embedded.settings
@@ -51,7 +51,7 @@ def render() -> dict[Path, str]:
         REFERENCE / "configuration.md": configuration(),
         REFERENCE / "events.md": events_page.render(),
         REFERENCE / "openapi.json": _json(auth_service.app.openapi()),
-        REFERENCE / "asyncapi.json": _json(chat_gateway.asyncapi.document()),
+        REFERENCE / "asyncapi.json": _json(chat_gateway.protocol.asyncapi.document()),
     }
 
 

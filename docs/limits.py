@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic_settings import BaseSettings
 
 import auth_service.passcodes
-import chat_gateway.fields
-import chat_gateway.payloads
-import chat_gateway.server
+import chat_gateway.protocol.fields
+import chat_gateway.protocol.payloads
+import chat_gateway.sockets.server
 from auth_service.body_limit import BODY_MAX
 from auth_service.settings import AuthSettings
 from chat_gateway.settings import GatewaySettings
@@ -20,17 +20,17 @@ CONSTANTS: tuple[tuple[str, float, str], ...] = (
     ("Content of a user's message", views.USER_CONTENT_MAX, "characters, after trimming"),
     ("Content of a chatbot's message; a longer one is cut", views.REPLY_CONTENT_MAX, "characters"),
     ("Title", views.TITLE_MAX, "characters"),
-    ("Comment of a rating", chat_gateway.fields.COMMENT_MAX, "characters"),
-    ("Search query", chat_gateway.fields.QUERY_MAX, "characters"),
+    ("Comment of a rating", chat_gateway.protocol.fields.COMMENT_MAX, "characters"),
+    ("Search query", chat_gateway.protocol.fields.QUERY_MAX, "characters"),
     ("Client id (`client_request_id`, `client_message_id`)", views.CLIENT_ID_MAX, "printable ASCII characters"),
     ("`limit` of a page", views.PAGE_MAX, "elements"),
     ("`limit` of a page, default", views.PAGE_DEFAULT, "elements"),
     ("Page of messages", views.PAGE_BYTES_MAX // 1024, "KiB"),
-    ("Lifetime of an invite", chat_gateway.payloads.INVITE_EXPIRES_MOST // 86_400, "days"),
-    ("Lifetime of an invite, default", chat_gateway.payloads.INVITE_EXPIRES_DEFAULT // 86_400, "days"),
-    ("Uses of an invite, if limited", chat_gateway.payloads.INVITE_USES_MOST, ""),
+    ("Lifetime of an invite", chat_gateway.protocol.payloads.INVITE_EXPIRES_MOST // 86_400, "days"),
+    ("Lifetime of an invite, default", chat_gateway.protocol.payloads.INVITE_EXPIRES_DEFAULT // 86_400, "days"),
+    ("Uses of an invite, if limited", chat_gateway.protocol.payloads.INVITE_USES_MOST, ""),
     ("Frame of a WebSocket, and POST of long-polling", FRAME_MAX // 1024, "KiB"),
-    ("Time to authenticate a connection", chat_gateway.server.AUTHENTICATE_WITHIN, "seconds"),
+    ("Time to authenticate a connection", chat_gateway.sockets.server.AUTHENTICATE_WITHIN, "seconds"),
     ("Body of a request to auth_service", BODY_MAX // 1024, "KiB"),
     ("Passcode, least", auth_service.passcodes.LENGTH_MIN, "characters"),
     ("Passcode, most", auth_service.passcodes.LENGTH_MAX, "characters"),

@@ -10,8 +10,8 @@ from types import ModuleType
 import pytest
 from pydantic_asyncapi.v3 import AsyncAPI
 
-from chat_gateway.asyncapi import document
-from chat_gateway.payloads import CLIENT_EVENTS
+from chat_gateway.protocol.asyncapi import document
+from chat_gateway.protocol.payloads import CLIENT_EVENTS
 
 GENERATOR = Path(__file__).parents[2] / "docs" / "generate.py"
 

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import CollectorRegistry
 
 from chat_gateway.app import build
-from chat_gateway.client_events import ClientEvents
-from chat_gateway.server import SocketServer
+from chat_gateway.events.client_events import ClientEvents
 from chat_gateway.settings import GatewaySettings
+from chat_gateway.sockets.server import SocketServer
 from shared.runtime.process import _config, _Server
 from shared.runtime.service import Service
 from tests.integration.chat_gateway.scripted import ScriptedBus

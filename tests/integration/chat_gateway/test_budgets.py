@@ -1,10 +1,10 @@
-"""One budget for a user, however many gateways his devices are on; tests/unit/chat_gateway/test_limits.py has the sums."""
+"""One budget for a user, however many gateways his devices are on; tests/unit/chat_gateway/domain/test_rate_limits.py has the sums."""
 
 from __future__ import annotations
 
 import pytest
 
-from chat_gateway import budgets
+from chat_gateway.events import budgets
 from shared.contracts import ids
 from shared.contracts.envelope import Event
 from shared.contracts.events import UserSpent

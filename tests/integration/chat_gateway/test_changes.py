@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from chat_gateway import calls, payloads
+from chat_gateway.events import calls
+from chat_gateway.protocol import payloads
 from shared.contracts import commands
 from shared.contracts.topology import CONTROL
 from shared.contracts.turns import StopTurn

@@ -194,7 +194,7 @@ async def test_a_client_that_goes_during_its_connect_leaves_nothing(running: Run
 
 
 async def test_forged_tokens_meet_a_real_socket(running: Running) -> None:
-    """A sample of the five thousand (tests/unit/chat_gateway/test_forged_tokens.py): one refusal each, no one let in."""
+    """A sample of the five thousand (tests/unit/chat_gateway/identity/test_forged_tokens.py): one refusal each, no one let in."""
     issuer = running.issuer
     claims = jwt.decode(issuer.token("ada"), options={"verify_signature": False})
     sample = [token for _, token in forged_tokens(issuer.key, issuer.kid, claims)][::37]

@@ -13,7 +13,8 @@ import httpx2
 import pytest
 import websockets
 
-from chat_gateway import connection, server
+from chat_gateway.sockets import server
+from chat_gateway.transport import connection
 from tests.integration.chat_gateway.conftest import Running, start_chat, until
 
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from chat_gateway import payloads
+from chat_gateway.protocol import payloads
 from shared.contracts import commands
 from tests.integration.chat_gateway.conftest import Running
 from tests.integration.chat_gateway.rooms import code, room

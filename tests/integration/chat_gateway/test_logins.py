@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chat_gateway import revocation
+from chat_gateway.identity import revocation
 from tests.integration.chat_gateway.conftest import Client, Running, until
 from tests.integration.chat_gateway.test_connect import refusal
 from tests.integration.chat_gateway.test_hostile import raw

@@ -11,7 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from chat_gateway import calls, sending, sockets
+from chat_gateway.events import calls, message_publisher
+from chat_gateway.sockets import socket
 from tests.integration.chat_gateway.conftest import Running, start_chat, until
 from tests.integration.chat_gateway.test_hostile import Raw, raw
 
@@ -24,9 +25,9 @@ LASTS = (EVENTS - AT_ONCE - 2 * ANSWERS) / ANSWERS  # seconds, at the least
 
 @pytest.fixture(autouse=True)
 def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "CROWD", TAKEN)
-    monkeypatch.setattr(sending, "PATIENCE", 0.1)
-    monkeypatch.setattr(sockets, "BY_LOAD_AT_ONCE", float(AT_ONCE))
+    monkeypatch.setattr(message_publisher, "CROWD", TAKEN)
+    monkeypatch.setattr(message_publisher, "PATIENCE", 0.1)
+    monkeypatch.setattr(socket, "BY_LOAD_AT_ONCE", float(AT_ONCE))
     monkeypatch.setattr(calls, "OVERLOADED_PER_SECOND", float(ANSWERS))
 
 

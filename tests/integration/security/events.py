@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from chat_gateway.payloads import CLIENT_EVENTS
+from chat_gateway.protocol.payloads import CLIENT_EVENTS
 
 ANY = random.Random()
 VALUES: dict[str, Any] = {

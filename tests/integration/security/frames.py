@@ -7,7 +7,7 @@ import random
 import string
 from typing import Any
 
-from chat_gateway.payloads import CLIENT_EVENTS
+from chat_gateway.protocol.payloads import CLIENT_EVENTS
 from tests.integration.security.events import payload
 
 Frame = str | bytes

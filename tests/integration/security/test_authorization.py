@@ -14,7 +14,7 @@ from uuid import uuid4
 import jwt
 import pytest
 
-from chat_gateway.payloads import CLIENT_EVENTS
+from chat_gateway.protocol.payloads import CLIENT_EVENTS
 from tests.integration.security.events import of_sessions, payload
 from tests.integration.security.figures import foreign, foreign_tries
 from tests.support.client import Account, Device, log_in, new_account

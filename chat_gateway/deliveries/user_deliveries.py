@@ -1,0 +1,79 @@
+"""What is told to a user: to all their sockets, wherever they look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from chat_gateway.events.budgets import Budgets
+from chat_gateway.sessions.connected_users import Presence
+from chat_gateway.sessions.pending_messages import Accepted
+from chat_gateway.sessions.registry import Registry
+from chat_gateway.sockets.socket import Socket
+from chat_gateway.transport import frames
+from shared.contracts import ids
+from shared.contracts.events import MessageRejected, SessionActivity, SessionDeleted, SessionUpdated, UserSpent
+from shared.contracts.topology import user_key
+
+
+class UserEvents:
+    """Passes deliveries with a user bucket's key on; a delivery is for those of its users who are in that bucket."""
+
+    def __init__(
+        self, registry: Registry, accepted: Accepted, presence: Presence, budgets: Budgets, partitions: int
+    ) -> None:
+        self._registry = registry
+        self._accepted = accepted
+        self._presence = presence
+        self._partitions = partitions
+        self.handlers: dict[str, Callable[[dict[str, Any], str], None]] = {
+            SessionUpdated.TYPE: self._session_updated,
+            SessionDeleted.TYPE: self._session_deleted,
+            SessionActivity.TYPE: self._session_activity,
+            MessageRejected.TYPE: self._message_rejected,
+            UserSpent.TYPE: lambda data, _bucket: budgets.spent_elsewhere(data),
+        }
+
+    def _session_updated(self, data: dict[str, Any], bucket: str) -> None:
+        view = data["session"]
+        self._to_not_joined(view["id"], view["users"], bucket, "session_updated", view)
+
+    def _session_activity(self, data: dict[str, Any], bucket: str) -> None:
+        shown = {name: data[name] for name in ("session_id", "last_seq", "updated_at")}
+        self._to_not_joined(data["session_id"], data["users"], bucket, "session_activity", shown)
+
+    def _session_deleted(self, data: dict[str, Any], bucket: str) -> None:
+        """Nothing of the session may come after this: who has joined is cut off first, unless they came back since."""
+        key = data["session_id"]
+        number = data.get("seq")
+        frame: frames.Frame | None = None
+        for user in data["users"]:
+            session = self._registry.find(key)
+            if session is not None and session.cut(user, number):
+                self._registry.touch(session)
+            for socket in self._sockets(user, bucket):
+                if session is not None and session.has_joined(socket):
+                    continue
+                frame = frame or frames.event("session_deleted", {"session_id": key})
+                socket.send(frame)
+
+    def _to_not_joined(self, key: str, users: list[str], bucket: str, name: str, payload: dict[str, Any]) -> None:
+        """To the sockets that have not joined; the others get the change through the cursor, in its place."""
+        session = self._registry.find(key)
+        frame: frames.Frame | None = None
+        for user in users:
+            for socket in self._sockets(user, bucket):
+                if session is None or not session.has_joined(socket):
+                    frame = frame or frames.event(name, payload)
+                    socket.send(frame)
+
+    def _sockets(self, user: str, bucket: str) -> Iterator[Socket]:
+        for socket in self._presence.sockets(user):
+            if user_key(ids.bucket(user, self._partitions)) != bucket:
+                return
+            yield socket
+
+    def _message_rejected(self, data: dict[str, Any], _bucket: str) -> None:
+        shown = {name: data[name] for name in ("session_id", "message_id", "client_message_id", "code")}
+        self._accepted.settled(data["message_id"])
+        frames.send_all(list(self._presence.sockets(data["user_id"])), frames.event("message_rejected", shown))

@@ -1,0 +1,89 @@
+"""Budgets: how many client events each user may still send, on all gateways together.
+
+Each gateway has a token bucket for each of its users and decides by that alone, at once. What a busy user spends on
+one gateway it tells the others every half second, and they take it off theirs, below zero if it has to be. So over
+time a user with devices on g gateways gets the rate of one, `events_per_second`, and at most g bursts and g half
+seconds of that rate on top, once; after a full burst on each they wait until it is paid back. A quarter of the rate is
+left to each gateway, so that devices on one starve none on another; who sends less than a fifth of it on a gateway is
+not told of. Without a broker each gateway is on its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import Counter
+from typing import Any
+
+from chat_gateway.domain.rate_limits import TokenBucket
+from chat_gateway.sessions.persistence_client import SOURCE
+from chat_gateway.settings import GatewaySettings
+from shared.bus.port import Bus
+from shared.contracts import ids
+from shared.contracts.envelope import Event
+from shared.contracts.events import UserSpent
+from shared.contracts.topology import DELIVERY, user_key
+from shared.errors import RateLimited
+
+BUCKETS_SWEPT_AT = 1_000  # kept buckets; more than that and the full ones are forgotten
+TOLD_EVERY = 0.5  # seconds
+TOLD_FROM = 0.2  # of the rate, and less than `limits.LEAST`: who is slower is not told of
+
+
+class Budgets:
+    """The budgets of this gateway's users."""
+
+    def __init__(self, bus: Bus, settings: GatewaySettings) -> None:
+        self._bus = bus
+        self._settings = settings
+        self._limited = settings.limits == "on"
+        self._name = uuid.uuid4().hex
+        self._buckets: dict[str, TokenBucket] = {}
+        self._sweep_at = BUCKETS_SWEPT_AT
+        self._spent: Counter[str] = Counter()  # since it was told
+
+    def spend(self, user_id: str) -> None:
+        """Take one event of the user's budget.
+
+        Raises:
+            RateLimited: there is none left.
+        """
+        if not self._limited:
+            return
+        wait = self._bucket(user_id).take(time.monotonic())
+        if wait:
+            raise RateLimited(retry_after=wait)
+        self._spent[user_id] += 1
+
+    def spent_elsewhere(self, data: dict[str, Any]) -> None:
+        """Another gateway, or this one, tells of a `UserSpent`."""
+        if self._limited and data["gateway"] != self._name:
+            self._bucket(data["user_id"]).drain(data["events"], time.monotonic())
+
+    async def tell(self) -> None:
+        """Tell the other gateways of busy users, for ever."""
+        least = self._settings.events_per_second * TOLD_EVERY * TOLD_FROM
+        while True:
+            await asyncio.sleep(TOLD_EVERY)
+            spent, self._spent = self._spent, Counter()
+            for user_id, events in spent.items():
+                if events >= least and self._bus.connected:
+                    told = UserSpent(user_id=user_id, gateway=self._name, events=events)
+                    key = user_key(ids.bucket(user_id, self._settings.partitions))
+                    self._bus.stream(DELIVERY, key, Event(SOURCE, told))
+
+    def _bucket(self, user_id: str) -> TokenBucket:
+        bucket = self._buckets.get(user_id)
+        if bucket is None:
+            self._sweep()
+            bucket = TokenBucket(self._settings.events_per_second, self._settings.events_burst)
+            self._buckets[user_id] = bucket
+        return bucket
+
+    def _sweep(self) -> None:
+        if len(self._buckets) < self._sweep_at:
+            return
+        now = time.monotonic()
+        self._buckets = {user: bucket for user, bucket in self._buckets.items() if not bucket.is_full(now)}
+        self._sweep_at = max(BUCKETS_SWEPT_AT, 2 * len(self._buckets))

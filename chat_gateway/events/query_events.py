@@ -1,0 +1,76 @@
+"""Reading: the events that show a client what is stored, and let it follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chat_gateway.events.calls import Call, Handler
+from chat_gateway.protocol import payloads
+from chat_gateway.sessions.joining import Sessions
+from chat_gateway.sessions.persistence_client import Questions
+from shared.contracts.queries import ListChatbots, ListSessions, ReadHistory, SearchMessages
+
+
+class Reading:
+    """What people read."""
+
+    def __init__(self, questions: Questions, sessions: Sessions) -> None:
+        self._questions = questions
+        self._sessions = sessions
+
+    @property
+    def handlers(self) -> Mapping[type[payloads.ClientPayload], Handler]:
+        """See `Noun`."""
+        return {
+            payloads.JoinChat: self._join_chat,
+            payloads.LeaveChat: self._leave_chat,
+            payloads.GetMessages: self._get_messages,
+            payloads.ListChats: self._list_chats,
+            payloads.ListChatbots: self._list_chatbots,
+            payloads.SearchMessages: self._search_messages,
+        }
+
+    async def _join_chat(self, call: Call, request: payloads.JoinChat) -> None:
+        await self._sessions.join(call.socket, request, call.accept)
+
+    async def _leave_chat(self, call: Call, request: payloads.LeaveChat) -> None:
+        """Not joined: nothing changes, and a session that is not theirs is `not_found` as everywhere."""
+        await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
+        call.accept({})
+
+    async def _get_messages(self, call: Call, request: payloads.GetMessages) -> None:
+        found = await self._questions.ask(
+            ReadHistory(
+                user_id=call.socket.user_id,
+                session_id=request.session_id,
+                before_seq=request.before_seq,
+                after_seq=request.after_seq,
+                limit=request.limit,
+            )
+        )
+        call.accept({"messages": found["messages"], "has_more": found["has_more"]})
+
+    async def _list_chats(self, call: Call, request: payloads.ListChats) -> None:
+        found = await self._questions.ask(
+            ListSessions(user_id=call.socket.user_id, cursor=request.cursor, limit=request.limit)
+        )
+        call.accept({"sessions": found["sessions"], "next_cursor": found["next_cursor"]})
+
+    async def _list_chatbots(self, call: Call, _request: payloads.ListChatbots) -> None:
+        found = await self._questions.ask(ListChatbots())
+        call.accept({"chatbots": found["chatbots"]})
+
+    async def _search_messages(self, call: Call, request: payloads.SearchMessages) -> None:
+        """A session that is not theirs is `not_found` as everywhere, not one in which nothing is found."""
+        if request.session_id is not None:
+            await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
+        found = await self._questions.ask(
+            SearchMessages(
+                user_id=call.socket.user_id,
+                query=request.query,
+                session_id=request.session_id,
+                cursor=request.cursor,
+                limit=request.limit,
+            )
+        )
+        call.accept({"hits": found["hits"], "next_cursor": found["next_cursor"]})

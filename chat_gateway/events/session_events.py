@@ -1,0 +1,135 @@
+"""Rooms: the events that make a session, change it, and change who takes part in it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from chat_gateway.domain import invites
+from chat_gateway.events.calls import Call, Handler
+from chat_gateway.protocol import payloads
+from chat_gateway.sessions.joining import Sessions
+from chat_gateway.sessions.persistence_client import Questions
+from chat_gateway.settings import GatewaySettings
+from shared.contracts import ids
+from shared.contracts.commands import (
+    AcceptInvite,
+    AddChatbot,
+    CreateInvite,
+    DeleteSession,
+    LeaveSession,
+    RemoveChatbot,
+    RemoveUser,
+    StartSession,
+    UpdateSession,
+)
+from shared.contracts.payload import Payload, rfc3339, utc_now
+from shared.errors import Conflict, NotFound
+
+
+class Rooms:
+    """What people do with sessions as a whole."""
+
+    def __init__(self, questions: Questions, sessions: Sessions, settings: GatewaySettings) -> None:
+        self._questions = questions
+        self._sessions = sessions
+        self._settings = settings
+
+    @property
+    def handlers(self) -> Mapping[type[payloads.ClientPayload], Handler]:
+        """See `Noun`."""
+        return {
+            payloads.StartChat: self._start_chat,
+            payloads.UpdateChat: self._update_chat,
+            payloads.DeleteChat: self._delete_chat,
+            payloads.AddChatbot: self._add_chatbot,
+            payloads.RemoveChatbot: self._remove_chatbot,
+            payloads.CreateInvite: self._create_invite,
+            payloads.AcceptInvite: self._accept_invite,
+            payloads.LeaveSession: self._leave_session,
+            payloads.RemoveUser: self._remove_user,
+        }
+
+    async def _start_chat(self, call: Call, request: payloads.StartChat) -> None:
+        user = call.socket.user_id
+        chatbot_ids = list(dict.fromkeys(request.chatbot_ids or ()))
+        if len(chatbot_ids) > self._settings.chatbots_max:
+            raise Conflict(f"A session holds at most {self._settings.chatbots_max} chatbots.")
+        session_id = ids.session_id(user, request.client_request_id)
+        command = StartSession(
+            session_id=session_id,
+            user_id=user,
+            title=request.title,
+            chatbot_ids=chatbot_ids or None,
+            reply_policy=request.reply_policy,
+            created_at=utc_now(),
+        )
+        await self._sessions.enter(call.socket, session_id, lambda: self._command(call, command), call.accept)
+
+    async def _update_chat(self, call: Call, request: payloads.UpdateChat) -> None:
+        command = UpdateSession(
+            session_id=request.session_id,
+            user_id=call.socket.user_id,
+            title=request.title,
+            reply_policy=request.reply_policy,
+        )
+        await self._accept_session(call, command)
+
+    async def _delete_chat(self, call: Call, request: payloads.DeleteChat) -> None:
+        await self._command(call, DeleteSession(session_id=request.session_id, user_id=call.socket.user_id))
+        self._sessions.bury(call.socket, str(request.session_id))
+        call.accept({})
+
+    async def _add_chatbot(self, call: Call, request: payloads.AddChatbot) -> None:
+        command = AddChatbot(session_id=request.session_id, user_id=call.socket.user_id, chatbot_id=request.chatbot_id)
+        await self._accept_session(call, command)
+
+    async def _remove_chatbot(self, call: Call, request: payloads.RemoveChatbot) -> None:
+        command = RemoveChatbot(
+            session_id=request.session_id, user_id=call.socket.user_id, chatbot_id=request.chatbot_id
+        )
+        await self._accept_session(call, command)
+
+    async def _create_invite(self, call: Call, request: payloads.CreateInvite) -> None:
+        """The secret is shown once, here; sent again, the event makes another one."""
+        invite = invites.compose(request.session_id, secrets.token_bytes(invites.SECRET_BYTES))
+        expires_at = utc_now() + timedelta(seconds=request.expires_in)
+        command = CreateInvite(
+            session_id=request.session_id,
+            user_id=call.socket.user_id,
+            invite_hash=invites.digest(invite),
+            expires_at=expires_at,
+            max_uses=request.max_uses,
+        )
+        await self._command(call, command)
+        call.accept({"invite": invite, "expires_at": rfc3339(expires_at)})
+
+    async def _accept_invite(self, call: Call, request: payloads.AcceptInvite) -> None:
+        session_id = invites.session_of(request.invite)
+        if session_id is None:
+            raise NotFound
+        command = AcceptInvite(
+            session_id=session_id, user_id=call.socket.user_id, invite_hash=invites.digest(request.invite)
+        )
+        await self._sessions.enter(call.socket, session_id, lambda: self._command(call, command), call.accept)
+
+    async def _leave_session(self, call: Call, request: payloads.LeaveSession) -> None:
+        user = call.socket.user_id
+        await self._command(call, LeaveSession(session_id=request.session_id, user_id=user))
+        self._sessions.cut(str(request.session_id), user)
+        call.accept({})
+
+    async def _remove_user(self, call: Call, request: payloads.RemoveUser) -> None:
+        command = RemoveUser(session_id=request.session_id, user_id=call.socket.user_id, removed_id=request.user_id)
+        found = await self._command(call, command)
+        if request.user_id not in found["session"]["users"]:
+            self._sessions.cut(str(request.session_id), request.user_id)
+        call.accept({"session": found["session"]})
+
+    async def _accept_session(self, call: Call, command: Payload) -> None:
+        call.accept({"session": (await self._command(call, command))["session"]})
+
+    async def _command(self, call: Call, command: Any) -> dict[str, Any]:
+        return await self._questions.command(command.session_id, command, call.remaining)

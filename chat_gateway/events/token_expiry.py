@@ -1,0 +1,53 @@
+"""Token expiry: an open socket lives as long as the newest token that it has shown (contract §3)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+
+from chat_gateway.identity.authentication import Identity
+from chat_gateway.sockets.socket import Socket
+from chat_gateway.transport import frames
+from shared.contracts.payload import rfc3339
+
+WARN_BEFORE = 60.0  # seconds; half the token's lifetime, if that is shorter
+TIMER_MAX = 3_600.0  # seconds that one timer runs; after a jump of the clock it is at most so late
+
+
+def watch(socket: Socket, expire: Callable[[Socket], None]) -> None:
+    """Warn the client in time, and call `expire` when its token has run out, unless another one comes before."""
+    forget(socket)
+    identity = socket.identity
+    socket.valid_until = time.monotonic() + identity.expires_at - time.time()
+    _at(identity.expires_at - min(WARN_BEFORE, identity.lifetime / 2), socket, partial(_warn, expire))
+
+
+def forget(socket: Socket) -> None:
+    """The socket is gone."""
+    if socket.expiry is not None:
+        socket.expiry.cancel()
+        socket.expiry = None
+
+
+def expires_at(identity: Identity) -> str:
+    """When the token runs out, as clients are told."""
+    return rfc3339(datetime.fromtimestamp(identity.expires_at, UTC))
+
+
+def _at(moment: float, socket: Socket, act: Callable[[Socket], None]) -> None:
+    """Do it at that time of day (seconds since 1970), by a clock that may be set meanwhile."""
+    left = moment - time.time()
+    if left <= 0:
+        socket.expiry = None
+        act(socket)
+    else:
+        loop = asyncio.get_running_loop()
+        socket.expiry = loop.call_later(min(left, TIMER_MAX), _at, moment, socket, act)
+
+
+def _warn(expire: Callable[[Socket], None], socket: Socket) -> None:
+    socket.send(frames.event("token_expiring", {"expires_at": expires_at(socket.identity)}))
+    _at(socket.identity.expires_at, socket, expire)

@@ -1,0 +1,112 @@
+"""The gateway's HTTP: `GET /`, and Socket.IO at `/socket.io/`. Everything that is refused is a problem document."""
+
+from __future__ import annotations
+
+import random
+from urllib.parse import parse_qs
+
+import socketio
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chat_gateway.domain import origins
+from chat_gateway.http import page as web_page
+from chat_gateway.http.response_headers import ResponseHeaders
+from chat_gateway.protocol import asyncapi
+from chat_gateway.settings import GatewaySettings
+from chat_gateway.sockets.server import SocketServer
+from chat_gateway.transport.wire import cut_if_unread
+from shared import __version__
+from shared.errors import BackchatError, Forbidden, MethodNotAllowed, RateLimited, Unavailable
+from shared.runtime.forwarded import TrustedProxies
+from shared.runtime.http import plain_app, problem
+
+SOCKET_PATHS = ("/socket.io/", "/socket.io")
+SOCKET_METHODS = ("GET", "POST", "OPTIONS")
+
+
+async def _description(_request: Request) -> Response:
+    return JSONResponse(asyncapi.document(), headers={"Cache-Control": "no-cache"})
+
+
+class PublicApp:
+    """Everything that a client may reach at a gateway."""
+
+    def __init__(self, server: SocketServer, settings: GatewaySettings) -> None:
+        self._page = web_page.find(settings.page_dir, settings.frame_ancestors)
+        routes = [
+            Route("/", self._root, methods=["GET"]),
+            Route("/asyncapi.json", _description, methods=["GET"]),
+            *([Route(path, self._page) for path in ("/chat", "/chat/{path:path}")] if self._page else []),
+        ]
+        self._pages: ASGIApp = ResponseHeaders(plain_app(routes))
+        self._sockets: ASGIApp = ResponseHeaders(Sockets(server, settings, self))
+        self.stopping = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route by the raw path."""
+        to_sockets = scope["type"] in ("http", "websocket") and scope["path"] in SOCKET_PATHS
+        await (self._sockets if to_sockets else self._pages)(scope, receive, send)
+
+    async def _root(self, request: Request) -> Response:
+        if self._page and web_page.prefers_html(request.headers.get("accept", "")):
+            return RedirectResponse(web_page.PREFIX, 303, headers={"Vary": "Accept"})
+        content = {"name": "backchat", "message": "Backchat is running", "version": __version__}
+        return JSONResponse(content, headers={"Vary": "Accept"})
+
+
+class Sockets:
+    """Socket.IO, for those who may come in."""
+
+    def __init__(self, server: SocketServer, settings: GatewaySettings, public: PublicApp) -> None:
+        self._server = server
+        self._app: ASGIApp = socketio.ASGIApp(server, socketio_path=None)
+        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._origins = frozenset(settings.allowed_origins)
+        self._public = public
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on; a new session is opened only where there is room for it."""
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            reason, error = refusal
+            self._server.turned_away.labels(reason).inc()
+            await _refuse(error, scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+        if scope["type"] == "http":
+            cut_if_unread(send, self._server.eio.read_within)
+
+    def _refusal(self, scope: Scope) -> tuple[str, BackchatError] | None:
+        """Why this request is not served. Clients of a stopping gateway go elsewhere."""
+        if scope.get("method", "GET") not in SOCKET_METHODS:
+            return "method", MethodNotAllowed()
+        origin = Headers(scope=scope).get("origin")
+        if origin is not None and not origins.is_allowed(origin, self._origins, *self._proxies.origin_seen(scope)):
+            return "origin", Forbidden("Pages of this origin may not connect.")
+        if "sid" in parse_qs(scope.get("query_string", b"").decode("latin-1")):
+            return None
+        no_room = Unavailable("No more connections just now.", retry_after=random.uniform(1, 3))  # noqa: S311
+        if self._public.stopping:
+            return "stopping", no_room
+        admission = self._server.admission
+        reason = admission.refuses(admission.source(scope))
+        if reason == "crowded":
+            return reason, RateLimited("Too many connections from this address.", retry_after=random.uniform(5, 15))  # noqa: S311
+        return (reason, no_room) if reason else None
+
+
+async def _refuse(error: BackchatError, scope: Scope, receive: Receive, send: Send) -> None:
+    """A problem document before there is a session: after a 503 a stock client tries again by itself, with jitter."""
+    refusal = problem(error, {"Allow": ", ".join(SOCKET_METHODS)} if isinstance(error, MethodNotAllowed) else None)
+    if scope["type"] == "http":
+        await refusal(scope, receive, send)
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        headers = refusal.raw_headers
+        await send({"type": "websocket.http.response.start", "status": refusal.status_code, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": refusal.body})
+    else:
+        await send({"type": "websocket.close", "code": 1013})

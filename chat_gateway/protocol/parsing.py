@@ -1,0 +1,84 @@
+"""What clients may say (contract §3), and the acks. Pure.
+
+Strict about types (a boolean is no integer, an id is a UUID), lenient as the contract says: `null` is
+absent and unknown fields are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from chat_gateway.protocol.payloads import CLIENT_EVENTS, ClientPayload, EditMessage, GetMessages, SendMessage
+from shared.contracts.views import USER_CONTENT_MAX
+from shared.errors import BackchatError, InvalidRequest, PayloadTooLarge
+
+PROTOCOL = 1
+ACK_CODES = frozenset(
+    {
+        "invalid_request",
+        "not_found",
+        "forbidden",
+        "rate_limited",
+        "payload_too_large",
+        "conflict",
+        "unavailable",
+        "internal",
+    }
+)
+
+
+def parse(name: Any, arguments: list[Any]) -> ClientPayload:
+    """The payload of a client event.
+
+    Raises:
+        InvalidRequest: no such event, not exactly one object, or a field that does not fit.
+        PayloadTooLarge: `content` is too long.
+    """
+    model = CLIENT_EVENTS.get(name) if isinstance(name, str) else None
+    if model is None:
+        raise InvalidRequest("There is no such event.")
+    if len(arguments) != 1 or not isinstance(arguments[0], dict):
+        raise InvalidRequest("An event takes one JSON object.")
+    given = {field: value for field, value in arguments[0].items() if value is not None}
+    try:
+        payload = model.model_validate(given)
+    except ValidationError as error:
+        raise InvalidRequest(_explain(error)) from None
+    _check(payload)
+    return payload
+
+
+def _check(payload: ClientPayload) -> None:
+    if isinstance(payload, SendMessage | EditMessage):
+        length = len(payload.content.strip())
+        if length == 0:
+            raise InvalidRequest("content: must not be empty")
+        if length > USER_CONTENT_MAX:
+            raise PayloadTooLarge(f"content: at most {USER_CONTENT_MAX} characters")
+    elif isinstance(payload, GetMessages) and payload.before_seq is not None and payload.after_seq is not None:
+        raise InvalidRequest("before_seq and after_seq exclude each other")
+
+
+def _explain(error: ValidationError) -> str:
+    """Field and reason; never the value, which may be somebody's words."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"][:2])
+    return f"{field}: {first['msg']}" if field else str(first["msg"])
+
+
+def accepted(fields: dict[str, Any]) -> dict[str, Any]:
+    """The ack of an event that was done."""
+    return {"ok": True, **fields}
+
+
+def refused(error: BackchatError) -> dict[str, Any]:
+    """The ack of an event that was not done, or of which that is not known."""
+    code = error.code if error.code in ACK_CODES else "internal"
+    body: dict[str, Any] = {"code": code, "message": error.detail}
+    if error.retry_after is not None:
+        body["retry_after"] = round(error.retry_after, 3)
+    elif code in ("unavailable", "rate_limited"):
+        body["retry_after"] = 1.0
+    return {"ok": False, "error": body}

@@ -1,0 +1,222 @@
+"""Joining: who receives which of the served sessions, with no gap and no repeat."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from chat_gateway.domain.streamed_replies import Replies
+from chat_gateway.protocol import payloads
+from chat_gateway.sessions.bindings import Bindings
+from chat_gateway.sessions.catch_up import Following
+from chat_gateway.sessions.persistence_client import Questions
+from chat_gateway.sessions.presence import Attendance
+from chat_gateway.sessions.registry import Registry
+from chat_gateway.sessions.session_state import ServedSession, Subscriber, active_replies
+from chat_gateway.sockets.socket import Socket
+from shared.bus.port import REQUEST_TIMEOUT
+from shared.contracts.queries import JoinSession, ReadSession
+from shared.contracts.topology import session_key
+from shared.errors import RateLimited, Unavailable
+
+KEEP = 60.0  # seconds that a session nobody has joined stays in memory after its last use
+SWEEP_EVERY = 5.0  # seconds
+
+Acknowledge = Callable[[dict[str, Any]], None]  # sends the ack with these fields, at once
+
+
+class Sessions:
+    """What sockets do with sessions."""
+
+    def __init__(
+        self,
+        questions: Questions,
+        bindings: Bindings,
+        registry: Registry,
+        following: Following,
+        replies: Replies,
+        attendance: Attendance,
+        most_per_socket: int,
+    ) -> None:
+        self._attendance = attendance
+        self._most_per_socket = most_per_socket
+        self._questions = questions
+        self._bindings = bindings
+        self._registry = registry
+        self._following = following
+        self._replies = replies
+
+    def use(self, key: str) -> ServedSession | None:
+        """A served session by its id as text; it is in use."""
+        session = self._registry.find(key)
+        if session is not None:
+            self._registry.touch(session)
+        return session
+
+    def is_member(self, key: str, user_id: str) -> bool:
+        """Whether that is known here, without asking; the session is in use then."""
+        session = self.use(key)
+        return session is not None and session.loaded and user_id in session.members
+
+    @asynccontextmanager
+    async def lease(self, session_id: UUID, timeout: float) -> AsyncIterator[ServedSession]:
+        """Serve a session while the block runs: its key is bound, its changes are held back until it is loaded.
+
+        Raises:
+            Unavailable: the bus is away, or too many sessions are served.
+        """
+        session = self._registry.serve(session_id)
+        session.leases += 1
+        self._registry.touch(session)
+        try:
+            await self._bindings.bound(session_key(session.partition), timeout)
+            yield session
+        finally:
+            session.leases -= 1
+            self._registry.touch(session)
+            if session.idle and not session.loaded:
+                self._registry.forget(session)
+
+    async def load_for(self, session_id: UUID, user_id: str, timeout: float) -> None:
+        """Make sure that the session is served and the user is a member.
+
+        Raises:
+            NotFound: there is none, or it is not theirs.
+            Unavailable: that cannot be told just now.
+        """
+        async with self.lease(session_id, timeout) as session:
+            if session.loaded and user_id in session.members:
+                return
+            found = await self._questions.ask(ReadSession(user_id=user_id, session_id=session_id), timeout)
+            self._following.load(session, found["session"])
+
+    async def join(self, socket: Socket, request: payloads.JoinChat, acknowledge: Acknowledge) -> None:
+        """Answer a join and, if the answer is complete, let the socket receive what comes after it.
+
+        Raises:
+            NotFound: there is no such session, or it is not theirs.
+            RateLimited: the socket has joined too many.
+        """
+        async with self._joining(socket, request.session_id) as (session, subscriber):
+            found = await self._questions.ask(_join_query(socket.user_id, request))
+            self._following.load(session, found["session"])
+            for message in found["messages"]:
+                if self._replies.find(message["id"]) is not None:
+                    self._replies.ended(message["id"])
+            answer = {
+                "session": found["session"],
+                "messages": found["messages"],
+                "has_more": found["has_more"],
+                "last_seq": found["last_seq"],
+                "active_replies": active_replies(found["active"], self._replies),
+            }
+            session.check_current(socket.user_id, found["session"])
+            partial = request.after_seq is not None and found["has_more"]
+            self._answer(session, subscriber, found["last_seq"], lambda: acknowledge(answer), partial=partial)
+
+    async def enter(
+        self,
+        socket: Socket,
+        session_id: UUID,
+        command: Callable[[], Awaitable[dict[str, Any]]],
+        acknowledge: Acknowledge,
+    ) -> None:
+        """Run `command`, which makes the user a member, and let the socket receive what comes after its answer.
+
+        Raises:
+            RateLimited: the socket has joined too many.
+        """
+        async with self._joining(socket, session_id) as (session, subscriber):
+            view = (await command())["session"]
+            self._following.load(session, view)
+            session.check_current(socket.user_id, view)
+            self._answer(session, subscriber, view["last_seq"], lambda: acknowledge({"session": view}), partial=False)
+
+    @asynccontextmanager
+    async def _joining(self, socket: Socket, session_id: UUID) -> AsyncIterator[tuple[ServedSession, Subscriber]]:
+        """From here on the socket misses nothing; unless the block lets it in, all is as before in the end."""
+        if len(socket.joined) >= self._most_per_socket:
+            raise RateLimited("This socket has joined too many sessions; leave some.", retry_after=1.0)
+        async with self.lease(session_id, REQUEST_TIMEOUT) as session:
+            subscriber = session.subscribers.setdefault(socket, Subscriber(socket))
+            subscriber.joins += 1
+            try:
+                async with subscriber.turn:
+                    subscriber.begin()
+                    try:
+                        yield session, subscriber
+                    finally:
+                        subscriber.give_up()
+            finally:
+                subscriber.joins -= 1
+                if not subscriber.joined and not subscriber.joins:
+                    _remove(session, subscriber)
+                elif not socket.open:  # it went while we were at it
+                    self.leave(socket, session.key)
+                elif session.has_joined(socket) and session.key not in socket.joined:
+                    socket.joined.add(session.key)
+                    self._attendance.joined(session, socket)
+
+    def _answer(
+        self,
+        session: ServedSession,
+        subscriber: Subscriber,
+        last_seq: int,
+        acknowledge: Callable[[], None],
+        *,
+        partial: bool,
+    ) -> None:
+        """Acknowledge a join; unless it was only one page of several, the socket receives the session from now on."""
+        gone = self._registry.find(session.key) is not session
+        if gone or subscriber.overflowed or subscriber.was_cut:
+            raise Unavailable("Too much happened meanwhile; join again.", retry_after=0.5)
+        left = session.subscribers.get(subscriber.socket) is not subscriber
+        if left or partial:
+            subscriber.give_up()
+            acknowledge()
+            return
+        subscriber.finish(last_seq, acknowledge)
+        subscriber.lacking = set(self._replies.of_session(session.key))
+
+    def cut(self, key: str, user_id: str) -> None:
+        """The user is no member any more: their sockets receive nothing more of this session."""
+        session = self._registry.find(key)
+        if session is not None and session.cut(user_id):
+            self._registry.touch(session)
+            self._attendance.changed(key)
+
+    def bury(self, socket: Socket, key: str) -> None:
+        """The socket knows that the session is no more; whoever else receives it is still to be told, so it is kept."""
+        session = self._registry.find(key)
+        if session is not None:
+            session.members = frozenset()
+            self.leave(socket, key)
+
+    def leave(self, socket: Socket, key: str) -> bool:
+        """The socket receives nothing more of this session; true if it did, or was about to."""
+        session = self._registry.find(key)
+        subscriber = session.subscribers.pop(socket, None) if session is not None else None
+        if session is None or subscriber is None:
+            return False
+        subscriber.joined = False
+        self._registry.touch(session)
+        self._attendance.changed(key)
+        return True
+
+    async def sweep(self) -> None:
+        """Forget what nobody has needed for a while."""
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            self._registry.forget_unused(KEEP)
+
+
+def _remove(session: ServedSession, subscriber: Subscriber) -> None:
+    if session.subscribers.get(subscriber.socket) is subscriber:
+        del session.subscribers[subscriber.socket]
+
+
+def _join_query(user_id: str, request: payloads.JoinChat) -> JoinSession:
+    return JoinSession(user_id=user_id, session_id=request.session_id, after_seq=request.after_seq, limit=request.limit)

@@ -1,0 +1,85 @@
+"""Which sessions this gateway serves: bounded, and the least recently used idle one goes first."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from uuid import UUID
+
+from chat_gateway.domain.streamed_replies import Replies
+from chat_gateway.metrics import Metrics
+from chat_gateway.sessions.bindings import Bindings
+from chat_gateway.sessions.session_state import Recipient, ServedSession
+from shared.contracts import ids
+from shared.contracts.topology import session_key
+from shared.errors import Unavailable
+
+
+class Registry:
+    """All served sessions. Whoever changes whether one is idle calls `touch` afterwards."""
+
+    def __init__(self, bindings: Bindings, replies: Replies, metrics: Metrics, *, partitions: int, most: int) -> None:
+        self._bindings = bindings
+        self._replies = replies
+        self._count = metrics.sessions
+        self._partitions = partitions
+        self._most = most
+        self._sessions: dict[str, ServedSession] = {}
+        self._idle: OrderedDict[str, ServedSession] = OrderedDict()  # least recently used first
+
+    def __iter__(self) -> Iterator[ServedSession]:
+        return iter(list(self._sessions.values()))
+
+    def find(self, key: str | None) -> ServedSession | None:
+        """A served session by its id as text."""
+        return self._sessions.get(key) if key is not None else None
+
+    def serve(self, session_id: UUID) -> ServedSession:
+        """The session, served from now on at the latest; an idle one may have to go for it.
+
+        Raises:
+            Unavailable: too many sessions are in use.
+        """
+        session = self._sessions.get(str(session_id))
+        if session is not None:
+            return session
+        if len(self._sessions) >= self._most:
+            if not self._idle:
+                raise Unavailable("This gateway serves too many sessions.", retry_after=5.0)
+            self.forget(next(iter(self._idle.values())))
+        session = ServedSession(session_id, ids.partition(session_id, self._partitions))
+        self._sessions[session.key] = session
+        self._bindings.acquire(session_key(session.partition))
+        self.touch(session)
+        self._count.set(len(self._sessions))
+        return session
+
+    def touch(self, session: ServedSession) -> None:
+        """It was used just now, or has become idle or busy."""
+        session.used_at = time.monotonic()
+        if self._sessions.get(session.key) is not session:
+            return
+        if not session.idle:
+            self._idle.pop(session.key, None)
+        else:
+            self._idle[session.key] = session
+            self._idle.move_to_end(session.key)
+
+    def forget(self, session: ServedSession) -> list[Recipient]:
+        """Serve it no more; the sockets that received it."""
+        if self._sessions.get(session.key) is not session:
+            return []
+        del self._sessions[session.key]
+        self._idle.pop(session.key, None)
+        joined = session.close()
+        self._replies.forget_session(session.key)
+        self._bindings.release(session_key(session.partition))
+        self._count.set(len(self._sessions))
+        return joined
+
+    def forget_unused(self, seconds: float) -> None:
+        """Forget what has been idle for so long."""
+        before = time.monotonic() - seconds
+        while self._idle and (oldest := next(iter(self._idle.values()))).used_at <= before:
+            self.forget(oldest)

@@ -1,0 +1,241 @@
+"""The Socket.IO side: who is connected, and what comes in from whom.
+
+A subclass of python-socketio's server that lets no client reach a lifecycle handler, reads text packets
+only, hands events over in the order in which they arrive, and leaves nothing behind when a connect fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from typing import Any
+
+import socketio
+import structlog
+from socketio import packet as socketio_packet
+
+from chat_gateway.identity.authentication import token_of
+from chat_gateway.metrics import Metrics
+from chat_gateway.settings import GatewaySettings
+from chat_gateway.sockets.admission import Admission
+from chat_gateway.sockets.socket import Doorkeeper, Socket
+from chat_gateway.transport.connection import FRAME_MAX, Connection
+from chat_gateway.transport.engine import Engine
+from chat_gateway.transport.packets import Binary, Malformed, TextPacket
+from shared.errors import BackchatError, Internal
+
+logger = structlog.get_logger(__name__)
+
+AUTHENTICATE_WITHIN = 10.0  # seconds (contract §3)
+WATCH_EVERY = 1.0  # seconds
+BUFFERED_MAX = 1024 * 1024  # bytes written and not read by a client; pongs come on top of what the queue allows
+TOLD_ONCE = (  # what python-engineio logs the first time, with the client's own words in it
+    *("bad-jsonp-index", "bad-origin", "bad-sid", "bad-transport", "bad-upgrade", "bad-version"),
+    *("not-connected", "unexpected-http"),
+)
+REFUSALS_MAX = 20  # malformed packets and refused connects of one connection, then it is closed
+NO_CREDENTIALS = {"token": False}  # what a connect that cannot be read is taken for
+
+
+class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
+    """Socket.IO on namespace `/`."""
+
+    def __init__(self, doorkeeper: Doorkeeper, settings: GatewaySettings, metrics: Metrics) -> None:
+        quiet = logging.getLogger("chat_gateway.socketio")
+        quiet.setLevel(logging.ERROR)  # below it the libraries print packets, tokens included
+        super().__init__(
+            async_mode="asgi",
+            async_handlers=False,
+            serializer=TextPacket,
+            namespaces=["/"],
+            logger=quiet,
+            engineio_logger=quiet,
+            cors_allowed_origins="*",  # `PublicApp` has checked the origin; this one only says so to the browser
+            cors_credentials=False,
+            max_http_buffer_size=FRAME_MAX,
+        )
+        self._doorkeeper = doorkeeper
+        self._metrics = metrics
+        self._entering: dict[str, Socket | None] = {}  # by Engine.IO id: connects under way
+        self.admission = Admission(settings)
+        self.turned_away = metrics.turned_away
+        metrics.handshakes.set_function(lambda: len(self.admission))
+        metrics.connections.set_function(lambda: len(self.eio.sockets))
+        self.eio.log_message_keys.update(TOLD_ONCE)
+        self.eio.watcher = self
+        self.eio.address_of = self.admission.source
+        self.eio.outbound_packets = settings.outbound_packets
+        self.eio.outbound_bytes = settings.outbound_bytes
+        self.eio.read_within = settings.read_within
+        self.eio.on("message", self._take)
+        self.on("connect", self._admit)
+        self.on("disconnect", self._leave)
+
+    def _engineio_server_class(self) -> type[Engine]:
+        return Engine
+
+    @property
+    def connections(self) -> list[Connection]:
+        """All of them, authenticated or not."""
+        return list(self.eio.sockets.values())
+
+    def opened(self, connection: Connection) -> None:
+        """Count it, and give the client some time to say who it is."""
+        self.admission.arrive(connection)
+        self._await_login(connection)
+
+    def _await_login(self, connection: Connection) -> None:
+        self.admission.begin(connection)
+        connection.deadline = asyncio.get_running_loop().call_later(AUTHENTICATE_WITHIN, self._reap, connection)
+
+    def closed(self, connection: Connection) -> None:
+        """It is gone; nobody waits for it any more."""
+        self._known(connection)
+        self.admission.depart(connection)
+
+    def dismissed(self, connection: Connection) -> None:
+        """As if the client had disconnected the namespace itself; it has some time to close the transport."""
+        self._release(connection)
+        if (sid := self.manager.sid_from_eio_sid(connection.sid, "/")) is not None:
+            self.manager.basic_disconnect(sid, "/")
+
+    def _known(self, connection: Connection) -> None:
+        self.admission.end(connection)
+        if connection.deadline is not None:
+            connection.deadline.cancel()
+            connection.deadline = None
+
+    def overflowed(self, connection: Connection) -> None:
+        """A client that does not read."""
+        self._metrics.aborted.labels("slow").inc()
+        logger.info("slow client cut off", user=connection.socket.user_id if connection.socket else None)
+
+    async def watch_buffers(self) -> None:
+        """Cut off who makes us write and does not read: neither pongs nor the kernels' buffers show in the queues."""
+        while True:
+            await asyncio.sleep(WATCH_EVERY)
+            for connection in self.connections:
+                if connection.buffered > BUFFERED_MAX or not connection.reads(WATCH_EVERY):
+                    connection.cut_off()
+
+    def _reap(self, connection: Connection) -> None:
+        if connection.socket is None and not connection.closed:
+            self._metrics.aborted.labels("unauthenticated").inc()
+            connection.hang_up()
+
+    def _take(self, connection: Connection, text: str) -> Any:  # noqa: PLR0911 - one for each kind of packet
+        """One Socket.IO packet; something to await only where the next one has to wait for it."""
+        try:
+            packet = TextPacket(encoded_packet=text)
+        except Binary:
+            self._metrics.aborted.labels("binary").inc()
+            connection.hang_up()
+            return None
+        except Malformed as error:
+            if error.connect:
+                return self._handle_connect(connection.sid, None, NO_CREDENTIALS)
+            return self._malformed(connection, error.ack_id)
+        kind, data, socket = packet.packet_type, packet.data, connection.socket
+        if kind == socketio_packet.EVENT:
+            if not isinstance(data, list) or not data:
+                return self._malformed(connection, packet.id)
+            if socket is not None and packet.namespace is None:
+                return self._doorkeeper.event(socket, packet.id, data[0], data[1:])
+            return None
+        if kind == socketio_packet.CONNECT:
+            return self._handle_connect(connection.sid, packet.namespace, data)
+        if kind == socketio_packet.DISCONNECT and packet.namespace is None:
+            return self._handle_disconnect(connection.sid, None)
+        if kind != socketio_packet.ACK:  # nobody is ever asked for one; a stray one is no harm
+            return self._malformed(connection, None)
+        return None
+
+    def _malformed(self, connection: Connection, ack_id: int | None) -> Awaitable[None] | None:
+        self._metrics.malformed.inc()
+        if connection.socket is not None and ack_id is not None:
+            return self._doorkeeper.malformed(connection.socket, ack_id)
+        self._refused(connection)
+        return None
+
+    def _refused(self, connection: Connection) -> None:
+        connection.refusals += 1
+        if connection.refusals > REFUSALS_MAX:
+            self._metrics.aborted.labels("malformed").inc()
+            connection.hang_up()
+
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        """As in python-socketio, then `ready`; leaves nothing behind whatever happens."""
+        connection: Connection | None = self.eio.sockets.get(eio_sid)
+        if connection is None or connection.socket is not None or eio_sid in self._entering:
+            return
+        if namespace is not None:
+            refusal = {"message": "There is no such namespace.", "data": {"code": "unauthenticated"}}
+            await self._send_packet(
+                eio_sid, TextPacket(socketio_packet.CONNECT_ERROR, data=refusal, namespace=namespace)
+            )
+            self._refused(connection)
+            return
+        self._entering[eio_sid] = None
+        try:
+            await super()._handle_connect(eio_sid, namespace, data)
+        except Exception:
+            logger.exception("a connect failed")
+        finally:
+            socket = self._entering.pop(eio_sid)
+        if socket is not None and self.manager.is_connected(socket.sid, "/") and not connection.closed:
+            connection.socket = socket
+            self._known(connection)
+            self.environ[eio_sid] = {}  # its headers are not needed any more
+            self._metrics.sockets.inc()
+            self._doorkeeper.welcome(socket)
+            return
+        if socket is not None:
+            self._doorkeeper.goodbye(socket)
+        if (sid := self.manager.sid_from_eio_sid(eio_sid, "/")) is not None:
+            await self.manager.disconnect(sid, "/", ignore_queue=True)
+        self._refused(connection)
+
+    async def _admit(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
+        """The connect handler; every way out but one is a refusal with a code."""
+        try:
+            eio_sid = self.manager.eio_sid_from_sid(sid, "/")
+            identity = await self._doorkeeper.identify(token_of(auth, environ))
+            socket = Socket(self.eio.sockets[eio_sid], sid, identity)
+            self._entering[eio_sid] = socket
+            await self._doorkeeper.enter(socket)
+            self._metrics.connects.labels("ok").inc()
+        except BackchatError as error:
+            self._refuse(error)
+        except Exception:  # an escape would leave the client half connected
+            logger.exception("a connect failed")
+            self._refuse(Internal())
+
+    def _refuse(self, error: BackchatError) -> None:
+        code = {"token_invalid": "unauthenticated", "internal": "unavailable"}.get(error.code, error.code)
+        self._metrics.connects.labels(code).inc()
+        data: dict[str, Any] = {"code": code}
+        if error.retry_after is not None:
+            data["retry_after"] = round(error.retry_after, 3)
+        raise socketio.exceptions.ConnectionRefusedError(error.detail, data) from None
+
+    async def _leave(self, sid: str, _reason: str) -> None:
+        """The disconnect handler."""
+        eio_sid = self.manager.eio_sid_from_sid(sid, "/")
+        connection: Connection | None = self.eio.sockets.get(eio_sid)
+        if connection is not None:
+            self._release(connection)
+
+    def _release(self, connection: Connection) -> None:
+        """Nobody is there any more."""
+        socket: Socket | None = connection.socket
+        if socket is None:
+            return
+        connection.socket = None
+        self._metrics.sockets.dec()
+        try:
+            self._doorkeeper.goodbye(socket)
+        except Exception:
+            logger.exception("a disconnect failed")
+        if not connection.closing and not connection.closed:
+            self._await_login(connection)  # it may connect again, in time

@@ -1,0 +1,179 @@
+"""Calls: answered exactly once, in time, and who is refused is listened to more slowly."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import inspect
+import time
+from typing import Any
+
+import orjson
+import pytest
+from prometheus_client import CollectorRegistry
+
+from chat_gateway.domain.rate_limits import DELAY_MAX, Pace
+from chat_gateway.events.calls import DEADLINE, OVERLOADED_PER_SECOND, Calls
+from chat_gateway.events.client_events import ClientEvents
+from chat_gateway.metrics import Metrics
+from chat_gateway.protocol.payloads import ListChats
+from chat_gateway.settings import GatewaySettings
+from chat_gateway.sockets.lanes import Lanes
+from chat_gateway.sockets.socket import BY_LOAD_AT_ONCE, BY_LOAD_PER_SECOND, REFUSALS_PER_SECOND
+from chat_gateway.transport.wire import payload_of
+from shared.errors import Unavailable
+
+
+class FakeConnection:
+    """A client that reads."""
+
+    async def caught_up(self) -> None:
+        pass
+
+
+class FakeSocket:
+    """What calls need of a socket."""
+
+    def __init__(self) -> None:
+        self.user_id = "ada"
+        self.in_flight = 0
+        self.lanes = Lanes()
+        self.connection = FakeConnection()
+        self.refusals = Pace(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
+        self.refusals_by_load = Pace(BY_LOAD_PER_SECOND, BY_LOAD_AT_ONCE)
+        self.held = 0.0
+        self.acks: list[Any] = []
+
+    def send(self, frame: Any) -> None:
+        text = payload_of(frame.wire)
+        self.acks.append(orjson.loads(text[text.index(b"[") :])[0])
+
+
+class FakeBudgets:
+    """Everybody has enough."""
+
+    def spend(self, user_id: str) -> None:
+        pass
+
+
+class FakeNoun:
+    """Persistence is silent: whoever asks waits until their time is over."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.handlers: dict[Any, Any] = {ListChats: self._list_chats}
+
+    async def _list_chats(self, _call: Any, _request: Any) -> None:
+        self.begun += 1
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls(Metrics(CollectorRegistry()), GatewaySettings())
+
+
+@pytest.fixture
+def socket() -> Any:
+    return FakeSocket()
+
+
+async def test_what_comes_to_its_turn_too_late_is_not_begun(calls: Calls, socket: Any) -> None:
+    """The first takes all the time there is; those behind it in the lane are answered with it."""
+    silent, unused = FakeNoun(), FakeBudgets()
+    events = ClientEvents(calls, unused, unused, unused, [silent])  # type: ignore[arg-type]
+    arrived_at = time.monotonic() - DEADLINE + 0.5
+    for number in range(200):
+        assert events.take(socket, number, "list_chats", [{}], arrived_at) is None
+    async with asyncio.timeout(20):
+        await calls.answered()
+    assert silent.begun <= 1  # none, if this machine stood still meanwhile
+    assert [ack["error"]["code"] for ack in socket.acks] == ["unavailable"] * 200
+
+
+def test_an_answer_that_cannot_be_encoded_leaves_the_call_open(calls: Calls, socket: Any) -> None:
+    """So that there is an answer all the same."""
+    call = calls.begin(socket, 1, "list_chats")
+    with pytest.raises(TypeError):
+        call.accept({"what": object()})
+    assert len(calls) == 1
+    call.refuse(Unavailable())
+    assert len(calls) == 0
+    assert [ack["ok"] for ack in socket.acks] == [False]
+
+
+class Clock:
+    """Monotonic time in a test's hands, in seconds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def flood(calls: Calls, clock: Clock, crowd: list[Any], seconds: float) -> int:
+    """How many refusals for want of time are answered if each sends its next event as soon as it is listened to."""
+    until = clock.now + seconds
+    turns = [(clock.now, number) for number in range(len(crowd))]
+    answered = 0
+    while turns[0][0] < until:
+        clock.now, number = heapq.heappop(turns)
+        hold = calls.hold(crowd[number], Unavailable())
+        assert 0 <= hold <= DELAY_MAX
+        heapq.heappush(turns, (clock.now + hold, number))
+        answered += 1
+        assert answered < 100_000, "nobody is held"
+    return answered
+
+
+@pytest.mark.parametrize("sockets", [1, 50, 200])
+def test_who_goes_on_shares_what_answers_there_is_time_for(calls: Calls, clock: Clock, sockets: int) -> None:
+    """However much they send, and however many they are, as long as nobody would have to wait for too long."""
+    crowd = [FakeSocket() for _ in range(sockets)]
+    flood(calls, clock, crowd, 3.0)  # what each gets at once
+    assert flood(calls, clock, crowd, 10.0) <= 10 * OVERLOADED_PER_SECOND + sockets
+
+
+def test_who_waits_as_told_is_never_held_beside_those_who_do_not(calls: Calls, clock: Clock, socket: Any) -> None:
+    """Nor who sends a few at once before it has heard of a refusal."""
+    crowd = [FakeSocket() for _ in range(100)]
+    flood(calls, clock, crowd, 3.0)
+    assert [calls.hold(socket, Unavailable()) for _ in range(int(BY_LOAD_AT_ONCE))] == [0.0] * int(BY_LOAD_AT_ONCE)
+    for _ in range(20):
+        flood(calls, clock, crowd, 1.0)
+        assert [calls.hold(socket, Unavailable()) for _ in range(int(BY_LOAD_PER_SECOND) - 1)] == [0.0] * 3
+
+
+def test_who_was_held_and_then_waits_is_not_held_any_more(calls: Calls, clock: Clock, socket: Any) -> None:
+    """It owes nothing for what it did before."""
+    crowd = [socket, *(FakeSocket() for _ in range(100))]
+    flood(calls, clock, crowd, 10.0)
+    clock.now += DELAY_MAX + 1 / BY_LOAD_PER_SECOND
+    assert calls.hold(socket, Unavailable()) == 0.0
+
+
+class FakeSending:
+    """There is no time for anything."""
+
+    def check(self) -> None:
+        raise Unavailable("Not now.", retry_after=0.5)
+
+
+async def test_a_refusal_says_to_come_back_when_the_socket_is_listened_to_again(
+    calls: Calls, clock: Clock, socket: Any
+) -> None:
+    """And nothing of the message is looked at."""
+    unused = FakeBudgets()
+    events = ClientEvents(calls, FakeSending(), unused, unused, [])  # type: ignore[arg-type]
+    flood(calls, clock, [FakeSocket() for _ in range(1_000)], 3.0)
+    for number in range(100):
+        holding = events.take(socket, number, "send_message", ["no message"])
+        if inspect.iscoroutine(holding):
+            holding.close()  # not waited for here
+    assert [ack["error"]["code"] for ack in socket.acks] == ["unavailable"] * 100
+    told = [ack["error"]["retry_after"] for ack in socket.acks]
+    assert (min(told), max(told)) == (0.5, pytest.approx(DELAY_MAX, abs=0.01))

@@ -1,0 +1,88 @@
+"""Sending: what could not be published, or not in time, leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from chat_gateway.events.calls import DEADLINE, Calls
+from chat_gateway.events.message_publisher import Sending
+from chat_gateway.metrics import Metrics
+from chat_gateway.protocol.payloads import SendMessage
+from chat_gateway.sessions.pending_messages import Accepted
+from chat_gateway.settings import GatewaySettings
+from shared.errors import Unavailable
+from tests.unit.chat_gateway.events.test_calls import FakeSocket
+
+
+class FakeBus:
+    """What becomes of each publication is in a test's hands."""
+
+    def __init__(self) -> None:
+        self.published: list[asyncio.Future[None]] = []
+
+    def publish(self, *_: Any) -> asyncio.Future[None]:
+        self.published.append(asyncio.get_running_loop().create_future())
+        return self.published[-1]
+
+
+class FakeSessions:
+    """Each session has to be loaded, which takes no time."""
+
+    def __init__(self) -> None:
+        self.loads = 0
+
+    def use(self, _key: str) -> None:
+        return None
+
+    async def load_for(self, *_: Any) -> None:
+        self.loads += 1
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls(Metrics(CollectorRegistry()), GatewaySettings())
+
+
+def message() -> SendMessage:
+    return SendMessage.model_validate({"session_id": str(uuid4()), "content": "x", "client_message_id": "one"})
+
+
+async def answered(calls: Calls) -> None:
+    async with asyncio.timeout(20):
+        await calls.answered()
+
+
+async def test_a_message_whose_turn_comes_too_late_is_not_published(calls: Calls) -> None:
+    bus, sessions, socket = FakeBus(), FakeSessions(), FakeSocket()
+    sending: Any = Sending(bus, sessions, Accepted(), 4)  # type: ignore[arg-type]
+    sending.send(calls.begin(socket, 1, "send_message", time.monotonic() - DEADLINE), message())  # type: ignore[arg-type]
+    await answered(calls)
+    assert [ack["error"]["code"] for ack in socket.acks] == ["unavailable"]
+    assert (sessions.loads, bus.published) == (0, [])
+
+
+@pytest.mark.parametrize("outcome", [Unavailable(), None])
+async def test_a_message_that_was_not_published_is_not_remembered(calls: Calls, outcome: Unavailable | None) -> None:
+    """Refused by the bus, or given up: its author was told so, and nothing is published once more behind their back."""
+    bus, accepted, socket = FakeBus(), Accepted(), FakeSocket()
+    sending: Any = Sending(bus, FakeSessions(), accepted, 4)  # type: ignore[arg-type]
+    for number in range(2):
+        sending.send(calls.begin(socket, number, "send_message"), message())  # type: ignore[arg-type]
+    async with asyncio.timeout(20):
+        while len(accepted) < 2:  # noqa: ASYNC110 - what it remembers is looked at
+            await asyncio.sleep(0)
+    failed, held = bus.published
+    if outcome is None:
+        failed.cancel()
+    else:
+        failed.set_exception(outcome)
+    held.set_result(None)
+    await answered(calls)
+    assert len(accepted) == 1
+    assert sorted(ack["ok"] for ack in socket.acks) == [False, True]

@@ -1,0 +1,55 @@
+"""At most one value in a while, the last one always, and nothing kept of what is at rest."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+from chat_gateway.sessions.pacing import Pacing
+
+INTERVAL = 0.05  # seconds
+
+
+async def at_rest(pacing: Pacing[str, int]) -> None:
+    async with asyncio.timeout(10):
+        while len(pacing):  # noqa: ASYNC110 - nobody tells; it is looked at
+            await asyncio.sleep(INTERVAL / 5)
+
+
+async def test_the_first_comes_at_once_and_the_last_in_the_end() -> None:
+    """What lies between is left out."""
+    shown: list[tuple[str, int]] = []
+    pacing: Pacing[str, int] = Pacing(INTERVAL, lambda key, value: shown.append((key, value)))
+    for value in range(5):
+        pacing.offer("a", value)
+    pacing.offer("b", 7)
+    assert shown == [("a", 0), ("b", 7)]
+    await at_rest(pacing)
+    assert shown == [("a", 0), ("b", 7), ("a", 4)]
+
+
+async def test_never_two_within_the_interval() -> None:
+    """Also while values keep coming."""
+    loop = asyncio.get_running_loop()
+    times: list[float] = []
+    pacing: Pacing[str, int] = Pacing(INTERVAL, lambda _key, _value: times.append(loop.time()))
+    until = loop.time() + 6 * INTERVAL
+    while loop.time() < until:
+        pacing.offer("a", 0)
+        await asyncio.sleep(INTERVAL / 10)
+    await at_rest(pacing)
+    assert len(times) > 1
+    resolution = 0.01  # seconds: a timer may be that early
+    assert all(later - earlier >= INTERVAL - resolution for earlier, later in pairwise(times))
+
+
+async def test_closed_it_shows_nothing_more() -> None:
+    """The timers are gone as well."""
+    shown: list[int] = []
+    pacing: Pacing[str, int] = Pacing(INTERVAL, lambda _key, value: shown.append(value))
+    pacing.offer("a", 1)
+    pacing.offer("a", 2)
+    pacing.close()
+    await asyncio.sleep(2 * INTERVAL)
+    assert shown == [1]
+    assert not len(pacing)

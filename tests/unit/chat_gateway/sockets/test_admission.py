@@ -1,0 +1,85 @@
+"""How many may be at the door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chat_gateway.settings import GatewaySettings
+from chat_gateway.sockets.admission import Admission
+
+
+@dataclass(eq=False)
+class Newcomer:
+    address: str
+
+
+def admission(**settings: Any) -> Admission:
+    return Admission(GatewaySettings(**{"handshakes": 3, "handshakes_per_address": 2, **settings}))
+
+
+def test_an_address_may_not_take_all_the_room() -> None:
+    door = admission()
+    crowd = [Newcomer("a"), Newcomer("a")]
+    for newcomer in crowd:
+        assert door.refuses("a") is None
+        door.begin(newcomer)
+    assert door.refuses("a") == "full"
+    assert door.refuses("b") is None
+    door.begin(Newcomer("b"))
+    assert door.refuses("c") == "full"
+    door.end(crowd[0])
+    assert door.refuses("a") is None
+    assert door.refuses("c") is None
+
+
+def test_an_address_has_only_so_many_connections() -> None:
+    """Authenticated or not; another address does not feel it."""
+    door = admission(connections_per_address=2)
+    crowd = [Newcomer("a"), Newcomer("a")]
+    for newcomer in crowd:
+        assert door.refuses("a") is None
+        door.arrive(newcomer)
+        door.arrive(newcomer)
+    assert door.refuses("a") == "crowded"
+    assert door.refuses("b") is None
+    door.depart(crowd[0])
+    door.depart(crowd[0])
+    assert door.refuses("a") is None
+
+
+def test_a_thousand_sockets_behind_one_address_are_no_crowd() -> None:
+    """An office, or the machine of whoever tests us: by default they all come in, also at once."""
+    door = Admission(GatewaySettings())
+    for _ in range(1_000):
+        assert door.refuses("a") is None
+        newcomer = Newcomer("a")
+        door.arrive(newcomer)
+        door.begin(newcomer)
+
+
+def test_the_source_is_the_client_behind_trusted_proxies() -> None:
+    scope = {"client": ("10.0.0.1", 1), "headers": [(b"x-forwarded-for", b"1.1.1.1, 2001:db8::1")]}
+    assert admission(trusted_proxies="10.0.0.0/8").source(scope) == "2001:db8::/64"
+    assert admission().source(scope) == "10.0.0.1"
+
+
+def test_everybody_counts_once() -> None:
+    door, newcomer = admission(), Newcomer("a")
+    for _ in range(2):
+        door.begin(newcomer)
+    assert len(door) == 1
+    for _ in range(2):
+        door.end(newcomer)
+    assert len(door) == 0
+    assert not door._newcomers_of
+
+
+def test_without_limits_only_the_room_in_all_counts() -> None:
+    door = admission(limits="off", connections_per_address=1)
+    for _ in range(3):
+        assert door.refuses("a") is None
+        newcomer = Newcomer("a")
+        door.arrive(newcomer)
+        door.begin(newcomer)
+    assert door.refuses("a") == "full"

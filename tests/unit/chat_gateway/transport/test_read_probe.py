@@ -1,0 +1,70 @@
+"""A client that reads repeats what it was asked; how long it may owe that, and when it is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chat_gateway.transport.read_probe import ASK_EVERY, NONCE, PING, Proof
+
+
+class Protocol:
+    """What of uvicorn's is looked at."""
+
+    def __init__(self) -> None:
+        self.pending_ping_payload: bytes | None = None
+        self.read_paused = self.close_sent = False
+        self.transport = self
+        self.written: list[bytes] = []
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+def proof_of(protocol: Any) -> Proof:
+    return Proof(protocol)
+
+
+def test_one_question_at_a_time_and_not_too_often() -> None:
+    """The first one after a while, the next one a while after the answer."""
+    protocol = Protocol()
+    proof = proof_of(protocol)
+    assert not proof.ask()
+    assert proof.owed(ASK_EVERY) == 0
+    assert proof.ask()
+    [ping] = protocol.written
+    assert ping == PING + (protocol.pending_ping_payload or b"")
+    assert len(ping) == len(PING) + NONCE
+    assert proof.owed(ASK_EVERY) == ASK_EVERY
+    assert not proof.ask()
+    protocol.pending_ping_payload = None
+    assert proof.owed(1.0) == 0
+    assert not proof.ask()
+    proof.owed(ASK_EVERY - 1.0)
+    assert proof.ask()
+    assert protocol.written[0] != protocol.written[1]
+
+
+def test_only_the_time_counts_in_which_it_is_listened_to() -> None:
+    """A pong may stand behind events that are held back."""
+    protocol = Protocol()
+    proof = proof_of(protocol)
+    proof.owed(ASK_EVERY)
+    assert proof.ask()
+    assert proof.owed(1.0) == 1.0
+    protocol.read_paused = True
+    assert proof.owed(1.0) == 1.0
+    protocol.read_paused = False
+    assert proof.owed(1.0) == 2.0
+
+
+def test_who_was_told_to_go_is_not_asked() -> None:
+    """Nothing may follow the frame that closes a WebSocket."""
+    protocol = Protocol()
+    proof = proof_of(protocol)
+    proof.owed(ASK_EVERY)
+    protocol.close_sent = True
+    assert not proof.ask()
+    assert protocol.written == []
