@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, expect
 from tests.browser.conftest import Visit
 from tests.browser.model import HELD, LET_GO, Model
 from tests.browser.visitor import visiting
-from tests.chaos.proxy import Proxy
 from tests.support.ports import free_port
+from tests.support.proxy import Proxy
 from tests.support.stack import Stack
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos [flags]`: run, print the report. Exit code 1 if a promise was broken."""
+"""`python -m tests.chaos [flags]`: run and print the report. Exit code 1 if an anomaly was found, 2 if a server is missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.children import NotInstalled
 
 
 def main(arguments: list[str]) -> int:
-    """Run."""
+    """Run as the flags say; returns the exit code."""
     options = parse(arguments)
     try:
         outcome = asyncio.run(run(options))
@@ -22,15 +22,15 @@ def main(arguments: list[str]) -> int:
         return 2
     path = report.write(options, outcome)
     sys.stdout.write(report.markdown(options, outcome) + "\n")
-    for name, found in report.harms(outcome).items():
+    for name, found in report.anomalies(outcome).items():
         for where in found[: report.EXAMPLES]:
             say(f"{name}: {where}")
-    say(f"written to {path}")
-    if outcome.harmless and not options.keep:
+    say(f"report: {path}")
+    if outcome.clean and not options.keep:
         shutil.rmtree(outcome.directory, ignore_errors=True)
     else:
-        say(f"ledgers and logs are kept in {outcome.directory}")
-    return 0 if outcome.harmless else 1
+        say(f"operation logs and process logs are kept in {outcome.directory}")
+    return 0 if outcome.clean else 1
 
 
 if __name__ == "__main__":

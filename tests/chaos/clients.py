@@ -1,7 +1,7 @@
-"""One process full of people who chat and keep ledgers, half of them with the client kit.
+"""One process of simulated users, half of them with the client kit; each writes an operation log.
 
-`python -m tests.chaos.clients` reads a `Job` as the first line of its standard input, then `drain` (send nothing
-new, settle what is open) and `end`; it prints a `Status` twice a second.
+`python -m tests.chaos.clients` reads a `Job` as the first line of its standard input, then `drain` (send nothing new,
+retry what is pending) and `end`. It prints a `Status` twice a second.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import asyncio
 import os
 import sys
 
-from tests.chaos.author import Author
+from tests.chaos.client_process import STATUS_INTERVAL
 from tests.chaos.job import Job, Status
-from tests.chaos.kit import KitClient
-from tests.chaos.stock import StockClient
+from tests.chaos.kit_client import KitClient
+from tests.chaos.simulated_client import SimulatedClient
+from tests.chaos.stock_client import StockClient
 
-END_PATIENCE = 20.0  # seconds in which everybody must have left
+END_PATIENCE = 20.0  # seconds for all clients to disconnect
 
 
 async def _commands() -> asyncio.StreamReader:
@@ -24,52 +25,52 @@ async def _commands() -> asyncio.StreamReader:
     return reader
 
 
-def _status(clients: list[Author]) -> Status:
+def _status(clients: list[SimulatedClient]) -> Status:
     return Status(
         sessions=sum(client.session is not None for client in clients),
         connected=sum(client.connected for client in clients),
         sent=sum(client.sent for client in clients),
         acked=sum(client.acked for client in clients),
         pending=sum(client.pending for client in clients),
-        unseen=sum(not client.settled for client in clients),
+        unseen=sum(not client.up_to_date for client in clients),
     )
 
 
-async def _tell(clients: list[Author]) -> None:
+async def _report_periodically(clients: list[SimulatedClient]) -> None:
     while True:
         sys.stdout.write(_status(clients).model_dump_json() + "\n")
         sys.stdout.flush()
         for client in clients:
-            client.ledger.flush()
-        await asyncio.sleep(0.5)
+            client.log.flush()
+        await asyncio.sleep(STATUS_INTERVAL)
 
 
 async def run() -> None:
-    """Chat as the commands say."""
+    """Chat until `end`."""
     commands = await _commands()
     job = Job.model_validate_json(await commands.readline())
-    clients: list[Author] = [
-        (KitClient if person.kit else StockClient)(person, number, job) for number, person in enumerate(job.people)
+    clients: list[SimulatedClient] = [
+        (KitClient if user.kit else StockClient)(user, number, job) for number, user in enumerate(job.users)
     ]
     draining = asyncio.Event()
     work = [client.chat(draining) for client in clients]
-    tasks = [asyncio.create_task(coroutine) for coroutine in [*work, _tell(clients)]]
+    tasks = [asyncio.create_task(coroutine) for coroutine in [*work, _report_periodically(clients)]]
     while (await commands.readline()).strip() == b"drain":
         draining.set()
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks, timeout=END_PATIENCE)
     stuck = [task for task in tasks if not task.done()]
-    died = [task for task in tasks if task.done() and not task.cancelled()]
+    failed = [task for task in tasks if task.done() and not task.cancelled()]
     for client in clients:
         client.finish()
-        client.ledger.close()
-    for task in died:
+        client.log.close()
+    for task in failed:
         task.result()
     if stuck:
         sys.stderr.write(f"{len(stuck)} clients did not end: {stuck[0].get_stack()}\n")
         sys.stderr.flush()
-        os._exit(1)  # the loop would wait for them
+        os._exit(1)  # asyncio.run would wait for them without limit
 
 
 if __name__ == "__main__":

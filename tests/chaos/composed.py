@@ -1,4 +1,4 @@
-"""Faults of containers: the composed stack as an operator started it, broken with the engine's own commands."""
+"""Faults of containers: inject them into a running composed stack by commands of the Docker engine."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.chaos.faults import Fault
-from tests.chaos.injection import Injected
+from tests.chaos.injection import InjectedFault
 from tests.support.compose import Composition
+from tests.support.waiting import until
 
-SERVICES = {  # what faults call a part, and its service
+SERVICES = {  # part of a fault: Compose service
     "gateway": "chat_gateway",
     "persistence": "persistence_worker",
     "chatbot": "chatbot_worker",
@@ -25,7 +26,7 @@ STOP_SECONDS = "10"  # contract P8
 
 
 class ComposedStack:
-    """The stack as a run sees it: one address, and nothing of ours around the processes."""
+    """A composed stack that the operator has started, behind the address of its edge."""
 
     def __init__(self, composition: Composition, url: str) -> None:
         self.composition = composition
@@ -33,14 +34,14 @@ class ComposedStack:
         self.gateways = [("edge", url)]
 
     async def open(self) -> None:
-        """It runs already."""
+        """Do nothing: the stack is running."""
 
     async def shut(self) -> None:
-        """It goes on."""
+        """Do nothing: the stack stays up."""
 
 
-class ContainerKeeper:
-    """Sees to it that every container is well in the end; what ends without being told to is a crash."""
+class ContainerSupervisor:
+    """Checks that every container is healthy at the end, and counts restarts that no fault has caused as crashes."""
 
     def __init__(self, composition: Composition) -> None:
         self._composition = composition
@@ -49,27 +50,29 @@ class ContainerKeeper:
         self.crashes: list[str] = []
         self.slow_stops: list[str] = []
 
-    def told(self, container: str) -> None:
-        """A fault ends this one, and starts it again."""
+    def expect_end(self, container: str) -> None:
+        """Note that a fault ends and restarts a container."""
         self._expected.add(container)
         self.restarts += 1
 
     async def watch(self) -> None:
-        """Nothing to do meanwhile: the engine is the supervisor. What it restarted is counted at the end."""
+        """Do nothing until cancelled: the engine restarts containers. Its restarts are counted at the end."""
         await asyncio.Event().wait()
 
-    async def all_ready(self, patience: float) -> bool:
-        """Whether every service gets healthy within `patience` seconds."""
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            states = await asyncio.to_thread(self._composition.states)
-            if all(state["Health"] in ("healthy", "") or state["ExitCode"] == 0 for state in states) and all(
-                state["State"] == "running" or state["ExitCode"] == 0 for state in states
-            ):
-                await asyncio.to_thread(self._count_crashes)
-                return True
-            await asyncio.sleep(ALL_READY_POLL)
-        return False
+    async def all_ready(self, within: float) -> bool:
+        """Wait until every service is healthy; returns whether they were `within` that many seconds."""
+        try:
+            await until(lambda: asyncio.to_thread(self._healthy), within, every=ALL_READY_POLL)
+        except AssertionError:
+            return False
+        await asyncio.to_thread(self._count_crashes)
+        return True
+
+    def _healthy(self) -> bool:
+        return all(
+            state["ExitCode"] == 0 if state["State"] == "exited" else state["Health"] in ("healthy", "")
+            for state in self._composition.states()
+        )
 
     def _count_crashes(self) -> None:
         for service in SERVICES.values():
@@ -80,23 +83,23 @@ class ContainerKeeper:
 
 
 class ContainerInjector:
-    """Does faults to containers."""
+    """Injects faults into containers."""
 
-    def __init__(self, composition: Composition, keeper: ContainerKeeper) -> None:
+    def __init__(self, composition: Composition, supervisor: ContainerSupervisor) -> None:
         self._composition = composition
-        self._keeper = keeper
+        self._supervisor = supervisor
 
-    async def inject(self, fault: Fault) -> Injected:
-        """Do one fault and repair it; the times are those of the engine's commands, half a second each."""
+    async def inject(self, fault: Fault) -> InjectedFault:
+        """Inject one fault and repair it. A command of the engine takes about half a second."""
         kind = fault.kind
         containers = await asyncio.to_thread(self._composition.containers, SERVICES[kind.part])
         container = containers[fault.choice % len(containers)]
-        harm, mend = self._deed(kind.action, container)
-        await asyncio.to_thread(harm)
+        begin, repair = self._action(kind.action, container)
+        await asyncio.to_thread(begin)
         start = time.monotonic()
         await asyncio.sleep(fault.lasts)
-        await asyncio.to_thread(mend)
-        return Injected(
+        await asyncio.to_thread(repair)
+        return InjectedFault(
             kind=kind.name,
             action=kind.action,
             part=kind.part,
@@ -105,15 +108,15 @@ class ContainerInjector:
             repair=time.monotonic(),
         )
 
-    def _deed(self, action: str, container: str) -> tuple[Callable[[], object], Callable[[], object]]:
+    def _action(self, action: str, container: str) -> tuple[Callable[[], object], Callable[[], object]]:
         docker = self._composition.docker
         if action == "kill":
-            self._keeper.told(container)
+            self._supervisor.expect_end(container)
             return partial(docker, "kill", container), partial(docker, "start", container)
         if action == "pause":
             return partial(docker, "pause", container), partial(docker, "unpause", container)
         if action == "restart":
-            self._keeper.told(container)
+            self._supervisor.expect_end(container)
             return partial(self._stop, container), partial(docker, "start", container)
         networks = self._composition.networks(container)
         return (
@@ -127,13 +130,13 @@ class ContainerInjector:
         code = self._composition.docker("inspect", "--format", "{{.State.ExitCode}}", container).strip()
         name = self._composition.docker("inspect", "--format", "{{.Name}}", container).strip()
         if code != "0" and "postgres" not in name and "rabbitmq" not in name:
-            self._keeper.slow_stops.append(f"{name}: exit code {code} after {time.monotonic() - began:.1f} s")
+            self._supervisor.slow_stops.append(f"{name}: exit code {code} after {time.monotonic() - began:.1f} s")
 
     def _connect(self, network: str, aliases: list[str], container: str) -> None:
         named = [word for alias in aliases for word in ("--alias", alias)]
         self._composition.docker("network", "connect", *named, network, container)
 
 
-def _each(acts: list[Callable[[], object]]) -> None:
-    for act in acts:
-        act()
+def _each(commands: list[Callable[[], object]]) -> None:
+    for command in commands:
+        command()

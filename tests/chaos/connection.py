@@ -1,4 +1,4 @@
-"""One Socket.IO connection of a stock client, used once; acks and events come to its owner in the order of the wire."""
+"""One Socket.IO connection of a stock client, used once. Passes acks and events to its owner in wire order."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ EVENTS = {"message", "message_updated", "message_delta", "session_updated", "mes
 
 
 class Outgoing:
-    """One message on its way."""
+    """A queued message and the state of its delivery."""
 
     def __init__(self, key: str, content: str) -> None:
         self.key = key
         self.content = content
-        self.on_its_way = False
-        self.due = 0.0  # not to be sent again before
+        self.in_flight = False
+        self.due = 0.0  # earliest time of the next attempt
 
 
 class Owner(Protocol):
-    """Who is told."""
+    """Receiver of acks and events."""
 
     def answer(self, socket: Socket, message: Outgoing, ack: dict[str, Any] | None) -> None:
-        """An ack came, or did not."""
+        """Handle an ack; None after a timeout or connection loss."""
 
     def event(self, socket: Socket, name: str, payload: dict[str, Any]) -> None:
-        """A server event came."""
+        """Handle a server event."""
 
 
 class Socket:
-    """One connection, used once."""
+    """A connection from connect to disconnect."""
 
     def __init__(self, name: str, owner: Owner) -> None:
         self.name = name
@@ -51,7 +51,7 @@ class Socket:
         self._closing: asyncio.Task[None] | None = None
 
     async def connect(self, url: str, token: str) -> bool:
-        """Whether the connection is there and `ready`."""
+        """Connect and wait for `ready`; returns whether that succeeded."""
         try:
             async with asyncio.timeout(CONNECT_PATIENCE):
                 await self._io.connect(
@@ -66,7 +66,10 @@ class Socket:
     async def call(
         self, event: str, payload: dict[str, Any], succeeded: Callable[[Socket, dict[str, Any]], None]
     ) -> dict[str, Any] | None:
-        """The ack of an event if it says yes; `succeeded` gets it first, before any event that comes after it."""
+        """Send an event and return its ack if it is `ok`, otherwise None.
+
+        `succeeded` is called with the ack before any later event is delivered.
+        """
         answer: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
 
         def answered(ack: dict[str, Any]) -> None:
@@ -87,7 +90,7 @@ class Socket:
             self._asked.discard(answer)
 
     async def send(self, event: str, payload: dict[str, Any], message: Outgoing) -> None:
-        """Send an event; the device is told of the ack, or that it is overdue or lost."""
+        """Send an event; the owner gets its ack, or None after a timeout or connection loss."""
         self._waiting[message] = asyncio.get_running_loop().call_later(ACK_PATIENCE, self._overdue)
         try:
             await self._io.emit(event, payload, callback=lambda ack: self._answered(message, ack))
@@ -95,7 +98,7 @@ class Socket:
             self._disconnected()
 
     def abandon(self) -> None:
-        """Say good-bye without waiting for it; nothing that still comes counts."""
+        """Disconnect in the background and ignore everything received from now on."""
         self._disconnected()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
@@ -104,7 +107,7 @@ class Socket:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CONNECT_PATIENCE):
                 await self._io.disconnect()
-        if (session := self._io.eio.http) is not None:  # a failed connect leaves it open
+        if (session := self._io.eio.http) is not None:  # a failed connect leaves the HTTP session open
             await session.close()
 
     def _answered(self, message: Outgoing, ack: dict[str, Any]) -> None:
@@ -118,7 +121,7 @@ class Socket:
 
     def _disconnected(self, *_: Any) -> None:
         self.gone.set()
-        for answer in self._asked:  # none will come
+        for answer in self._asked:
             if not answer.done():
                 answer.set_result(None)
         for message, timer in self._waiting.items():

@@ -1,4 +1,4 @@
-"""Which faults there are, and the seeded plan of a run. Pure."""
+"""Kinds of faults, and the seeded plan of a run. No I/O."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from itertools import count
 SERVICES = ("gateway", "persistence", "chatbot", "auth")
 ON_BROKER = ("gateway", "persistence", "chatbot")
 ON_DATABASE = ("persistence", "auth")
-GAP = (1.5, 5.0)  # seconds from one fault's repair to the next fault's start, at random in this range
+GAP = (1.5, 5.0)  # seconds from the repair of one fault to the start of the next, drawn at random
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of fault: what is done, to which part, for how long (seconds, at random in `lasts`)."""
+    """A kind of fault: the action, the part it breaks, and the range of its duration in seconds."""
 
     action: str
     part: str
@@ -23,16 +23,16 @@ class Kind:
 
     @property
     def name(self) -> str:
-        """As reports show it."""
+        """Name in reports."""
         return f"{self.action} {self.part}"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of a plan. `choice` picks one process, node or link out of several: any integer."""
+    """One fault of a plan. `choice` selects one of several processes, nodes or links; it may be any integer."""
 
     kind: Kind
-    gap: float  # seconds to wait before it
+    gap: float  # seconds since the repair of the previous fault
     lasts: float  # seconds
     choice: int
 
@@ -56,7 +56,7 @@ SINGLE: tuple[Kind, ...] = (
     *_of("stall", ("client-gateway",), (2.0, 9.0)),
     *_of("delay", ("broker", "database"), (3.0, 6.0)),
     *_of("close channels of", ("consumers",), (1.0, 3.0)),
-    *_of("double", ("deliveries",), (3.0, 6.0)),
+    *_of("duplicate", ("deliveries",), (3.0, 6.0)),
 )
 CLUSTER: tuple[Kind, ...] = (
     *(kind for kind in SINGLE if kind.part != "broker" or kind.action == "delay"),
@@ -76,12 +76,12 @@ COMPOSED: tuple[Kind, ...] = (
     *_of("pause", (*SERVICES, "broker", "database", "edge"), (1.0, 8.0)),
     *_of("restart", (*SERVICES, "broker", "database", "edge")),
     *_of("disconnect", (*SERVICES, "broker", "database"), (1.0, 8.0)),
-)  # of containers, by the engine's own commands
+)  # of containers, by commands of the engine
 PROFILES = {"single": SINGLE, "cluster": CLUSTER, "embedded": EMBEDDED, "composed": COMPOSED}
 
 
 def plan(seed: int, kinds: Sequence[Kind]) -> Iterator[Fault]:
-    """Faults without end: every kind once, in random order, then every kind again. The same for the same seed."""
+    """Yield faults without end: rounds of all kinds, each in random order. The same seed gives the same plan."""
     generator = random.Random(seed)
     for _ in count():
         for kind in generator.sample(kinds, len(kinds)):
@@ -94,10 +94,10 @@ def plan(seed: int, kinds: Sequence[Kind]) -> Iterator[Fault]:
 
 
 def chosen(profile: str, pattern: str) -> tuple[Kind, ...]:
-    """The kinds of a profile whose names contain one of the comma-separated words of `pattern` (empty: all).
+    """Select the kinds of a profile whose names contain one of the comma-separated words of `pattern` (empty: all).
 
     Raises:
-        ValueError: none does.
+        ValueError: no kind matches.
     """
     words = [word.strip() for word in pattern.split(",") if word.strip()]
     kinds = tuple(kind for kind in PROFILES[profile] if not words or any(word in kind.name for word in words))

@@ -1,4 +1,4 @@
-"""Reading every session after the run, as its user would, through another gateway than the one it was written over."""
+"""Read every session after the run with the token of its user, through another gateway than the sends."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any
 
 from tests.chaos.checker import History
 from tests.support.client import Device, Refused
+from tests.support.waiting import until
 
-AT_ONCE = 4  # users who read at the same time
+AT_ONCE = 4  # sessions read at the same time
 PAGE = 200  # messages
-TRIES = 20  # a read says `unavailable` while something is still coming back
+PATIENCE = 20.0  # seconds in which a gateway may be `unavailable`
+RETRY = 0.5  # seconds between two attempts
 
 
 async def read_all(sessions: Iterable[tuple[str, str, str]]) -> dict[str, History]:
-    """The history of each (session, token, gateway address)."""
+    """Read the history of each (session, token, gateway address)."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(session: str, token: str, url: str) -> tuple[str, History | None]:
@@ -29,20 +31,20 @@ async def read_all(sessions: Iterable[tuple[str, str, str]]) -> dict[str, Histor
 
 @contextlib.asynccontextmanager
 async def _connected(url: str, token: str) -> AsyncIterator[Device]:
-    """A connection; a gateway that is just coming back may refuse some."""
-    for _ in range(TRIES):
+    """Connect, with retries while a gateway refuses connections after its start."""
+
+    async def connect() -> Device:
         device = Device(url, token)
         try:
-            await device.__aenter__()
-        except Refused:
-            await asyncio.sleep(0.5)
-            continue
-        try:
-            yield device
-        finally:
-            await device.__aexit__(None, None, None)
-        return
-    raise RuntimeError(f"{url} goes on refusing connections")
+            return await device.__aenter__()
+        except Refused as refusal:
+            raise AssertionError(f"{url} refuses connections: {refusal}") from refusal
+
+    device = await until(connect, PATIENCE, every=RETRY)
+    try:
+        yield device
+    finally:
+        await device.leave()
 
 
 async def _read(device: Device, session: str) -> History | None:
@@ -67,12 +69,12 @@ async def _read(device: Device, session: str) -> History | None:
 
 
 async def _call(device: Device, event: str, **payload: Any) -> dict[str, Any] | None:
-    """The ack; None where the session is not there."""
-    for _ in range(TRIES):
+    """Return the ack, with retries after other errors; None if the session does not exist."""
+
+    async def answer() -> dict[str, Any]:
         ack = await device.call(event, payload)
-        if ack["ok"]:
-            return ack
-        if ack["error"]["code"] == "not_found":
-            return None
-        await asyncio.sleep(0.5)
-    raise RuntimeError(f"{event} goes on saying {ack['error']}")
+        assert ack["ok"] or ack["error"]["code"] == "not_found", f"{event}: {ack['error']}"
+        return ack
+
+    ack = await until(answer, PATIENCE, every=RETRY)
+    return ack if ack["ok"] else None

@@ -1,4 +1,4 @@
-"""What the run and the processes of clients say to each other, as lines of JSON."""
+"""JSON lines between the run and its client processes."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from pathlib import Path
 from pydantic import BaseModel
 
 
-class Person(BaseModel):
-    """Somebody with an account; `devices` read the same session, the first one also writes. `kit`: by our own kit."""
+class User(BaseModel):
+    """A registered account and the clients that it uses."""
 
     id: str
     token: str
-    devices: int
-    kit: bool
+    devices: int  # that follow the same session; the first one also sends
+    kit: bool  # whether the devices use the client kit of this repository instead of a stock Socket.IO client
 
 
 class Job(BaseModel):
-    """What one process of clients does."""
+    """Work of one client process."""
 
-    people: list[Person]
+    users: list[User]
     gateways: list[tuple[str, str]]  # name, address
-    directory: Path  # of the ledgers
+    directory: Path  # of the operation logs
     seed: int
-    pause: float  # mean seconds between two bursts of a person
+    pause: float  # mean seconds between two bursts of a user
 
 
 class Status(BaseModel):
-    """What one process of clients has done so far."""
+    """Progress of one client process."""
 
-    sessions: int = 0  # people who have one
+    sessions: int = 0  # users who have one
     connected: int = 0
     sent: int = 0
     acked: int = 0
-    pending: int = 0  # sent and not settled
-    unseen: int = 0  # settled, not seen stored or not answered yet
+    pending: int = 0  # messages without a final answer
+    unseen: int = 0  # users with an acked message that was not seen stored, or not answered

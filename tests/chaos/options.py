@@ -1,4 +1,4 @@
-"""The flags of `python -m tests.chaos`, which `make chaos` gives from FAULTS, CLIENTS, SECONDS, SEED and PROFILE."""
+"""Flags of `python -m tests.chaos`. `make chaos` sets them from FAULTS, CLIENTS, SECONDS, SEED and PROFILE."""
 
 from __future__ import annotations
 
@@ -16,39 +16,49 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One run. It ends after `faults` faults or `seconds` seconds of them, whichever is first."""
+    """Options of one run. Fault injection ends after `faults` faults or `seconds` seconds, whichever is first."""
 
     faults: int
     seconds: float
     clients: int
-    rate: float  # messages a second, of all clients together
+    rate: float  # messages per second, sum of all clients
     seed: int
     profile: str
     kinds: tuple[Kind, ...]
     results: Path
     keep: bool = False
-    project: str = PROJECT  # of Compose, and where its edge is: for the composed profile
-    url: str = URL
+    project: str = PROJECT  # Compose project; only for the composed profile
+    url: str = URL  # address of its edge
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """Read the flags, or end with a line that says what is wrong."""
+    """Parse the flags; exits with code 2 and an error message if they are invalid."""
     parser = argparse.ArgumentParser(
-        "python -m tests.chaos", description="Break everything while clients chat; report what they lost."
+        "python -m tests.chaos",
+        description="Inject faults while clients chat, and report every anomaly that users could see.",
     )
-    parser.add_argument("--faults", type=int, default=40, help="faults to do (40)")
-    parser.add_argument("--seconds", type=float, default=600.0, help="for at most so long (600)")
-    parser.add_argument("--clients", type=int, default=100, help="people who chat (100)")
-    parser.add_argument("--rate", type=float, default=40.0, help="messages a second of all of them (40)")
-    parser.add_argument("--seed", type=int, default=None, help="the same seed plans the same faults (a random one)")
+    parser.add_argument("--faults", type=int, default=40, help="maximum number of faults (40)")
     parser.add_argument(
-        "--profile", choices=PROFILES, default="single", help="a broker of one node or of three; all in one; containers"
+        "--seconds", type=float, default=600.0, help="maximum duration of fault injection in seconds (600)"
     )
-    parser.add_argument("--kinds", default="", help="only faults whose name contains one of these words, by commas")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="directory of the report")
-    parser.add_argument("--keep", action="store_true", help="keep ledgers and logs of a run without harm, too")
-    parser.add_argument("--project", default=PROJECT, help="composed: the project's name (backchat)")
-    parser.add_argument("--url", default=URL, help=f"composed: where it is ({URL})")
+    parser.add_argument("--clients", type=int, default=100, help="simulated users (100)")
+    parser.add_argument("--rate", type=float, default=40.0, help="messages per second, sum of all clients (40)")
+    parser.add_argument("--seed", type=int, default=None, help="seed of the fault plan (random)")
+    parser.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default="single",
+        help="single: broker with one node; cluster: three nodes; embedded: one process; composed: containers of a running stack",
+    )
+    parser.add_argument(
+        "--kinds", default="", help="comma-separated words: only faults whose name contains any of them"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="directory of the JSON report")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the operation logs and process logs of a clean run too"
+    )
+    parser.add_argument("--project", default=PROJECT, help="composed: Compose project (backchat)")
+    parser.add_argument("--url", default=URL, help=f"composed: address of the edge ({URL})")
     flags = parser.parse_args([argument for argument in arguments if argument])
     try:
         kinds = chosen(flags.profile, flags.kinds)

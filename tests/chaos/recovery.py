@@ -1,8 +1,9 @@
-"""How long users waited for service after each fault, from their ledgers. Pure.
+"""Recovery time of each fault: how long users waited for service, computed from the operation logs. No I/O.
 
-For each fault: from its start, or from its repair where nobody can take over before (the only broker or database, the
-only auth, a frozen gateway's own sockets), as soon as anybody wants anything of an affected lane, until anybody gets it
-there. The slowest lane counts, and seconds in which a later fault was under way do not.
+The operations of a part are grouped into lanes (one per partition or gateway). The wait on a lane starts with the first
+operation that is requested after the start of the fault, and ends when the first of these operations succeeds. It starts
+with the repair if no other process can take over before (single broker, database or auth service, sockets of a frozen
+gateway). The recovery time is the longest wait of all affected lanes, without seconds in which a later fault was active.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from tests.chaos.ledger import Entry
-from tests.chaos.sent import Sent
+from tests.chaos.operation_log import Entry
+from tests.chaos.sent_messages import SentMessage
 
 PARTITIONS = 4
-LANES = {  # what a fault of a part affects: an operation, and what its lanes are told apart by
+LANES = {  # operations that a fault of a part affects, each with the key of its lanes
     "gateway": (("ack", "homes"),),
     "persistence": (("stored", "partition"),),
     "chatbot": (("answered", "partition"),),
@@ -40,13 +41,13 @@ ALONE = (
     "gateway-broker",
     "auth",
     "auth-database",
-)  # nobody takes over while they freeze
-TARGETS = {"stores": 15.0, "killed": 5.0, "paused": 10.0}  # seconds at most
+)  # no other process takes over while they are frozen
+TARGETS = {"stores": 15.0, "killed": 5.0, "paused": 10.0}  # maximum seconds
 MEDIAN_TARGET = 3.0  # seconds
 
 
 class Operation(NamedTuple):
-    """Something that a user wanted, when it began and when it was done: `inf` if it never was."""
+    """A request of a user: when it began, and when it succeeded (`inf`: never)."""
 
     began: float
     done: float
@@ -57,36 +58,38 @@ class Operation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """One fault's. `seconds` is None if it did not come before the end of the run."""
+    """Recovery of one fault. `seconds` is None if service did not resume before the end of the run."""
 
     kind: str
     group: str
     seconds: float | None
 
 
-def operations(ledgers: Mapping[str, Sequence[Entry]], sent: Mapping[str, Sequence[Sent]]) -> list[Operation]:
-    """Everything that clients wanted."""
+def operations(
+    operation_logs: Mapping[str, Sequence[Entry]], sent: Mapping[str, Sequence[SentMessage]]
+) -> list[Operation]:
+    """Collect the operations of all clients."""
     found: list[Operation] = []
-    for client, ledger in ledgers.items():
-        gateways = {entry["socket"]: entry["gateway"] for entry in ledger if entry["what"] == "opened"}
-        replies = _first_replies(ledger)
+    for client, log in operation_logs.items():
+        gateways = {entry["socket"]: entry["gateway"] for entry in log if entry["what"] == "opened"}
+        replies = _first_replies(log)
         for message in sent.get(client, ()):
-            session, began = message.session, message.tries[0].t
-            for each in message.tries:
+            session, began = message.session, message.attempts[0].t
+            for each in message.attempts:
                 done = each.ended if each.outcome == "acked" else None
                 found.append(Operation(each.t, done or math.inf, "ack", session, gateways[each.socket]))
             found.append(Operation(began, message.seen or math.inf, "stored", session, ""))
             answers = [replies[message_id] for message_id in message.ids & replies.keys()]
             found.append(Operation(began, min(answers, default=math.inf), "answered", session, ""))
-        found += [Operation(e["began"], e["t"], "login", "", "") for e in ledger if e["what"] == "login"]
+        found += [Operation(e["began"], e["t"], "login", "", "") for e in log if e["what"] == "login"]
     return found
 
 
-def _first_replies(ledger: Iterable[Entry]) -> dict[str, float]:
-    """When the first of the reply to a message was seen: a piece of it, or all."""
+def _first_replies(log: Iterable[Entry]) -> dict[str, float]:
+    """Return when the first delta of each reply arrived, or the whole reply, by the message that it answers."""
     first: dict[str, float] = {}  # by message id of the reply
     found: dict[str, float] = {}
-    for entry in ledger:
+    for entry in log:
         if entry["what"] == "delta":
             first.setdefault(entry["delta"]["message_id"], entry["t"])
         elif entry["what"] in ("message", "joined"):
@@ -96,12 +99,12 @@ def _first_replies(ledger: Iterable[Entry]) -> dict[str, float]:
     return found
 
 
-def homes(ledgers: Mapping[str, Sequence[Entry]]) -> list[tuple[float, float, str, str]]:
-    """When which session's writer was connected to which gateway: (from, to, session, gateway)."""
+def homes(operation_logs: Mapping[str, Sequence[Entry]]) -> list[tuple[float, float, str, str]]:
+    """Return the connections of all clients as (from, to, session, gateway)."""
     found = []
-    for ledger in ledgers.values():
+    for log in operation_logs.values():
         opened: dict[str, Entry] = {}
-        for entry in ledger:
+        for entry in log:
             if entry["what"] == "opened":
                 opened[entry["socket"]] = entry
             elif entry["what"] == "closed" and entry["session"] and (start := opened.pop(entry["socket"], None)):
@@ -110,7 +113,7 @@ def homes(ledgers: Mapping[str, Sequence[Entry]]) -> list[tuple[float, float, st
 
 
 class Recoveries:
-    """Answers how long each fault was felt."""
+    """Computes recovery times."""
 
     def __init__(
         self,
@@ -128,7 +131,7 @@ class Recoveries:
         self._faults = faults
 
     def of(self, fault: Mapping[str, Any]) -> Recovery | None:
-        """The recovery of one fault of the log; None if nobody wanted anything of what it broke."""
+        """Compute the recovery of one fault; None if no operation was requested on an affected lane."""
         part = _affected(fault["part"])
         base = fault["repair"] if _nothing_before_repair(fault) else fault["start"]
         waits = [self._own(fault, *wait) for name, by in LANES[part] for wait in self._waits(name, by, fault, base)]
@@ -138,19 +141,19 @@ class Recoveries:
         return Recovery(fault["kind"], group, None if math.isinf(max(waits)) else max(waits))
 
     def _waits(self, name: str, by: str, fault: Mapping[str, Any], base: float) -> Iterable[tuple[float, float]]:
-        """On each affected lane: when somebody first wanted something after `base`, and when somebody first got it."""
+        """Yield the start and end of the wait after `base` on each lane of one kind of operation."""
         if by == "homes":
             at_home = {s for start, end, s, g in self._homes if g == fault["target"] and start <= fault["start"] <= end}
-            tries = [o.done for o in self._acks if o.session in at_home and o.began >= base]
-            if tries:  # who is cut off wants something all the time
-                yield base, min(tries)
+            done = [o.done for o in self._acks if o.session in at_home and o.began >= base]
+            if done:  # disconnected clients retry all the time, so their wait starts at once
+                yield base, min(done)
             return
         for lane, (began, soonest) in self._lanes.items():
             if lane[:2] == (name, by) and (place := bisect_left(began, base)) < len(began):
-                yield base if by == "all" else began[place], soonest[place]  # the prober wants in all the time
+                yield base if by == "all" else began[place], soonest[place]  # the login probe requests all the time
 
     def _own(self, fault: Mapping[str, Any], wanted: float, done: float) -> float:
-        """Seconds of the wait, less those in which a later fault was under way."""
+        """Return the seconds of a wait without those in which a later fault was active."""
         wait = done - wanted
         for each in self._faults:
             if each["start"] > fault["start"]:
@@ -167,7 +170,7 @@ def _lanes_of(operation: Operation) -> Iterable[tuple[str, ...]]:
 
 
 def _soonest(times: Iterable[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """Beginnings in order, and for each the earliest end of what began then or later."""
+    """Sort by start, and give each start the earliest end of all operations that began then or later."""
     ordered = sorted(times)
     ends = [done for _, done in ordered]
     for place in range(len(ends) - 2, -1, -1):
@@ -176,13 +179,13 @@ def _soonest(times: Iterable[tuple[float, float]]) -> tuple[list[float], list[fl
 
 
 def _nothing_before_repair(fault: Mapping[str, Any]) -> bool:
-    """Whether nobody can be served until the fault is repaired, however good the system is."""
+    """Whether no system could serve these users before the repair."""
     part, action = fault["part"], fault["action"]
     return (part in STORES and action != "delay") or (part in ALONE and action in FROZEN)
 
 
 def _affected(part: str) -> str:
-    """Which part's users feel a fault of `part`."""
+    """Return the key of `LANES` for a part."""
     if part in LANES:
         return part
     if part == "client-gateway":
@@ -193,7 +196,7 @@ def _affected(part: str) -> str:
 
 
 def summary(recoveries: Iterable[Recovery | None]) -> dict[str, dict[str, Any]]:
-    """A row for each kind of fault: how many, p50 and max in seconds, what never recovered, the target."""
+    """Return one row per kind of fault: count, p50 and max in seconds, faults without recovery, target."""
     by_kind: dict[tuple[str, str], list[float | None]] = defaultdict(list)
     for each in filter(None, recoveries):
         by_kind[each.kind, each.group].append(each.seconds)
@@ -211,11 +214,11 @@ def summary(recoveries: Iterable[Recovery | None]) -> dict[str, dict[str, Any]]:
 
 
 def median(recoveries: Iterable[Recovery | None]) -> float | None:
-    """The p50 of all faults, in seconds; what did not recover counts as endless."""
+    """Return the p50 of all faults in seconds; a fault without recovery counts as infinite."""
     seconds = [math.inf if each.seconds is None else each.seconds for each in recoveries if each]
     return round(statistics.median(seconds), 2) if seconds else None
 
 
 def slow(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The kinds of fault whose slowest recovery misses its target."""
+    """Return the kinds whose slowest recovery misses its target."""
     return [kind for kind, row in rows.items() if (row["max"] or 0) > row["target"] or row["not_before_the_end"]]

@@ -1,4 +1,4 @@
-"""The report of a run: a Markdown table to read, JSON to keep."""
+"""Report of a run: a Markdown table for standard output, and JSON."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.checker import HARMS
+from tests.chaos.checker import ANOMALIES
 from tests.chaos.options import Options
 from tests.chaos.recovery import MEDIAN_TARGET, slow
 from tests.chaos.run import Outcome
 
-EXAMPLES = 20  # of each harm
+EXAMPLES = 20  # per class of anomaly
 
 
 def as_json(options: Options, outcome: Outcome) -> dict[str, Any]:
-    """Everything worth keeping."""
+    """Return the content of the JSON file."""
     start = outcome.faults[0].start if outcome.faults else 0.0
     return {
         "seed": options.seed,
@@ -27,9 +27,11 @@ def as_json(options: Options, outcome: Outcome) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **outcome.versions},
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(outcome.seconds, 1),
-        "harmless": outcome.harmless,
+        "clean": outcome.clean,
         "drained": outcome.drained,
-        "harms": {name: {"count": len(found), "examples": found[:EXAMPLES]} for name, found in harms(outcome).items()},
+        "anomalies": {
+            name: {"count": len(found), "examples": found[:EXAMPLES]} for name, found in anomalies(outcome).items()
+        },
         "counts": dict(sorted(outcome.verdict.findings.counts.items())),
         "bound": bound(outcome),
         "restarts": outcome.restarts,
@@ -44,13 +46,13 @@ def as_json(options: Options, outcome: Outcome) -> dict[str, Any]:
 
 
 def bound(outcome: Outcome) -> float | None:
-    """With no loss in M acked messages the true rate is below 3/M with 95 % confidence."""
+    """Return 3/M for M acked messages: without an observed loss, the rate of loss is below it with 95 % confidence."""
     acked = outcome.verdict.findings.counts["acked"]
     return 3 / acked if acked else None
 
 
 def markdown(options: Options, outcome: Outcome) -> str:
-    """The table."""
+    """Render the tables."""
     counts = outcome.verdict.findings.counts
     acked = counts["acked"]
     lines = [
@@ -60,15 +62,15 @@ def markdown(options: Options, outcome: Outcome) -> str:
         "",
         "| | count | what it means |",
         "| --- | ---: | --- |",
-        f"| acked | {acked:,} | accepted messages, all of them to be stored once and answered |",
-        *(f"| {name} | {len(found):,} | {_meaning(name)} |" for name, found in harms(outcome).items()),
-        f"| unknown | {counts['unknown_stored']:,} + {counts['unknown_absent']:,} | never acked: stored + not stored |",
+        f"| acked | {acked:,} | accepted messages; each must be stored once and answered |",
+        *(f"| {name} | {len(found):,} | {_meaning(name)} |" for name, found in anomalies(outcome).items()),
+        f"| unknown | {counts['unknown_stored']:,} + {counts['unknown_absent']:,} | without an ack that counts: stored + not stored |",
         (
-            f"| tries | {counts['tries']:,} | of which acked {counts['tries_acked']:,}, "
+            f"| attempts | {counts['tries']:,} | of which acked {counts['tries_acked']:,}, "
             f"`unavailable` {counts['tries_unavailable']:,}, without an ack {counts['tries_unanswered']:,}; "
             f"answered within 6 s: {_share(counts['tries_answered_in_6s'], counts['tries'])} |"
         ),
-        f"| bound | {bound(outcome) or 1:.1e} | 3/M: no loss seen, so the true rate is below this with 95 % confidence |",
+        f"| bound | {bound(outcome) or 1:.1e} | 3/M: if no loss was seen, the rate of loss is below this with 95 % confidence |",
         "",
         f"Recovery, p50 of all faults: {outcome.verdict.median} s (target: ≤ {MEDIAN_TARGET:g} s).",
         "",
@@ -84,28 +86,28 @@ def markdown(options: Options, outcome: Outcome) -> str:
 
 
 def write(options: Options, outcome: Outcome) -> Path:
-    """Write the JSON; its path."""
+    """Write the JSON file; returns its path."""
     options.results.mkdir(parents=True, exist_ok=True)
     path = options.results / f"{time.strftime('%Y%m%dT%H%M%S')}-{options.profile}-{options.seed}.json"
     path.write_text(json.dumps(as_json(options, outcome), indent=1) + "\n")
     return path
 
 
-def harms(outcome: Outcome) -> dict[str, list[str]]:
-    """Every class of harm, found or not, with where."""
+def anomalies(outcome: Outcome) -> dict[str, list[str]]:
+    """Return the findings of every class, empty classes included."""
     ours = {"crashes": outcome.crashes, "slow_stops": outcome.slow_stops}
     if not outcome.drained:
-        ours["not_drained"] = ["something accepted was not seen stored and answered in time"]
-    return {**outcome.verdict.findings.harms, **ours}
+        ours["not_drained"] = ["an acked message was not received as stored and answered in time"]
+    return {**outcome.verdict.findings.anomalies, **ours}
 
 
 def _meaning(name: str) -> str:
     others = {
-        "crashes": "processes that ended by themselves",
-        "slow_stops": "SIGTERM that did not end with exit code 0 within 10 s",
-        "not_drained": "work left after the drain",
+        "crashes": "processes that ended without a fault",
+        "slow_stops": "SIGTERM after which a process did not end with code 0 within 10 s",
+        "not_drained": "messages without a final state one minute after the last fault",
     }
-    return {**HARMS, **others}[name]
+    return {**ANOMALIES, **others}[name]
 
 
 def _share(part: int, whole: int) -> str:

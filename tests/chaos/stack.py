@@ -1,4 +1,4 @@
-"""The system under test: real processes, and a proxy on each of their connections."""
+"""System under test: real processes, with a TCP proxy on each of their connections."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from tests.chaos.proxy import Proxy
 from tests.chaos.stores import DATABASE, Stores
 from tests.support.ports import free_port
+from tests.support.proxy import Proxy
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.stack import DistributedStack, EmbeddedStack, Part, Stack
 
@@ -21,42 +21,42 @@ default = true
 delta_interval = 0
 options = { delay = 0.06 }
 """
-TOKEN_TTL = "86400"  # seconds: the stock clients never renew theirs
+TOKEN_TTL = "86400"  # seconds; the stock clients do not renew tokens
 
 
 class BreakableStack(Stack):
-    """What both forms of the system have in common. Proxies are listed by the process that they belong to."""
+    """Common parts of both stacks. Proxies are listed by process name."""
 
-    processes: ClassVar[Mapping[str, tuple[str, ...]]]  # what faults call a part, and its processes
+    processes: ClassVar[Mapping[str, tuple[str, ...]]]  # part of a fault: names of its processes
     broker_links: dict[str, list[Proxy]]
     database_links: dict[str, list[Proxy]]
     client_links: dict[str, list[Proxy]]  # in front of the gateways
 
     @property
     def gateways(self) -> list[tuple[str, str]]:
-        """Name and address of each, as clients reach them."""
+        """Name and proxied address of each gateway."""
         return [(name, f"http://127.0.0.1:{links[0].port}") for name, links in self.client_links.items()]
 
     def links(self) -> Iterator[Proxy]:
-        """All proxies."""
+        """Yield all proxies."""
         for group in (self.broker_links, self.database_links, self.client_links):
             for links in group.values():
                 yield from links
 
     async def open(self) -> None:
-        """Start the proxies, then every process; returns when all are ready."""
+        """Start the proxies, then all processes; returns when all are ready."""
         for link in self.links():
             await link.start()
         await self.start()
 
     async def shut(self) -> None:
-        """End every process at once, then the proxies."""
+        """Kill all processes, then stop the proxies."""
         self.close()
         for link in self.links():
             await link.stop()
 
     def _prepare_links(self, directory: Path) -> dict[str, str]:
-        """Begin with no proxies; the settings of all processes."""
+        """Reset the proxies; returns the settings of all processes."""
         self.broker_links, self.database_links, self.client_links = {}, {}, {}
         (directory / "chatbots.toml").write_text(CHATBOTS)
         return {
@@ -71,7 +71,7 @@ class BreakableStack(Stack):
 
 
 class DistributedChaosStack(BreakableStack, DistributedStack):
-    """Two of each gateway and worker, and one auth."""
+    """Two gateways, two workers of each kind, one auth service."""
 
     processes: ClassVar = {
         "gateway": ("chat_gateway-1", "chat_gateway-2"),
@@ -112,7 +112,7 @@ class DistributedChaosStack(BreakableStack, DistributedStack):
 
 
 class EmbeddedChaosStack(BreakableStack, EmbeddedStack):
-    """All in one process, on SQLite and the in-process bus with its journal."""
+    """All services in one process, on SQLite and the in-process bus with a journal."""
 
     processes: ClassVar = {"embedded": ("embedded",), "gateway": ("embedded",)}
 

@@ -1,4 +1,4 @@
-"""The private database and broker of a run."""
+"""Private database and broker of a run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ CONNECT_TIMEOUT = 20  # seconds
 
 
 class DurablePostgreSQL(PostgreSQL):
-    """As in production: every commit is on the disk."""
+    """PostgreSQL with fsync, as in production."""
 
     SETTINGS: tuple[str, ...] = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=128MB")
     SETTINGS += ("max_connections=200", "listen_addresses=127.0.0.1", "timezone=UTC")
 
 
 class Stores:
-    """The private database and broker, one node or a cluster of three."""
+    """PostgreSQL, and RabbitMQ with one node or as a cluster."""
 
     def __init__(self, nodes: int) -> None:
         self.postgresql = DurablePostgreSQL()
@@ -28,7 +28,7 @@ class Stores:
         self.nodes: list[RabbitMQ] = self.cluster.nodes if self.cluster else [RabbitMQ()]
 
     def start(self) -> None:
-        """Start both, and make the database."""
+        """Start both, and create the database."""
         self.postgresql.start()
         with psycopg.connect(
             self.postgresql.url().replace("+asyncpg", ""), autocommit=True, connect_timeout=CONNECT_TIMEOUT
@@ -39,13 +39,13 @@ class Stores:
         else:
             self.nodes[0].start()
 
-    def settle(self) -> None:
-        """Let a single node write its registry of queues to disk, as it does by itself a little later."""
+    def flush(self) -> None:
+        """Write the queue registry of a single node to disk, as the node does after a few seconds."""
         if not self.cluster:
-            self.nodes[0].settle()
+            self.nodes[0].flush_registry()
 
     def versions(self) -> dict[str, str]:
-        """What runs."""
+        """Return the versions of both servers."""
         with psycopg.connect(
             self.postgresql.url().replace("+asyncpg", ""), connect_timeout=CONNECT_TIMEOUT
         ) as connection:
@@ -53,7 +53,7 @@ class Stores:
         return found | {"rabbitmq": self.nodes[0].ctl("version").strip(), "rabbitmq_nodes": str(len(self.nodes))}
 
     def stop(self) -> None:
-        """End both and remove their data."""
+        """Stop both and remove their data."""
         if self.cluster:
             self.cluster.stop()
         else:

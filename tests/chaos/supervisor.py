@@ -1,4 +1,4 @@
-"""Starts again whatever has ended."""
+"""Restart processes that have ended."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from http import HTTPStatus
 
 from tests.chaos.stack import BreakableStack
 from tests.support.stack import status
+from tests.support.waiting import until, wait_until
 
-POLL = 0.1  # seconds between two looks
+POLL = 0.1  # seconds between two checks
 STOP_PATIENCE = 10.0  # seconds (contract P8)
 
 
 class Supervisor:
-    """Starts every process again as soon as it has ended, as systemd or an orchestrator would."""
+    """Restarts every process as soon as it has ended, as systemd or an orchestrator would."""
 
     def __init__(self, stack: BreakableStack) -> None:
         self._stack = stack
-        self._expected: set[int] = set()  # pids of processes that a fault ends
+        self._expected: set[int] = set()  # pids of processes that a fault ended
         self.restarts = 0
-        self.crashes: list[str] = []  # processes that ended by themselves
-        self.slow_stops: list[str] = []  # SIGTERM that did not end with exit code 0 in time
+        self.crashes: list[str] = []  # processes that ended without a fault
+        self.slow_stops: list[str] = []  # processes that did not end with code 0 in time after SIGTERM
 
     def kill(self, name: str) -> None:
-        """Crash one."""
+        """Kill a process with SIGKILL."""
         child = self._stack.parts[name].child
         assert child
         self._expected.add(child.pid)
         child.kill()
 
     def terminate(self, name: str) -> None:
-        """Ask one to stop, and see that it does (contract P8); one that is just starting may finish that first."""
+        """Stop a process with SIGTERM and check its exit code (contract P8); a starting process may finish its start."""
         part = self._stack.parts[name]
-        deadline = time.monotonic() + STOP_PATIENCE
-        while status(f"{part.url}/healthz") != HTTPStatus.OK and time.monotonic() < deadline:
-            time.sleep(POLL)
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: status(f"{part.url}/healthz") == HTTPStatus.OK, STOP_PATIENCE, every=POLL)
         child = part.child
         assert child
         self._expected.add(child.pid)
@@ -47,7 +47,7 @@ class Supervisor:
             self.slow_stops.append(f"{name}: exit code {code} {time.monotonic() - began:.1f} s after SIGTERM")
 
     async def watch(self) -> None:
-        """Restart, until cancelled."""
+        """Restart processes until cancelled."""
         while True:
             for name, part in self._stack.parts.items():
                 if part.child is None or part.child.running:
@@ -59,12 +59,13 @@ class Supervisor:
                 part.child = self._stack.spawn(name, module, "serve", settings=settings, port=port)
             await asyncio.sleep(POLL)
 
-    async def all_ready(self, patience: float) -> bool:
-        """Whether every process gets ready within `patience` seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                for part in self._stack.parts.values():
-                    while not await asyncio.to_thread(part.ready):  # noqa: ASYNC110 - other processes
-                        await asyncio.sleep(POLL)
-                return True
-        return False
+    async def all_ready(self, within: float) -> bool:
+        """Wait until every process is ready; returns whether they were `within` that many seconds."""
+
+        def ready() -> bool:
+            return all(part.ready() for part in self._stack.parts.values())
+
+        try:
+            return await until(lambda: asyncio.to_thread(ready), within, every=POLL)
+        except AssertionError:
+            return False

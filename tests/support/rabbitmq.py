@@ -123,8 +123,8 @@ class RabbitMQ:
         """Say that a vhost of `fresh_vhost` is no longer needed."""
         self._used.append(url.rpartition("/")[2])
 
-    def settle(self) -> None:
-        """Write the node's own registry to disk: 3.10 forgets a quorum queue declared in the second before a crash."""
+    def flush_registry(self) -> None:
+        """Write the queue registry to disk: 3.10 loses a quorum queue declared less than a second before a crash."""
         self.evaluate("[dets:sync(Table) || Table <- dets:all()].")
 
     def evaluate(self, expression: str) -> str:

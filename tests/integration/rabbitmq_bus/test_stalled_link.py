@@ -10,9 +10,9 @@ from yarl import URL
 
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.bus.rabbitmq.link import Broken, call
-from tests.chaos.proxy import Proxy
 from tests.integration.rabbitmq_bus.conftest import LOG, log_queue, note, read, until
 from tests.support.ports import free_port
+from tests.support.proxy import Proxy
 
 STUCK = 6.0  # seconds; aiormq gives a connection up that read nothing for 9
 

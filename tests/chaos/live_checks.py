@@ -1,4 +1,4 @@
-"""What a socket was told while it was joined, against what is stored. Pure."""
+"""Check the events that a joined socket received against the stored history. No I/O."""
 
 from __future__ import annotations
 
@@ -7,45 +7,45 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tests.chaos.ledger import Entry
+from tests.chaos.operation_log import Entry
 
 
 class Report(Protocol):
-    """Where findings go."""
+    """Receiver of findings."""
 
     counts: Counter[str]
 
-    def add(self, harm: str, where: str) -> None:
-        """Note one harm."""
+    def add(self, anomaly: str, where: str) -> None:
+        """Record one anomaly."""
 
 
 @dataclass(slots=True)
-class Following:
-    """One joined socket: the number that comes next, and those that it was not told."""
+class JoinedSocket:
+    """A joined socket: the next expected sequence number, and the missing ones."""
 
     next: int
     missing: set[int] = field(default_factory=set)
 
 
-def check_live(client: str, ledger: Iterable[Entry], history: Sequence[Mapping[str, Any]], report: Report) -> None:
-    """On each joined socket numbers only ascend, each once, none left out, each as it is stored."""
+def check_live(client: str, log: Iterable[Entry], history: Sequence[Mapping[str, Any]], report: Report) -> None:
+    """Check that each joined socket received every number once, in order, with the stored content."""
     by_number = {message["updated_seq"]: message for message in history}
-    following: dict[str, Following] = {}
-    for entry in ledger:
+    joined: dict[str, JoinedSocket] = {}
+    for entry in log:
         what, socket = entry["what"], entry.get("socket", "")
         if what == "created":
-            following[socket] = Following(1)
+            joined[socket] = JoinedSocket(1)
         elif what == "joined":
             _check_page(socket, entry, by_number, report)
             if entry["after"] is None or not entry["has_more"]:
-                following[socket] = Following(entry["last_seq"] + 1)
+                joined[socket] = JoinedSocket(entry["last_seq"] + 1)
         elif what in ("message", "message_updated", "session_updated"):
             number = entry["seq"] if what == "session_updated" else entry["message"]["updated_seq"]
             if what == "message" and by_number.get(number) != entry["message"]:
                 report.add("live_differs", f"{socket}: number {number}")
-            if socket in following:
-                _follow(following[socket], number, socket, report)
-        elif what == "closed" and (state := following.pop(socket, None)):
+            if socket in joined:
+                _follow(joined[socket], number, socket, report)
+        elif what == "closed" and (state := joined.pop(socket, None)):
             last = max(by_number, default=0)
             if entry["final"] and state.next <= last:
                 state.missing.update(range(state.next, last + 1))
@@ -54,14 +54,17 @@ def check_live(client: str, ledger: Iterable[Entry], history: Sequence[Mapping[s
 
 
 def _check_page(socket: str, entry: Entry, by_number: Mapping[int, Mapping[str, Any]], report: Report) -> None:
-    """A page of a join is exactly what is stored between its two numbers; a first load, the newest up to its last."""
+    """Check that a page of a join is exactly what is stored between its two numbers.
+
+    The page of a first load ends at its last number and starts with as many messages as it has.
+    """
     after = entry["last_seq"] - len(entry["messages"]) if entry["after"] is None else entry["after"]
     wanted = [by_number[n] for n in range(after + 1, entry["last_seq"] + 1) if n in by_number]
     if entry["messages"] != wanted:
         report.add("live_differs", f"{socket}: join from {entry['after']} to {entry['last_seq']}")
 
 
-def _follow(state: Following, number: int, socket: str, report: Report) -> None:
+def _follow(state: JoinedSocket, number: int, socket: str, report: Report) -> None:
     if number < state.next:
         state.missing.discard(number)
         report.add("live_repeated", f"{socket}: {number} after {state.next - 1}")
@@ -70,10 +73,10 @@ def _follow(state: Following, number: int, socket: str, report: Report) -> None:
     state.next = number + 1
 
 
-def check_kit(client: str, ledger: Iterable[Entry], history: Sequence[Mapping[str, Any]], report: Report) -> None:
-    """A client kit shows each message once, in order, and holds in the end what is stored."""
+def check_kit(client: str, log: Iterable[Entry], history: Sequence[Mapping[str, Any]], report: Report) -> None:
+    """Check that a client kit showed each message once, in order, and holds the stored history at the end."""
     shown: dict[str, list[int]] = {}
-    for entry in ledger:
+    for entry in log:
         if entry["what"] == "shown":
             shown.setdefault(entry["device"], []).append(entry["seq"])
         elif entry["what"] == "held" and entry["messages"] != list(history):
@@ -85,16 +88,16 @@ def check_kit(client: str, ledger: Iterable[Entry], history: Sequence[Mapping[st
 
 @dataclass(slots=True)
 class Streaming:
-    """The text of a reply so far, as the contract tells a client to put it together."""
+    """Text of a reply so far, assembled by the rules of the contract."""
 
     attempt: int
     text: str
 
 
-def check_deltas(client: str, ledger: Iterable[Entry], report: Report) -> None:
-    """What a client shows of a streaming reply is at any time the beginning of what is stored in the end."""
+def check_deltas(client: str, log: Iterable[Entry], report: Report) -> None:
+    """Check that the text of a streaming reply is a prefix of the stored text at all times."""
     texts: dict[tuple[str, str], Streaming] = {}
-    for entry in ledger:
+    for entry in log:
         socket = entry.get("socket", "")
         if entry["what"] == "joined":
             for active in entry["active_replies"]:

@@ -1,4 +1,4 @@
-"""The proxy does to connections what it says, and nothing else."""
+"""The proxy forwards, cuts, stalls and delays connections."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from tests.chaos.proxy import DELAY, Proxy
 from tests.support.ports import free_port
+from tests.support.proxy import DELAY, Proxy
 
 PATIENCE = 20.0  # seconds
 
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[Proxy]:
-    """In front of a server that says everything back."""
+    """A proxy in front of an echo server."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talks.add(asyncio.current_task())
@@ -42,7 +42,7 @@ Connect = Callable[[Proxy], Awaitable[Streams]]
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Connects; what it opened is closed afterwards."""
+    """Opens connections through a proxy, and closes them afterwards."""
     opened: list[asyncio.StreamWriter] = []
 
     async def open_one(proxy: Proxy) -> Streams:
@@ -62,23 +62,23 @@ async def say(to: Streams, text: bytes) -> bytes:
     return await asyncio.wait_for(to[0].readexactly(len(text)), PATIENCE)
 
 
-async def test_it_passes_on_what_is_said_whole_and_in_order(proxy: Proxy, connect: Connect) -> None:
+async def test_proxy_forwards_everything_in_order(proxy: Proxy, connect: Connect) -> None:
     both = [await connect(proxy), await connect(proxy)]
     text = bytes(range(256)) * 40_000
     assert await asyncio.gather(*(say(each, text) for each in both)) == [text, text]
 
 
-async def test_a_cut_ends_what_is_open_and_nothing_new(proxy: Proxy, connect: Connect) -> None:
+async def test_cut_resets_open_connections_only(proxy: Proxy, connect: Connect) -> None:
     cut = await connect(proxy)
     assert await say(cut, b"before") == b"before"
     proxy.cut()
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await say(cut, b"after")
-    assert await say(await connect(proxy), b"anew") == b"anew"
+    assert await say(await connect(proxy), b"again") == b"again"
 
 
-@pytest.mark.parametrize("opened", ["before", "meanwhile"])
-async def test_a_stall_holds_everything_until_it_is_over(proxy: Proxy, connect: Connect, opened: str) -> None:
+@pytest.mark.parametrize("opened", ["before", "during"])
+async def test_stall_holds_data_until_resume(proxy: Proxy, connect: Connect, opened: str) -> None:
     connection = None
     if opened == "before":
         connection = await connect(proxy)
@@ -91,7 +91,7 @@ async def test_a_stall_holds_everything_until_it_is_over(proxy: Proxy, connect: 
     assert await waiting == b"held"
 
 
-async def test_a_slow_link_is_late_and_in_order(proxy: Proxy, connect: Connect) -> None:
+async def test_slow_link_delays_and_keeps_order(proxy: Proxy, connect: Connect) -> None:
     connection = await connect(proxy)
     proxy.slow_down()
     began = time.monotonic()
@@ -104,7 +104,7 @@ async def test_a_slow_link_is_late_and_in_order(proxy: Proxy, connect: Connect) 
     assert await say(connection, b"fast again") == b"fast again"
 
 
-async def test_without_a_server_the_connection_ends(connect: Connect) -> None:
+async def test_connection_is_closed_if_target_refuses(connect: Connect) -> None:
     lonely = await Proxy(("127.0.0.1", free_port()), free_port()).start()
     reader, _ = await connect(lonely)
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):

@@ -1,4 +1,4 @@
-"""Somebody who chats, whatever program they use: what they have sent and what they have seen."""
+"""A simulated user with one session: generates the messages and tracks what was acked, stored and answered."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ import random
 from abc import ABC, abstractmethod
 from typing import Any
 
-from tests.chaos.job import Job, Person
-from tests.chaos.ledger import Ledger
+from tests.chaos.job import Job, User
+from tests.chaos.operation_log import OperationLog
 
-BURST = (1, 1, 1, 2, 3)  # messages sent at once, at random out of these
-WORDS = 7  # of a message, besides its number: so many pieces has the echo's reply
-OUTBOX_MAX = 20  # unsettled messages over which a person writes no more
+BURST = (1, 1, 1, 2, 3)  # messages sent at once; drawn at random
+WORDS = 7  # per message, after its number; the echo chatbot sends one delta per word
+OUTBOX_MAX = 20  # pending messages above which a user sends no more
 START: dict[str, Any] = {"title": "Chaos", "chatbot_ids": ["echo"], "client_request_id": "first"}
-# With a title: the first reply gives none, and no number goes into that.
+# With a title, so that the first reply sets none: a title change would use a sequence number.
 
 
-class Author(ABC):
-    """One person with one session."""
+class SimulatedClient(ABC):
+    """One user with one session, for any client library."""
 
-    def __init__(self, person: Person, job: Job) -> None:
-        self.id = person.id
-        self.random = random.Random(f"{job.seed}/{person.id}")
-        self.ledger = Ledger(job.directory / f"{person.id}.jsonl")
+    def __init__(self, user: User, job: Job) -> None:
+        self.id = user.id
+        self.random = random.Random(f"{job.seed}/{user.id}")
+        self.log = OperationLog(job.directory / f"{user.id}.jsonl")
         self.session: str | None = None
         self.sent = self.acked = 0
-        self._unseen: set[str] = set()  # message ids accepted, not yet seen stored
-        self._asked = 0  # highest number of a stored message of ours
-        self._answered = 0  # highest number of one that a reply names
+        self._unseen: set[str] = set()  # ids of acked messages that were not seen stored yet
+        self._asked = 0  # highest seq of a stored message of this user
+        self._answered = 0  # highest seq that a reply names
         self._numbers: dict[str, int] = {}
         self._pause = job.pause
 
     @property
     @abstractmethod
     def pending(self) -> int:
-        """Messages not settled."""
+        """Messages without a final answer."""
 
     @property
     @abstractmethod
@@ -44,23 +44,23 @@ class Author(ABC):
 
     @abstractmethod
     async def chat(self, draining: asyncio.Event) -> None:
-        """Connect, and write until told to drain; for ever."""
+        """Connect and send until `draining` is set; then retry and receive until cancelled."""
 
     @abstractmethod
     async def put(self, key: str, content: str) -> None:
-        """Take a message to be sent."""
+        """Queue a message for sending."""
 
     @abstractmethod
     def finish(self) -> None:
-        """The run is over: note what was still open."""
+        """Record the end of the run for every open connection."""
 
     @property
-    def settled(self) -> bool:
-        """Whether everything accepted has been seen stored and answered."""
+    def up_to_date(self) -> bool:
+        """Whether every acked message was seen stored and answered."""
         return not self._unseen and self._answered >= self._asked
 
     async def write(self, draining: asyncio.Event) -> None:
-        """Write bursts until told to drain."""
+        """Send bursts with random pauses until `draining` is set."""
         await asyncio.sleep(self.random.uniform(0, self._pause))
         while not draining.is_set():
             if self.session and self.pending < OUTBOX_MAX:
@@ -71,13 +71,13 @@ class Author(ABC):
             await asyncio.sleep(self.random.expovariate(1 / self._pause))
 
     def accepted(self, message_id: str) -> None:
-        """A message is held by the server."""
+        """Count a message as acked by the server."""
         self.acked += 1
         if message_id not in self._numbers:
             self._unseen.add(message_id)
 
     def stored(self, message: dict[str, Any]) -> None:
-        """A stored message was seen, live or in the answer to a join."""
+        """Note that a stored message was received, as an event or in the ack of a join."""
         self._unseen.discard(message["id"])
         self._numbers[message["id"]] = message["seq"]
         if message["sender_type"] == "user":

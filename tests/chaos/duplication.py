@@ -1,4 +1,4 @@
-"""Doubled deliveries: a guest on the broker that publishes every message once more, as a lost confirm would."""
+"""Duplicate deliveries: a broker client that publishes every message a second time, as after a lost confirm."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from shared.contracts import topology
 
 PARTITIONS = 4
 CHATBOT = "echo"
-MARK = "x-doubled"
+MARK = "x-duplicate"
 
 
-class Doubler:
-    """Copies what is routed to the log, to the turns and to the gateways back to where it came from, marked."""
+class Duplicator:
+    """Consumes copies of what is routed to the log, the turns and the gateways, and publishes them again with a mark."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._urls = urls
 
     async def run(self, seconds: float) -> int:
-        """Double for a while; how many. An address that does not answer gives way to the next one."""
+        """Duplicate messages for some seconds; returns how many. Uses the first address that answers."""
         for url in self._urls:
             with contextlib.suppress(aiormq.AMQPError, OSError):
-                return await self._double(url, seconds)
+                return await self._duplicate(url, seconds)
         return 0
 
-    async def _double(self, url: str, seconds: float) -> int:
+    async def _duplicate(self, url: str, seconds: float) -> int:
         copies = 0
         connection = await aiormq.connect(url)
         try:

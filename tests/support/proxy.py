@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts, stalls and delays, between one process and one server."""
+"""TCP proxy between a process and a server that can cut, stall and delay connections."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import asyncio
 from collections import deque
 from typing import Self
 
-DELAY = 0.15  # seconds by which a slow link is late, in each direction
-STALL_POLL = 0.1  # seconds between two looks whether a stall is over
-STOP_TIMEOUT = 20.0  # seconds for what takes milliseconds
+from tests.support.waiting import until
+
+DELAY = 0.15  # seconds that a slow link adds in each direction
+STALL_POLL = 0.1  # seconds between two checks for the end of a stall
+STOP_TIMEOUT = 20.0  # seconds; takes milliseconds on an idle machine
 
 
 class Proxy:
-    """Listens on a free port of 127.0.0.1 and passes every connection on to `target` (host, port)."""
+    """Listens on a port of 127.0.0.1 and forwards every connection to `target` (host, port)."""
 
     def __init__(self, target: tuple[str, int], port: int) -> None:
         self.port = port
-        self.delay = 0.0  # seconds by which each chunk is late, in each direction
+        self.delay = 0.0  # seconds added to each chunk, in each direction
         self.stalled = False
         self._target = target
         self._server: asyncio.Server | None = None
@@ -24,70 +26,72 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> Self:
-        """Listen."""
+        """Start listening."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _End(self), "127.0.0.1", self.port)
         return self
 
     async def stop(self) -> None:
-        """Stop listening and cut everything, who is let in meanwhile included.
+        """Stop listening and cut all connections, including those accepted during the stop.
 
         Raises:
-            TimeoutError: something goes on all the same.
+            AssertionError: connections or tasks remain.
         """
         if self._server:
             self._server.close()
-        async with asyncio.timeout(STOP_TIMEOUT):
-            while self._ends or self._tasks:  # a turn of the loop or two
-                self.cut()
-                for task in self._tasks:
-                    task.cancel()
-                await asyncio.sleep(0.001)
+
+        def stopped() -> bool:
+            self.cut()
+            for task in self._tasks:
+                task.cancel()
+            return not (self._ends or self._tasks)
+
+        await until(stopped, STOP_TIMEOUT, every=0.001)
 
     def cut(self) -> None:
-        """End every connection now, without a word (RST)."""
+        """Reset every connection (RST)."""
         for end in list(self._ends):
             end.abort()
 
     def stall(self) -> None:
-        """Pass nothing on, in old connections and new ones, and close nothing: both sides see a silent peer."""
+        """Stop forwarding on old and new connections and keep them open: both sides see a silent peer."""
         self.stalled = True
         for end in self._ends:
             end.hold()
 
     def resume(self) -> None:
-        """Pass on what waited."""
+        """Forward what the stall held back, and everything after it."""
         self.stalled = False
         for end in self._ends:
             end.release()
 
     def cut_and_resume(self) -> None:
-        """Drop what waited and every connection with it; new ones pass."""
+        """Reset the stalled connections and forward new ones."""
         self.cut()
         self.resume()
 
     def slow_down(self) -> None:
-        """Pass everything on late."""
+        """Add DELAY to everything."""
         self.delay = DELAY
 
     def speed_up(self) -> None:
-        """Pass everything on at once."""
+        """Remove the delay."""
         self.delay = 0.0
 
     def accepted(self, end: _End) -> None:
-        """A client has connected: connect to the target."""
+        """Connect a new client to the target."""
         task = asyncio.create_task(self._connect(end))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def entered(self, end: _End) -> None:
-        """Keep a connection's end."""
+        """Register one side of a connection."""
         self._ends.add(end)
         if self.stalled:
             end.hold()
 
     def left(self, end: _End) -> None:
-        """Forget it."""
+        """Unregister one side of a connection."""
         self._ends.discard(end)
 
     async def _connect(self, end: _End) -> None:
@@ -98,12 +102,12 @@ class Proxy:
 
 
 class _End(asyncio.Protocol):
-    """One side of a proxied connection; `peer` is the other."""
+    """One side of a proxied connection; `peer` is the opposite side."""
 
     def __init__(self, proxy: Proxy, peer: _End | None = None) -> None:
         self._proxy = proxy
         self._peer = peer
-        self._waiting: deque[tuple[float, bytes]] = deque()  # when it is due, and what
+        self._waiting: deque[tuple[float, bytes]] = deque()  # (due time, chunk)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -111,7 +115,7 @@ class _End(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._proxy.entered(self)
         if self._peer is None:
-            transport.pause_reading()  # until the target has answered
+            transport.pause_reading()  # until the target has accepted
             self._proxy.accepted(self)
         elif self._peer.closing:
             self.abort()
@@ -119,27 +123,27 @@ class _End(asyncio.Protocol):
             self._peer.joined(self)
 
     def joined(self, peer: _End) -> None:
-        """The target's side is there."""
+        """Set the side of the target and start forwarding."""
         self._peer = peer
         self.release()
 
     @property
     def closing(self) -> bool:
-        """Whether this side is gone."""
+        """Whether this side is closed."""
         return self._transport.is_closing()
 
     def hold(self) -> None:
-        """Stop reading."""
+        """Pause reading."""
         if not self.closing:
             self._transport.pause_reading()
 
     def release(self) -> None:
-        """Read on."""
+        """Resume reading."""
         if not self.closing and self._peer is not None and not self._proxy.stalled:
             self._transport.resume_reading()
 
     def abort(self) -> None:
-        """Cut this side; the other follows."""
+        """Reset this side; `connection_lost` then closes the opposite side."""
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -152,11 +156,11 @@ class _End(asyncio.Protocol):
 
     def _pass_on(self) -> None:
         assert self._peer is not None
-        if self._waiting:  # one call for each chunk, so order holds whatever the clock's resolution
+        if self._waiting:  # one call per chunk: keeps the order at any clock resolution
             self._peer.write(self._waiting.popleft()[1])
 
     def write(self, data: bytes) -> None:
-        """Send what the other side got."""
+        """Send a chunk that the opposite side received."""
         if not self.closing:
             self._transport.write(data)
 
@@ -174,7 +178,7 @@ class _End(asyncio.Protocol):
             self._peer.finish()
 
     def finish(self) -> None:
-        """The other side has ended: send what is still due, then end."""
+        """Send the delayed chunks of the closed opposite side, then close."""
         if self._proxy.stalled:
             self._loop.call_later(STALL_POLL, self._finish_later)
             return

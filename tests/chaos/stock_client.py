@@ -1,7 +1,7 @@
-"""A person with stock Socket.IO clients, who sends bursts without waiting for acks.
+"""A simulated user with stock Socket.IO clients that sends bursts without waiting for acks.
 
-What is unknown is sent again under the same id; after every loss the device comes back over another gateway by the
-cursor. Nothing here forgives: what the server does wrong goes into the ledger as it came.
+A message with an unknown outcome is sent again under the same id. After a connection loss the device reconnects through
+another gateway and resumes by cursor. Nothing received is filtered: errors of the server are recorded as they arrive.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import contextlib
 import time
 from typing import Any
 
-from tests.chaos.author import START, Author
 from tests.chaos.connection import Outgoing, Socket
-from tests.chaos.job import Job, Person
+from tests.chaos.job import Job, User
+from tests.chaos.simulated_client import START, SimulatedClient
 
-RETRY = (0.2, 1.0)  # seconds between tries to connect, to join, to send again; at random in this range
-ROAM = 60.0  # mean seconds on one connection, then the device goes over to another gateway by itself
+RETRY = (0.2, 1.0)  # seconds between attempts to connect, join or send, drawn at random
+ROAM = 60.0  # mean seconds after which a device moves to another gateway, as after a change of network
 
 
-class StockClient(Author):
-    """An outbox, a session, devices."""
+class StockClient(SimulatedClient):
+    """One session, an outbox, and one or two devices."""
 
-    def __init__(self, person: Person, number: int, job: Job) -> None:
-        super().__init__(person, job)
+    def __init__(self, user: User, number: int, job: Job) -> None:
+        super().__init__(user, job)
         self.wake = asyncio.Event()
         self._outbox: dict[str, Outgoing] = {}
         first = number // 2 % len(job.gateways)
         self._devices = [
-            Device(self, chr(ord("a") + n), person.token, job.gateways[first + n :] + job.gateways[: first + n])
-            for n in range(person.devices)
+            Device(self, chr(ord("a") + n), user.token, job.gateways[first + n :] + job.gateways[: first + n])
+            for n in range(user.devices)
         ]
 
     @property
@@ -44,11 +44,11 @@ class StockClient(Author):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.write(draining))
             for device in self._devices:
-                tasks.create_task(device.stay())
+                tasks.create_task(device.run())
             while True:
                 self.wake.clear()
                 for message in list(self._outbox.values()):
-                    if not message.on_its_way and message.due <= time.monotonic():
+                    if not message.in_flight and message.due <= time.monotonic():
                         await self._devices[0].send(message)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.wake.wait(), 0.25)
@@ -57,8 +57,8 @@ class StockClient(Author):
         self._outbox[key] = Outgoing(key, content)
         self.wake.set()
 
-    def settle(self, key: str, message_id: str) -> None:
-        """An ack said yes."""
+    def acknowledge(self, key: str, message_id: str) -> None:
+        """Remove a message from the outbox after its positive ack."""
         if self._outbox.pop(key, None) is not None:
             self.accepted(message_id)
 
@@ -68,7 +68,7 @@ class StockClient(Author):
 
 
 class Device:
-    """One device of a person: connected as long as it can be, over whatever gateway answers."""
+    """One device: reconnects through the next gateway after every connection loss."""
 
     def __init__(self, client: StockClient, letter: str, token: str, gateways: list[tuple[str, str]]) -> None:
         self._owner = client
@@ -85,27 +85,27 @@ class Device:
         """Whether it can send."""
         return self._joined and self._socket is not None
 
-    async def stay(self) -> None:
-        """Connect and come back, for ever."""
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
         turn = 0
         while True:
             name, url = self._gateways[turn % len(self._gateways)]
             self._connections += 1
             socket = Socket(f"{self._owner.id}{self._letter}{self._connections}", self)
             if await socket.connect(url, self._token):
-                self._note("opened", socket, gateway=name)
+                self._record("opened", socket, gateway=name)
                 self._socket = socket
                 if await self._join(socket):
                     self._joined = True
                     self._owner.wake.set()
-                    with contextlib.suppress(TimeoutError):  # people change networks now and then
+                    with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(socket.gone.wait(), self._owner.random.expovariate(1 / ROAM))
                 self._lost(socket, final=False)
             turn += 1
-            await self._breathe()
+            await self._back_off()
 
     async def _join(self, socket: Socket) -> bool:
-        """Join the session where this device left off; the first device makes it. False: the socket is gone."""
+        """Join the session from the cursor on; the first device creates it. Returns False if the socket is gone."""
         while not socket.gone.is_set():
             session = self._owner.session
             if session is None and self._letter == "a":
@@ -120,64 +120,64 @@ class Device:
             else:
                 ack = None
             if ack is None:
-                await self._breathe()
+                await self._back_off()
         return False
 
     def _started(self, socket: Socket, ack: dict[str, Any]) -> None:
         self._owner.session = ack["session"]["id"]
         if ack["session"]["last_seq"] == 0:
-            self._note("created", socket)
+            self._record("created", socket)
 
     def _page(self, socket: Socket, ack: dict[str, Any]) -> None:
         names = ("last_seq", "messages", "has_more", "active_replies")
-        self._note("joined", socket, after=self._cursor, **{name: ack[name] for name in names})
+        self._record("joined", socket, after=self._cursor, **{name: ack[name] for name in names})
         self._cursor = ack["last_seq"]
         for message in ack["messages"]:
             self._owner.stored(message)
 
     async def send(self, message: Outgoing) -> None:
-        """Send one message now if this device can; its ack is taken care of later."""
+        """Send one message if this device is connected; `answer` handles the ack."""
         socket = self._socket
         if not self.connected or socket is None or socket.gone.is_set():
             return
-        message.on_its_way = True
-        self._note("sent", socket, key=message.key, content=message.content)
-        self._owner.ledger.flush()
+        message.in_flight = True
+        self._record("sent", socket, key=message.key, content=message.content)
+        self._owner.log.flush()
         payload = {"session_id": self._owner.session, "content": message.content, "client_message_id": message.key}
         await socket.send("send_message", payload, message)
 
     def answer(self, socket: Socket, message: Outgoing, ack: dict[str, Any] | None) -> None:
-        """An ack came, or did not."""
-        message.on_its_way = False
+        """Record an ack, or its absence."""
+        message.in_flight = False
         message.due = time.monotonic() + self._owner.random.uniform(*RETRY)
         if ack is None:
-            self._note("unanswered", socket, key=message.key)
+            self._record("unanswered", socket, key=message.key)
         elif ack["ok"]:
-            self._note("acked", socket, key=message.key, message_id=ack["message_id"])
-            self._owner.settle(message.key, ack["message_id"])
+            self._record("acked", socket, key=message.key, message_id=ack["message_id"])
+            self._owner.acknowledge(message.key, ack["message_id"])
         else:
-            self._note("refused", socket, key=message.key, code=ack["error"]["code"])
+            self._record("refused", socket, key=message.key, code=ack["error"]["code"])
             message.due += ack["error"].get("retry_after", 0)
 
     def event(self, socket: Socket, name: str, payload: dict[str, Any]) -> None:
-        """A server event came."""
+        """Record a server event of the session."""
         session = payload["id"] if name == "session_updated" else payload["session_id"]
         if session != self._owner.session:
             return
         if name in ("message", "message_updated"):
-            self._note(name, socket, message=payload)
+            self._record(name, socket, message=payload)
             self._cursor = max(self._cursor, payload["updated_seq"])
             self._owner.stored(payload)
         elif name == "session_updated":
-            self._note(name, socket, seq=payload["seq"])
+            self._record(name, socket, seq=payload["seq"])
             self._cursor = max(self._cursor, payload["seq"])
         elif name == "message_delta":
-            self._note("delta", socket, delta=payload)
+            self._record("delta", socket, delta=payload)
         else:
-            self._note("rejected", socket, message_id=payload["message_id"], code=payload["code"])
+            self._record("rejected", socket, message_id=payload["message_id"], code=payload["code"])
 
     def finish(self) -> None:
-        """The run is over."""
+        """Record the end of the run for an open connection."""
         if self._socket:
             self._lost(self._socket, final=self._joined)
 
@@ -185,10 +185,10 @@ class Device:
         self._joined = False
         self._socket = None
         socket.abandon()
-        self._note("closed", socket, final=final)
+        self._record("closed", socket, final=final)
 
-    def _note(self, what: str, socket: Socket, **fields: Any) -> None:
-        self._owner.ledger.note(what, socket=socket.name, session=self._owner.session, **fields)
+    def _record(self, what: str, socket: Socket, **fields: Any) -> None:
+        self._owner.log.record(what, socket=socket.name, session=self._owner.session, **fields)
 
-    async def _breathe(self) -> None:
+    async def _back_off(self) -> None:
         await asyncio.sleep(self._owner.random.uniform(*RETRY))
