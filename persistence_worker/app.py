@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker.commands.activity_notices import Notices
-from persistence_worker.commands.dead_letters import Cemetery
+from persistence_worker.commands.dead_letters import DeadLetterPublisher
 from persistence_worker.commands.group_commit import Committer
 from persistence_worker.commands.partition_consumer import Partition
 from persistence_worker.commands.transaction import Ledger
@@ -57,8 +57,8 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
     ledger = Ledger(database, catalogue, limits=limits)
     notices = Notices(bus=bus, partitions=settings.partitions)
     committer = Committer(bus=bus, ledger=ledger, notices=notices, metrics=metrics, partitions=settings.partitions)
-    cemetery = Cemetery(bus, metrics, settings.partitions)
-    announcements = Announcements(bus=bus, database=database, catalogue=catalogue, cemetery=cemetery)
+    dead_letters = DeadLetterPublisher(bus, metrics, settings.partitions)
+    announcements = Announcements(bus=bus, database=database, catalogue=catalogue, dead_letters=dead_letters)
     overdue = Overdue(
         bus=bus,
         database=database,
@@ -75,7 +75,9 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
         metrics=metrics,
         in_flight=settings.queries_in_flight,
     )
-    accounts = Accounts(bus=bus, database=database, cemetery=cemetery, metrics=metrics, partitions=settings.partitions)
+    accounts = Accounts(
+        bus=bus, database=database, dead_letters=dead_letters, metrics=metrics, partitions=settings.partitions
+    )
     stops = Stops(bus=bus, database=database, metrics=metrics, partitions=settings.partitions)
     sweep = Sweep(database=database)
     partitions = [
@@ -86,7 +88,7 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
             database=database,
             ledger=ledger,
             committer=committer,
-            cemetery=cemetery,
+            dead_letters=dead_letters,
         )
         for number in range(settings.partitions)
     ]

@@ -20,7 +20,9 @@ class Metrics:
             "backchat_transaction_seconds", "From the first lock to the commit", buckets=SECONDS, registry=registry
         )
         self.repeated = Counter("backchat_turns_republished", "Turns published again", registry=registry)
-        self.poison = Counter("backchat_poison_events", "Events put aside as poison", ["queue"], registry=registry)
+        self.dead_letters = Counter(
+            "backchat_poison_events", "Poison events moved to a dead-letter queue", ["queue"], registry=registry
+        )
         self.cut = Counter(
             "backchat_stops_unanswered", "Replies stored as stopped since no worker answered a stop", registry=registry
         )

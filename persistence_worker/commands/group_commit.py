@@ -17,7 +17,7 @@ from persistence_worker.commands.transaction import Ledger
 from persistence_worker.domain import publications
 from persistence_worker.domain.command_batch import Applied, Order, runs
 from persistence_worker.metrics import Metrics
-from persistence_worker.storage.errors import is_poison
+from persistence_worker.storage.errors import is_permanent
 from shared.bus.port import Bus
 from shared.contracts.envelope import Event
 from shared.errors import Unavailable
@@ -51,7 +51,7 @@ class Committer:
         """Apply these in order, commit and tell everybody; `alone`: in a transaction of their own.
 
         Raises:
-            Exception: what the database or the bus said; poison (`is_poison`) is among these orders.
+            Exception: what the database or the bus said; poison (`is_permanent`) is among these orders.
         """
         if alone:
             async with self._turn:
@@ -76,7 +76,7 @@ class Committer:
         try:
             await self._settle([order for share in shares for order in share.orders], again=again)
         except Exception as error:  # noqa: BLE001 - each partition decides what its batch needs
-            if is_poison(error) and len(shares) > 1:
+            if is_permanent(error) and len(shares) > 1:
                 for share in shares:
                     await self._settle_all([share], again=True)
                 return
@@ -113,7 +113,7 @@ class Committer:
                 with self._metrics.transaction.time():
                     applied = await self._ledger.apply(orders, again=again)
             except Exception as error:
-                if is_poison(error) or time.monotonic() > give_up:
+                if is_permanent(error) or time.monotonic() > give_up:
                     raise
                 again = True  # what failed may have been the answer to a commit
                 await asyncio.sleep(RETRY_PAUSE)

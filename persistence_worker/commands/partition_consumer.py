@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from persistence_worker.commands.dead_letters import Cemetery, DeliveredTooOften, failed_reply
+from persistence_worker.commands.dead_letters import DeadLetterPublisher, DeliveredTooOften, failed_reply
 from persistence_worker.commands.group_commit import Committer
 from persistence_worker.commands.transaction import Ledger
 from persistence_worker.domain.command_batch import TYPES, Order
 from persistence_worker.storage.database import Database
-from persistence_worker.storage.errors import is_poison, reason
+from persistence_worker.storage.errors import is_permanent, reason
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts import topology
 from shared.contracts.envelope import MalformedEvent, Received, read_body
@@ -50,14 +50,14 @@ class Partition:
         database: Database,
         ledger: Ledger,
         committer: Committer,
-        cemetery: Cemetery,
+        dead_letters: DeadLetterPublisher,
     ) -> None:
         self._queue = topology.log_queue(number, partitions)
         self._bus = bus
         self._database = database
         self._ledger = ledger
         self._committer = committer
-        self._cemetery = cemetery
+        self._dead_letters = dead_letters
         self._task: asyncio.Task[None] | None = None
         self._busy = False
         self._stopping = False
@@ -75,7 +75,7 @@ class Partition:
             try:
                 await self._consume(subscription)
             except Exception as error:
-                if is_poison(error):  # no event's fault, or it would have been buried: ours
+                if is_permanent(error):  # no event's fault, or it would have been buried: ours
                     raise
                 logger.warning("batch goes back", queue=self._queue.name, reason=type(error).__name__)
                 if not isinstance(error, Unavailable):
@@ -127,7 +127,7 @@ class Partition:
         try:
             return [Item(received, delivery) for received in read_body(delivery.body)]
         except MalformedEvent as error:
-            await self._cemetery.bury(self._queue, delivery, None, error)
+            await self._dead_letters.publish(self._queue, delivery, None, error)
             return []
 
     async def _without_suspects(self, items: Sequence[Item], most: int) -> list[Item]:
@@ -156,14 +156,14 @@ class Partition:
 
     async def _bury(self, item: Item, error: Exception) -> None:
         """Put one event aside; a reply that cannot be stored ends its turn all the same, as failed."""
-        await self._cemetery.bury(self._queue, item.delivery, item.received, error)
+        await self._dead_letters.publish(self._queue, item.delivery, item.received, error)
         failed = failed_reply(item.received)
         if failed is None:
             return
         try:
             await self._committer.commit([Order(item.received, failed, redelivered=True)], alone=True)
         except Exception as again:
-            if not is_poison(again):
+            if not is_permanent(again):
                 raise
             logger.error("turn left open", queue=self._queue.name, reason=reason(again))  # noqa: TRY400 - no content
 
@@ -180,7 +180,7 @@ class Partition:
         try:
             await self._committer.commit([order for _, order in sound], alone=alone)
         except Exception as error:
-            if not is_poison(error):
+            if not is_permanent(error):
                 raise
             if len(sound) == 1:
                 await self._bury(sound[0][0], error)

@@ -9,13 +9,13 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from persistence_worker.commands.dead_letters import Cemetery
+from persistence_worker.commands.dead_letters import DeadLetterPublisher
 from persistence_worker.consumers.consuming import consume
 from persistence_worker.domain import publications
 from persistence_worker.metrics import Metrics
 from persistence_worker.storage.command_store import ERASURE_LOCK
 from persistence_worker.storage.database import Database
-from persistence_worker.storage.errors import is_poison
+from persistence_worker.storage.errors import is_permanent
 from persistence_worker.storage.history import SESSIONS
 from persistence_worker.storage.tables import erased_users
 from shared.bus.port import Bus, Delivery
@@ -36,10 +36,12 @@ FIRST = UUID(int=0)
 class Accounts:
     """Writes no session itself: it keeps the id and asks for the rest."""
 
-    def __init__(self, *, bus: Bus, database: Database, cemetery: Cemetery, metrics: Metrics, partitions: int) -> None:
+    def __init__(
+        self, *, bus: Bus, database: Database, dead_letters: DeadLetterPublisher, metrics: Metrics, partitions: int
+    ) -> None:
         self._bus = bus
         self._database = database
-        self._cemetery = cemetery
+        self._dead_letters = dead_letters
         self._metrics = metrics
         self._partitions = partitions
 
@@ -53,9 +55,9 @@ class Accounts:
                 if received.type == UserDeleted.TYPE:
                     await self._erase(received.parse(UserDeleted).user_id)
         except Exception as error:
-            if not is_poison(error):
+            if not is_permanent(error):
                 raise
-            await self._cemetery.bury(accounts_queue(), delivery, None, error)
+            await self._dead_letters.publish(accounts_queue(), delivery, None, error)
 
     async def _erase(self, user_id: str) -> None:
         await self._database.write(partial(keep, user_id=user_id))

@@ -7,12 +7,12 @@ from functools import partial
 
 import structlog
 
-from persistence_worker.commands.dead_letters import Cemetery
+from persistence_worker.commands.dead_letters import DeadLetterPublisher
 from persistence_worker.consumers.consuming import consume
 from persistence_worker.domain.catalogue import Catalogue
 from persistence_worker.storage.catalogue_store import load_catalogue, save_catalogue
 from persistence_worker.storage.database import Database
-from persistence_worker.storage.errors import is_poison
+from persistence_worker.storage.errors import is_permanent
 from shared.bus.port import Bus, Delivery
 from shared.contracts.envelope import read_body
 from shared.contracts.events import ChatbotsAnnounced
@@ -24,11 +24,13 @@ logger = structlog.get_logger(__name__)
 class Announcements:
     """Keeps the catalogue in the database, in memory and, as queues, on the bus."""
 
-    def __init__(self, *, bus: Bus, database: Database, catalogue: Catalogue, cemetery: Cemetery) -> None:
+    def __init__(
+        self, *, bus: Bus, database: Database, catalogue: Catalogue, dead_letters: DeadLetterPublisher
+    ) -> None:
         self._bus = bus
         self._database = database
         self._catalogue = catalogue
-        self._cemetery = cemetery
+        self._dead_letters = dead_letters
         self._declared: set[str] = set()
         self._passed_over: datetime | None = None
 
@@ -50,9 +52,9 @@ class Announcements:
                 elif catalogue.chatbots != self._catalogue.cards:
                     self._say_passed_over(catalogue)
         except Exception as error:
-            if not is_poison(error):
+            if not is_permanent(error):
                 raise
-            await self._cemetery.bury(catalogue_queue(), delivery, None, error)
+            await self._dead_letters.publish(catalogue_queue(), delivery, None, error)
         await self.reload()
 
     def _say_passed_over(self, catalogue: ChatbotsAnnounced) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from persistence_worker.storage.database import Database
-from persistence_worker.storage.errors import is_poison
+from persistence_worker.storage.errors import is_permanent
 from shared.bus.port import Bus, Delivery
 from shared.contracts.topology import DEAD, Queue, dead_queue
 from shared.errors import Unavailable
@@ -48,7 +48,7 @@ async def consume(
                     await take(delivery)
                     await subscription.ack([delivery])
         except Exception as error:
-            if is_poison(error):
+            if is_permanent(error):
                 raise
             logger.warning("deliveries wait", queue=queue.name, reason=type(error).__name__)
             if not isinstance(error, Unavailable):

@@ -44,6 +44,13 @@ ALONE = replies.ALONE | erasure.ALONE
 """Those that look back into a session: each has a transaction of its own, which sees all that was written before."""
 
 
+class MissingRule(Exception):
+    """A command type of the contract has no rule in `RULES`. The message names the type."""
+
+    def __init__(self, command: type[Payload]) -> None:
+        super().__init__(f"no rule for {command.TYPE}")
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One command with the envelope that it came in.
@@ -122,8 +129,11 @@ class Batch(Work):
                 replies.stop_again(self, session, command)
                 self._tell_again(session, received)
             return
+        rule = RULES.get(type(command))
+        if rule is None:
+            raise MissingRule(type(command))
         try:
-            reply = result(RULES[type(command)](self, command, received))
+            reply = result(rule(self, command, received))
         except BackchatError as error:
             reply = refusal(error)
             if isinstance(error, Unavailable):  # not done: it may still be

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from persistence_worker.domain.command_batch import Applied
 from persistence_worker.domain.context import Contexts
@@ -21,9 +21,8 @@ from shared.contracts.events import (
     SessionHead,
     SessionUpdated,
 )
-from shared.contracts.payload import Payload, utc_now
+from shared.contracts.payload import Payload
 from shared.contracts.turns import RunTurn
-from shared.contracts.views import ErrorView, MessageStatus
 
 SOURCE = "persistence_worker"
 ROUND_BYTES = 4 * 1024 * 1024  # of one `publish_all`, so that a large batch does not overrun the bus's bound
@@ -124,24 +123,8 @@ def _turn(start: Start, contexts: Contexts, partitions: int) -> Publication:
         )
         event = Event(SOURCE, run, subject, f"{turn.id}:{start.starts}", traceparent=turn.traceparent)
         return topology.TURNS, turn.chatbot_id, event
-    gone = unfinished(turn.session_id, turn.id, turn.chatbot_id, "failed", CHATBOT_UNAVAILABLE)
-    return commanded(gone, partitions, turn.traceparent)
-
-
-def unfinished(
-    session_id: UUID, message_id: UUID, chatbot_id: str, status: MessageStatus, error: ErrorView | None = None
-) -> FinishReply:
-    """The empty reply that ends a turn which nobody else ends."""
-    return FinishReply(
-        session_id=session_id,
-        message_id=message_id,
-        chatbot_id=chatbot_id,
-        attempt=0,
-        content="",
-        status=status,
-        error=error,
-        created_at=utc_now(),
-    )
+    failed = FinishReply.empty(turn.session_id, turn.id, turn.chatbot_id, status="failed", error=CHATBOT_UNAVAILABLE)
+    return commanded(failed, partitions, turn.traceparent)
 
 
 def _weight(payload: Payload) -> int:

@@ -16,7 +16,7 @@ from persistence_worker.domain.context import Contexts
 from persistence_worker.domain.unit_of_work import Start
 from persistence_worker.metrics import Metrics
 from persistence_worker.storage.database import Database
-from persistence_worker.storage.errors import is_poison
+from persistence_worker.storage.errors import is_permanent
 from shared.bus.port import Bus
 from shared.contracts.payload import utc_now
 
@@ -60,7 +60,7 @@ class Overdue:
                 while await self.publish() == BATCH:
                     pass
             except Exception as error:
-                if is_poison(error):
+                if is_permanent(error):
                     raise
                 logger.warning("overdue turns wait", reason=type(error).__name__)
             await asyncio.sleep(min(INTERVAL, self._patience.total_seconds()))

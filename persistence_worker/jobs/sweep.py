@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, tuple_, upd
 
 from persistence_worker.storage.command_store import WORDY
 from persistence_worker.storage.database import Database
-from persistence_worker.storage.errors import is_poison
+from persistence_worker.storage.errors import is_permanent
 from persistence_worker.storage.tables import (
     applied_commands,
     chat_messages,
@@ -69,7 +69,7 @@ class Sweep:
             try:
                 await self.tidy()
             except Exception as error:
-                if is_poison(error):
+                if is_permanent(error):
                     raise
                 logger.warning("sweeping waits", reason=type(error).__name__)
             await asyncio.sleep(INTERVAL)

@@ -12,10 +12,11 @@ from persistence_worker.domain import publications
 from persistence_worker.domain.state import Turn
 from persistence_worker.metrics import Metrics
 from persistence_worker.storage.database import Database
-from persistence_worker.storage.errors import is_poison
+from persistence_worker.storage.errors import is_permanent
 from persistence_worker.storage.mappers import TURN_COLUMNS, turn_of
 from persistence_worker.storage.tables import turns
 from shared.bus.port import Bus
+from shared.contracts.commands import FinishReply
 from shared.contracts.payload import utc_now
 
 logger = structlog.get_logger(__name__)
@@ -47,7 +48,7 @@ class Stops:
                 while await self.publish() == BATCH:
                     pass
             except Exception as error:
-                if is_poison(error):
+                if is_permanent(error):
                     raise
                 logger.warning("stops wait", reason=type(error).__name__)
             await asyncio.sleep(INTERVAL)
@@ -58,7 +59,7 @@ class Stops:
         if await self._database.read(lambda connection: connection.scalar(ANY, {"now": now})) is None:
             return 0
         due = await self._database.write(lambda connection: claim(connection, now))
-        ends = [publications.unfinished(turn.session_id, turn.id, turn.chatbot_id, "stopped") for turn in due]
+        ends = [FinishReply.empty(turn.session_id, turn.id, turn.chatbot_id, status="stopped") for turn in due]
         await self._bus.publish_all([publications.commanded(end, self._partitions) for end in ends])
         self._metrics.cut.inc(len(due))
         return len(due)

@@ -11,7 +11,7 @@ from persistence_worker.domain.publications import SOURCE
 from persistence_worker.metrics import Metrics
 from persistence_worker.reads.queries import Queries
 from persistence_worker.storage.database import Database
-from persistence_worker.storage.errors import is_poison
+from persistence_worker.storage.errors import is_permanent
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts.envelope import Event, MalformedEvent, Received, read_body
 from shared.contracts.payload import Model, Payload, utc_now
@@ -107,7 +107,7 @@ class QueryServer:
         except BackchatError as error:
             return refusal(error)
         except Exception as error:
-            if is_poison(error):
+            if is_permanent(error):
                 logger.exception("query failed", type=received.type)
                 return refusal(Internal())
             self._database.doubt()

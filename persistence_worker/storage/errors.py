@@ -1,30 +1,46 @@
-"""Which failures are permanent, so that a retry cannot help."""
+"""Classifies failures, and describes them without quoting content."""
 
 from __future__ import annotations
 
+from traceback import walk_tb
+
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
+from persistence_worker.domain.command_batch import MissingRule
 from shared.errors import BackchatError
 
-POISON_CLASSES = ("22", "23")  # SQLSTATE: data exception, integrity constraint violation
+PERMANENT_CLASSES = ("22", "23")  # SQLSTATE: data exception, integrity constraint violation
+OWN_PACKAGES = ("persistence_worker", "shared")
 
 
-def is_poison(error: Exception) -> bool:
-    """Whether the event can never be applied: it does not parse, a rule raises, or the database refuses its data.
+def is_permanent(error: Exception) -> bool:
+    """Whether every retry must fail: the event does not parse, a rule raises, or the database refuses its data.
 
-    Connections, timeouts, deadlocks, serialisation and whatever the operator must mend are not its fault.
+    Lost connections, timeouts, deadlocks, serialization failures and operator errors (a missing table) are transient.
     """
     if isinstance(error, DBAPIError):
         state = getattr(error.orig, "sqlstate", None)
         if state is not None:
-            return str(state)[:2] in POISON_CLASSES
+            return str(state)[:2] in PERMANENT_CLASSES
         return isinstance(error, (IntegrityError, DataError))
-    if isinstance(error, StatementError):  # a value that could not even be bound
+    if isinstance(error, StatementError):  # the driver cannot bind a value
         return True
     return not isinstance(error, (SQLAlchemyError, OSError, TimeoutError, BackchatError))
 
 
 def reason(error: Exception) -> str:
-    """What went wrong without a word of the content."""
+    """Return the error's class and SQLSTATE. Its message is left out, because it may quote content."""
+    if isinstance(error, MissingRule):
+        return f"{type(error).__name__}: {error}"  # names a command type, nothing else
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
     return f"{type(error).__name__} {state}" if state else type(error).__name__
+
+
+def origin(error: Exception) -> str | None:
+    """Return module and line of our innermost frame that the error passed through, as `package.module:123`."""
+    found = None
+    for frame, line in walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__"))
+        if module.startswith(OWN_PACKAGES):
+            found = f"{module}:{line}"
+    return found

@@ -5,10 +5,13 @@ Where a sender waits, `→` names the result of the `Reply` that it gets. A comm
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 from uuid import UUID
 
-from shared.contracts.payload import Payload, Timestamp
+from pydantic import ValidationError
+
+from shared.contracts.payload import Payload, Timestamp, utc_now
 from shared.contracts.views import ErrorView, MessageStatus, ReplyPolicy
 
 
@@ -55,6 +58,40 @@ class FinishReply(Payload):
     status: MessageStatus
     error: ErrorView | None
     created_at: Timestamp
+
+    @classmethod
+    def empty(
+        cls,
+        session_id: UUID,
+        message_id: UUID,
+        chatbot_id: str,
+        *,
+        status: MessageStatus,
+        error: ErrorView | None = None,
+    ) -> Self:
+        """Return the reply of attempt 0 without text: it ends a turn that no attempt of a chatbot finished."""
+        return cls(
+            session_id=session_id,
+            message_id=message_id,
+            chatbot_id=chatbot_id,
+            attempt=0,
+            content="",
+            status=status,
+            error=error,
+            created_at=utc_now(),
+        )
+
+    @classmethod
+    def failed(cls, data: Mapping[str, Any], error: ErrorView) -> Self | None:
+        """Return the empty failed reply to the turn that an unreadable payload names.
+
+        `data` is the payload of a turn or of a reply. `None` if its ids are missing or invalid.
+        """
+        try:
+            ids = (data["session_id"], data["message_id"], data["chatbot_id"])
+            return cls.empty(*ids, status="failed", error=error)
+        except (KeyError, ValidationError):
+            return None
 
 
 class UpdateSession(Payload):

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker.commands.dead_letters import Cemetery
+from persistence_worker.commands.dead_letters import DeadLetterPublisher
 from persistence_worker.commands.partition_consumer import CAREFUL_FROM, SUSPECT_FROM, TRIES_A_SUSPECT
 from persistence_worker.consumers.catalogue_announcements import Announcements
 from persistence_worker.domain import reply_policy
@@ -175,12 +175,14 @@ async def test_an_overdue_turn_whose_publication_failed_is_soon_overdue_again(
         lost += [turn.message_id for turn in desk.turns][:1]
     bus = Away(lost[:1])
     metrics = Metrics(CollectorRegistry())
-    cemetery = Cemetery(bus, metrics, 4)  # type: ignore[arg-type]
+    dead_letters = DeadLetterPublisher(bus, metrics, 4)  # type: ignore[arg-type]
     job = Overdue(
         bus=bus,  # type: ignore[arg-type]
         database=desk.database,
         ledger=desk.ledger,
-        announcements=Announcements(bus=bus, database=desk.database, catalogue=desk.catalogue, cemetery=cemetery),  # type: ignore[arg-type]
+        announcements=Announcements(
+            bus=bus, database=desk.database, catalogue=desk.catalogue, dead_letters=dead_letters
+        ),  # type: ignore[arg-type]
         metrics=metrics,
         partitions=4,
         patience=600,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import exc
 
-from persistence_worker.storage.errors import is_poison, reason
+from persistence_worker.storage.errors import is_permanent, reason
 from shared.contracts.envelope import MalformedEvent
 from shared.errors import Unavailable
 
@@ -30,7 +30,7 @@ class Refused(Exception):
 )
 def test_the_events_own_fault(error: Exception) -> None:
     """Class 22 and 23, what cannot be bound or parsed, and rules that raise."""
-    assert is_poison(error)
+    assert is_permanent(error)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_events_own_fault(error: Exception) -> None:
 )
 def test_nobodys_fault(error: Exception) -> None:
     """Connections, timeouts, deadlocks, a missing table."""
-    assert not is_poison(error)
+    assert not is_permanent(error)
 
 
 def test_a_reason_names_no_content() -> None:
