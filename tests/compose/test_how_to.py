@@ -55,7 +55,7 @@ async def test_what_was_backed_up_is_there_on_a_new_machine(changing: Operator, 
     before = await history(url, account, session)
     backup, restore = blocks("Backup and restore")
     await asyncio.to_thread(changing.run, backup)
-    await asyncio.to_thread(changing.run, blocks("Start anew")[0])
+    await asyncio.to_thread(changing.run, blocks("Start over")[0])
     assert not changing.states(), "nothing of it runs any more"
     assert not changing.docker(
         "volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={changing.name}"
