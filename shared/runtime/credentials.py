@@ -36,7 +36,8 @@ def weakness(secret: str, *known: str) -> str | None:
     said = (re.sub(r"[\W_]+", "", word.casefold()) for word in known)
     words = sorted({*WELL_KNOWN, *(word for word in said if len(word) > 2)}, key=len, reverse=True)
     left = re.sub("|".join(map(_spelt_anyhow, words)), "", secret.casefold())
-    if len(left) >= SHORTEST and len(set(left)) >= DIFFERENT:
+    length = min(len(left), len(secret))  # case folding may lengthen a text: "ß" becomes "ss"
+    if length >= SHORTEST and len(set(left)) >= DIFFERENT:
         return None
     return f"is a well-known word or too short: {SHORTEST} characters or more that nobody can guess are needed"
 
