@@ -18,13 +18,16 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from chatbot_worker.catalogue.built_in import BUILT_IN_AT
+from tests.browser.engines import ENGINES, started
 from tests.browser.host import HostPage
 from tests.browser.model import LOOPBACK, Model
 from tests.browser.served import File, served
 from tests.browser.visitor import Visitor, visiting
+from tests.browser.webdriver import WebDriver
 from tests.compose.conftest import PROJECT
 from tests.conftest import STACK_URL
 from tests.e2e.conftest import cared_for
+from tests.support.children import NotInstalled
 from tests.support.compose import ComposedStack, Composition
 from tests.support.stack import ROOT, EmbeddedStack, GivenStack, Stack
 
@@ -121,6 +124,16 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable, chromium_sandbox=False, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[WebDriver]:
+    """Chromium, Firefox and WebKitGTK in turn, for tests of what differs between browsers."""
+    try:
+        with started(request.param) as driver:
+            yield driver
+    except NotInstalled as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,10 @@ export function LanguageChoice() {
   const choose = async (select: HTMLSelectElement) => {
     if (await came(setLanguage(select.value as Language))) return;
     select.value = language();
+    if (select === document.activeElement) {
+      select.blur(); // WebKit notices only with the next focus that the value has changed: without it the same
+      select.focus(); // choice would not be a change
+    }
     tellMissing();
   };
   return (

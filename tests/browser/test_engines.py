@@ -1,0 +1,73 @@
+"""What differs between browsers, in Chromium, Firefox and WebKitGTK."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.browser.gate import Gate
+from tests.browser.tab import ENTER, Tab
+from tests.browser.visitor import PASSCODE
+from tests.browser.webdriver import WebDriver
+from tests.support.stack import Stack
+
+MISSING = "This part of the page could not be loaded"
+DRAFT = ".composer textarea"
+
+
+@pytest.fixture
+def gate(stack: Stack) -> Iterator[Gate]:
+    with Gate(stack.auth_url) as gate:
+        yield gate
+
+
+@pytest.fixture
+def tab(engine: WebDriver, gate: Gate) -> Iterator[Tab]:
+    """A tab of a browser that knows nothing of the site, which it reaches through the gate."""
+    tab = Tab(engine, gate.url)
+    yield tab
+    tab.clear()
+
+
+def test_failed_language_loads_on_retry(tab: Tab, gate: Gate) -> None:
+    """The page says that German could not be loaded, stays in English, and takes it when it is chosen again."""
+    gate.fail("de", by_status=True)
+    tab.open()
+    tab.run("window.isSamePage = true")
+    tab.type("select", "D")
+    tab.expect(".notice", MISSING)
+    assert tab.value("select") == "en"
+    gate.heal()
+    tab.type("select", "D")
+    tab.expect("h1", "Konto anlegen")
+    assert tab.run("return window.isSamePage")
+
+
+def test_failed_screens_and_dialogs_load_on_retry(tab: Tab, gate: Gate) -> None:
+    """A screen, a file that a screen imports and one that a dialog imports: each loads without a reload or a lost draft."""
+    gate.fail("login_screen|markdown|dialog")
+    tab.open()
+    tab.run("window.isSamePage = true")
+    tab.expect("[role=alert]", MISSING)
+    gate.fail("markdown|dialog")
+    tab.click("[role=alert] button")
+    tab.type("[name=username]", f"visitor-{secrets.token_hex(4)}")
+    tab.type("[name=new-password]", PASSCODE)
+    tab.click("form .primary")
+    tab.click(".bot-card")  # Echo's
+    tab.type(DRAFT, "hello")
+    tab.press(ENTER)
+    tab.expect("[role=alert]", MISSING)
+    gate.fail("dialog")
+    tab.click("[role=alert] button")
+    tab.expect(".row.reply[data-seq]", "hello")
+    tab.type(DRAFT, "a draft")
+    tab.click(".everybody")
+    tab.expect(".notice", MISSING)
+    gate.heal()
+    tab.click(".everybody")
+    tab.expect("dialog[open]", "Who is here")
+    assert tab.value(DRAFT) == "a draft"
+    assert tab.run("return window.isSamePage")
