@@ -26,10 +26,10 @@ from tests.browser.visitor import Visitor, visiting
 from tests.browser.webdriver import WebDriver
 from tests.compose.conftest import PROJECT
 from tests.conftest import STACK_URL
-from tests.e2e.conftest import cared_for
 from tests.support.children import NotInstalled
 from tests.support.compose import ComposedStack, Composition
-from tests.support.stack import ROOT, EmbeddedStack, GivenStack, Stack
+from tests.support.given_stack import GivenStack
+from tests.support.stack import ROOT, EmbeddedStack, Stack, started
 
 COMPOSED = bool(STACK_URL and PROJECT)
 LEFT_ALONE = bool(STACK_URL and not PROJECT)
@@ -201,7 +201,8 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield GivenStack(tmp_path_factory.mktemp("given"), STACK_URL)
     else:
         settings = request.getfixturevalue("settings")
-        yield from cared_for(EmbeddedStack(tmp_path_factory.mktemp("embedded"), settings))
+        with started(EmbeddedStack(tmp_path_factory.mktemp("embedded"), settings)) as embedded:
+            yield embedded
 
 
 @pytest.fixture

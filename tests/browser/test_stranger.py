@@ -10,8 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.visitor import PASSCODE, visiting
 from tests.conftest import STACK_URL
-from tests.e2e.conftest import cared_for
-from tests.support.stack import EmbeddedStack, Stack
+from tests.support.stack import EmbeddedStack, Stack, started
 
 WINDOWS = {
     "phone": {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True},
@@ -36,7 +35,8 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield request.getfixturevalue("stack")
         return
     page: Path = request.getfixturevalue("dist")
-    yield from cared_for(EmbeddedStack(tmp_path_factory.mktemp("plain"), {"PAGE_DIR": str(page)}))
+    with started(EmbeddedStack(tmp_path_factory.mktemp("plain"), {"PAGE_DIR": str(page)})) as embedded:
+        yield embedded
 
 
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)

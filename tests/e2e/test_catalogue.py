@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import STACK_URL
-from tests.e2e.conftest import cared_for
 from tests.support.client import Device, new_account
-from tests.support.stack import EmbeddedStack, Stack
+from tests.support.stack import EmbeddedStack, Stack, started
 
 SLOW = '[[chatbots]]\nid = "slow"\nname = "Slow"\nkind = "echo"\noptions = {delay = 0.1}\n'
 QUICK = '[[chatbots]]\nid = "quick"\nname = "Quick"\nkind = "echo"\noptions = {delay = 0}\n'
@@ -30,7 +29,8 @@ def chatbots(tmp_path: Path) -> Path:
 def own(tmp_path: Path, chatbots: Path) -> Iterator[Stack]:
     if STACK_URL:
         pytest.skip("looks into processes: not on a given stack")
-    yield from cared_for(EmbeddedStack(tmp_path, {"CHATBOTS": str(chatbots)}))
+    with started(EmbeddedStack(tmp_path, {"CHATBOTS": str(chatbots)})) as embedded:
+        yield embedded
 
 
 def put(path: Path, text: str) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import httpx2
 import pytest
 
-from tests.e2e.conftest import CHATBOTS, OWN_KINDS, running
+from tests.e2e.conftest import CHATBOTS, OWN_KINDS, choose
 from tests.e2e.people import Message, Session, ascend, devices, gateway, messages, numbers, register, room, settled
+from tests.e2e.stack_pool import StackPool
 from tests.support.client import Account, Device, new_account
 from tests.support.stack import Stack
 
@@ -18,9 +18,9 @@ THREE = ("ann", "ben", "cid")
 
 
 @pytest.fixture(scope="module", params=OWN_KINDS)
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack with three chatbots more, for the tests of this module."""
-    yield from running(request, tmp_path_factory.mktemp(f"rooms-{request.param}"), CHATBOTS)
+def stack(request: pytest.FixtureRequest, stacks: StackPool, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """A running stack with the chatbots of `chatbots.toml`."""
+    return choose(request, stacks, tmp_path_factory.mktemp(f"rooms-{request.param}"), CHATBOTS)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.client import Device, new_account
-from tests.support.stack import GivenStack
+from tests.support.given_stack import GivenStack
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds for one command

@@ -1,6 +1,6 @@
-"""Backchat as real processes, driven from outside: all in one (`EmbeddedStack`) or one a service (`DistributedStack`).
+"""Backchat as real processes: all in one (`EmbeddedStack`) or one per service (`DistributedStack`).
 
-Both have the same surface, so that one suite of tests runs on both. Logs are files in the given directory.
+Both have the same interface, so that one test suite runs on both. Logs are files in the given directory.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ import time
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, TypeVar
 
 from tests.support.children import PLAIN_ENVIRONMENT, Child, Home
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-START_TIMEOUT = 90.0  # seconds; on two busy cores five interpreters that start at once take 10
-STOP_DEADLINE = 10.0 + 5.0  # seconds: contract P8, and what five that stop at once add on two busy cores
+START_TIMEOUT = 90.0  # seconds; five processes that start at once take 10 on two busy cores
+STOP_DEADLINE = 10.0 + 5.0  # seconds: contract P8, and an allowance for five processes on two busy cores
 
 
 @dataclass(slots=True)
@@ -36,16 +37,16 @@ class Part:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Address that it listens on."""
         return f"http://127.0.0.1:{self.port}"
 
     def ready(self) -> bool:
-        """Whether `/readyz` says 200."""
+        """Whether `/readyz` answers 200."""
         return status(f"{self.url}/readyz") == 200
 
 
 def status(url: str) -> int:
-    """The HTTP status of a GET; 0 when nothing answers."""
+    """Return the HTTP status of a GET; 0 without an answer."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return int(answer.status)
@@ -57,7 +58,7 @@ def status(url: str) -> int:
 
 
 class Stack(ABC):
-    """Processes that make up one Backchat. `settings` are environment variables, less the prefix, for all of them."""
+    """Processes of one system. `settings` are environment variables of all processes, without the prefix."""
 
     def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
         self.directory = directory
@@ -69,60 +70,64 @@ class Stack(ABC):
 
     @abstractmethod
     def _parts(self) -> dict[str, Part]:
-        """The processes by name, in the order in which they start."""
+        """Return the processes by name, in start order."""
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Do what must be done before the first start."""
+        """Prepare the first start, such as migrations."""
 
     @property
     @abstractmethod
     def auth_url(self) -> str:
-        """Where accounts and tokens are."""
+        """Address of the auth service."""
 
     @property
     @abstractmethod
     def gateway_urls(self) -> list[str]:
-        """Where Socket.IO is; the first and the last are different gateways if there are several."""
+        """Addresses of the gateways; the first and the last differ if there are several."""
 
     @property
     @abstractmethod
     def keys(self) -> Path:
-        """The directory of the signing keys."""
+        """Directory of the signing keys."""
 
     @property
     def names(self) -> list[str]:
-        """The processes."""
+        """Names of the processes."""
         return list(self.parts)
 
     async def start(self) -> Self:
-        """Start whatever is not running; returns when every process is ready."""
+        """Start every process that is not running; returns when all are ready."""
         await asyncio.to_thread(self.start_now)
         return self
 
     async def kill9(self, name: str) -> None:
-        """Crash one process."""
+        """Kill one process with SIGKILL."""
         child = self.parts[name].child
         assert child
         await asyncio.to_thread(child.kill)
 
     def crash(self, part: str = "") -> None:
-        """Crash every process whose name begins with `part`."""
+        """Kill every process whose name begins with `part`."""
         for name, process in self.parts.items():
             if name.startswith(part) and process.child:
                 process.child.kill()
 
     async def restart(self, name: str) -> None:
-        """Start one process again, after SIGTERM and a clean end if it runs; returns when it is ready."""
+        """Stop one process with SIGTERM if it is running, and start it again; returns when it is ready."""
         await asyncio.to_thread(self._stop_parts, [name])
         await self.start()
 
     async def stop(self) -> None:
-        """SIGTERM to every process at once; raise unless each ends with exit code 0 in time."""
+        """Send SIGTERM to all processes at once.
+
+        Raises:
+            AssertionError: a process did not end with code 0 in time.
+        """
         await asyncio.to_thread(self.stop_now)
 
     def start_now(self) -> None:
-        """As `start`, without an event loop."""
+        """Do what `start` does, without an event loop."""
         self._prepare()
         for name, part in self.parts.items():
             if part.child is None or not part.child.running:
@@ -132,24 +137,24 @@ class Stack(ABC):
             part.child.wait_until(part.ready, timeout=START_TIMEOUT)
 
     def stop_now(self) -> None:
-        """As `stop`, without an event loop."""
+        """Do what `stop` does, without an event loop."""
         self._stop_parts(self.names)
 
     def close(self) -> None:
-        """End whatever still runs, without ceremony."""
+        """Kill all processes and remove the temporary directory."""
         for part in self.parts.values():
             if part.child:
                 part.child.kill()
         self._home.close()
 
     def log(self, name: str = "*") -> str:
-        """All that one process, or every process, has written."""
+        """Return the output of one process, or of all."""
         return "".join(path.read_text(errors="replace") for path in sorted(self.logs.glob(f"{name}.log")))
 
     def spawn(
         self, name: str, module: str, *arguments: str, settings: Mapping[str, str] | None = None, port: int = 0
     ) -> Child:
-        """Run one of the modules with this stack's settings and those given on top."""
+        """Run a module with the settings of the stack, overridden by `settings`."""
         variables = {"HOST": "127.0.0.1", "PORT": str(port), **self.settings, **(settings or {})}
         environment = PLAIN_ENVIRONMENT | {f"BACKCHAT_{variable}": value for variable, value in variables.items()}
         command = [sys.executable, "-m", module, *(arguments if module != "embedded" else ())]
@@ -165,22 +170,24 @@ class Stack(ABC):
         for name, child in children.items():
             code = child.ended(timeout=max(0.0, deadline - time.monotonic()))
             if code != 0:
-                wrong[name] = f"exit code {code} after SIGTERM (-9: it took over {STOP_DEADLINE:g} s)\n{child.tail()}"
+                wrong[name] = (
+                    f"exit code {code} after SIGTERM (-9: it took more than {STOP_DEADLINE:g} s)\n{child.tail()}"
+                )
         assert not wrong, wrong
 
 
 class EmbeddedStack(Stack):
-    """`python -m embedded` on its own data directory."""
+    """`python -m embedded` with its own data directory."""
 
     def _parts(self) -> dict[str, Part]:
         return {"embedded": Part("embedded", {"DATA_DIR": str(self.data), "METRICS": "on"})}
 
     def _prepare(self) -> None:
-        """Nothing: it makes its databases by itself."""
+        """Do nothing: the embedded system creates its databases."""
 
     @property
     def data(self) -> Path:
-        """The data directory."""
+        """Data directory."""
         return self.directory / "data"
 
     @property
@@ -197,7 +204,7 @@ class EmbeddedStack(Stack):
 
 
 class DistributedStack(Stack):
-    """The four services as processes, the gateway twice, on a database and a broker that are there already."""
+    """The four services as processes, with two gateways, on a running database and broker."""
 
     def __init__(
         self, directory: Path, *, postgresql_url: str, amqp_url: str, settings: Mapping[str, str] | None = None
@@ -244,49 +251,15 @@ class DistributedStack(Stack):
         return self.directory / "keys"
 
 
-class GivenStack(Stack):
-    """One that runs already, behind one address: nothing of its processes can be seen or broken from here."""
-
-    def __init__(self, directory: Path, url: str) -> None:
-        self._url = url
-        super().__init__(directory)
-
-    def _parts(self) -> dict[str, Part]:
-        return _Hidden()
-
-    def _prepare(self) -> None:
-        """Nothing."""
-
-    @property
-    def auth_url(self) -> str:
-        return self._url
-
-    @property
-    def gateway_urls(self) -> list[str]:
-        return [self._url, self._url]
-
-    @property
-    def keys(self) -> Path:
-        raise NotToBeSeen("the signing keys")
-
-    def log(self, name: str = "*") -> str:
-        """Nothing to be read.
-
-        Raises:
-            NotToBeSeen: always.
-        """
-        raise NotToBeSeen(f"the log of {name}")
+AnyStack = TypeVar("AnyStack", bound=Stack)
 
 
-class NotToBeSeen(Exception):
-    """A test wants to look inside a stack that was given."""
-
-
-class _Hidden(dict[str, Part]):
-    """The processes of a given stack."""
-
-    def __getitem__(self, name: str) -> Part:
-        raise NotToBeSeen(f"the process {name}")
-
-    def items(self) -> Any:
-        raise NotToBeSeen("the processes")
+@contextmanager
+def started(stack: AnyStack) -> Iterator[AnyStack]:
+    """Start a stack for the time of a `with` block; afterwards it must stop cleanly, unless the block has failed."""
+    try:
+        stack.start_now()
+        yield stack
+        stack.stop_now()
+    finally:
+        stack.close()

@@ -12,10 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from tests.e2e.conftest import cared_for
 from tests.support.children import PLAIN_ENVIRONMENT
 from tests.support.oidc_provider import CLIENT, SECRET
-from tests.support.stack import EmbeddedStack
+from tests.support.stack import EmbeddedStack, started
 
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "3")  # noqa: TID251 - the tests' own setting; of each operation and phase
 SHORT = EXAMPLES == "3"
@@ -34,14 +33,16 @@ FORM = {"id": "fuzz", "passcode": "correct horse"}
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[EmbeddedStack]:
     """Everything there is, so that nothing has a reason to be `unavailable`."""
-    yield from cared_for(EmbeddedStack(tmp_path, SETTINGS))
+    with started(EmbeddedStack(tmp_path, SETTINGS)) as stack:
+        yield stack
 
 
 @pytest.fixture
 def stack_with_provider(tmp_path: Path, provider: str) -> Iterator[EmbeddedStack]:
     """The same, and people may log in by an OpenID provider."""
     ours = {"OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET, "OIDC_REDIRECT_URI": "http://auth/oidc/callback"}
-    yield from cared_for(EmbeddedStack(tmp_path, {**SETTINGS, "OIDC_ISSUER": provider, **ours}))
+    with started(EmbeddedStack(tmp_path, {**SETTINGS, "OIDC_ISSUER": provider, **ours})) as stack:
+        yield stack
 
 
 def fuzz(stack: EmbeddedStack, directory: Path, *arguments: str, examples: str = EXAMPLES) -> str:

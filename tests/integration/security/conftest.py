@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import cared_for
-from tests.support.stack import EmbeddedStack, Stack
+from tests.support.stack import EmbeddedStack, Stack, started
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """It must end cleanly after all that was done to it."""
-    yield from cared_for(EmbeddedStack(tmp_path_factory.mktemp("security"), {"LIMITS": "off", "LOG_LEVEL": "info"}))
+    directory = tmp_path_factory.mktemp("security")
+    with started(EmbeddedStack(directory, {"LIMITS": "off", "LOG_LEVEL": "info"})) as stack:
+        yield stack
