@@ -29,7 +29,7 @@ from tests.conftest import STACK_URL
 from tests.support.children import NotInstalled
 from tests.support.compose import ComposedStack, Composition
 from tests.support.given_stack import GivenStack
-from tests.support.stack import ROOT, EmbeddedStack, Stack, started
+from tests.support.stack import ROOT, EmbeddedStack, Stack, running_stack
 
 COMPOSED = bool(STACK_URL and PROJECT)
 LEFT_ALONE = bool(STACK_URL and not PROJECT)
@@ -201,7 +201,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield GivenStack(tmp_path_factory.mktemp("given"), STACK_URL)
     else:
         settings = request.getfixturevalue("settings")
-        with started(EmbeddedStack(tmp_path_factory.mktemp("embedded"), settings)) as embedded:
+        with running_stack(EmbeddedStack(tmp_path_factory.mktemp("embedded"), settings)) as embedded:
             yield embedded
 
 

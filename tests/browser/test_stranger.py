@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.visitor import PASSCODE, visiting
 from tests.conftest import STACK_URL
-from tests.support.stack import EmbeddedStack, Stack, started
+from tests.support.stack import EmbeddedStack, Stack, running_stack
 
 WINDOWS = {
     "phone": {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True},
@@ -35,7 +35,7 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield request.getfixturevalue("stack")
         return
     page: Path = request.getfixturevalue("dist")
-    with started(EmbeddedStack(tmp_path_factory.mktemp("plain"), {"PAGE_DIR": str(page)})) as embedded:
+    with running_stack(EmbeddedStack(tmp_path_factory.mktemp("plain"), {"PAGE_DIR": str(page)})) as embedded:
         yield embedded
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import STACK_URL
 from tests.support.client import Device, new_account
-from tests.support.stack import EmbeddedStack, Stack, started
+from tests.support.stack import EmbeddedStack, Stack, running_stack
 
 SLOW = '[[chatbots]]\nid = "slow"\nname = "Slow"\nkind = "echo"\noptions = {delay = 0.1}\n'
 QUICK = '[[chatbots]]\nid = "quick"\nname = "Quick"\nkind = "echo"\noptions = {delay = 0}\n'
@@ -29,7 +29,7 @@ def chatbots(tmp_path: Path) -> Path:
 def own(tmp_path: Path, chatbots: Path) -> Iterator[Stack]:
     if STACK_URL:
         pytest.skip("looks into processes: not on a given stack")
-    with started(EmbeddedStack(tmp_path, {"CHATBOTS": str(chatbots)})) as embedded:
+    with running_stack(EmbeddedStack(tmp_path, {"CHATBOTS": str(chatbots)})) as embedded:
         yield embedded
 
 

@@ -255,7 +255,7 @@ AnyStack = TypeVar("AnyStack", bound=Stack)
 
 
 @contextmanager
-def started(stack: AnyStack) -> Iterator[AnyStack]:
+def running_stack(stack: AnyStack) -> Iterator[AnyStack]:
     """Start a stack for the time of a `with` block; afterwards it must stop cleanly, unless the block has failed."""
     try:
         stack.start_now()

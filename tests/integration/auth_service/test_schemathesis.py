@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.children import PLAIN_ENVIRONMENT
 from tests.support.oidc_provider import CLIENT, SECRET
-from tests.support.stack import EmbeddedStack, started
+from tests.support.stack import EmbeddedStack, running_stack
 
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "3")  # noqa: TID251 - the tests' own setting; of each operation and phase
 SHORT = EXAMPLES == "3"
@@ -33,7 +33,7 @@ FORM = {"id": "fuzz", "passcode": "correct horse"}
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[EmbeddedStack]:
     """Everything there is, so that nothing has a reason to be `unavailable`."""
-    with started(EmbeddedStack(tmp_path, SETTINGS)) as stack:
+    with running_stack(EmbeddedStack(tmp_path, SETTINGS)) as stack:
         yield stack
 
 
@@ -41,7 +41,7 @@ def stack(tmp_path: Path) -> Iterator[EmbeddedStack]:
 def stack_with_provider(tmp_path: Path, provider: str) -> Iterator[EmbeddedStack]:
     """The same, and people may log in by an OpenID provider."""
     ours = {"OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET, "OIDC_REDIRECT_URI": "http://auth/oidc/callback"}
-    with started(EmbeddedStack(tmp_path, {**SETTINGS, "OIDC_ISSUER": provider, **ours})) as stack:
+    with running_stack(EmbeddedStack(tmp_path, {**SETTINGS, "OIDC_ISSUER": provider, **ours})) as stack:
         yield stack
 
 
