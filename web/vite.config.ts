@@ -9,12 +9,9 @@ import { defineConfig, type Plugin, type Rolldown } from "vite";
  * What is loaded when it is first wanted, or when the page is idle: whoever logs in needs no conversation. All the
  * rest is one file, so that the first load is one round trip.
  */
-const SCREENS = "account_screen|conversation_screen|guest_screen|join_screen|login_screen";
-const DIALOGS = "dialog|help_dialog|palette|people_dialog|rename_dialog";
-const CONVERSATION = "chat_head|copy_button|message_\\w+|pending_row|presence|scroll|target|thread|typing";
 const LATER = new RegExp(
-  "node_modules/highlight.js/|page/(clipboard|i18n/(de|ar)|markdown/highlight|" +
-    `views/(${SCREENS}|${DIALOGS}|${CONVERSATION}|logins|search_hits|settings))\\.`,
+  "node_modules/highlight.js/|page/(platform/clipboard|i18n/(de|ar)|markdown/highlight|" +
+    "views/(account|conversation|dialogs)/\\w+|views/shell/search_hits)\\.",
 );
 const MARKDOWN = /node_modules\/(dompurify|marked)\/|page\/markdown\/(?!highlight)/;
 
@@ -43,13 +40,13 @@ function compressed(): Plugin {
 }
 
 const HERE = import.meta.dirname;
-const LOADER = resolve(HERE, "src/page/part_files.ts");
+const LOADER = resolve(HERE, "src/page/platform/part_files.ts");
 const DYNAMIC_IMPORT = /\bimport\("(\.[^"]+)"\)/g;
 const PLACEHOLDER = /["'`]files of ([^"'`]+)["'`]/g;
 
 /**
  * Gives every `import()` of the page the list of files that it loads: the part's own and those it imports, less what
- * is loaded already. `src/page/part_files.ts` says what for.
+ * is loaded already. `src/page/platform/part_files.ts` says what for.
  */
 function partFiles(): Plugin {
   let base = "";

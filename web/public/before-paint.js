@@ -1,5 +1,5 @@
 // Runs before anything is painted, so that nobody sees a white flash or a page that turns around, and tells where the
-// rest of the page does not come. What it reads is written by src/page/preferences.ts.
+// rest of the page does not come. What it reads is written by src/page/state/preferences.ts.
 (function () {
   var page = document.documentElement;
   try {

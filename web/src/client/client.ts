@@ -1,12 +1,12 @@
 /** The client: one connection of one user, the sessions it follows, and an outbox. */
 
-import { type Change, Changes } from "./changes.ts";
-import { Chats } from "./chats.ts";
+import { type Change, Changes } from "./state/changes.ts";
+import { Chats } from "./state/chats.ts";
 import { Connection, type ConnectionState, type TokenSource } from "./connection.ts";
 import { Emitter, type Listener } from "./emitter.ts";
 import { BackchatError } from "./errors.ts";
 import { newId } from "./id.ts";
-import type { Reply, SessionState } from "./session.ts";
+import type { Reply, SessionState } from "./state/session.ts";
 import { MemoryStorage, type OutboxEntry, type OutboxStorage } from "./storage.ts";
 import type { Answer, ClientEvent, Message, Payload, ServerEvents, StartChat } from "./types.ts";
 

@@ -9,7 +9,7 @@ import { Manager, type Socket } from "socket.io-client";
 
 import { Backoff } from "./backoff.ts";
 import { asBackchatError, BackchatError, NotConnected } from "./errors.ts";
-import { type Link, refusal } from "./pursuit.ts";
+import { type Link, refusal } from "./state/pursuit.ts";
 import type { Ack, Answer, ClientEvent, Payload, ServerEvents } from "./types.ts";
 
 /** `signed_out`: no token is accepted any more; only `connect()`, with another login, helps. */

@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 
 import { Account, BackchatError, Client, type Events, type Message, type SessionState } from "./index.ts";
-import { codePoints } from "./session.ts";
+import { codePoints } from "./state/session.ts";
 
 const url = process.env.BACKCHAT_TEST_URL ?? "";
 const PATIENCE = 20_000; // milliseconds for what takes milliseconds on an idle machine

@@ -2,12 +2,12 @@
 
 import { render } from "preact";
 
-import { greetHost } from "./host.ts";
+import { greetHost } from "./platform/host.ts";
 import { speak, turn } from "./i18n/index.ts";
-import { followTabs, login, resume } from "./login.ts";
-import { preferredLanguage } from "./preferences.ts";
-import { followAddress } from "./route.ts";
-import { followClock } from "./times.ts";
+import { followTabs, login, resume } from "./state/login.ts";
+import { preferredLanguage } from "./state/preferences.ts";
+import { followAddress } from "./platform/route.ts";
+import { followClock } from "./format/times.ts";
 import { App } from "./views/app.tsx";
 
 const PATIENCE = 2_000; // milliseconds for a language

@@ -1,6 +1,6 @@
 /** A connection that a test plays: it keeps the calls, and answers them when told to. */
 
-import type { Link } from "../pursuit.ts";
+import type { Link } from "../state/pursuit.ts";
 import type { Ack, Answer, ClientEvent, Payload } from "../types.ts";
 
 type Done = (ack: Ack<never> | null) => void;

@@ -2,7 +2,7 @@
 
 import { expect, vi } from "vitest";
 
-import { Chats, type ChatsListener } from "../chats.ts";
+import { Chats, type ChatsListener } from "../state/chats.ts";
 import { MemoryStorage } from "../storage.ts";
 import type { ServerEvents } from "../types.ts";
 import { FakeLink } from "./fake_link.ts";

@@ -1,6 +1,6 @@
 /** A code block: its language, a button that copies it, and colours once it is complete. */
 
-import { copyText } from "../clipboard.ts";
+import { copyText } from "../platform/clipboard.ts";
 import { t } from "../i18n/index.ts";
 import { sanitisedCode } from "./sanitise.ts";
 

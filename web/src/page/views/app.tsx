@@ -2,29 +2,31 @@
 
 import { useEffect, useErrorBoundary, useMemo } from "preact/hooks";
 
-import { WorkspaceContext } from "../context.ts";
-import { IS_FRAMED, serveHost, tellHost } from "../host.ts";
+import { WorkspaceContext } from "../state/context.ts";
+import { IS_FRAMED, serveHost, tellHost } from "../platform/host.ts";
 import { t } from "../i18n/index.ts";
-import { login } from "../login.ts";
-import { announcement } from "../notices.ts";
-import { COMPACT, route } from "../route.ts";
-import { Workspace } from "../workspace.ts";
-import { ConnectionBanner } from "./connection_banner.tsx";
-import { IconButton } from "./controls.tsx";
-import { Mark } from "./icon.tsx";
-import { lazy, loadAll } from "./lazy.tsx";
-import { NewChatScreen } from "./new_chat_screen.tsx";
-import { Notices } from "./notices.tsx";
-import { Shortcuts } from "./shortcuts.tsx";
-import { Sidebar } from "./sidebar.tsx";
+import { login } from "../state/login.ts";
+import { announcement } from "../state/notices.ts";
+import { COMPACT, route } from "../platform/route.ts";
+import { Workspace } from "../state/workspace.ts";
+import { ConnectionBanner } from "./shell/connection_banner.tsx";
+import { IconButton } from "./controls/controls.tsx";
+import { Mark } from "./controls/icon.tsx";
+import { lazy, loadAll } from "./controls/lazy.tsx";
+import { NewChatScreen } from "./composer/new_chat_screen.tsx";
+import { Notices } from "./shell/notices.tsx";
+import { Shortcuts } from "./shell/shortcuts.tsx";
+import { Sidebar } from "./shell/sidebar.tsx";
 
 const ConversationScreen = lazy(() =>
-  import("./conversation_screen.tsx").then((module) => module.ConversationScreen),
+  import("./conversation/conversation_screen.tsx").then((module) => module.ConversationScreen),
 );
-const AccountScreen = lazy(() => import("./account_screen.tsx").then((module) => module.AccountScreen));
-const GuestScreen = lazy(() => import("./guest_screen.tsx").then((module) => module.GuestScreen));
-const LoginScreen = lazy(() => import("./login_screen.tsx").then((module) => module.LoginScreen));
-const JoinScreen = lazy(() => import("./join_screen.tsx").then((module) => module.JoinScreen));
+const AccountScreen = lazy(() =>
+  import("./account/account_screen.tsx").then((module) => module.AccountScreen),
+);
+const GuestScreen = lazy(() => import("./account/guest_screen.tsx").then((module) => module.GuestScreen));
+const LoginScreen = lazy(() => import("./account/login_screen.tsx").then((module) => module.LoginScreen));
+const JoinScreen = lazy(() => import("./account/join_screen.tsx").then((module) => module.JoinScreen));
 
 const LOADS_AFTER = 500; // milliseconds after the login, so that what is shown first comes first
 

@@ -1,0 +1,58 @@
+// @vitest-environment happy-dom
+
+import { describe, expect, it, vi } from "vitest";
+
+import type { Client, Message, Session } from "../../client/index.ts";
+import { allMessages, asMarkdown } from "./export.ts";
+
+const session = {
+  id: "s",
+  title: "A trip",
+  chatbots: [{ id: "eliza", name: "Eliza" }],
+} as unknown as Session;
+
+function message(seq: number, more: Partial<Message> = {}): Message {
+  return {
+    id: `m${seq}`,
+    seq,
+    sender_type: "user",
+    sender_id: "ada",
+    content: `text ${seq}`,
+    created_at: "2026-11-23T09:00:00.000Z",
+    status: "complete",
+    superseded_by: null,
+    ...more,
+  } as Message;
+}
+
+describe("allMessages", () => {
+  it("goes on from page to page until there are no more", async () => {
+    const pages = [[message(1), message(3)], [message(4)], []];
+    const call = vi.fn(() => {
+      const messages = pages.shift() ?? [];
+      return Promise.resolve({ messages, has_more: pages.length > 1 });
+    });
+    const all = await allMessages({ call } as unknown as Client, "s");
+    expect(all.map(({ seq }) => seq)).toEqual([1, 3, 4]);
+    expect(call.mock.calls.map(([, payload]: any) => payload.after_seq)).toEqual([0, 3]);
+  });
+
+  it("ends although it is told of more that never come", async () => {
+    const call = () => Promise.resolve({ messages: [], has_more: true });
+    expect(await allMessages({ call } as unknown as Client, "s")).toEqual([]);
+  });
+});
+
+describe("asMarkdown", () => {
+  it("names who said what, and leaves out what no longer stands", () => {
+    const text = asMarkdown(session, [
+      message(1),
+      message(2, { sender_type: "chatbot", sender_id: "eliza", superseded_by: "m3" }),
+      message(3, { sender_type: "chatbot", sender_id: "eliza" }),
+      message(4, { status: "erased", content: "" }),
+    ]);
+    expect(text.match(/^#.*/gm)).toEqual(["# A trip", "### ada", "### Eliza"]);
+    expect(text).toContain("text 3\n");
+    expect(text).not.toContain("text 2");
+  });
+});

@@ -1,0 +1,116 @@
+/** The list of one's chats: newest activity first, with what is unread. */
+
+import { batch, computed, signal } from "@preact/signals";
+
+import type { Client, Session } from "../../client/index.ts";
+import { asBackchatError } from "../../client/errors.ts";
+import type { ServerEvents } from "../../client/types.ts";
+
+const PAGE = 50;
+
+export class ChatList {
+  readonly state = signal<"loading" | "ready" | "failed">("loading");
+  readonly hasMore = signal(false);
+  private readonly byId = signal<ReadonlyMap<string, Session>>(new Map());
+  /** Chats that are as good as deleted, while that can be undone. */
+  private readonly hidden = signal<ReadonlySet<string>>(new Set());
+  private cursor: string | null = null;
+
+  readonly sorted = computed(() =>
+    [...this.byId.value.values()]
+      .filter((each) => !this.hidden.value.has(each.id))
+      .sort((a, b) => (a.updated_at < b.updated_at ? 1 : a.updated_at > b.updated_at ? -1 : 0)),
+  );
+  readonly unread = computed(() => this.sorted.value.filter(isUnread).length);
+
+  constructor(private readonly client: Client) {}
+
+  find(id: string): Session | undefined {
+    return this.byId.value.get(id);
+  }
+
+  /** Load the first page anew: after each connect, for what happened meanwhile. */
+  async load(): Promise<void> {
+    if (this.state.value === "failed") this.state.value = "loading";
+    try {
+      const { sessions, next_cursor } = await this.client.call("list_chats", { limit: PAGE });
+      batch(() => {
+        const all = next_cursor ? new Map(this.byId.value) : new Map<string, Session>();
+        for (const each of sessions) all.set(each.id, newer(this.byId.value.get(each.id), each));
+        this.byId.value = all;
+        this.paged(next_cursor);
+        this.state.value = "ready";
+      });
+    } catch (thrown) {
+      if (asBackchatError(thrown).unknown && this.client.state !== "online") return; // the next connect loads anew
+      if (this.state.value === "loading") this.state.value = "failed";
+    }
+  }
+
+  /** Load the next page. */
+  async more(): Promise<void> {
+    if (!this.cursor) return;
+    const { sessions, next_cursor } = await this.client.call("list_chats", {
+      cursor: this.cursor,
+      limit: PAGE,
+    });
+    batch(() => {
+      for (const each of sessions) this.put(each);
+      this.paged(next_cursor);
+    });
+  }
+
+  put(session: Session): void {
+    this.byId.value = new Map(this.byId.value).set(
+      session.id,
+      newer(this.byId.value.get(session.id), session),
+    );
+  }
+
+  activity({ session_id, last_seq, updated_at }: ServerEvents["session_activity"]): void {
+    const known = this.byId.value.get(session_id);
+    if (known) this.put({ ...known, last_seq: Math.max(known.last_seq, last_seq), updated_at });
+    else void this.load();
+  }
+
+  /** How far one has read, here or on another device. */
+  read(id: string, seq: number): void {
+    const known = this.byId.value.get(id);
+    if (known && (known.read_seq ?? 0) < seq) this.put({ ...known, read_seq: seq });
+  }
+
+  remove(id: string): void {
+    const all = new Map(this.byId.value);
+    if (all.delete(id)) this.byId.value = all;
+  }
+
+  /** Show a chat no longer, or again. */
+  hide(id: string, hidden: boolean): void {
+    const all = new Set(this.hidden.value);
+    if (hidden) all.add(id);
+    else all.delete(id);
+    this.hidden.value = all;
+  }
+
+  private paged(cursor: string | null): void {
+    this.cursor = cursor;
+    this.hasMore.value = cursor !== null;
+  }
+}
+
+/** Whether there is something to read; that the chat itself has changed, its title for one, is nothing to read. */
+export function isUnread({ seq, last_seq, read_seq = 0 }: Session): boolean {
+  return last_seq > read_seq && !(last_seq === seq && read_seq >= seq - 1);
+}
+
+/** Of two views of a chat the newer one; a view without a read mark keeps what is known. */
+function newer(known: Session | undefined, seen: Session): Session {
+  if (!known) return seen;
+  const base = seen.seq >= known.seq ? seen : known;
+  return {
+    ...base,
+    last_seq: Math.max(seen.last_seq, known.last_seq),
+    updated_at: seen.updated_at > known.updated_at ? seen.updated_at : known.updated_at,
+    read_seq: Math.max(seen.read_seq ?? 0, known.read_seq ?? 0),
+  };
+}

@@ -1,0 +1,147 @@
+/** One chat that is open or was lately: what the kit holds of it, as signals. */
+
+import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+
+import type { Client, Message, Reply, Session, SessionState } from "../../client/index.ts";
+import type { ServerEvents } from "../../client/types.ts";
+
+const TYPING_ENDS = 8_000; // milliseconds without another word, after which nobody is shown as typing
+
+export interface Typist {
+  readonly type: "user" | "chatbot";
+  readonly id: string;
+}
+
+/** A row of the conversation: a message, or a reply under way, with the replies that it stands for now. */
+export interface Row {
+  readonly id: string;
+  /** `undefined` while it is under way or awaited. */
+  readonly message: Message | undefined;
+  /** Superseded replies, oldest first. */
+  readonly earlier: readonly Message[];
+}
+
+export class Conversation {
+  readonly id: string;
+  readonly session = signal<Session | undefined>(undefined);
+  readonly messages = signal<readonly Message[]>([]);
+  readonly state = signal<"loading" | "ready" | "gone">("loading");
+  readonly hasOlder = signal(false);
+  /** Ids of the replies under way. */
+  readonly underWay = signal<readonly string[]>([]);
+  readonly typists = signal<readonly Typist[]>([]);
+  /** Ids of the people who have the chat open on some device. */
+  readonly present = signal<readonly string[]>([]);
+  /** How far others have read: seq by user id. */
+  readonly readers = signal<Readonly<Record<string, number>>>({});
+  readonly rows: ReadonlySignal<readonly Row[]>;
+  private readonly texts = new Map<string, Signal<Reply>>();
+  private readonly typingEnds = new Map<string, ReturnType<typeof setTimeout>>();
+  private held: SessionState | undefined;
+
+  constructor(
+    private readonly client: Client,
+    id: string,
+    private readonly me: string,
+  ) {
+    this.id = id;
+    this.rows = computed(() => rowsOf(this.messages.value, this.underWay.value));
+  }
+
+  /** Hold the chat from now on, and show what is held of it already. */
+  open(): void {
+    this.client.open(this.id).then(
+      () => undefined,
+      () => undefined, // `closed` tells
+    );
+    this.held = this.client.sessions.find((each) => each.id === this.id);
+    if (this.held?.live) this.refresh();
+  }
+
+  /** Take over what the kit holds. */
+  refresh(): void {
+    const held = (this.held = this.client.sessions.find((each) => each.id === this.id));
+    if (!held?.session) return;
+    batch(() => {
+      this.session.value = held.session;
+      this.messages.value = held.messages;
+      this.hasOlder.value = held.hasOlder;
+      this.state.value = "ready";
+      this.repliesChanged(held);
+    });
+  }
+
+  /** A reply under way has new text. */
+  streamed(reply: Reply): void {
+    const text = this.texts.get(reply.message_id);
+    if (text) {
+      text.value = reply;
+      return;
+    }
+    this.texts.set(reply.message_id, signal(reply));
+    if (this.held) this.repliesChanged(this.held);
+  }
+
+  /** The text of a reply under way; `undefined` when nothing has come of it yet. */
+  reply(id: string): Reply | undefined {
+    return this.texts.get(id)?.value;
+  }
+
+  typing({ sender_type, sender_id, typing }: ServerEvents["typing"]): void {
+    if (sender_type === "user" && sender_id === this.me) return;
+    const key = `${sender_type}/${sender_id}`;
+    clearTimeout(this.typingEnds.get(key));
+    const others = this.typists.value.filter((each) => `${each.type}/${each.id}` !== key);
+    this.typists.value = typing ? [...others, { type: sender_type, id: sender_id }] : others;
+    const end = () => this.typing({ session_id: this.id, sender_type, sender_id, typing: false });
+    if (typing) this.typingEnds.set(key, setTimeout(end, TYPING_ENDS));
+  }
+
+  /** Whoever has spoken is not typing any more. */
+  spoke({ sender_type, sender_id }: Message): void {
+    if (this.typists.value.some((each) => each.type === sender_type && each.id === sender_id))
+      this.typing({ session_id: this.id, sender_type, sender_id, typing: false });
+  }
+
+  read({ user_id, seq }: ServerEvents["read"]): void {
+    if ((this.readers.value[user_id] ?? 0) < seq)
+      this.readers.value = { ...this.readers.value, [user_id]: seq };
+  }
+
+  /** The connection is lost: who is there, and typing, is not known. */
+  disconnected(): void {
+    this.typists.value = [];
+    this.present.value = [];
+  }
+
+  /** Load the page before what is shown; rejects with a `BackchatError`. */
+  async older(): Promise<void> {
+    await this.client.older(this.id, 100);
+    this.refresh();
+  }
+
+  private repliesChanged(held: SessionState): void {
+    for (const [id, reply] of held.replies) if (!this.texts.has(id)) this.texts.set(id, signal(reply));
+    for (const id of this.texts.keys()) if (!held.replies.has(id)) this.texts.delete(id);
+    const ids = [...held.replies.keys()];
+    if (ids.join() !== this.underWay.peek().join()) this.underWay.value = ids;
+  }
+}
+
+/** One row a message; replies that were superseded are kept with what stands for them now. */
+export function rowsOf(messages: readonly Message[], underWay: readonly string[]): Row[] {
+  const earlier = new Map<string, Message[]>(); // by the id of what superseded them
+  const rows: Row[] = [];
+  const held = new Set<string>();
+  for (const message of messages) {
+    held.add(message.id);
+    const before = earlier.get(message.id) ?? [];
+    const { superseded_by: next } = message;
+    if (next) earlier.set(next, [...(earlier.get(next) ?? []), ...before, message]);
+    else rows.push({ id: message.id, message, earlier: before });
+  }
+  for (const id of new Set([...earlier.keys(), ...underWay])) {
+    if (!held.has(id)) rows.push({ id, message: undefined, earlier: earlier.get(id) ?? [] });
+  }
+  return rows;
+}

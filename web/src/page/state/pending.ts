@@ -1,0 +1,94 @@
+/** A user's own messages that are not stored yet, as the page shows them. */
+
+import { type Signal, signal } from "@preact/signals";
+
+import { BackchatError, type Client, type Message, newId } from "../../client/index.ts";
+import { store, stored } from "./preferences.ts";
+
+export interface Pending {
+  readonly session_id: string;
+  readonly client_message_id: string;
+  readonly content: string;
+  /** `Date.now()` time of sending. */
+  readonly at: number;
+  readonly state: "sending" | "accepted" | "failed";
+  /** Why it failed. */
+  readonly code?: string;
+}
+
+/** Messages on their way, of all chats. Those that failed stay until somebody decides, over reloads too. */
+export class PendingMessages {
+  readonly all: Signal<readonly Pending[]>;
+  private readonly key: string;
+
+  constructor(
+    private readonly client: Client,
+    userId: string,
+  ) {
+    this.key = `backchat.failed.${userId}`;
+    const waiting = client.outbox.map(({ session_id, client_message_id, content, order }): Pending => ({
+      session_id,
+      client_message_id,
+      content,
+      at: order,
+      state: "sending",
+    }));
+    this.all = signal([...failedBefore(stored(this.key)), ...waiting]);
+    client.on("accepted", (sent) => this.change(sent.client_message_id, { state: "accepted" }));
+    client.on("failed", (sent) => this.change(sent.client_message_id, { state: "failed", code: sent.code }));
+  }
+
+  /** Send a message and show it at once. Throws when this browser cannot keep it. */
+  send(session_id: string, content: string): void {
+    const client_message_id = newId();
+    this.client.send(session_id, content, { client_message_id });
+    this.set([
+      ...this.all.value,
+      { session_id, client_message_id, content, at: Date.now(), state: "sending" },
+    ]);
+  }
+
+  /** Send one that failed again, under the same id: it cannot be stored twice. */
+  retry({ session_id, client_message_id, content }: Pending): void {
+    this.change(client_message_id, { state: "sending" });
+    try {
+      this.client.send(session_id, content, { client_message_id });
+    } catch {
+      this.change(client_message_id, { state: "failed", code: "unavailable" });
+    }
+  }
+
+  discard({ client_message_id }: Pending): void {
+    this.set(this.all.value.filter((each) => each.client_message_id !== client_message_id));
+  }
+
+  /** A message of this user is stored. */
+  stored({ client_message_id }: Message): void {
+    if (this.all.value.some((each) => each.client_message_id === client_message_id))
+      this.set(this.all.value.filter((each) => each.client_message_id !== client_message_id));
+  }
+
+  private change(id: string, change: Partial<Pending>): void {
+    if (this.all.value.some((each) => each.client_message_id === id))
+      this.set(this.all.value.map((each) => (each.client_message_id === id ? { ...each, ...change } : each)));
+  }
+
+  private set(all: readonly Pending[]): void {
+    this.all.value = all;
+    const failed = all.filter((each) => each.state === "failed");
+    store(this.key, failed.length ? JSON.stringify(failed) : null);
+  }
+}
+
+function failedBefore(text: string | null): Pending[] {
+  try {
+    return JSON.parse(text ?? "[]") as Pending[];
+  } catch {
+    return [];
+  }
+}
+
+/** Whether an error is the browser's: its storage is full or forbidden. */
+export function isStorageFull(error: unknown): boolean {
+  return !(error instanceof BackchatError);
+}

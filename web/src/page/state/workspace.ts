@@ -1,0 +1,216 @@
+/** Everything of one login: the connection, the chats, and what the page does with them. */
+
+import { signal } from "@preact/signals";
+
+import {
+  Client,
+  type Chatbot,
+  type ConnectionState,
+  type Message,
+  WebStorage,
+  MemoryStorage,
+} from "../../client/index.ts";
+import { asBackchatError } from "../../client/errors.ts";
+import { ChatList } from "./chats.ts";
+import { Conversation } from "./conversation.ts";
+import { errorText, t } from "../i18n/index.ts";
+import { ended, type Login } from "./login.ts";
+import { nameOf, plain, titleOf } from "../format/names.ts";
+import { announce, notify } from "./notices.ts";
+import { PendingMessages } from "./pending.ts";
+import { go, route } from "../platform/route.ts";
+
+const SAID_AT_MOST = 2_000; // characters of a message that screen readers are told by themselves
+const KEPT_OPEN = 8; // chats that stay joined, so that going back to one is instant
+
+export class Workspace {
+  readonly me: string;
+  readonly client: Client;
+  readonly chats: ChatList;
+  readonly pending: PendingMessages;
+  readonly connection = signal<ConnectionState>("connecting");
+  readonly chatbots = signal<readonly Chatbot[]>([]);
+  /** Whether nothing is known of them yet; without them one may write as well. */
+  readonly chatbotsAwaited = signal(true);
+  /** Characters of a message. */
+  readonly longest = signal(16_000);
+  /** What one thought of replies, as long as the page is open: by message id. */
+  readonly ratings = signal<ReadonlyMap<string, number>>(new Map());
+  /** A message to go to, once its chat is shown. */
+  readonly target = signal<{ session_id: string; id: string; seq: number } | undefined>(undefined);
+  /** What was typed and not sent, by chat; survives going to another chat and back. */
+  readonly drafts = new Map<string, string>();
+  private readonly open = new Map<string, Conversation>(); // least recently shown first
+  private readonly deletions = new Map<string, () => void>(); // what carries them out
+
+  constructor(readonly login: Login) {
+    this.me = login.id;
+    this.client = new Client({
+      url: location.origin,
+      token: login.account.token,
+      storage: browserKeeps() ? new WebStorage(localStorage, login.id) : new MemoryStorage(),
+    });
+    this.chats = new ChatList(this.client);
+    this.pending = new PendingMessages(this.client, login.id);
+    this.listen();
+    this.client.connect();
+  }
+
+  /** End the connection; the login may hold on. */
+  close(): void {
+    this.flush();
+    this.client.close();
+  }
+
+  /** Carry out at once what could still be undone: the page is about to go. */
+  flush(): void {
+    for (const run of [...this.deletions.values()]) run();
+  }
+
+  /** The chat of an id, held from now on. */
+  conversation(id: string): Conversation {
+    const conversation = this.open.get(id) ?? new Conversation(this.client, id, this.me);
+    this.open.delete(id);
+    this.open.set(id, conversation);
+    conversation.open();
+    for (const [oldest] of [...this.open].slice(0, -KEPT_OPEN)) this.leave(oldest);
+    return conversation;
+  }
+
+  /** Start a chat with a chatbot and send the first message; resolves when the chat is there. */
+  async start(chatbotId: string | undefined, content: string, requestId: string): Promise<void> {
+    const held = await this.client.start({
+      ...(chatbotId ? { chatbot_ids: [chatbotId] } : {}),
+      client_request_id: requestId,
+    });
+    if (held.session) this.chats.put(held.session);
+    this.conversation(held.id).refresh();
+    this.pending.send(held.id, content);
+    go({ name: "chat", id: held.id }, { replace: route.value.name === "new" });
+  }
+
+  /** Do something that may be refused; says so, in words and with the code. Resolves to whether it was done. */
+  async attempt(act: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await act();
+      return true;
+    } catch (thrown) {
+      const { code } = asBackchatError(thrown);
+      notify(`${errorText(code)} (${code})`, { tone: "error" });
+      return false;
+    }
+  }
+
+  /** Delete a chat, or leave it where it is somebody else's; for a moment that can be undone. */
+  remove(id: string): void {
+    const session = this.chats.find(id) ?? this.open.get(id)?.session.value;
+    if (!session || this.deletions.has(id)) return;
+    const own = session.owner_id === this.me;
+    const run = () => {
+      this.deletions.delete(id);
+      withdraw();
+      void this.attempt(() =>
+        this.client.call(own ? "delete_chat" : "leave_session", { session_id: id }),
+      ).then((done) => (done ? this.chats.remove(id) : this.chats.hide(id, false)));
+    };
+    const undo = () => {
+      this.deletions.delete(id);
+      this.chats.hide(id, false);
+    };
+    this.chats.hide(id, true);
+    if (route.value.name === "chat" && route.value.id === id) go({ name: "home" });
+    const text = t(own ? "chats.deleted" : "chats.left", { title: titleOf(session) });
+    const withdraw = notify(text, { action: { label: t("action.undo"), run: undo }, expired: run });
+    this.deletions.set(id, run);
+  }
+
+  /** The chatbots that there are, asked for once a connection. */
+  private async loadChatbots(): Promise<void> {
+    const answer = await this.client.call("list_chatbots", {}).catch(() => undefined);
+    if (answer) this.chatbots.value = answer.chatbots;
+    this.chatbotsAwaited.value = false;
+  }
+
+  private leave(id: string): void {
+    this.open.delete(id);
+    this.client.leave(id);
+  }
+
+  private listen(): void {
+    const { client, chats } = this;
+    client.on("state", ({ state }) => {
+      this.connection.value = state;
+      if (state === "signed_out") ended();
+      if (state !== "online") for (const each of this.open.values()) each.disconnected();
+    });
+    client.on("ready", ({ limits }) => {
+      if (limits.content) this.longest.value = limits.content;
+      void chats.load();
+      void this.loadChatbots();
+    });
+    client.on("message", (message) => this.message(message, true));
+    client.on("message_updated", (message) => this.message(message, false));
+    client.on("session_updated", (session) => {
+      chats.put(session);
+      this.open.get(session.id)?.refresh();
+    });
+    client.on("synced", (held) => this.synced(held.id));
+    client.on("closed", ({ session_id, code }) => {
+      if (code === "not_found") chats.remove(session_id);
+      const conversation = this.open.get(session_id);
+      if (conversation) conversation.state.value = "gone";
+      this.open.delete(session_id);
+    });
+    client.on("session_deleted", ({ session_id }) => chats.remove(session_id));
+    client.on("session_activity", (activity) => chats.activity(activity));
+    client.on("reply", (reply) => this.open.get(reply.session_id)?.streamed(reply));
+    client.on("typing", (typing) => this.open.get(typing.session_id)?.typing(typing));
+    client.on("presence", ({ session_id, users }) => {
+      const conversation = this.open.get(session_id);
+      if (conversation) conversation.present.value = users;
+    });
+    client.on("read", (read) => {
+      if (read.user_id === this.me) chats.read(read.session_id, read.seq);
+      else this.open.get(read.session_id)?.read(read);
+    });
+  }
+
+  private synced(id: string): void {
+    const conversation = this.open.get(id);
+    conversation?.refresh();
+    for (const message of conversation?.messages.value ?? []) this.settle(message);
+    const session = conversation?.session.value;
+    if (session) this.chats.put(session);
+  }
+
+  private message(message: Message, fresh: boolean): void {
+    this.settle(message);
+    const conversation = this.open.get(message.session_id);
+    conversation?.refresh();
+    const known = this.chats.find(message.session_id);
+    if (known) {
+      const updated_at = fresh ? new Date().toISOString() : known.updated_at;
+      this.chats.put({ ...known, last_seq: Math.max(known.last_seq, message.updated_seq), updated_at });
+    }
+    if (!fresh) return;
+    conversation?.spoke(message);
+    const shown = route.value.name === "chat" && route.value.id === message.session_id;
+    if (shown && (message.sender_type === "chatbot" || message.sender_id !== this.me)) {
+      const name = nameOf(message, conversation?.session.value);
+      const text = plain(message.content).slice(0, SAID_AT_MOST);
+      announce(t("message.said", { name, text: text || t("message.reply.failed") }));
+    }
+  }
+
+  private settle(message: Message): void {
+    if (message.sender_type === "user" && message.sender_id === this.me) this.pending.stored(message);
+  }
+}
+
+function browserKeeps(): boolean {
+  try {
+    return localStorage.length >= 0;
+  } catch {
+    return false;
+  }
+}

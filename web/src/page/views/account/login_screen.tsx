@@ -1,0 +1,167 @@
+/** Log in, or make an account: the first thing that a stranger sees. */
+
+import { useEffect, useId, useState } from "preact/hooks";
+
+import { asBackchatError } from "../../../client/errors.ts";
+import { t } from "../../i18n/index.ts";
+import { leave, login, logIn, provider, register } from "../../state/login.ts";
+import { route } from "../../platform/route.ts";
+import { Problem } from "../controls/controls.tsx";
+import { Icon, Mark } from "../controls/icon.tsx";
+import { LanguageChoice, ThemeChoice } from "./settings.tsx";
+
+export function LoginScreen() {
+  const state = login.value;
+  const [isNew, setNew] = useState(state.name === "out" && !state.ended);
+  const invited = route.value.name === "join";
+  return (
+    <div class="login">
+      <main>
+        <header class="brand">
+          <Mark />
+          <span class="wordmark">{t("app.name")}</span>
+          <p>{t("app.tagline")}</p>
+        </header>
+        <section class="card">
+          <h1>{t(isNew ? "login.register.title" : "login.title")}</h1>
+          <p class="soft">
+            {invited ? t("login.invited") : t(isNew ? "login.register.intro" : "login.intro")}
+          </p>
+          {state.name === "out" && state.ended && !isNew && <p class="hint">{t("login.ended")}</p>}
+          <Form key={String(isNew)} isNew={isNew} />
+          <ProviderLogin />
+          <button type="button" class="switch" onClick={() => setNew(!isNew)}>
+            {t(isNew ? "login.to.login" : "login.to.register")}
+          </button>
+        </section>
+        <footer>
+          <LanguageChoice />
+          <ThemeChoice />
+        </footer>
+      </main>
+    </div>
+  );
+}
+
+/** The way in by a provider, where there is one. */
+function ProviderLogin() {
+  const [found, setFound] = useState<Awaited<ReturnType<typeof provider>>>();
+  useEffect(() => {
+    provider().then(setFound, () => undefined); // then there is the form
+  }, []);
+  if (!found) return null;
+  return (
+    <a class="provider quiet" href={found.address} onClick={leave}>
+      {t("login.provider", { name: found.name })}
+    </a>
+  );
+}
+
+function Form({ isNew }: { isNew: boolean }) {
+  const [id, setId] = useState("");
+  const [passcode, setPasscode] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string>();
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      await (isNew ? register : logIn)(id.trim(), passcode);
+    } catch (error) {
+      setProblem(asBackchatError(error).code);
+      setBusy(false);
+    }
+  };
+  return (
+    <form onSubmit={(event) => void submit(event)}>
+      <Field label={t("login.id")} hint={isNew ? t("login.id.hint") : undefined}>
+        {(field) => (
+          <input
+            {...field}
+            name="username"
+            autocomplete="username"
+            autocapitalize="none"
+            spellcheck={false}
+            required
+            maxLength={64}
+            pattern="\s*[A-Za-z0-9._\-]+\s*"
+            dir="ltr"
+            value={id}
+            onInput={(event) => setId(event.currentTarget.value)}
+          />
+        )}
+      </Field>
+      <PasscodeField label={t("login.passcode")} isNew={isNew} value={passcode} onInput={setPasscode} />
+      {problem && <Problem code={problem} />}
+      <button class="primary" disabled={busy} aria-busy={busy}>
+        {t(isNew ? "login.register.submit" : "login.submit")}
+      </button>
+    </form>
+  );
+}
+
+interface FieldProps {
+  readonly label: string;
+  readonly hint?: string | undefined;
+  readonly children: (field: { id: string; "aria-describedby"?: string }) => preact.ComponentChildren;
+}
+
+/** A label, an input, and a hint that screen readers read with it. */
+export function Field({ label, hint, children }: FieldProps) {
+  const id = useId();
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      {children({ id, ...(hint ? { "aria-describedby": `${id}-hint` } : {}) })}
+      {hint && (
+        <small id={`${id}-hint`} class="soft">
+          {hint}
+        </small>
+      )}
+    </div>
+  );
+}
+
+interface PasscodeProps {
+  readonly label: string;
+  readonly isNew: boolean;
+  readonly isOptional?: boolean;
+  readonly value: string;
+  readonly onInput: (value: string) => void;
+}
+
+/** A passcode, which can be shown to whoever types it. */
+export function PasscodeField({ label, isNew, isOptional = false, value, onInput }: PasscodeProps) {
+  const [isShown, setShown] = useState(false);
+  return (
+    <Field label={label} hint={isNew ? t("login.passcode.hint") : undefined}>
+      {(field) => (
+        <div class="with-button">
+          <input
+            {...field}
+            name={isNew ? "new-password" : "password"}
+            {...(isShown ? { type: "text" as const } : { type: "password" as const })}
+            autocomplete={isNew ? "new-password" : "current-password"}
+            required={!isOptional}
+            minLength={8}
+            maxLength={128}
+            dir="ltr"
+            value={value}
+            onInput={(event) => onInput(event.currentTarget.value)}
+          />
+          <button
+            type="button"
+            class="icon-button"
+            aria-pressed={isShown}
+            aria-label={t("login.passcode.show")}
+            title={t("login.passcode.show")}
+            onClick={() => setShown(!isShown)}
+          >
+            <Icon name="eye" />
+          </button>
+        </div>
+      )}
+    </Field>
+  );
+}

@@ -1,0 +1,100 @@
+/** A new chat: who answers, and the first message. Also what there is to see when no chat is open. */
+
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+
+import { newId } from "../../../client/index.ts";
+import { asBackchatError } from "../../../client/errors.ts";
+import { useWorkspace } from "../../state/context.ts";
+import { WANTED_CHATBOT } from "../../platform/host.ts";
+import { t } from "../../i18n/index.ts";
+import { COMPACT, go } from "../../platform/route.ts";
+import { Avatar } from "../controls/avatar.tsx";
+import { Composer } from "./composer.tsx";
+import { IconButton, Problem } from "../controls/controls.tsx";
+
+export function NewChatScreen() {
+  const workspace = useWorkspace();
+  const bots = workspace.chatbots.value;
+  const chosen = useSignal<string | undefined>(WANTED_CHATBOT);
+  const busy = useSignal(false);
+  const problem = useSignal<string | undefined>(undefined);
+  const request = useRef(newId()); // asked for twice, it is the same chat
+  const bot = bots.find((each) => each.id === chosen.value) ?? bots.find((each) => each.default) ?? bots[0];
+
+  const send = async (content: string) => {
+    busy.value = true;
+    problem.value = undefined;
+    try {
+      await workspace.start(bot?.id, content, request.current);
+      return true;
+    } catch (thrown) {
+      problem.value = asBackchatError(thrown).code;
+      return false;
+    } finally {
+      busy.value = false;
+    }
+  };
+
+  return (
+    <section class="fresh" aria-labelledby="fresh-title">
+      {!COMPACT && (
+        <IconButton
+          icon="back"
+          label={t("chat.back")}
+          class="to-list"
+          mirrored
+          onClick={() => go({ name: "home" })}
+        />
+      )}
+      <div class="fresh-body">
+        <h1 id="fresh-title">{t("new.title")}</h1>
+        <p class="soft">{t("new.intro")}</p>
+        <div
+          class="bots"
+          role="radiogroup"
+          aria-label={t("new.with")}
+          aria-busy={workspace.chatbotsAwaited.value}
+        >
+          {workspace.chatbotsAwaited.value && <Bones />}
+          {bots.map((each) => (
+            <label key={each.id} class="bot-card">
+              <input
+                type="radio"
+                name="bot"
+                checked={each.id === bot?.id}
+                onChange={() => (chosen.value = each.id)}
+              />
+              <Avatar id={each.id} name={each.name} kind="chatbot" />
+              <span>
+                <strong>{each.name}</strong>
+                <span class="soft">{each.description}</span>
+              </span>
+            </label>
+          ))}
+        </div>
+        {problem.value && <Problem code={problem.value} />}
+        <Composer
+          draftKey="new"
+          placeholder={bot ? t("composer.placeholder.to", { name: bot.name }) : t("composer.placeholder")}
+          busy={busy.value}
+          onSend={send}
+        />
+      </div>
+    </section>
+  );
+}
+
+/** As large as what will be there, so that nothing moves. */
+function Bones() {
+  return (
+    <>
+      {[1, 2].map((each) => (
+        <span key={each} class="bot-bones" aria-hidden="true">
+          <span class="bone round" />
+          <span class="bone" style={{ width: "60%" }} />
+        </span>
+      ))}
+    </>
+  );
+}

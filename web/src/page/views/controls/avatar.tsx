@@ -1,0 +1,22 @@
+/** Who is who at a glance: people are round, chatbots are square, each with a colour of their own. */
+
+import { hueOf, initialsOf } from "../../format/names.ts";
+
+interface AvatarProps {
+  readonly id: string;
+  readonly name?: string;
+  readonly kind: "user" | "chatbot";
+  /** Marked as there just now. */
+  readonly isHere?: boolean;
+}
+
+export function Avatar({ id, name, kind, isHere = false }: AvatarProps) {
+  return (
+    <span
+      class={`avatar ${kind}${isHere ? " here" : ""}`}
+      style={{ "--hue": String(hueOf(id)) }}
+      data-initials={initialsOf(name ?? id)}
+      aria-hidden="true"
+    />
+  );
+}

@@ -1,0 +1,39 @@
+/** A message of one's own on its way. */
+
+import { useWorkspace } from "../../state/context.ts";
+import { errorText, t } from "../../i18n/index.ts";
+import { Markdown } from "../../markdown/markdown.tsx";
+import type { Pending } from "../../state/pending.ts";
+import { Icon } from "../controls/icon.tsx";
+
+export function PendingRow({ pending }: { pending: Pending }) {
+  const workspace = useWorkspace();
+  const { state, content, code = "internal" } = pending;
+  const isOnline = workspace.connection.value === "online";
+  return (
+    <div class={`row own pending ${state}`} data-state={state}>
+      <div class="message">
+        <Markdown text={content} />
+        {state === "failed" ? (
+          <div class="problem" role="alert">
+            <Icon name="alert" />
+            <span>
+              <strong>{t("message.failed")}.</strong> {errorText(code)} <code>{code}</code>
+            </span>
+            <button type="button" class="quiet" onClick={() => workspace.pending.retry(pending)}>
+              {t("message.retry")}
+            </button>
+            <button type="button" class="quiet" onClick={() => workspace.pending.discard(pending)}>
+              {t("message.discard")}
+            </button>
+          </div>
+        ) : (
+          <p class="fate soft">
+            <Icon name={state === "accepted" ? "check" : "clock"} />
+            {t(state === "accepted" ? "message.accepted" : isOnline ? "message.pending" : "message.waiting")}
+          </p>
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,48 @@
+/** What the server found in messages. */
+
+import type { SearchHit } from "../../../client/index.ts";
+import { useWorkspace } from "../../state/context.ts";
+import { t } from "../../i18n/index.ts";
+import { plain } from "../../format/names.ts";
+import { go } from "../../platform/route.ts";
+import { brief } from "../../format/times.ts";
+
+export function SearchHits({ query, hits }: { query: string; hits: readonly SearchHit[] | undefined }) {
+  const { target } = useWorkspace();
+  if (hits === undefined) return null;
+  if (hits.length === 0) return <p class="nothing soft">{t("chats.none", { query })}</p>;
+  const show = ({ message }: SearchHit) => {
+    target.value = { session_id: message.session_id, id: message.id, seq: message.seq };
+    go({ name: "chat", id: message.session_id });
+  };
+  return (
+    <section class="hits">
+      <h2>{t("chats.hits")}</h2>
+      <ul>
+        {hits.map((hit) => (
+          <li key={hit.message.id}>
+            <button type="button" class="hit" onClick={() => show(hit)}>
+              <span class="hit-where">
+                <span dir="auto">{hit.session_title ?? t("chats.untitled")}</span>
+                <time class="soft">{brief(hit.message.created_at)}</time>
+              </span>
+              <span class="hit-text soft" dir="auto">
+                <Marked text={plain(hit.snippet)} query={query} />
+              </span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** The snippet with the words of the query marked. */
+function Marked({ text, query }: { text: string; query: string }) {
+  const words = query
+    .split(/\s+/)
+    .filter(Boolean)
+    .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const parts = text.split(new RegExp(`(${words.join("|")})`, "iu"));
+  return <>{parts.map((part, at) => (at % 2 ? <mark key={at}>{part}</mark> : part))}</>;
+}
