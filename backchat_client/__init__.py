@@ -8,14 +8,14 @@ With I/O: `store` (the outbox on disk), `accounts` (HTTP), `connection` (one Soc
 Imports no service and nothing of `shared`: it knows the public contract alone.
 """
 
-from backchat_client.accounts import Accounts, Login, TokenSource
 from backchat_client.client import BackchatClient
 from backchat_client.errors import BackchatClientError, Closed, Lagging, NotSignedIn, Refused, Rejected, Unknown
 from backchat_client.notices import Notice
-from backchat_client.outbox import Outgoing
 from backchat_client.sending import Sending
-from backchat_client.session import SessionState
+from backchat_client.state.outbox import Outgoing
+from backchat_client.state.session import SessionState
 from backchat_client.store import MemoryStore, SQLiteStore, Store
+from backchat_client.transport.accounts import Accounts, Login, TokenSource
 from backchat_client.wire import Message, Session
 
 __all__ = [

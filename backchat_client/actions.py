@@ -8,9 +8,9 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Literal
 
-from backchat_client.backoff import delay
 from backchat_client.errors import Refused, Unknown
-from backchat_client.session import SessionState
+from backchat_client.state.backoff import delay
+from backchat_client.state.session import SessionState
 from backchat_client.wire import AGAIN, Payload, Session
 
 PATIENCE = 60.0  # seconds that a method waits by default

@@ -12,17 +12,17 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from backchat_client.accounts import Accounts, Login, TokenSource
 from backchat_client.actions import PATIENCE, Actions
-from backchat_client.core import Core
 from backchat_client.errors import BackchatClientError, Closed, NotSignedIn, Refused, Unknown
 from backchat_client.events import Audience, Events, Listener
-from backchat_client.link import Link
 from backchat_client.notices import Notice
-from backchat_client.outbox import Outgoing
 from backchat_client.sending import Sending, Sendings
-from backchat_client.session import SessionState
+from backchat_client.state.core import Core
+from backchat_client.state.outbox import Outgoing
+from backchat_client.state.session import SessionState
 from backchat_client.store import MemoryStore, Store
+from backchat_client.transport.accounts import Accounts, Login, TokenSource
+from backchat_client.transport.link import Link
 from backchat_client.waiters import Waiters
 from backchat_client.wire import Payload, outcome
 

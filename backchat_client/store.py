@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Protocol
 
-from backchat_client.outbox import Outgoing
+from backchat_client.state.outbox import Outgoing
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS outbox (

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-import backchat_client.link
+import backchat_client.transport.link
 from backchat_client import BackchatClient, BackchatClientError, Notice
-from backchat_client.connection import Answered, Connection
+from backchat_client.transport.connection import Answered, Connection
 from tests.chaos.job import Job, User
 from tests.chaos.simulated_client import START, SimulatedClient
 
@@ -211,4 +211,4 @@ class RecordedConnection(Connection):
         super().drop()
 
 
-setattr(backchat_client.link, "Connection", RecordedConnection)  # noqa: B010 - the kit has no public hook for this
+setattr(backchat_client.transport.link, "Connection", RecordedConnection)  # noqa: B010 - the kit has no public hook for this

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backchat_client.core import Core
-from backchat_client.outbox import Outgoing
-from backchat_client.requests import Call
-from backchat_client.session import SessionState
+from backchat_client.state.core import Core
+from backchat_client.state.outbox import Outgoing
+from backchat_client.state.requests import Call
+from backchat_client.state.session import SessionState
 
 SCENARIOS = Path(__file__).parents[2] / "contract" / "client_scenarios"
 TOLD = frozenset({"accepted", "failed", "started", "closed"})

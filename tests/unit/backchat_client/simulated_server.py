@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from backchat_client.core import Core
-from backchat_client.requests import Call
+from backchat_client.state.core import Core
+from backchat_client.state.requests import Call
 from tests.unit.backchat_client.player import MESSAGE, SESSION
 
 PAGE = 3  # messages in an answer

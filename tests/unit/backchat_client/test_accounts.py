@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import httpx2
 import pytest
 
-from backchat_client.accounts import Accounts, Login
 from backchat_client.errors import NotSignedIn, Refused, Unknown
+from backchat_client.transport.accounts import Accounts, Login
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
 

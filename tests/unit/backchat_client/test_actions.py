@@ -9,7 +9,7 @@ import pytest
 
 from backchat_client.actions import PATIENCE, Actions
 from backchat_client.errors import Refused, Unknown
-from backchat_client.session import SessionState
+from backchat_client.state.session import SessionState
 from backchat_client.wire import Payload
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backchat_client.backoff import LONGEST, RECONNECT_LONGEST, delay, reconnect_delay
+from backchat_client.state.backoff import LONGEST, RECONNECT_LONGEST, delay, reconnect_delay
 
 
 @given(st.integers(0, 10_000), st.floats(0, 600), st.floats(0, 1, exclude_max=True))

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from backchat_client import link
 from backchat_client.errors import NotSignedIn, Refused, Unknown
-from backchat_client.link import Link
+from backchat_client.transport import link
+from backchat_client.transport.link import Link
 
 Fate = Exception | str  # why there is no connection, or the event after which it breaks
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from backchat_client.core import Core
-from backchat_client.outbox import Outgoing
+from backchat_client.state.core import Core
+from backchat_client.state.outbox import Outgoing
 from tests.unit.backchat_client.simulated_server import ERRORS, SimulatedServer
 
 HISTORIES = 400

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backchat_client.outbox import Outbox, Outgoing
+from backchat_client.state.outbox import Outbox, Outgoing
 from backchat_client.store import MemoryStore, SQLiteStore, Store
 
 

@@ -7,10 +7,10 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from backchat_client.accounts import TokenSource
-from backchat_client.backoff import reconnect_delay
-from backchat_client.connection import Answered, Connection
 from backchat_client.errors import BackchatClientError, NotSignedIn, Refused
+from backchat_client.state.backoff import reconnect_delay
+from backchat_client.transport.accounts import TokenSource
+from backchat_client.transport.connection import Answered, Connection
 from backchat_client.wire import Payload, seconds
 
 STEADY = 5.0  # seconds after which a connection that breaks counts as no failure

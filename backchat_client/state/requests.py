@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from backchat_client.backoff import delay
+from backchat_client.state.backoff import delay
 from backchat_client.wire import Outcome, Payload
 
 Kind = Literal["start_chat", "join_chat", "send_message", "get_messages", "leave_chat"]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from backchat_client.notices import Notice
-from backchat_client.outbox import Outbox, Outgoing
-from backchat_client.requests import Call, Request, Requests
-from backchat_client.session import Change, SessionState
+from backchat_client.state.outbox import Outbox, Outgoing
+from backchat_client.state.requests import Call, Request, Requests
+from backchat_client.state.session import Change, SessionState
 from backchat_client.wire import Message, Outcome, Payload, outcome
 
 SESSION_EVENTS = frozenset({"message", "message_updated", "message_delta", "session_updated"})

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from backchat_client.replies import ActiveReplies, Reply
+from backchat_client.state.replies import ActiveReplies, Reply
 from backchat_client.wire import Message, Payload, Session
 
 Change = tuple[str, Payload]  # ("message" | "message_updated" | "session_updated" | "reply" | "loaded", what it is now)
