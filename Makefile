@@ -3,12 +3,12 @@
 MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
-# The browser's tests have processes of their own: its driver holds the thread's event loop as long as it is there.
-# In the order of the files, in which the many small ones come last: by their number of tests the longest ones would.
+# Browser tests run in separate processes, because Playwright's driver holds the event loop of its thread.
+# Files run in their order, so that the many small ones come last; xdist's own order would put the longest ones last.
 pytest := $(python) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 fast := not rabbitmq and not postgresql and not e2e and not overload
 
-help: ## Say what there is
+help: ## List the available targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## Serve the embedded system until Ctrl-C (settings: BACKCHAT_… in the environment)
@@ -25,16 +25,16 @@ test: ## Run every test, on a private PostgreSQL and RabbitMQ
 		$(pytest) -m "not overload and not browser" $(PYTEST); rest=$$?; \
 		for code in $$page $$rest; do [ $$code = 0 ] || [ $$code = 5 ] || exit $$code; done
 
-test-compose: ## Build the images, run the end-to-end suite on the composed stack, break its containers (FAULTS)
+test-compose: ## Build the images, run the end-to-end suite on the composed stack, inject FAULTS into its containers
 	@tools/environment dev
 	@exec tests/compose/run $(FAULTS)
 
-overload: ## Measure slow clients and ten times the capacity; wants the machine to itself
+overload: ## Measure slow clients and ten times the capacity (run it on an idle machine)
 	@tools/environment dev
 	@tools/test-machine
 	@exec $(python) -m pytest -m overload tests/integration/overload $(PYTEST)
 
-check: ## Format, lint, types, imports, unit and contract tests, in under a minute
+check: ## Check format, lint, types and import layers; run unit and contract tests
 	@tools/environment dev
 	@$(python) -m ruff format --check --quiet .
 	@$(python) -m ruff check --quiet .
@@ -42,39 +42,39 @@ check: ## Format, lint, types, imports, unit and contract tests, in under a minu
 	@.venv/bin/lint-imports --no-logo
 	@exec $(python) -m pytest -n 2 -m "$(fast)" tests/unit tests/contract $(PYTEST)
 
-bench: ## Measure throughput and latency, beside two baselines
+bench: ## Measure throughput and latency, next to two baselines
 	@tools/environment dev
 	@exec $(python) -m benchmarks $(BENCH)
 
-docs: ## Write the generated pages of the reference anew
+docs: ## Generate the reference in docs/reference from the models
 	@tools/environment dev
 	@exec $(python) docs/generate.py
 
-audit: ## Look for known vulnerabilities in what the locks name
+audit: ## Check the locked dependencies for known vulnerabilities
 	@tools/environment dev
 	@command -v npm >/dev/null || tools/node
 	@tools/audit
 
-fuzz: ## Send hostile frames at a running gateway (FRAMES SEED), and requests of all kinds at auth (EXAMPLES)
+fuzz: ## Send hostile frames to a running gateway (FRAMES SEED) and generated requests to auth (EXAMPLES)
 	@tools/environment dev
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(python) -m pytest -s tests/integration/auth_service/test_schemathesis.py
 	@exec $(python) -m tests.integration.security.fuzz --frames $(or $(FRAMES),100000) --seed $(or $(SEED),1)
 
-chaos: ## Break everything while clients chat, and see that nothing is lost (FAULTS CLIENTS SECONDS SEED PROFILE)
+chaos: ## Inject faults while simulated users chat; report lost messages (FAULTS CLIENTS SECONDS SEED PROFILE)
 	@tools/environment dev
 	@tools/test-machine
 	@exec $(python) -m tests.chaos $(if $(FAULTS),--faults $(FAULTS)) $(if $(CLIENTS),--clients $(CLIENTS)) \
 		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(PROFILE),--profile $(PROFILE)) $(CHAOS)
 
-lock: ## Pin the dependencies anew from pyproject.toml (LOCK=--upgrade: the newest)
+lock: ## Update the lock files from pyproject.toml (LOCK=--upgrade: newest versions)
 	@tools/environment dev
 	@tools/lock $(LOCK)
 
-format: ## Format the code and apply the safe fixes
+format: ## Format the code and apply safe fixes
 	@tools/environment dev
 	@$(python) -m ruff check --fix --quiet . || true
 	@$(python) -m ruff format .
 
-clean: ## Remove what the targets above made, except data
+clean: ## Remove what these targets created, except data
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/javascript/node_modules web/node_modules web/dist
 	@find . -name __pycache__ -prune -exec rm -rf {} +

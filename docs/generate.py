@@ -29,7 +29,7 @@ PROCESSES: dict[str, type[BaseSettings]] = {
     "persistence_worker": persistence_worker.settings.PersistenceProcessSettings,
     "chatbot_worker": chatbot_worker.settings.ChatbotProcessSettings,
 }
-# The embedded process reads the knobs of all four services besides its own.
+# The embedded process reads the settings of all four services and its own.
 EMBEDDED: tuple[type[BaseSettings], ...] = (
     auth_service.settings.AuthSettings,
     chat_gateway.settings.GatewaySettings,
@@ -46,7 +46,7 @@ code 2.
 
 
 def render() -> dict[Path, str]:
-    """Every generated page by its path."""
+    """Return the text of every generated page by its path."""
     return {
         REFERENCE / "configuration.md": configuration(),
         REFERENCE / "events.md": events_page.render(),
@@ -56,7 +56,7 @@ def render() -> dict[Path, str]:
 
 
 def configuration() -> str:
-    """One table of all variables: name, default, who reads it, what it means."""
+    """Return one table of all variables: name, default, processes that read it, meaning."""
     rows: dict[str, tuple[str, list[str], str]] = {}
     for process, model in PROCESSES.items():
         models = (model, *EMBEDDED) if process == "embedded" else (model,)
