@@ -13,15 +13,15 @@ import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from auth_service import admin, app
-from auth_service.admin_store import AdminStore
-from auth_service.hashing import Argon2Hasher
-from auth_service.key_directory import UnusableKeys
+from auth_service import app, user_command
+from auth_service.crypto.key_directory import UnusableKeys
+from auth_service.crypto.passcode_hashing import Argon2Hasher
 from auth_service.metrics import Metrics
 from auth_service.settings import AuthProcessSettings, KeysCommandSettings, MigrateSettings, UserCommandSettings
-from auth_service.store import AccountStore
-from auth_service.tables import SCHEMA
-from auth_service.transactions import Transactions
+from auth_service.storage.account_store import AccountStore
+from auth_service.storage.tables import SCHEMA
+from auth_service.storage.transactions import Transactions
+from auth_service.storage.user_command_store import AdminStore
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.database.engine import open_engine
 from shared.errors import Unavailable
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="the default")
     commands.add_parser("migrate", help="bring the tables up to this release")
-    admin.add_arguments(commands.add_parser("user", help="do something to an account"))
+    user_command.add_arguments(commands.add_parser("user", help="do something to an account"))
     keys = commands.add_parser("keys", help="do something to the signing keys")
     keys.add_subparsers(dest="action", required=True).add_parser(
         "rotate",
@@ -103,11 +103,13 @@ def user(chosen: argparse.Namespace) -> None:
 
     async def work(engine: AsyncEngine) -> str:
         transactions = Transactions(engine)
-        return await admin.run(chosen, store=AdminStore(transactions), users=AccountStore(transactions), hasher=hasher)
+        return await user_command.run(
+            chosen, store=AdminStore(transactions), users=AccountStore(transactions), hasher=hasher
+        )
 
     try:
         print(_with_engine(settings.database_url, work))  # noqa: T201
-    except (admin.Refused, Unavailable) as error:
+    except (user_command.Refused, Unavailable) as error:
         sys.exit(f"{SERVICE}: {error}")
     finally:
         hasher.close()

@@ -11,44 +11,44 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from auth_service import routes
-from auth_service.account_routes import account_routes
-from auth_service.accounts import Accounts
-from auth_service.bearer import check_bearers
-from auth_service.body_limit import BodyLimit
-from auth_service.cookies import SessionCookies
-from auth_service.credentials import CredentialCheck
-from auth_service.export_routes import export_routes
-from auth_service.exports import ChatExport
-from auth_service.guests import Guests
-from auth_service.hashing import Argon2Hasher
-from auth_service.head_requests import HeadRequests
-from auth_service.identities import Identities
-from auth_service.identity_store import IdentityStore
-from auth_service.internal_routes import internal_routes
-from auth_service.key_directory import KeyDirectory, UnusableKeys
-from auth_service.login_routes import login_routes
-from auth_service.login_store import LoginStore
-from auth_service.logins import Logins
+from auth_service.crypto.access_tokens import AccessTokens
+from auth_service.crypto.key_directory import KeyDirectory, UnusableKeys
+from auth_service.crypto.passcode_hashing import Argon2Hasher
+from auth_service.crypto.refresh_tokens import RefreshTokens
+from auth_service.http import public_app
+from auth_service.http.bearer import check_bearers
+from auth_service.http.client_address import tell_sources
+from auth_service.http.middleware.body_limit import BodyLimit
+from auth_service.http.middleware.head_requests import HeadRequests
+from auth_service.http.middleware.response_headers import ResponseHeaders
+from auth_service.http.refresh_cookie import SessionCookies
+from auth_service.http.routes.account_routes import account_routes
+from auth_service.http.routes.export_routes import export_routes
+from auth_service.http.routes.internal_routes import internal_routes
+from auth_service.http.routes.login_routes import login_routes
+from auth_service.http.routes.oidc_routes import OidcLogin, oidc_routes
+from auth_service.jobs.outbox_relay import Outbox
+from auth_service.jobs.readiness import Readiness
+from auth_service.jobs.revocation_list import Revocations
+from auth_service.jobs.sweep import Sweep
 from auth_service.metrics import Metrics
-from auth_service.oidc_provider import Provider
-from auth_service.oidc_routes import OidcLogin, oidc_routes
-from auth_service.outbox import Outbox
-from auth_service.outbox_store import OutboxStore
-from auth_service.readiness import Readiness
-from auth_service.refresh_tokens import RefreshTokens
-from auth_service.response_headers import ResponseHeaders
-from auth_service.revocations import Revocations
+from auth_service.oidc.provider import Provider
 from auth_service.settings import AuthSettings
-from auth_service.sources import tell_sources
-from auth_service.store import AccountStore
-from auth_service.sweep import Sweep
-from auth_service.sweep_store import SweepStore
-from auth_service.tables import SCHEMA
-from auth_service.throttle import Guard, NoGuard, Throttle
-from auth_service.throttle_store import ThrottleStore
-from auth_service.tokens import AccessTokens
-from auth_service.transactions import Transactions
+from auth_service.storage.account_store import AccountStore
+from auth_service.storage.federated_account_store import IdentityStore
+from auth_service.storage.login_store import LoginStore
+from auth_service.storage.outbox_store import OutboxStore
+from auth_service.storage.sweep_store import SweepStore
+from auth_service.storage.tables import SCHEMA
+from auth_service.storage.throttle_store import ThrottleStore
+from auth_service.storage.transactions import Transactions
+from auth_service.use_cases.accounts import Accounts
+from auth_service.use_cases.chat_export import ChatExport
+from auth_service.use_cases.credential_check import CredentialCheck
+from auth_service.use_cases.federated_accounts import Identities
+from auth_service.use_cases.guests import Guests
+from auth_service.use_cases.login_lifecycle import Logins
+from auth_service.use_cases.throttle import Guard, NoGuard, Throttle
 from shared.bus.port import Bus
 from shared.database import migrations
 from shared.runtime.forwarded import TrustedProxies
@@ -56,7 +56,7 @@ from shared.runtime.service import Service, Tasks
 from shared.runtime.settings import refuse
 
 if TYPE_CHECKING:
-    from auth_service.oidc_requests import OidcRequests
+    from auth_service.oidc.http_client import OidcRequests
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -80,14 +80,14 @@ async def migrate(engine: AsyncEngine) -> None:
 
 def serves(path: str) -> bool:
     """Whether a path on the one origin is auth's."""
-    return routes.serves(path)
+    return public_app.serves(path)
 
 
 def openapi() -> dict[str, Any]:
     """The description of the public routes, without anything behind them."""
     nobody: Any = None
     described = [account_routes(nobody), login_routes(nobody, nobody, nobody, nobody), oidc_routes(nobody)]
-    return routes.http_app(nobody, *described, export_routes(nobody, nobody, nobody)).openapi()
+    return public_app.http_app(nobody, *described, export_routes(nobody, nobody, nobody)).openapi()
 
 
 def open_revocations(_settings: AuthSettings, *, engine: AsyncEngine) -> Revocations:
@@ -139,13 +139,13 @@ def build(
     proxies = TrustedProxies(settings.trusted_proxies)
     cookies = SessionCookies(proxies, settings.allowed_origins)
     guests = Guests(users=store, guard=guard, admitted=settings.guests == "on")
-    http = routes.http_app(
+    http = public_app.http_app(
         keys.ring,
         account_routes(accounts),
         login_routes(check, logins, guests, cookies),
         oidc_routes(_oidc(settings, ask, Identities(IdentityStore(transactions)), logins, cookies, keys)),
         export_routes(logins, ChatExport(bus), guard),
-        internal_routes(revocations),
+        internal_routes(revocations.since),
     )
     check_bearers(http, logins)
     tell_sources(http, proxies)
@@ -163,7 +163,7 @@ def _guard(settings: AuthSettings, transactions: Transactions, keys: KeyDirector
 def _oidc_requests(settings: AuthSettings) -> OidcRequests | None:
     if settings.oidc is None:
         return None
-    from auth_service.oidc_requests import OidcRequests  # noqa: PLC0415 - a tenth of a start's CPU, for who needs it
+    from auth_service.oidc.http_client import OidcRequests  # noqa: PLC0415 - a tenth of a start's CPU, for who needs it
 
     return OidcRequests()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic_settings import BaseSettings
 
-import auth_service.passcodes
+import auth_service.domain.passcodes
 import chat_gateway.protocol.fields
 import chat_gateway.protocol.payloads
 import chat_gateway.sockets.server
-from auth_service.body_limit import BODY_MAX
+from auth_service.http.middleware.body_limit import BODY_MAX
 from auth_service.settings import AuthSettings
 from chat_gateway.settings import GatewaySettings
 from persistence_worker.settings import PersistenceSettings
@@ -32,8 +32,8 @@ CONSTANTS: tuple[tuple[str, float, str], ...] = (
     ("Frame of a WebSocket, and POST of long-polling", FRAME_MAX // 1024, "KiB"),
     ("Time to authenticate a connection", chat_gateway.sockets.server.AUTHENTICATE_WITHIN, "seconds"),
     ("Body of a request to auth_service", BODY_MAX // 1024, "KiB"),
-    ("Passcode, least", auth_service.passcodes.LENGTH_MIN, "characters"),
-    ("Passcode, most", auth_service.passcodes.LENGTH_MAX, "characters"),
+    ("Passcode, least", auth_service.domain.passcodes.LENGTH_MIN, "characters"),
+    ("Passcode, most", auth_service.domain.passcodes.LENGTH_MAX, "characters"),
 )
 SETTINGS: tuple[tuple[type[BaseSettings], tuple[str, ...]], ...] = (
     (

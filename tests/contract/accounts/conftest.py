@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from auth_service.tables import SCHEMA
+from auth_service.storage.tables import SCHEMA
 from shared.database.engine import open_engine, sqlite_url
 
 

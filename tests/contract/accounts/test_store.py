@@ -10,15 +10,15 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from auth_service import app
-from auth_service.accounts import User
-from auth_service.credentials import Credentials
-from auth_service.login_store import LoginStore
-from auth_service.logins import Issue, Login
-from auth_service.outbox import user_deleted
-from auth_service.rotation import Verdict
-from auth_service.store import AccountStore
-from auth_service.tables import SCHEMA, logins, metadata, refresh_tokens, users
-from auth_service.transactions import Transactions
+from auth_service.domain.account_events import user_deleted
+from auth_service.domain.credentials import Credentials
+from auth_service.domain.logins import Issue, Login
+from auth_service.domain.refresh_rotation import Verdict
+from auth_service.domain.users import User
+from auth_service.storage.account_store import AccountStore
+from auth_service.storage.login_store import LoginStore
+from auth_service.storage.tables import SCHEMA, logins, metadata, refresh_tokens, users
+from auth_service.storage.transactions import Transactions
 from shared.database import migrations
 
 NOW = datetime(2026, 11, 23, 9, 30, 0, 123_000, UTC)

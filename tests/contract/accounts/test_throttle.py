@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from auth_service import app, throttle_store
-from auth_service.throttle import Counted, Outcome
-from auth_service.throttle_rules import Budget
-from auth_service.throttle_store import ThrottleStore
-from auth_service.transactions import Transactions
+from auth_service import app
+from auth_service.domain.throttle_rules import Budget, Counted, Outcome
+from auth_service.storage import throttle_store
+from auth_service.storage.throttle_store import ThrottleStore
+from auth_service.storage.transactions import Transactions
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 KNOWN_FOR = timedelta(days=1)

@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from auth_service import app
-from auth_service.revocations import Revocations
+from auth_service.jobs.revocation_list import Revocations
 from auth_service.settings import AuthSettings
-from auth_service.tables import SCHEMA
+from auth_service.storage.tables import SCHEMA
 from shared.bus.in_process import InProcessBus
 from shared.bus.port import Bus
 from shared.database.engine import open_engine, sqlite_url

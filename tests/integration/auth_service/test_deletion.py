@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from auth_service.tables import identities, logins, outbox, users
+from auth_service.storage.tables import identities, logins, outbox, users
 from shared.bus.port import Bus
 from shared.contracts.accounts import UserDeleted
 from shared.contracts.envelope import Event, read_body

@@ -8,12 +8,12 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
 from auth_service import app
-from auth_service.accounts import User
-from auth_service.outbox import user_deleted
+from auth_service.domain.account_events import user_deleted
+from auth_service.domain.users import User
 from auth_service.settings import AuthSettings
-from auth_service.store import AccountStore
-from auth_service.tables import SCHEMA, outbox
-from auth_service.transactions import Transactions
+from auth_service.storage.account_store import AccountStore
+from auth_service.storage.tables import SCHEMA, outbox
+from auth_service.storage.transactions import Transactions
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.contracts.accounts import UserDeleted
 from shared.contracts.envelope import read_body

@@ -9,11 +9,11 @@ import httpx2
 import pytest
 from sqlalchemy import update
 
-from auth_service.accounts import GUEST
-from auth_service.sweep import Sweep
-from auth_service.sweep_store import SweepStore
-from auth_service.tables import logins, users
-from auth_service.transactions import Transactions
+from auth_service.domain.users import GUEST
+from auth_service.jobs.sweep import Sweep
+from auth_service.storage.sweep_store import SweepStore
+from auth_service.storage.tables import logins, users
+from auth_service.storage.transactions import Transactions
 from shared.contracts.payload import utc_now
 from tests.integration.auth_service.conftest import GOOD, Running, Serve
 from tests.integration.auth_service.test_routes import assert_problem

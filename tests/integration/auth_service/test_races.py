@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from sqlalchemy import func, select
 
-from auth_service.tables import outbox, refresh_tokens
+from auth_service.storage.tables import outbox, refresh_tokens
 from tests.integration.auth_service.conftest import GOOD, Running, running
 
 AT_ONCE = 40  # two hundred, over HTTP: tests/e2e/test_logins.py

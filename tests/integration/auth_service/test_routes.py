@@ -14,8 +14,9 @@ import jwt
 import pytest
 from sqlalchemy import select, update
 
-from auth_service import app, routes
-from auth_service.tables import logins, refresh_tokens, users
+from auth_service import app
+from auth_service.http import public_app
+from auth_service.storage.tables import logins, refresh_tokens, users
 from tests.integration.auth_service.conftest import GOOD, Running, Serve
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -283,18 +284,18 @@ async def test_head_is_get_without_a_body(auth: Running) -> None:
 
 async def test_the_paths_that_we_say_we_serve_are_those_that_we_serve(auth: Running) -> None:
     """The embedded run and the edge route by them."""
-    for path in routes.PATHS:
+    for path in public_app.PATHS:
         assert app.serves(path)
         assert (await auth.client.get(path)).status_code != 404
     described = (await auth.client.get("/openapi.json")).json()["paths"]
-    assert routes.PATHS - {"/docs", "/openapi.json"} <= set(described)
+    assert public_app.PATHS - {"/docs", "/openapi.json"} <= set(described)
     assert all(app.serves(path) for path in described)
     for other in ("/", "/socket.io/", "/chat/", "/internal/revocations", "/menu", "/logouts", "/healthz"):
         assert not app.serves(other)
 
 
 async def test_every_answer_has_the_security_headers(auth: Running) -> None:
-    answers = [await auth.client.get(path) for path in [*routes.PATHS, "/nothing"]]
+    answers = [await auth.client.get(path) for path in [*public_app.PATHS, "/nothing"]]
     answers.append(await auth.client.post("/login", content=b"x" * 9000))
     for answer in answers:
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -310,7 +311,7 @@ async def test_the_docs_page_names_every_route_and_asks_nobody(auth: Running) ->
     """No script, no address but its own description; its style is the one that its policy allows."""
     answer = await auth.client.get("/docs")
     assert answer.headers["content-type"].startswith("text/html")
-    for path in routes.PATHS - {"/docs"}:
+    for path in public_app.PATHS - {"/docs"}:
         assert path.removeprefix("/") in answer.text
     assert "<script" not in answer.text
     assert not re.search(r"(src|href)=\"(?!openapi\.json)", answer.text)

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from auth_service import throttle_store
-from auth_service.tables import attempts
+from auth_service.storage import throttle_store
+from auth_service.storage.tables import attempts
 from shared.contracts.payload import utc_now
 from tests.integration.auth_service.conftest import GOOD, Running, Serve
 from tests.integration.auth_service.test_routes import assert_problem

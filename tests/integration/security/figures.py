@@ -22,9 +22,9 @@ from uuid import uuid4
 
 import httpx2
 
+from auth_service.domain.throttle_rules import Budget, Tally, aged, failed, wait
 from auth_service.settings import AuthSettings
-from auth_service.throttle import login_budgets
-from auth_service.throttle_rules import Budget, Tally, aged, failed, wait
+from auth_service.use_cases.throttle import login_budgets
 from tests.integration.security.events import of_sessions, payload
 from tests.support.client import PATIENCE, Account, Device, log_in, new_account
 from tests.support.figures import Figure

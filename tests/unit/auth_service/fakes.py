@@ -1,10 +1,10 @@
-"""Stand-ins for the ports of `auth_service.accounts` and `auth_service.credentials`."""
+"""Stand-ins for the ports of `auth_service.use_cases.accounts` and `auth_service.use_cases.credential_check`."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from auth_service.accounts import User
-from auth_service.credentials import Credentials
+from auth_service.domain.credentials import Credentials
+from auth_service.domain.users import User
 from shared.contracts.envelope import Event
 
 

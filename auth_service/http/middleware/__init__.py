@@ -1,0 +1,1 @@
+"""ASGI middleware around all routes: body limit, HEAD requests, response headers."""

@@ -1,0 +1,1 @@
+"""The operations of the HTTP surface, one module for each group of paths."""

@@ -1,0 +1,131 @@
+"""Accounts in a database (SQLAlchemy Core), the same on PostgreSQL and SQLite."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, Update, delete, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from auth_service.domain.credentials import Credentials
+from auth_service.domain.users import GUEST, ROLES, User
+from auth_service.storage.login_store import revocation
+from auth_service.storage.outbox_store import addition
+from auth_service.storage.tables import identities, logins, users
+from auth_service.storage.transactions import Transactions
+from shared.contracts.envelope import Event
+
+
+class AccountStore:
+    """The `Store` of `auth_service.use_cases.accounts` and of `auth_service.use_cases.credential_check`."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    async def is_taken(self, user_id: str) -> bool:
+        """Whether somebody has this id, or had it."""
+        query = select(users.c.id).where(users.c.id == user_id)
+
+        async def work(connection: AsyncConnection) -> bool:
+            return (await connection.execute(query)).one_or_none() is not None
+
+        return await self._transactions.read(work)
+
+    async def add_user(self, user: User, passcode_hash: str) -> bool:
+        """Whether the id was free; the primary key decides."""
+        row = {
+            "id": user.id,
+            "passcode_hash": passcode_hash,
+            "roles": list(user.roles),
+            "created_at": user.created_at,
+        }
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(insert(users), row)
+
+        try:
+            await self._transactions.write(work)
+        except IntegrityError:
+            return False
+        return True
+
+    async def credentials(self, user_id: str) -> Credentials | None:
+        """Those of a user who was not deleted."""
+        query = select(users).where(users.c.id == user_id, users.c.deleted_at.is_(None))
+
+        async def work(connection: AsyncConnection) -> Credentials | None:
+            row = (await connection.execute(query)).one_or_none()
+            if row is None:
+                return None
+            disabled = row.disabled_at is not None
+            return Credentials(row.id, tuple(row.roles), row.passcode_hash, row.credentials_version, disabled)
+
+        return await self._transactions.read(work)
+
+    async def replace_hash(self, user_id: str, old: str, new: str) -> None:
+        """Compare and swap."""
+        change = update(users).where(users.c.id == user_id, users.c.passcode_hash == old).values(passcode_hash=new)
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(change)
+
+        await self._transactions.write(work)
+
+    async def change_passcode(self, user_id: str, version: int, passcode_hash: str, *, sid: str, now: datetime) -> bool:
+        """Compare and swap; every login but `sid` is revoked in the same transaction."""
+        end_others = revocation(user_id, now).where(logins.c.sid != sid)
+
+        async def work(connection: AsyncConnection) -> bool:
+            roles = (await connection.execute(_locked(user_id, version))).scalar_one_or_none()
+            if roles is None:
+                return False
+            change = {"passcode_hash": passcode_hash, "roles": list(ROLES) if tuple(roles) == GUEST else roles}
+            await connection.execute(_replaced(user_id, version).values(change))
+            await connection.execute(end_others)
+            return True
+
+        return await self._transactions.write(work)
+
+    async def delete(self, user_id: str, version: int, told: Event) -> bool:
+        """The row stays, so that nobody gets the id again; of the user only the id and two dates remain."""
+        change = {"passcode_hash": "", "roles": [], "deleted_at": told.time}
+        statements = [
+            _replaced(user_id, version).values(change),
+            revocation(user_id, told.time),
+            update(logins).where(logins.c.user_id == user_id).values(device=None),
+            delete(identities).where(identities.c.user_id == user_id),
+            addition(told),
+        ]
+
+        async def work(connection: AsyncConnection) -> bool:
+            if (await connection.execute(_locked(user_id, version))).one_or_none() is None:
+                return False
+            for statement in statements:
+                await connection.execute(statement)
+            return True
+
+        return await self._transactions.write(work)
+
+    async def probe(self) -> None:
+        """Whether the database answers.
+
+        Raises:
+            Unavailable: it does not.
+        """
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(text("SELECT 1"))
+
+        await self._transactions.read(work)
+
+
+def _locked(user_id: str, version: int) -> Select[Any]:
+    """The roles of a user whose credentials are of that version, and stay so until the transaction ends."""
+    found = select(users.c.roles).where(users.c.id == user_id, users.c.credentials_version == version)
+    return found.where(users.c.deleted_at.is_(None)).with_for_update()
+
+
+def _replaced(user_id: str, version: int) -> Update:
+    return update(users).where(users.c.id == user_id).values(credentials_version=version + 1)

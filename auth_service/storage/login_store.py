@@ -1,0 +1,180 @@
+"""Logins and their refresh tokens in a database.
+
+Locks are taken in one order, a user's row before their logins': beginning a login shares the user's row, so that no
+login slips past a change of passcode, a disabling or a deletion that is under way; rotation locks the login's.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Update, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from auth_service.domain.logins import Issue, Login, Rotation
+from auth_service.domain.refresh_rotation import Presented, Verdict, judge
+from auth_service.domain.revocations import Revoked
+from auth_service.domain.users import User
+from auth_service.storage.tables import logins, refresh_tokens, users
+from auth_service.storage.transactions import Transactions
+
+LIST_MAX = 200  # logins shown
+
+
+def revocation(user_id: str, now: datetime) -> Update:
+    """The statement that ends the logins of a user; narrow it with `where`."""
+    return update(logins).where(logins.c.user_id == user_id, logins.c.revoked_at.is_(None)).values(revoked_at=now)
+
+
+class LoginStore:
+    """The `Store` of `auth_service.use_cases.login_lifecycle`."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    async def begin(self, login: Login, version: int, issue: Issue) -> bool:
+        """Store a login and its first refresh token, while nobody can change the user's credentials."""
+        same = select(users.c.id).where(users.c.id == login.user_id, users.c.credentials_version == version, _active())
+        family = {
+            "sid": login.sid,
+            "user_id": login.user_id,
+            "created_at": login.created_at,
+            "device": login.device,
+            **_use(issue),
+            "expires_at": issue.refresh_expires_at,
+        }
+
+        async def work(connection: AsyncConnection) -> bool:
+            if (await connection.execute(same.with_for_update(read=True))).one_or_none() is None:
+                return False
+            await connection.execute(insert(logins), family)
+            await connection.execute(insert(refresh_tokens), _token(login.sid, issue))
+            return True
+
+        return await self._transactions.write(work)
+
+    async def rotate(self, presented: bytes, successor: Issue) -> Rotation | None:
+        """Judge under the lock of the login, so that of two who present the same token one comes second."""
+        find = select(refresh_tokens.c.sid).where(refresh_tokens.c.hash == presented)
+
+        async def work(connection: AsyncConnection) -> Rotation | None:
+            sid = (await connection.execute(find)).scalar_one_or_none()
+            login = await _standing(connection, sid) if sid else None
+            if sid is None or login is None:
+                return None
+            judged = await _judged(connection, presented, successor)
+            if judged is None:
+                return None
+            expires_at, verdict = judged
+            await _carry_out(connection, sid, presented, successor, verdict)
+            return Rotation(verdict, sid, login.user_id, tuple(login.roles), expires_at)
+
+        return await self._transactions.write(work)
+
+    async def session(self, user_id: str, sid: str) -> User | None:
+        """The user, if this login is theirs and stands."""
+        query = (
+            select(users.c.id, users.c.created_at, users.c.roles)
+            .join(logins, logins.c.user_id == users.c.id)
+            .where(users.c.id == user_id, logins.c.sid == sid, logins.c.revoked_at.is_(None), _active())
+        )
+
+        async def work(connection: AsyncConnection) -> User | None:
+            row = (await connection.execute(query)).one_or_none()
+            return User(row.id, row.created_at, tuple(row.roles)) if row else None
+
+        return await self._transactions.read(work)
+
+    async def standing(self, user_id: str, now: datetime) -> list[Login]:
+        """The logins of a user that stand, last used first; `LIST_MAX` at most."""
+        query = (
+            select(logins)
+            .where(logins.c.user_id == user_id, logins.c.revoked_at.is_(None), logins.c.expires_at > now)
+            .order_by(logins.c.last_used_at.desc(), logins.c.sid)
+            .limit(LIST_MAX)
+        )
+
+        async def work(connection: AsyncConnection) -> list[Login]:
+            rows = (await connection.execute(query)).all()
+            return [Login(r.sid, r.user_id, r.device, r.created_at, r.last_used_at, r.expires_at) for r in rows]
+
+        return await self._transactions.read(work)
+
+    async def revoke(self, user_id: str, sid: str, now: datetime) -> bool:
+        """Whether that was a login of theirs that stood."""
+        return bool(await self._change(revocation(user_id, now).where(logins.c.sid == sid, logins.c.expires_at > now)))
+
+    async def revoke_all(self, user_id: str, now: datetime) -> int:
+        """End every login of a user; how many there were."""
+        return await self._change(revocation(user_id, now))
+
+    async def revoked(self, after: datetime | None, expiring_after: datetime) -> list[Revoked]:
+        """The logins revoked after a moment whose last access token expires after another."""
+        query = select(logins.c.sid, logins.c.revoked_at, logins.c.access_expires_at).where(
+            logins.c.revoked_at.is_not(None) if after is None else logins.c.revoked_at > after,
+            logins.c.access_expires_at > expiring_after,
+        )
+
+        async def work(connection: AsyncConnection) -> list[Revoked]:
+            rows = (await connection.execute(query)).all()
+            return [Revoked(row.sid, row.revoked_at, row.access_expires_at) for row in rows]
+
+        return await self._transactions.read(work)
+
+    async def settle(self) -> None:
+        """Wait for transactions that nobody waits for any more."""
+        await self._transactions.settle()
+
+    async def _change(self, change: Update) -> int:
+        async def work(connection: AsyncConnection) -> int:
+            return (await connection.execute(change)).rowcount
+
+        return await self._transactions.write(work)
+
+
+def _active() -> ColumnElement[bool]:
+    return users.c.disabled_at.is_(None) & users.c.deleted_at.is_(None)
+
+
+async def _standing(connection: AsyncConnection, sid: str) -> Row[Any, Any] | None:
+    """The login's user, with the login locked."""
+    lock = select(logins.c.user_id).where(logins.c.sid == sid, logins.c.revoked_at.is_(None)).with_for_update()
+    owner = (await connection.execute(lock)).scalar_one_or_none()
+    query = select(users.c.id.label("user_id"), users.c.roles).where(users.c.id == owner, _active())
+    return (await connection.execute(query)).one_or_none() if owner else None
+
+
+async def _judged(connection: AsyncConnection, presented: bytes, successor: Issue) -> tuple[datetime, Verdict] | None:
+    """When the successor expires, and what to do; `None` if the token was swept away just now."""
+    both = select(refresh_tokens).where(refresh_tokens.c.hash.in_([presented, successor.refresh_hash]))
+    rows = {row.hash: row for row in await connection.execute(both)}
+    token, next_token = rows.get(presented), rows.get(successor.refresh_hash)
+    if token is None:
+        return None
+    waits = next_token is not None and next_token.rotated_at is None
+    verdict = judge(Presented(token.expires_at, token.rotated_at, waits), successor.at)
+    return next_token.expires_at if next_token is not None else successor.refresh_expires_at, verdict
+
+
+async def _carry_out(
+    connection: AsyncConnection, sid: str, presented: bytes, successor: Issue, verdict: Verdict
+) -> None:
+    login = update(logins).where(logins.c.sid == sid)
+    if verdict is Verdict.ROTATE:
+        mark = update(refresh_tokens).where(refresh_tokens.c.hash == presented).values(rotated_at=successor.at)
+        await connection.execute(mark)
+        await connection.execute(insert(refresh_tokens), _token(sid, successor))
+        await connection.execute(login.values(**_use(successor), expires_at=successor.refresh_expires_at))
+    elif verdict is Verdict.REPEAT:
+        await connection.execute(login.values(**_use(successor)))
+    elif verdict is Verdict.REUSED:
+        await connection.execute(login.values(revoked_at=successor.at))
+
+
+def _use(issue: Issue) -> dict[str, Any]:
+    return {"last_used_at": issue.at, "access_expires_at": issue.access_expires_at}
+
+
+def _token(sid: str, issue: Issue) -> dict[str, Any]:
+    return {"hash": issue.refresh_hash, "sid": sid, "issued_at": issue.at, "expires_at": issue.refresh_expires_at}

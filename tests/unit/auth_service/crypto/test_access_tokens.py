@@ -1,0 +1,212 @@
+"""Access tokens: what is signed, and that nothing else is accepted."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth_service.crypto.access_tokens import CLAIMS, TOKEN_MAX, AccessTokens
+from auth_service.crypto.key_ring import KeyRing, SigningKey
+from shared.errors import TokenExpired, TokenInvalid
+
+OLD, NEW = SigningKey.of(Ed25519PrivateKey.generate()), SigningKey.of(Ed25519PrivateKey.generate())
+STRANGER = Ed25519PrivateKey.generate()
+RING = KeyRing([OLD, NEW])
+TOKENS = AccessTokens(RING, issuer="backchat", ttl=900)
+Forger = Callable[[dict[str, Any], dict[str, Any]], str]
+
+
+def claims() -> dict[str, Any]:
+    now = int(time.time())
+    return {
+        "iss": "backchat",
+        "aud": "backchat",
+        "sub": "alice",
+        "sid": "a-login",
+        "jti": "a-token",
+        "iat": now,
+        "nbf": now,
+        "exp": now + 900,
+        "roles": ["user"],
+    }
+
+
+def header() -> dict[str, Any]:
+    return {"alg": "EdDSA", "typ": "at+jwt", "kid": NEW.kid}
+
+
+def part(value: object) -> bytes:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
+
+
+def signed(head: dict[str, Any], body: object, key: Ed25519PrivateKey = NEW.private) -> str:
+    """A token with any header and body, genuinely signed: no library stands in the way of a forger."""
+    message = part(head) + b"." + part(body)
+    return (message + b"." + base64.urlsafe_b64encode(key.sign(message)).rstrip(b"=")).decode()
+
+
+def hmac_with(key: bytes, algorithm: str) -> str:
+    head = {**header(), "alg": algorithm}
+    message = part(head) + b"." + part(claims())
+    digest = jwt.get_algorithm_by_name(algorithm).sign(message, key)
+    return (message + b"." + base64.urlsafe_b64encode(digest).rstrip(b"=")).decode()
+
+
+PEM = NEW.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+RAW = NEW.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+STRANGER_JWK = SigningKey.of(STRANGER).jwk()
+NOW = int(time.time())
+AHEAD = 86_400  # seconds: a long run of tests comes here much later than it has read this file
+
+FORGERIES: dict[str, str] = {
+    "alg none, no signature": (part({**header(), "alg": "none"}) + b"." + part(claims()) + b".").decode(),
+    "alg None": (part({**header(), "alg": "None"}) + b"." + part(claims()) + b".").decode(),
+    "alg none, good signature": signed({**header(), "alg": "none"}, claims()),
+    "alg missing": signed({"typ": "at+jwt", "kid": NEW.kid}, claims()),
+    "alg null": signed({**header(), "alg": None}, claims()),
+    "alg a list": signed({**header(), "alg": ["EdDSA"]}, claims()),
+    "HS256 with the PEM of the public key": hmac_with(PEM, "HS256"),
+    "HS256 with the raw public key": hmac_with(RAW, "HS256"),
+    "HS512 with the JWK": hmac_with(json.dumps(NEW.jwk()).encode(), "HS512"),
+    "HS256 with an empty key": hmac_with(b"", "HS256"),
+    "ES256": jwt.encode(
+        claims(), generate_private_key(SECP256R1()), algorithm="ES256", headers={**header(), "alg": "ES256"}
+    ),
+    "a stranger's key": signed(header(), claims(), STRANGER),
+    "a stranger's key under its own kid": signed({**header(), "kid": STRANGER_JWK["kid"]}, claims(), STRANGER),
+    "the other key of ours": signed(header(), claims(), OLD.private),
+    "a key in the header": signed({**header(), "jwk": STRANGER_JWK}, claims(), STRANGER),
+    "a key set's address": signed({**header(), "jku": "https://evil.example/jwks.json"}, claims(), STRANGER),
+    "a certificate's address": signed({**header(), "x5u": "https://evil.example/x"}, claims(), STRANGER),
+    "kid missing": signed({"alg": "EdDSA", "typ": "at+jwt"}, claims()),
+    "kid null": signed({**header(), "kid": None}, claims()),
+    "kid a number": signed({**header(), "kid": 0}, claims()),
+    "kid a list": signed({**header(), "kid": [NEW.kid]}, claims()),
+    "kid a path": signed({**header(), "kid": "../../../../etc/passwd"}, claims(), STRANGER),
+    "kid a statement": signed({**header(), "kid": "' OR 1=1 --"}, claims(), STRANGER),
+    "typ missing": signed({"alg": "EdDSA", "kid": NEW.kid}, claims()),
+    "typ of another kind": signed({**header(), "typ": "JWT"}, claims()),
+    "crit unknown": signed({**header(), "crit": ["http://evil.example/x"], "http://evil.example/x": 1}, claims()),
+    "crit b64": signed({**header(), "crit": ["b64"], "b64": False}, claims()),
+    "crit empty": signed({**header(), "crit": []}, claims()),
+    "b64 without crit": signed({**header(), "b64": False}, claims()),
+    "claims a list": signed(header(), [claims()]),
+    "claims a string": signed(header(), "alice"),
+    "header a list": signed([header()], claims()),  # type: ignore[arg-type]
+    "no signature": signed(header(), claims()).rpartition(".")[0] + ".",
+    "two parts": signed(header(), claims()).rpartition(".")[0],
+    "four parts": signed(header(), claims()) + ".e30",
+    "signature cut": signed(header(), claims())[:-4],
+    "claims swapped": ".".join(
+        part({**claims(), "sub": "bob"}).decode() if n == 1 else whole
+        for n, whole in enumerate(signed(header(), claims()).split("."))
+    ),
+    "another issuer": signed(header(), {**claims(), "iss": "evil"}),
+    "issuer a prefix": signed(header(), {**claims(), "iss": "back"}),
+    "issuer a list": signed(header(), {**claims(), "iss": ["backchat"]}),
+    "another audience": signed(header(), {**claims(), "aud": "evil"}),
+    "audience a list": signed(header(), {**claims(), "aud": ["evil", "backchat"]}),
+    "not yet": signed(header(), {**claims(), "nbf": NOW + AHEAD}),
+    "issued in the future": signed(header(), {**claims(), "iat": NOW + AHEAD, "exp": NOW + AHEAD + 300}),
+    "for ever": signed(header(), {**claims(), "exp": 10**30}),
+    "for ten years": signed(header(), {**claims(), "exp": NOW + 10 * 365 * 86_400}),
+    "exp infinite": signed(header(), {**claims(), "exp": float("inf")}),
+    "exp a string": signed(header(), {**claims(), "exp": str(NOW + 900)}),
+    "exp a fraction": signed(header(), {**claims(), "exp": NOW + 900.5}),
+    "iat true": signed(header(), {**claims(), "iat": True}),
+    "sub a number": signed(header(), {**claims(), "sub": 1}),
+    "sub empty": signed(header(), {**claims(), "sub": ""}),
+    "sid a number": signed(header(), {**claims(), "sid": 1}),
+    "roles a string": signed(header(), {**claims(), "roles": "admin"}),
+    "roles of numbers": signed(header(), {**claims(), "roles": [1]}),
+    "too long": signed(header(), {**claims(), "pad": "x" * TOKEN_MAX}),
+    "empty": "",
+    "a lone surrogate": "\ud800.a.b",
+    "not ASCII": "ü.ü.ü",
+    "NUL": "\0.\0.\0",
+    "deep": base64.urlsafe_b64encode(b"[" * 3000).decode()[:3900] + ".a.b",
+    **{f"without {name}": signed(header(), {k: v for k, v in claims().items() if k != name}) for name in CLAIMS},
+    **{f"{name} null": signed(header(), {**claims(), name: None}) for name in CLAIMS},
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES.keys())
+def test_a_forgery_is_refused(forgery: str) -> None:
+    with pytest.raises(TokenInvalid):
+        TOKENS.verify(forgery)
+
+
+def test_there_are_enough_forgeries() -> None:
+    assert len(FORGERIES) >= 75
+
+
+@pytest.mark.parametrize("thing", [None, 1, b"bytes", [], {}])
+def test_what_is_no_string_is_refused(thing: object) -> None:
+    with pytest.raises(TokenInvalid):
+        TOKENS.verify(thing)
+
+
+@given(st.text(max_size=300) | st.from_regex(r"[\w-]{0,80}\.[\w-]{0,80}\.[\w-]{0,80}", fullmatch=True))
+def test_any_other_string_is_refused_too(token: str) -> None:
+    with pytest.raises(TokenInvalid):
+        TOKENS.verify(token)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_one_changed_character_is_enough(place: int, shift: int) -> None:
+    """Of the last character of a part the lowest bits mean nothing, so another may mean the same bytes."""
+    token = TOKENS.sign("alice", "a-login", ["user"], time.time())
+    place %= len(token)
+    changed = token[:place] + chr((ord(token[place]) + shift) % 128) + token[place + 1 :]
+    same_bytes = place == len(token) - 1
+    if changed != token and not same_bytes:
+        with pytest.raises(TokenInvalid):
+            TOKENS.verify(changed)
+
+
+def test_a_signed_token_has_the_contract_s_form() -> None:
+    token = TOKENS.sign("alice", "a-login", ["user"], time.time())
+    assert jwt.get_unverified_header(token) == {"alg": "EdDSA", "typ": "at+jwt", "kid": NEW.kid}
+    body = jwt.decode(token, options={"verify_signature": False})
+    assert set(body) == set(CLAIMS)
+    assert body["iss"] == body["aud"] == "backchat"
+    assert body["exp"] - body["iat"] == 900
+    assert body["nbf"] == body["iat"]
+
+
+def test_a_gateway_can_verify_it_by_the_jwks_alone() -> None:
+    keys = jwt.PyJWKSet.from_dict(RING.jwks())
+    token = TOKENS.sign("alice", "a-login", ["user"], time.time())
+    key = keys[jwt.get_unverified_header(token)["kid"]]
+    assert jwt.decode(token, key, algorithms=["EdDSA"], audience="backchat", issuer="backchat")["sub"] == "alice"
+
+
+def test_a_token_of_the_older_key_still_counts() -> None:
+    assert TOKENS.verify(signed({**header(), "kid": OLD.kid}, claims(), OLD.private)).user_id == "alice"
+
+
+def test_a_genuine_token_that_is_over_is_expired_at_once() -> None:
+    """The leeway is for clocks that are ahead; it prolongs nothing."""
+    for age in (0, 1, 4, 3600):
+        old = {**claims(), "iat": NOW - 4000, "nbf": NOW - 4000, "exp": int(time.time()) - age}
+        with pytest.raises(TokenExpired):
+            TOKENS.verify(signed(header(), old))
+
+
+def test_a_stranger_does_not_learn_that_a_token_is_expired() -> None:
+    with pytest.raises(TokenInvalid):
+        TOKENS.verify(signed(header(), {**claims(), "exp": NOW - 10}, STRANGER))
+
+
+def test_a_clock_that_is_slightly_ahead_is_forgiven() -> None:
+    ahead = int(time.time()) + 3
+    assert TOKENS.verify(signed(header(), {**claims(), "iat": ahead, "nbf": ahead, "exp": ahead + 900}))

@@ -1,0 +1,130 @@
+"""Argon2id behind its bounded queue."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import argon2
+import pytest
+from prometheus_client import CollectorRegistry
+
+from auth_service.crypto.passcode_hashing import Argon2Hasher
+from auth_service.deadlines import deadline
+from auth_service.metrics import Metrics
+from auth_service.settings import AuthSettings
+from shared.errors import Unavailable
+
+OWASP = "$argon2id$v=19$m=19456,t=2,p=1$"
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def hasher(registry: CollectorRegistry) -> AsyncIterator[Argon2Hasher]:
+    hasher = Argon2Hasher(AuthSettings(hashing_threads=1, hashing_queue=2), Metrics(registry))
+    yield hasher
+    hasher.close()
+
+
+class Gate:
+    """Holds the hashing thread, counts who got to it."""
+
+    def __init__(self, hasher: Argon2Hasher, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened, self.entered, self.count = threading.Event(), threading.Event(), 0
+
+        def hold(_stored: str, _passcode: str) -> bool:
+            self.count += 1
+            self.entered.set()
+            assert self.opened.wait(10)
+            return True
+
+        monkeypatch.setattr(hasher, "_matches", hold)
+
+
+@pytest.fixture
+def gate(hasher: Argon2Hasher, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    return Gate(hasher, monkeypatch)
+
+
+async def test_stored_as_argon2id_with_owasp_s_parameters(hasher: Argon2Hasher) -> None:
+    stored = await hasher.hash("correct horse")
+    assert stored.startswith(OWASP)
+    assert stored != await hasher.hash("correct horse")
+    assert await hasher.verify(stored, "correct horse")
+    assert not await hasher.verify(stored, "wrong horse")
+
+
+async def test_nobody_has_any_passcode_and_it_costs_a_hash(hasher: Argon2Hasher, registry: CollectorRegistry) -> None:
+    assert not await hasher.verify(None, "")
+    assert not await hasher.verify(None, "correct horse")
+    assert registry.get_sample_value("backchat_auth_hashing_seconds_count") == 2
+    assert (registry.get_sample_value("backchat_auth_hashing_seconds_sum") or 0) > 0.005  # seconds: real work
+
+
+async def test_a_hash_of_other_parameters_is_outdated(hasher: Argon2Hasher) -> None:
+    assert hasher.is_outdated(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("x"))
+    assert not hasher.is_outdated(await hasher.hash("x"))
+
+
+async def test_an_unreadable_hash_matches_nothing(hasher: Argon2Hasher) -> None:
+    assert not await hasher.verify("not a hash", "not a hash")
+
+
+async def test_what_would_wait_too_long_is_refused_at_once(
+    hasher: Argon2Hasher, gate: Gate, registry: CollectorRegistry
+) -> None:
+    """One works, two wait, the fourth is refused; when there is room again, the next is taken."""
+    waiting = [asyncio.create_task(hasher.verify("s", "p")) for _ in range(3)]
+    await asyncio.to_thread(gate.entered.wait, 10)
+    with pytest.raises(Unavailable) as caught:
+        await hasher.verify("s", "p")
+    assert caught.value.retry_after
+    assert registry.get_sample_value("backchat_auth_hashing_refusals_total") == 1
+    gate.opened.set()
+    assert await asyncio.gather(*waiting) == [True] * 3
+    assert await hasher.verify("s", "p")
+
+
+async def test_a_caller_that_goes_away_does_not_free_the_place_of_running_work(
+    hasher: Argon2Hasher, gate: Gate
+) -> None:
+    """Or a flood of aborted requests would pile up work without bound. What had not begun never does."""
+    waiting = [asyncio.create_task(hasher.verify("s", "p")) for _ in range(3)]
+    await asyncio.to_thread(gate.entered.wait, 10)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await asyncio.sleep(0.05)  # whatever was to be freed is free by now
+    again = [asyncio.create_task(hasher.verify("s", "p")) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        async with asyncio.timeout(20):
+            await hasher.verify("s", "p")
+    gate.opened.set()
+    assert await asyncio.gather(*again) == [True, True]
+    assert gate.count == 3
+
+
+async def test_what_is_too_late_is_not_begun(hasher: Argon2Hasher, gate: Gate) -> None:
+    """Whoever was told `unavailable` gets no work done behind their back."""
+    first = asyncio.create_task(hasher.verify("s", "p"))
+    await asyncio.to_thread(gate.entered.wait, 10)
+    with pytest.raises(Unavailable):
+        async with deadline(0.05):
+            await hasher.verify("s", "p")
+    gate.opened.set()
+    assert await first
+    assert await hasher.verify("s", "p")  # behind the late one in the only thread
+    assert gate.count == 2
+
+
+async def test_the_loop_goes_on_while_a_passcode_is_hashed(hasher: Argon2Hasher) -> None:
+    hashing = asyncio.create_task(hasher.hash("correct horse"))
+    turns = 0
+    while not hashing.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 10

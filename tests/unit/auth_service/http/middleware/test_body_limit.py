@@ -1,0 +1,99 @@
+"""The bound on bodies, on plain ASGI."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.types import Message, Receive, Scope, Send
+
+from auth_service.http.middleware.body_limit import BODY_MAX, BodyLimit
+from shared.errors import PayloadTooLarge
+from shared.runtime.http import problem
+
+
+class Reader:
+    """An app that reads the whole body, as ours do."""
+
+    def __init__(self) -> None:
+        self.body: bytes | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+        try:
+            while True:
+                message = await receive()
+                body += message.get("body", b"")
+                if not message.get("more_body"):
+                    break
+        except PayloadTooLarge as error:
+            await problem(error)(scope, receive, send)
+            return
+        self.body = body
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def exchange(chunks: Sequence[bytes], declared: int | str | None = None) -> tuple[Reader, list[Message], int]:
+    """The app, what was sent to the client, and how many chunks were taken from it."""
+    app, sent, taken = Reader(), [], 0
+
+    async def receive() -> Message:
+        nonlocal taken
+        taken += 1
+        if taken > len(chunks):
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": chunks[taken - 1], "more_body": taken < len(chunks)}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [] if declared is None else [(b"content-length", str(declared).encode())]
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/register", "headers": headers}
+    await BodyLimit(app)(scope, receive, send)
+    return app, sent, taken
+
+
+def refused(sent: list[Message]) -> bool:
+    body = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"] == 413 and json.loads(body)["code"] == "payload_too_large"
+
+
+async def test_a_body_of_just_the_limit_passes() -> None:
+    app, sent, _ = await exchange([b"x" * 4096, b"x" * (BODY_MAX - 4096)], BODY_MAX)
+    assert sent[0]["status"] == 200
+    assert app.body == b"x" * BODY_MAX
+
+
+async def test_a_declared_body_over_it_never_reaches_the_app() -> None:
+    app, sent, _ = await exchange([b"x" * (BODY_MAX + 1)], BODY_MAX + 1)
+    assert refused(sent)
+    assert app.body is None
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
+async def test_a_chunked_body_is_stopped_where_it_passes_it() -> None:
+    app, sent, _ = await exchange([b"x" * 1024] * 9)
+    assert refused(sent)
+    assert app.body is None
+
+
+async def test_a_lie_about_the_length_does_not_help() -> None:
+    _, sent, _ = await exchange([b"x" * 1024] * 9, 10)
+    assert refused(sent)
+
+
+async def test_a_length_that_is_no_number_is_refused() -> None:
+    for declared in ("-1", "1e3", "9" * 5000):
+        _, sent, _ = await exchange([b"x"], declared)
+        assert refused(sent)
+
+
+async def test_the_rest_of_a_refused_body_is_dropped_but_not_without_end() -> None:
+    """The answer is out before; the client can finish a few MiB and read it; a flood is cut off."""
+    _, sent, taken = await exchange([b"x" * 65_536] * 64, 64 * 65_536)
+    assert refused(sent)
+    assert taken == 64
+    _, sent, taken = await exchange([b"x" * 1_048_576] * 200, 200 * 1_048_576)
+    assert refused(sent)
+    assert taken < 20
+    assert not sent[-1].get("more_body")

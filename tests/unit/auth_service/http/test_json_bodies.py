@@ -1,0 +1,48 @@
+"""Reading bodies: in time, or not at all."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from auth_service.http import json_bodies
+from auth_service.http.json_bodies import BodyLate
+from auth_service.http.problems import refused
+from auth_service.http.schemas import Credentials, Refresh
+from shared.errors import UnsupportedMediaType
+
+
+def request(*parts: bytes, kind: bytes | None = b"application/json", ends: bool = True) -> Request:
+    messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    if ends:
+        messages.append({"type": "http.request", "body": b"", "more_body": False})
+
+    async def receive() -> Any:
+        return messages.pop(0) if messages else await asyncio.Future()
+
+    headers = [(b"content-type", kind)] if kind else []
+    return Request({"type": "http", "method": "POST", "path": "/login", "headers": headers}, receive)
+
+
+async def test_a_body_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its connection closed, or the rest would be taken for the next request."""
+    monkeypatch.setattr(json_bodies, "BODY_TIMEOUT", 0.05)
+    with pytest.raises(BodyLate) as caught:
+        await json_bodies.read(request(b'{"id":', ends=False), Credentials)
+    answer = refused(caught.value)
+    assert (answer.status_code, answer.headers["connection"]) == (422, "close")
+
+
+async def test_a_body_may_come_in_parts() -> None:
+    form = await json_bodies.read(request(b'{"id":"A",', b'"passcode":"x"}'), Credentials)
+    assert (form.id, form.passcode) == ("a", "x")
+
+
+async def test_no_body_is_an_empty_form_only_where_it_is_optional() -> None:
+    assert (await json_bodies.read(request(kind=None), Refresh, optional=True)).refresh_token is None
+    for given in (request(kind=None), request(b"x=1", kind=None), request(b"{}", kind=b"text/plain")):
+        with pytest.raises(UnsupportedMediaType):
+            await json_bodies.read(given, Refresh)
+    with pytest.raises(UnsupportedMediaType):
+        await json_bodies.read(request(b"x=1", kind=None), Refresh, optional=True)
