@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeVar
 
+import hypothesis
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
@@ -30,6 +31,9 @@ STACK_URL: Final = os.environ.get("BACKCHAT_TEST_STACK_URL")  # noqa: TID251 - t
 
 for name in [name for name in os.environ if name.startswith(PREFIX) and not name.startswith(OURS)]:  # noqa: TID251
     del os.environ[name]  # noqa: TID251 - a developer's own settings must not change what is tested
+
+hypothesis.settings.register_profile("backchat", deadline=None)  # a busy machine is slow, not wrong
+hypothesis.settings.load_profile("backchat")
 
 Fresh = Callable[[], AbstractContextManager[str]]
 Server = TypeVar("Server", PostgreSQL, RabbitMQ)
