@@ -1,8 +1,8 @@
-"""Fixtures of all tests: private servers, started when the first test asks for them, and a clean environment.
+"""Fixtures of all tests: private servers, started when the first test needs them, and a clean environment.
 
-`BACKCHAT_TEST_DATABASE_URL` (its user may create databases) and `BACKCHAT_TEST_AMQP_URL` name servers to use
-instead; tests that must kill or freeze a server then fail and say so. `BACKCHAT_TEST_STACK_URL` is where a whole
-stack runs: the end-to-end tests are run on that one then (tests/e2e/conftest.py says which).
+`BACKCHAT_TEST_DATABASE_URL` (its user may create databases) and `BACKCHAT_TEST_AMQP_URL` name servers to use instead;
+tests that must kill or suspend a server then fail with a message. `BACKCHAT_TEST_STACK_URL` is the address of a running
+stack for the end-to-end tests (see tests/e2e/conftest.py).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from tests.support import alarm
 from tests.support.servers import NotInstalled, PostgreSQL, RabbitMQ
 
 PREFIX = "BACKCHAT_"
-OURS = "BACKCHAT_TEST_"  # stay, for the processes that pytest-xdist starts
+OURS = "BACKCHAT_TEST_"  # kept for the processes that pytest-xdist starts
 STARTING = 180  # seconds
 DATABASE_URL: Final = os.environ.get("BACKCHAT_TEST_DATABASE_URL")  # noqa: TID251 - the tests' own setting
 AMQP_URL: Final = os.environ.get("BACKCHAT_TEST_AMQP_URL")  # noqa: TID251 - the tests' own setting
 STACK_URL: Final = os.environ.get("BACKCHAT_TEST_STACK_URL")  # noqa: TID251 - the tests' own setting
 
 for name in [name for name in os.environ if name.startswith(PREFIX) and not name.startswith(OURS)]:  # noqa: TID251
-    del os.environ[name]  # noqa: TID251 - a developer's own settings must not change what is tested
+    del os.environ[name]  # noqa: TID251 - settings of a developer must not change the tests
 
 hypothesis.settings.register_profile("backchat", deadline=None)  # a busy machine is slow, not wrong
 hypothesis.settings.load_profile("backchat")
@@ -40,15 +40,15 @@ Server = TypeVar("Server", PostgreSQL, RabbitMQ)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Bound what pytest-timeout leaves unbounded; not under a debugger, where somebody thinks."""
+    """Register additional timeouts, except under a debugger."""
     if not config.getoption("usepdb"):
         config.pluginmanager.register(alarm, "alarm")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the servers that it stands on, so that `-m "not rabbitmq"` needs no reminder.
+    """Mark each test by the servers that it uses, for selections such as `-m "not rabbitmq"`.
 
-    Fixtures tell, and parameters with the name of a server, by which a suite runs on several implementations.
+    They follow from its fixtures, and from parameters with the name of a server in suites for several implementations.
     """
     for item in items:
         asked = {*getattr(item, "fixturenames", ())}
@@ -59,18 +59,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if asked & {"new_vhost", "rabbitmq"}:
             item.add_marker(pytest.mark.rabbitmq)
         if asked & {"new_database", "postgresql", "new_vhost", "rabbitmq", "stack", "own_stack"}:
-            _be_patient(item)
+            _raise_timeout(item)
 
 
-def _be_patient(item: pytest.Item) -> None:
-    """Let a test take what it takes to start its servers and processes first, on a machine that is busy."""
+def _raise_timeout(item: pytest.Item) -> None:
+    """Raise the timeout of a test that may start servers and processes first, on a busy machine."""
     marker = item.get_closest_marker("timeout")
     if marker is None or marker.args[0] < STARTING:
         item.add_marker(pytest.mark.timeout(STARTING), append=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures that tests measured (`record_property("figure", …)`), also those of parallel processes."""
+    """Print the figures that tests have recorded (`record_property("figure", …)`) in all processes."""
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
     figures = {value for report in reports for name, value in report.user_properties if name == "figure"}
     if figures:
@@ -81,19 +81,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
-    """The session's PostgreSQL server; a test that kills it may leave it so."""
+    """PostgreSQL server of the session; a test that kills it need not restart it."""
     yield from _serve(PostgreSQL, "DATABASE_URL", DATABASE_URL)
 
 
 @pytest.fixture(scope="session")
 def rabbitmq() -> Iterator[RabbitMQ]:
-    """The session's RabbitMQ node; a test that kills it may leave it so."""
+    """RabbitMQ node of the session; a test that kills it need not restart it."""
     yield from _serve(RabbitMQ, "AMQP_URL", AMQP_URL)
 
 
 @pytest.fixture(scope="session")
 def new_database(request: pytest.FixtureRequest) -> Fresh:
-    """Makes a fresh, empty database for the time of a `with` block, which gets its `postgresql+asyncpg://…` address."""
+    """Creates an empty database for the time of a `with` block and gives its `postgresql+asyncpg://…` address."""
     if DATABASE_URL:
         return lambda: _database(DATABASE_URL, None)
     server: PostgreSQL = request.getfixturevalue("postgresql")
@@ -102,7 +102,7 @@ def new_database(request: pytest.FixtureRequest) -> Fresh:
 
 @pytest.fixture(scope="session")
 def new_vhost(request: pytest.FixtureRequest) -> Fresh:
-    """Makes a fresh vhost for the time of a `with` block, which gets its `amqp://…` address."""
+    """Creates a vhost for the time of a `with` block and gives its `amqp://…` address."""
     if AMQP_URL:
         return lambda: contextlib.nullcontext(AMQP_URL)
     server: RabbitMQ = request.getfixturevalue("rabbitmq")
@@ -111,14 +111,14 @@ def new_vhost(request: pytest.FixtureRequest) -> Fresh:
 
 @pytest.fixture
 def postgresql_url(new_database: Fresh) -> Iterator[str]:
-    """The address of a fresh, empty database (`postgresql+asyncpg://…`), dropped afterwards."""
+    """Address of an empty database (`postgresql+asyncpg://…`), dropped afterwards."""
     with new_database() as url:
         yield url
 
 
 @pytest.fixture
 def amqp_url(new_vhost: Fresh) -> Iterator[str]:
-    """The address of a fresh vhost (of the given one, with `BACKCHAT_TEST_AMQP_URL`)."""
+    """Address of an empty vhost, or `BACKCHAT_TEST_AMQP_URL`."""
     with new_vhost() as url:
         yield url
 
@@ -150,7 +150,7 @@ def _vhost(server: RabbitMQ) -> Iterator[str]:
 
 def _serve(kind: type[Server], variable: str, given: str | None) -> Iterator[Any]:
     if given:
-        pytest.fail(f"this test kills or freezes a private server: run it without BACKCHAT_TEST_{variable}", False)
+        pytest.fail(f"this test kills or suspends a private server: run it without BACKCHAT_TEST_{variable}", False)
     try:
         server = kind()
     except NotInstalled as error:

@@ -133,7 +133,7 @@ class Injector:
 
         def restart() -> None:
             cluster.nodes[index].restart()
-            cluster.wait_until_whole()
+            cluster.wait_until_healthy()
 
         return FaultAction(name, _nothing, _blocking(restart), 0)
 

@@ -1,4 +1,4 @@
-"""The composed stack that `make test-compose` has started. Without one there is nothing to be tested here."""
+"""Tests of the composed stack that `make test-compose` has started; skipped without one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.conftest import STACK_URL
 
 HERE = Path(__file__).parent
 PROJECT = os.environ.get("COMPOSE_PROJECT_NAME")  # noqa: TID251 - Compose's own variable
-TIMEOUT = 600  # seconds; images are built, and the whole stack starts anew
+TIMEOUT = 600  # seconds; some tests build images and start the whole stack again
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here stands on containers."""
+    """Mark all tests here as end to end, with a long timeout."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.e2e)
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def url() -> str:
-    """Where the edge is."""
+    """Address of the edge."""
     if not STACK_URL or not PROJECT:
         pytest.skip("needs the composed stack: make test-compose")
     return STACK_URL
@@ -34,13 +34,13 @@ def url() -> str:
 
 @pytest.fixture
 def operator(url: str, tmp_path: Path) -> Operator:
-    """Somebody who may do everything to it."""
+    """Runs the commands of an operator."""
     assert PROJECT
     return Operator(PROJECT, tmp_path)
 
 
 @pytest.fixture
 def changing(operator: Operator) -> Iterator[Operator]:
-    """The same, for a test that leaves another stack behind than it found."""
+    """The same, for a test that changes the stack; it is restored afterwards."""
     yield operator
     operator.run("docker compose up --detach --wait --remove-orphans")

@@ -1,4 +1,4 @@
-"""An operator at the composed stack: the how-to's own commands, and what the engine says of containers."""
+"""Operator of the composed stack: runs the commands of the how-to, and inspects containers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ READ = "import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1],
 
 
 def blocks(section: str) -> list[str]:
-    """The commands of one section of the how-to, a string for each block, as they stand there.
+    """Return the code blocks of one section of the how-to, verbatim.
 
     Raises:
-        KeyError: there is no such section, or there are none in it.
+        KeyError: the section does not exist, or has no code block.
     """
     sections = re.split(r"^## (.+)$", HOW_TO.read_text(encoding="utf-8"), flags=re.MULTILINE)
     text = dict(zip(sections[1::2], sections[2::2], strict=True))[section]
@@ -31,17 +31,17 @@ def blocks(section: str) -> list[str]:
 
 
 class Operator(Composition):
-    """Runs commands in a directory of their own, so that files which they write are out of the way."""
+    """Runs commands in a separate directory, which receives the files that they write."""
 
     def __init__(self, name: str, directory: Path) -> None:
         super().__init__(name)
         self.directory = directory
 
     def run(self, script: str, **variables: str) -> str:
-        """Run a script, with these variables besides those of the process; its standard output.
+        """Run a script with additional environment variables, and return its standard output.
 
         Raises:
-            AssertionError: it failed; with what it said.
+            AssertionError: it failed; with its error output.
         """
         script = script.replace("deploy/", f"{ROOT}/deploy/")
         environment = {**os.environ, "COMPOSE_FILE": str(ROOT / "docker-compose.yml"), **variables}  # noqa: TID251
@@ -59,10 +59,10 @@ class Operator(Composition):
         return ended.stdout
 
     def inspect(self, container: str) -> dict[str, Any]:
-        """What the engine knows of a container."""
+        """Return the output of `docker inspect` for a container."""
         found: list[dict[str, Any]] = json.loads(self.docker("inspect", container))
         return found[0]
 
     def metrics(self, container: str) -> str:
-        """What a container of ours shows to Prometheus."""
+        """Return the metrics of one of our containers."""
         return self.docker("exec", container, "python", "-c", READ, "http://127.0.0.1:8000/metrics")

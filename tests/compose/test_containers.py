@@ -1,4 +1,4 @@
-"""What each container may do, and what of the stack can be reached from outside."""
+"""Rights and limits of each container, and the addresses that are reachable from outside."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ THEIRS = ("edge", "rabbitmq", "postgres")
 REPLICAS = {"chat_gateway": 2, "persistence_worker": 2, "chatbot_worker": 2}
 
 
-def test_every_part_runs_as_often_as_it_should_and_is_healthy(operator: Operator) -> None:
+def test_every_service_has_its_replicas_and_is_healthy(operator: Operator) -> None:
     found = {service: operator.containers(service) for service in (*OURS, *THEIRS)}
     assert {service: len(containers) for service, containers in found.items()} == {
         service: REPLICAS.get(service, 1) for service in found
@@ -23,7 +23,7 @@ def test_every_part_runs_as_often_as_it_should_and_is_healthy(operator: Operator
     assert {state["Health"]["Status"] for state in states} == {"healthy"}
 
 
-def test_our_services_have_no_rights(operator: Operator) -> None:
+def test_our_services_run_without_privileges(operator: Operator) -> None:
     for service in OURS:
         for container in operator.containers(service):
             found = operator.inspect(container)
@@ -37,7 +37,7 @@ def test_our_services_have_no_rights(operator: Operator) -> None:
             assert secrets_of(found) == [SECRETS[service]], service
 
 
-def test_nothing_but_the_edge_is_published_and_everything_is_bounded(operator: Operator) -> None:
+def test_only_the_edge_publishes_ports_and_all_containers_have_limits(operator: Operator) -> None:
     published = set()
     for service in (*OURS, *THEIRS):
         for container in operator.containers(service):
@@ -48,20 +48,19 @@ def test_nothing_but_the_edge_is_published_and_everything_is_bounded(operator: O
     assert published == {"edge"}
 
 
-def test_what_concerns_operators_alone_is_not_shown_outside(url: str) -> None:
+def test_operator_endpoints_are_not_reachable_from_outside(url: str) -> None:
     with httpx2.Client(base_url=url) as http:
         assert {http.get(path).status_code for path in ("/healthz", "/readyz", "/metrics", "/internal/x")} == {404}
         page = http.get("/chat/")
         assert page.status_code == 200
-        assert "Strict-Transport-Security" not in page.headers, "there is no TLS here"
+        assert "Strict-Transport-Security" not in page.headers, "the edge serves plain HTTP here"
 
 
-def test_another_number_of_partitions_than_the_data_has_is_refused(operator: Operator) -> None:
-    """By one line that names the variable."""
+def test_worker_refuses_another_number_of_partitions_than_stored(operator: Operator) -> None:
     command = "docker compose run --rm --no-deps -T persistence_worker 2>&1"
-    told = operator.run(f"code=0; {command} || code=$?; echo exit code $code", BACKCHAT_PARTITIONS="7")
-    assert "BACKCHAT_PARTITIONS: " in told
-    assert told.splitlines()[-1] == "exit code 2"
+    output = operator.run(f"code=0; {command} || code=$?; echo exit code $code", BACKCHAT_PARTITIONS="7")
+    assert "BACKCHAT_PARTITIONS: " in output
+    assert output.splitlines()[-1] == "exit code 2"
 
 
 SECRETS = {
@@ -73,6 +72,6 @@ SECRETS = {
 
 
 def secrets_of(found: dict[str, Any]) -> list[str]:
-    """The volumes of secrets that a container has, without the project's name."""
+    """Return the secret volumes of a container, without the project name."""
     names = [mount.get("Name", "").partition("_")[2] for mount in found["Mounts"]]
     return sorted(name for name in names if name.startswith("secrets"))

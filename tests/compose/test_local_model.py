@@ -1,8 +1,7 @@
-"""The profile `local-model`: a language model that writes its replies on this machine."""
+"""The profile `local-model`: a language model that runs on this machine."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
 
@@ -10,11 +9,12 @@ import pytest
 
 from tests.compose.operating import Operator, blocks
 from tests.support.client import Device, new_account
+from tests.support.waiting import until
 
 
 @pytest.fixture
 def with_model(changing: Operator) -> Iterator[Operator]:
-    """The stack with the profile, by the two lines that the how-to puts into `.env`."""
+    """The stack with the profile, configured by the two `.env` lines of the how-to."""
     lines = blocks("A language model on the server itself")[0].splitlines()
     said = dict(re.findall(r"echo '(\w+)=(\S+)'", "\n".join(lines)))
     try:
@@ -24,12 +24,14 @@ def with_model(changing: Operator) -> Iterator[Operator]:
         changing.run("docker compose rm --stop --force model", **said)
 
 
-async def test_the_model_s_reply_streams(with_model: Operator, url: str) -> None:
+async def test_reply_of_local_model_is_streamed(with_model: Operator, url: str) -> None:
     account = await new_account(url)
     async with Device(url, account.token) as device:
-        async with asyncio.timeout(20):
-            while "local" not in [bot["id"] for bot in (await device.ok("list_chatbots"))["chatbots"]]:  # noqa: ASYNC110
-                await asyncio.sleep(0.2)
+
+        async def listed() -> bool:
+            return "local" in [bot["id"] for bot in (await device.ok("list_chatbots"))["chatbots"]]
+
+        await until(listed, every=0.2)
         session = await device.start_chat("local")
         reply = await device.reply_to(await device.send(session, "What is the capital of Japan?"))
         pieces = [p for _, p in device.received("message_delta", session=session) if not p["snapshot"]]

@@ -1,11 +1,9 @@
-"""Prometheus sees every process, and the dashboard asks for nothing that is not there."""
+"""Prometheus scrapes every process, and every metric of the dashboard exists."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -15,10 +13,11 @@ import pytest
 from tests.compose.operating import Operator
 from tests.support.client import Device, new_account
 from tests.support.compose import ROOT
+from tests.support.waiting import until
 
 FOLDER = ROOT / "deploy" / "observability"
-PATIENCE = 60.0  # seconds; it looks every ten
-PROCESSES = 9  # one auth, two of each other service, RabbitMQ twice: all together, and queue by queue
+PATIENCE = 60.0  # seconds; the scrape interval is ten
+PROCESSES = 9  # one auth service, two replicas of three services, and two metrics pages of RabbitMQ
 
 
 @pytest.fixture
@@ -30,19 +29,19 @@ def prometheus(changing: Operator) -> Iterator[Operator]:
 
 
 def ask(operator: Operator, path: str) -> Any:
-    """What Prometheus answers."""
+    """Return the data of an API answer of Prometheus."""
     address = f"http://127.0.0.1:9090/api/v1/{path}"
     answer = operator.run(f"docker compose exec -T prometheus wget -q -O - '{address}'")
     return json.loads(answer)["data"]
 
 
 def expressions() -> list[str]:
-    """What the dashboard asks for."""
+    """Return the expressions of the dashboard."""
     panels = json.loads((FOLDER / "backchat.json").read_text())["panels"]
     return [target["expr"] for panel in panels for target in panel.get("targets", ())]
 
 
-async def test_every_expression_of_the_dashboard_finds_what_it_names(prometheus: Operator, url: str) -> None:
+async def test_every_dashboard_expression_finds_its_metrics(prometheus: Operator, url: str) -> None:
     account = await new_account(url)
     async with Device(url, account.token) as device:
         session = await device.start_chat("echo")
@@ -50,23 +49,23 @@ async def test_every_expression_of_the_dashboard_finds_what_it_names(prometheus:
     prometheus.run("docker compose exec -T prometheus promtool check config /etc/prometheus/prometheus.yml")
     wanted = {name for each in expressions() for name in re.findall(r"\b(?:backchat|rabbitmq|process)_\w+", each)}
     assert len(wanted) > 10
-    deadline = time.monotonic() + PATIENCE
-    while True:
+
+    def scraped() -> bool:
         targets = ask(prometheus, "targets?state=active")["activeTargets"]
-        # Described is enough: what counts mishaps has no value until there is one.
+        # Metadata is enough: a counter of errors has no value before the first error.
         known = {*ask(prometheus, "label/__name__/values"), *ask(prometheus, "metadata")}
         well = [target for target in targets if target["health"] == "up"]
-        if (wanted <= known and len(well) == PROCESSES) or time.monotonic() > deadline:
-            break
-        await asyncio.sleep(1)
-    assert len(well) == PROCESSES, [(target["scrapeUrl"], target["lastError"]) for target in targets]
-    assert wanted <= known, f"never seen: {sorted(wanted - known)}"
+        assert len(well) == PROCESSES, [(target["scrapeUrl"], target["lastError"]) for target in targets]
+        assert wanted <= known, f"never seen: {sorted(wanted - known)}"
+        return True
+
+    await until(scraped, PATIENCE, every=1.0)
     for each in expressions():
         assert ask(prometheus, f"query?query={quote(each)}")["resultType"] in ("vector", "matrix"), each
 
 
-def test_grafana_finds_its_files(operator: Operator) -> None:
-    """As far as it goes without one: sources, folders and files are named alike everywhere."""
+def test_grafana_files_match_their_mounts(operator: Operator) -> None:
+    """Checked without Grafana: data source, folders and files have the same names everywhere."""
     grafana = json.loads(operator.run("docker compose --profile observability config --format json"))["services"][
         "grafana"
     ]

@@ -1,4 +1,4 @@
-"""One variable, and the edge speaks HTTPS alone: here with a certificate of its own, as Caddy has for `localhost`."""
+"""With `BACKCHAT_SITE` the edge serves HTTPS only; for `localhost`, Caddy issues the certificate itself."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SITE = "https://localhost"
 
 @pytest.fixture
 def trust(changing: Operator) -> Iterator[ssl.SSLContext]:
-    """The stack at `https://localhost`, and trust in who certifies that."""
+    """The stack at `https://localhost`, and a TLS context that trusts its authority."""
     changing.run("docker compose up --detach --wait", BACKCHAT_SITE="localhost")
     authority = changing.run(f"docker compose exec -T edge cat {ROOT_CERTIFICATE}", BACKCHAT_SITE="localhost")
     yield ssl.create_default_context(cadata=authority)
 
 
-async def test_page_accounts_and_sockets_over_https(trust: ssl.SSLContext, url: str) -> None:
+async def test_page_accounts_and_sockets_work_over_https(trust: ssl.SSLContext, url: str) -> None:
     with httpx2.Client(verify=trust) as http:
         page = http.get(f"{SITE}/chat/")
         assert page.status_code == 200

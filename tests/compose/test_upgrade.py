@@ -1,4 +1,4 @@
-"""An upgrade by the how-to's commands, while people with the client kit go on chatting."""
+"""An upgrade by the commands of the how-to while users chat with the client kit."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ import pytest
 from backchat_client import BackchatClient, SessionState
 from tests.compose.operating import Operator, blocks
 from tests.support.client import Account, Device, new_account
+from tests.support.waiting import pause, until
 
-PEOPLE = 16
-PAUSE = 0.5  # seconds between somebody's messages
-SETTLING = 90.0  # seconds until everything is answered, on a machine that is busy
+USERS = 16
+PAUSE = 0.5  # seconds between two messages of a user
+WARM = 3.0  # seconds of load before and after the upgrade
+ANSWERED_WITHIN = 90.0  # seconds, on a busy machine
 NEXT_IMAGE = "backchat-next:latest"
 
 
 class Chatter:
-    """Writes all the time, and keeps what the kit makes of it."""
+    """Sends messages all the time, and collects the outcomes that the kit reports."""
 
     def __init__(self, url: str, account: Account) -> None:
         self.account = account
@@ -32,25 +34,25 @@ class Chatter:
         self.waits: list[float] = []  # seconds from a message to its acceptance
         self.failures: list[str] = []
         self.breaks = 0
-        self.client.listen(self._told)
+        self.client.listen(self._notified)
 
     async def chat(self, stop: asyncio.Event) -> None:
-        """Write until told to stop, then wait until everything is answered."""
-        self.session = await self.client.start_chat("Upgrade", chatbot_ids=["echo"], timeout=SETTLING)
+        """Send until `stop` is set, then wait until every message is stored."""
+        self.session = await self.client.start_chat("Upgrade", chatbot_ids=["echo"], timeout=ANSWERED_WITHIN)
         async with asyncio.TaskGroup() as waiting:
             while not stop.is_set():
                 waiting.create_task(self._write(f"{self.account.id} {len(self.written)}"))
-                await asyncio.sleep(PAUSE)
+                await pause(PAUSE, "load")
 
     async def _write(self, text: str) -> None:
         assert self.session
         self.written.append(text)
         began = time.monotonic()
         sending = await self.client.send(self.session.id, text)
-        await asyncio.wait_for(sending.stored(), SETTLING)
+        await asyncio.wait_for(sending.stored(), ANSWERED_WITHIN)
         self.waits.append(time.monotonic() - began)
 
-    def _told(self, notice: object) -> None:
+    def _notified(self, notice: object) -> None:
         name = getattr(notice, "name", "")
         if name in ("failed", "stopped", "closed"):
             self.failures.append(repr(notice))
@@ -59,58 +61,62 @@ class Chatter:
 
 @asynccontextmanager
 async def chatting(url: str) -> AsyncIterator[list[Chatter]]:
-    """People who chat while the block runs; at its end everything they have written has been accepted."""
-    people = [Chatter(url, await new_account(url)) for _ in range(PEOPLE)]
+    """Run users for the time of the block; at its end every message has been stored."""
+    users = [Chatter(url, await new_account(url)) for _ in range(USERS)]
     stop = asyncio.Event()
-    for person in people:
-        person.client.start()
+    for user in users:
+        user.client.start()
     try:
         async with asyncio.TaskGroup() as writing:
-            for person in people:
-                writing.create_task(person.chat(stop))
+            for user in users:
+                writing.create_task(user.chat(stop))
             try:
-                yield people
+                yield users
             finally:
                 stop.set()
     finally:
-        await asyncio.gather(*(person.client.close() for person in people))
+        await asyncio.gather(*(user.client.close() for user in users))
 
 
-async def test_nobody_notices_an_upgrade(changing: Operator, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_upgrade_under_load_fails_no_message(
+    changing: Operator, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = set(changing.versions().values())
-    async with chatting(url) as people:
-        await asyncio.sleep(3)
+    async with chatting(url) as users:
+        await pause(WARM, "load")
         began = time.monotonic()
         for block in blocks("Upgrade"):
             script = "\n".join(line for line in block.splitlines() if not line.startswith("git "))
             await asyncio.to_thread(changing.run, script, BACKCHAT_IMAGE=NEXT_IMAGE)
         took = time.monotonic() - began
-        await asyncio.sleep(3)
+        await pause(WARM, "load")
     assert NEXT_IMAGE in set(changing.versions().values()) - before
-    waits = sorted(wait for person in people for wait in person.waits)
+    waits = sorted(wait for user in users for wait in user.waits)
     with capsys.disabled():
         print(  # noqa: T201
-            f"\nbackchat: upgraded under load in {took:.0f} s: {len(waits)} messages of {PEOPLE} people, 0 failed; "
+            f"\nbackchat: upgraded under load in {took:.0f} s: {len(waits)} messages of {USERS} users, 0 failed; "
             f"stored after {statistics.median(waits):.2f} s (p50), {waits[int(len(waits) * 0.99)]:.1f} s (p99), "
-            f"{waits[-1]:.1f} s at most; {sum(person.breaks for person in people)} reconnects"
+            f"{waits[-1]:.1f} s at most; {sum(user.breaks for user in users)} reconnects"
         )
-    assert [failure for person in people for failure in person.failures] == []
-    for person in people:
-        messages = await history(url, person)
+    assert [failure for user in users for failure in user.failures] == []
+    for user in users:
+        messages = await history(url, user)
         mine = [message for message in messages if message["sender_type"] == "user"]
-        assert [message["content"] for message in mine] == person.written, "each once, in order"
+        assert [message["content"] for message in mine] == user.written, "each once, in order"
         answers = [message for message in messages if message["sender_type"] == "chatbot"]
         echoed = [line for answer in answers for line in answer["content"].splitlines()]
-        assert echoed == person.written, "each answered once, in order"
+        assert echoed == user.written, "each answered once, in order"
 
 
-async def history(url: str, person: Chatter) -> list[dict[str, Any]]:
-    """Every message, once the last one is answered: a reply answers all that was said before it."""
-    assert person.session
-    async with Device(url, person.account.token) as device, asyncio.timeout(SETTLING):
-        while True:
-            messages = await device.history({"id": person.session.id})
+async def history(url: str, user: Chatter) -> list[dict[str, Any]]:
+    """Return all messages, once the last one is answered; a reply answers all messages before it."""
+    assert user.session
+    session = {"id": user.session.id}
+    async with Device(url, user.account.token) as device:
+
+        async def answered() -> list[dict[str, Any]]:
+            messages = await device.history(session)
             last = next(message for message in reversed(messages) if message["sender_type"] == "user")
-            if any(message["reply_to"] == last["id"] for message in messages):
-                return messages
-            await asyncio.sleep(0.5)
+            return messages if any(message["reply_to"] == last["id"] for message in messages) else []
+
+        return await until(answered, ANSWERED_WITHIN, every=0.5)

@@ -1,7 +1,7 @@
-"""Hooks that end what pytest-timeout cannot: its alarm rings once, and never again after a test has failed.
+"""Hooks for timeouts that pytest-timeout misses: its alarm fires once, and never after a test has failed.
 
-An exception that a signal raises within an asyncio task is the end of that task, not of the test; and pytest-timeout
-takes its alarm away when a test fails, for a debugger's sake, so that a teardown which then hangs would hang for ever.
+An exception that a signal handler raises inside an asyncio task ends that task, but not the test. And pytest-timeout
+cancels its alarm when a test fails, for debuggers, so that a hanging teardown would hang without limit.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from typing import Final
 import pytest
 
 AGAIN: Final = 30.0  # seconds
-TEARDOWN: Final = 120.0  # seconds; a stack of seven processes and two servers stops on a busy machine
+TEARDOWN: Final = 120.0  # seconds; seven processes and two servers stop in that time on a busy machine
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup() -> Generator[None, object, object]:
-    """Let the alarm ring again and again while the fixtures are set up."""
+    """Repeat the alarm during the setup."""
     with _again():
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call() -> Generator[None, object, object]:
-    """Let the alarm ring again and again while the test runs."""
+    """Repeat the alarm during the test."""
     with _again():
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown() -> Generator[None, object, object]:
-    """Set an alarm for the teardown, whatever became of the test."""
+    """Set an alarm for the teardown, after passed and failed tests."""
 
     def ring(*_: object) -> None:
         pytest.fail(f"the teardown took over {TEARDOWN:g} s")
@@ -50,10 +50,10 @@ def pytest_runtest_teardown() -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport() -> Generator[None, object, object]:
-    """Collect no garbage while a report is made.
+    """Disable garbage collection while a report is made.
 
-    What a collected task says of its exception is formatted with `ast.parse`, as the report is, and on Python 3.11 the
-    one within the other ends in a SystemError that ends the whole run (CPython issue 106905).
+    The report is formatted with `ast.parse`. A collected task with an unretrieved exception calls `ast.parse` too, and on
+    Python 3.11 the nested call raises a SystemError that ends the whole run (CPython issue 106905).
     """
     gc.disable()
     try:
@@ -64,7 +64,7 @@ def pytest_runtest_makereport() -> Generator[None, object, object]:
 
 @contextlib.contextmanager
 def _again() -> Iterator[None]:
-    """Repeat an alarm that is set; not beyond this, for it must not interrupt pytest itself."""
+    """Repeat a pending alarm inside the block only, since it must not interrupt pytest itself."""
     left, _ = signal.getitimer(signal.ITIMER_REAL)
     due = time.monotonic() + left
     if left:

@@ -1,7 +1,7 @@
-"""Child processes that surely end with the tests: own process group, signals to all of it, and a guard.
+"""Child processes that end with the tests in every case: each has a process group and a guard.
 
-The guard is a shell that waits on a pipe from the test process. However the test process ends, `kill -9`
-included, the pipe closes and the guard kills the groups that are still listed and removes the directory.
+The guard is a shell that reads a pipe from the test process. When the test process ends, even by SIGKILL, the pipe
+closes; the guard then kills the process groups that are still listed, and removes the directory.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
+
+from tests.support.waiting import wait_until
 
 GUARD = """
 cat >/dev/null
@@ -28,15 +29,15 @@ rm -rf "$0"
 
 PLAIN_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 START_TIMEOUT = 60.0  # seconds; a loaded machine with two cores needs 15
-END_TIMEOUT = 30.0  # seconds in which what was killed must be gone
+END_TIMEOUT = 30.0  # seconds until a killed process must have ended
 
 
 class NotInstalled(Exception):
-    """A server that the tests need is not on this machine."""
+    """A server that the tests need is not installed on this machine."""
 
 
 class Home:
-    """A temporary directory that other system users may enter, and the process groups that live in it."""
+    """A temporary directory that other system users may enter, and the process groups that use it."""
 
     def __init__(self, prefix: str) -> None:
         self.path = Path(tempfile.mkdtemp(prefix=f"bc-{prefix}-", dir=_traversable()))
@@ -60,7 +61,7 @@ class Home:
         self._write()
 
     def close(self) -> None:
-        """Remove the directory, then let the guard go, which finds nothing to do."""
+        """Remove the directory and end the guard."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._guard.kill()
         self._guard.communicate(timeout=END_TIMEOUT)
@@ -70,7 +71,7 @@ class Home:
 
 
 class Child:
-    """One child process in its own process group, its output in a file."""
+    """A child process in a separate process group, with its output in a file."""
 
     def __init__(
         self,
@@ -103,60 +104,70 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The leader's process id."""
+        """Process id of the leader."""
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether the leader has not ended."""
+        """Whether the leader is running."""
         return self._process.poll() is None
 
     def tail(self, lines: int = 30) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def wait_until(self, ready: Callable[[], bool], *, timeout: float) -> None:
-        """Poll `ready` until it holds; raise with the end of the log if the process ends or time runs out first."""
-        deadline = time.monotonic() + timeout
-        while not ready():
-            if not self.running or time.monotonic() > deadline:
-                raise RuntimeError(f"{self.log.stem} did not get ready in {timeout:g} s:\n{self.tail()}")
-            time.sleep(0.01)
+        """Wait until `ready` holds.
+
+        Raises:
+            RuntimeError: the process ended, or `timeout` seconds have passed; with the end of the log.
+        """
+        held = False
+
+        def ready_or_ended() -> bool:
+            nonlocal held
+            held = ready()
+            return held or not self.running
+
+        with contextlib.suppress(AssertionError):
+            wait_until(ready_or_ended, timeout)
+        if not (held or ready()):  # it may have become ready by its end
+            raise RuntimeError(f"{self.log.stem} was not ready within {timeout:g} s:\n{self.tail()}")
 
     def stop(self, number: signal.Signals, *, timeout: float) -> int:
-        """Ask the leader to end with the given signal; after `timeout` seconds kill the group. Returns its exit code."""
+        """Send a signal to the leader, and kill the group after `timeout` seconds; returns the exit code."""
         if self.running:
             self.signal(number)
         return self.ended(timeout=timeout)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the leader alone."""
+        """Send a signal to the leader only."""
         self._process.send_signal(number)
 
     def ended(self, *, timeout: float) -> int:
-        """Wait for the leader's end; its exit code, -9 if it had to be killed after `timeout` seconds."""
+        """Wait for the end of the leader; returns its exit code, or -9 if it was killed after `timeout` seconds."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout)
         self.kill()
         return self._process.returncode
 
     def kill(self) -> None:
-        """End the leader, its group and its descendants at once, as a crash of the machine would."""
+        """Kill the leader, its group and its descendants at once, as a machine crash would."""
         family = self._family()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        for member in family:  # PostgreSQL's and Erlang's children have groups of their own
+        for member in family:  # children of PostgreSQL and Erlang have separate groups
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
         self._process.wait(END_TIMEOUT)
         self._home.discard(self._process.pid)
 
     def pause(self) -> None:
-        """Freeze the leader and its descendants: connections stay open and nothing answers."""
+        """Suspend the leader and its descendants: connections stay open without an answer."""
         for member in self._family():
             member.suspend()
 
     def resume(self) -> None:
-        """Let a frozen process go on."""
+        """Resume a suspended process."""
         for member in reversed(self._family()):
             member.resume()
 
@@ -169,7 +180,7 @@ class Child:
 
 
 def _traversable() -> str:
-    """The first temporary directory that is short enough for socket paths and that every user may enter."""
+    """Return the first temporary directory that is short enough for socket paths and open to every user."""
     for candidate in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
         path = Path(candidate).resolve()
         if len(str(path)) < 60 and all(part.stat().st_mode & 0o001 for part in (path, *path.parents)):
@@ -178,7 +189,7 @@ def _traversable() -> str:
 
 
 def answers(port: int, request: bytes, first: bytes) -> bool:
-    """Whether what listens on the port answers `request` with bytes that begin with `first`."""
+    """Whether the server on the port answers `request` with bytes that begin with `first`."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
             if not request:

@@ -1,11 +1,10 @@
-"""Clients as the world has them: HTTP for accounts, python-socketio for chats; every event is kept in order."""
+"""Test clients: HTTP for accounts, python-socketio for chats. Every received event is kept, in order."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,7 +13,10 @@ from typing import Any, Self
 import httpx2
 import socketio
 
-PATIENCE = 20.0  # seconds for what takes milliseconds on an idle machine
+from tests.support.waiting import pause, until
+
+PATIENCE = 20.0  # seconds; takes milliseconds on an idle machine
+RECONNECT = 0.2  # seconds between two attempts to connect
 Event = tuple[str, dict[str, Any]]
 
 
@@ -28,7 +30,7 @@ class Account:
 
 
 async def new_account(auth_url: str, passcode: str | None = None) -> Account:
-    """Register somebody nobody knows, and log in."""
+    """Register a new account with a random id, and log in."""
     body = {"id": f"user-{secrets.token_hex(6)}", "passcode": passcode or secrets.token_urlsafe(16)}
     async with httpx2.AsyncClient(base_url=auth_url, timeout=PATIENCE) as http:
         registered = await http.post("/register", json=body)
@@ -37,7 +39,7 @@ async def new_account(auth_url: str, passcode: str | None = None) -> Account:
 
 
 async def log_in(auth_url: str, id: str, passcode: str) -> str:  # noqa: A002 - the field's public name
-    """An access token."""
+    """Log in and return the access token."""
     async with httpx2.AsyncClient(base_url=auth_url, timeout=PATIENCE) as http:
         answer = await http.post("/login", json={"id": id, "passcode": passcode})
     assert answer.status_code == 200, answer.text
@@ -53,7 +55,7 @@ class Refused(Exception):
 
     @property
     def code(self) -> str | None:
-        """What the server said; none if it was not even that."""
+        """Error code of the server; None if it refused without one."""
         return self.data["data"]["code"] if isinstance(self.data, dict) else None
 
 
@@ -72,11 +74,17 @@ class Device:
         self.client.on("connect_error", self._refused)
 
     async def __aenter__(self) -> Self:
-        deadline = time.monotonic() + PATIENCE
-        while (refusal := await self._connect()) is not None:
-            if refusal.code != "unavailable" or time.monotonic() > deadline:
-                raise refusal
-            await asyncio.sleep(0.2)  # as a client does: something was restarted just now
+        refusal: Refused | None = None
+
+        async def connected() -> bool:
+            nonlocal refusal
+            refusal = await self._connect()
+            return refusal is None or refusal.code != "unavailable"
+
+        with contextlib.suppress(AssertionError):  # `unavailable` all the time
+            await until(connected, PATIENCE, every=RECONNECT)
+        if refusal:
+            raise refusal
         await self.until("ready")
         return self
 
@@ -97,7 +105,7 @@ class Device:
         await self.leave()
 
     async def leave(self) -> None:
-        """Disconnect; the library waits for its tasks without end, and they may wait for a server that stands still."""
+        """Disconnect. With a time limit, since the library waits for its tasks, and these may wait for a paused server."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await self.client.disconnect()
@@ -112,12 +120,12 @@ class Device:
     async def ok(self, event: str, **payload: Any) -> dict[str, Any]:
         """Send an event that must succeed and return its ack.
 
-        Waits as it is told and sends again while the user is over the budget: many devices share it.
+        Waits for `retry_after` and sends again while the user is rate-limited: many devices share a budget.
         """
         async with asyncio.timeout(PATIENCE):
             while not (ack := await self.call(event, payload))["ok"]:
                 assert ack["error"]["code"] == "rate_limited", (event, ack)
-                await asyncio.sleep(ack["error"]["retry_after"])
+                await pause(ack["error"]["retry_after"], "rate limit")
         return ack
 
     async def error(self, event: str, payload: Any = None) -> str:
@@ -129,27 +137,32 @@ class Device:
         return str(ack["error"]["code"])
 
     async def start_chat(self, chatbot: str = "echo", **payload: Any) -> dict[str, Any]:
-        """A new session with one chatbot, which this device has joined; it has a title, or its first reply gives one.
+        """Create and join a session with one chatbot. It has a title, so that the first reply does not set one.
 
-        Tries again while it is `unavailable`, as it may be until the chatbots of a new system are known, or
+        Sends again while the ack is `unavailable` (the gateway does not know the chatbots of a new system yet) or
         `rate_limited`.
         """
         payload = {"title": "A chat", "chatbot_ids": [chatbot], "client_request_id": secrets.token_hex(8), **payload}
-        async with asyncio.timeout(PATIENCE):
-            while not (ack := await self.call("start_chat", payload))["ok"]:
-                assert ack["error"]["code"] in {"unavailable", "rate_limited"}, ack
-                await asyncio.sleep(0.1)
+        ack: dict[str, Any] = {}
+
+        async def answered() -> bool:
+            nonlocal ack
+            ack = await self.call("start_chat", payload)
+            return ack["ok"] or ack["error"]["code"] not in {"unavailable", "rate_limited"}
+
+        await until(answered, PATIENCE, every=0.1)
+        assert ack["ok"], ack
         session: dict[str, Any] = ack["session"]
         return session
 
     async def send(self, session: dict[str, Any], content: str, **payload: Any) -> str:
-        """Send a message and return the id that the ack gives it."""
+        """Send a message and return its id from the ack."""
         ack = await self.ok("send_message", session_id=session["id"], content=content, **payload)
         assert ack["status"] == "accepted", ack
         return str(ack["message_id"])
 
     async def until(self, name: str, fits: Callable[[dict[str, Any]], bool] = lambda _: True) -> dict[str, Any]:
-        """The first event, past or coming, with that name that fits."""
+        """Wait for the first event with that name that fits, received before or after the call."""
         found: list[dict[str, Any]] = []
 
         def arrived() -> bool:
@@ -160,7 +173,7 @@ class Device:
         return found[0]
 
     async def until_all(self, holds: Callable[[], bool], otherwise: str) -> None:
-        """Wait until `holds`, looking again after every event."""
+        """Wait until `holds`, which is checked after every event."""
         try:
             async with asyncio.timeout(PATIENCE), self._news:
                 await self._news.wait_for(holds)
@@ -169,15 +182,15 @@ class Device:
             raise AssertionError(f"{otherwise} within {PATIENCE:g} s; seen: {seen}") from None
 
     async def reply_to(self, message_id: str) -> dict[str, Any]:
-        """The stored reply that answers the message."""
+        """Wait for the stored reply to the message."""
         return await self.until("message", lambda m: m["sender_type"] == "chatbot" and m["reply_to"] == message_id)
 
     def received(self, *names: str, session: dict[str, Any]) -> list[Event]:
-        """The events of the given names and session, in order of arrival."""
+        """Return the events of the given names and session, in order of arrival."""
         return [(n, p) for n, p in self.events if n in names and p.get("session_id") == session["id"]]
 
     async def history(self, session: dict[str, Any]) -> list[dict[str, Any]]:
-        """Every message of the session, by paging through `get_messages`."""
+        """Read all messages of the session, by pages of `get_messages`."""
         messages: list[dict[str, Any]] = []
         while True:
             after = messages[-1]["seq"] if messages else 0

@@ -1,23 +1,23 @@
-"""A private RabbitMQ cluster for tests: its nodes can be killed and frozen, and it says when it is whole again."""
+"""A private RabbitMQ cluster for tests, whose nodes can be killed and suspended."""
 
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import Self
 
 from tests.support.rabbitmq import RabbitMQ
+from tests.support.waiting import wait_until
 
 CONFIGURATION = """\
 cluster_formation.peer_discovery_backend = classic_config
 cluster_formation.classic_config.nodes.1 = {seed}
 cluster_partition_handling = pause_minority
 """
-ERLANG = "+S 1:1 -kernel net_ticktime 10"  # a frozen node is given up after 7.5 to 12.5 s
+ERLANG = "+S 1:1 -kernel net_ticktime 10"  # a suspended node is considered down after 7.5 to 12.5 s
 HEAL_TIMEOUT = 90.0  # seconds
-POLL_INTERVAL = 0.5  # seconds; a look itself takes as long, of one core
+POLL_INTERVAL = 0.5  # seconds; a check takes as much CPU time
 
-WHOLE = """
+HEALTHY = """
 Nodes = [node() | nodes()],
 length(Nodes) =:= {size}
 andalso lists:all(fun(Node) -> rabbit:is_running(Node) end, Nodes)
@@ -37,7 +37,7 @@ end.
 
 
 class RabbitMQCluster:
-    """`size` nodes on loopback, one cookie and one epmd; a minority pauses itself."""
+    """`size` nodes on loopback with one cookie and one epmd; a minority pauses itself."""
 
     def __init__(self, size: int = 3) -> None:
         self.nodes: list[RabbitMQ] = []
@@ -56,53 +56,53 @@ class RabbitMQCluster:
 
     @property
     def url(self) -> str:
-        """The addresses of the default vhost, separated by commas."""
+        """Addresses of the default vhost, separated by commas."""
         return ",".join(node.url for node in self.nodes)
 
     @property
     def running(self) -> list[int]:
-        """The nodes that are neither dead nor frozen."""
+        """Indexes of the nodes that are neither ended nor suspended."""
         return [index for index, node in enumerate(self.nodes) if node.running and index not in self._frozen]
 
     def start(self) -> Self:
-        """Start what does not run (all of it: 14 s), with its data; returns when the cluster is whole."""
+        """Start all nodes that are not running, with their data (14 s for three); returns when the cluster is healthy."""
         if not self._formed:
-            self.nodes[0].start()  # first alone: nodes that start at once may each form a cluster of their own
+            self.nodes[0].start()  # first: nodes that start at the same time may form separate clusters
         for node in self.nodes:
             if not node.running:
                 node.launch()
         for node in self.nodes:
             node.wait()
         self._formed = True
-        self.wait_until_whole()
+        self.wait_until_healthy()
         return self
 
     def stop(self) -> None:
         """Stop for good and remove the data."""
-        for node in reversed(self.nodes):  # the seed keeps everybody's epmd
+        for node in reversed(self.nodes):  # the seed last, because it has the epmd of all nodes
             node.stop()
 
     def kill_node(self, index: int) -> None:
-        """End one node as a crash would."""
+        """Kill one node with SIGKILL."""
         self.nodes[index].kill()
         self._frozen.discard(index)
 
     def start_node(self, index: int) -> None:
-        """Bring a killed node back; if it was the last one missing, returns when the cluster is whole."""
+        """Start a killed node; if all nodes run then, returns when the cluster is healthy."""
         self.nodes[index].start()
         if len(self.running) == len(self.nodes):
-            self.wait_until_whole()
+            self.wait_until_healthy()
 
     def pause_node(self, index: int) -> None:
-        """Freeze one node, open connections included; after 12.5 s at most the others go on without it."""
+        """Suspend one node; after at most 12.5 s the rest of the cluster works without it."""
         self.nodes[index].pause()
         self._frozen.add(index)
 
     def resume_node(self, index: int) -> None:
-        """Let a frozen node go on; if all the others run, returns when the cluster is whole.
+        """Resume a suspended node; if all nodes run then, returns when the cluster is healthy.
 
-        A node that the others had given up comes back as a partition that no minority sees, so nobody pauses and
-        3.x does not heal: an operator must restart the node, and so does this method.
+        If the cluster considered the node down, RabbitMQ 3.x sees a partition without a minority, which it does not
+        heal: an operator must restart the node, as this method does.
         """
         node = self.nodes[index]
         node.resume()
@@ -111,34 +111,31 @@ class RabbitMQCluster:
             node.kill()
             node.start()
         if len(self.running) == len(self.nodes):
-            self.wait_until_whole()
+            self.wait_until_healthy()
 
     def leader_of(self, queue: str, vhost: str = "/") -> int:
-        """The node that leads a quorum queue; waits for an election that is under way."""
+        """Return the index of the node that leads a quorum queue; waits for the end of an election."""
         names = [node.node for node in self.nodes]
-        deadline = time.monotonic() + HEAL_TIMEOUT
-        while (answer := self.evaluate(LEADER.format(queue=queue, vhost=vhost))) not in names:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"queue {queue} has no leader: {answer}")
-            time.sleep(POLL_INTERVAL)
-        return names.index(answer)
 
-    def wait_until_whole(self) -> None:
-        """Wait until `whole`."""
-        deadline = time.monotonic() + HEAL_TIMEOUT
-        while not self.whole():
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"the cluster did not become whole in {HEAL_TIMEOUT:g} s")
-            time.sleep(POLL_INTERVAL)
+        def leader() -> str:
+            answer = self.evaluate(LEADER.format(queue=queue, vhost=vhost))
+            assert answer in names, answer
+            return answer
 
-    def whole(self) -> bool:
-        """Whether all nodes run and know of no partition, and each quorum queue has a live member on all of them."""
-        with contextlib.suppress(RuntimeError):  # a node that is about to pause or to stop
-            return self.evaluate(WHOLE.format(size=len(self.nodes))) == "true"
+        return names.index(wait_until(leader, HEAL_TIMEOUT, every=POLL_INTERVAL))
+
+    def wait_until_healthy(self) -> None:
+        """Wait until the cluster is `healthy`."""
+        wait_until(self.healthy, HEAL_TIMEOUT, every=POLL_INTERVAL)
+
+    def healthy(self) -> bool:
+        """Whether all nodes run without a partition, and every quorum queue has a running member on each node."""
+        with contextlib.suppress(RuntimeError):  # a node is pausing or stopping
+            return self.evaluate(HEALTHY.format(size=len(self.nodes))) == "true"
         return False
 
     def evaluate(self, expression: str) -> str:
-        """Evaluate an Erlang expression on the first node that answers, and return what it gives."""
+        """Evaluate an Erlang expression on the first node that answers, and return the result."""
         errors = []
         for index in self.running:
             try:

@@ -1,4 +1,4 @@
-"""The composed stack, driven through `docker compose` as an operator does."""
+"""The composed stack, controlled by `docker compose` as an operator does."""
 
 from __future__ import annotations
 
@@ -14,49 +14,50 @@ from typing import Any
 
 from tests.support.client import Device, new_account
 from tests.support.given_stack import GivenStack
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds for one command
-LISTED_WITHIN = 30.0  # seconds from a change of the chatbots' file until they are listed
+LISTED_WITHIN = 30.0  # seconds from a change of the chatbot file until the chatbots are listed
 LASTING = ("postgres", "rabbitmq", "auth_service", "persistence_worker", "chatbot_worker", "chat_gateway", "edge")
 
 
 class Composition:
-    """A running project of `docker-compose.yml`, on the engine that the environment names."""
+    """A running project of `docker-compose.yml`, on the engine of the environment."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def compose(self, *arguments: str, patience: float = PATIENCE, variables: Mapping[str, str] | None = None) -> str:
-        """`docker compose …`, with these variables before those of its `.env`; its standard output.
+        """Run `docker compose …` and return its standard output. `variables` override those of the `.env` file.
 
         Raises:
-            RuntimeError: it failed; with what it said.
+            RuntimeError: it failed; with its error output.
         """
         return self._run(["docker", "compose", "--project-name", self.name, *arguments], patience, variables)
 
     def docker(self, *arguments: str, patience: float = PATIENCE) -> str:
-        """`docker …`; its standard output."""
+        """Run `docker …` and return its standard output."""
         return self._run(["docker", *arguments], patience)
 
     def containers(self, service: str, *, number: str = "", state: str = "") -> list[str]:
-        """The ids of a service's containers that were made to run, by name: all, or one by its number, or those in a state."""
+        """Return the container ids of a service, sorted by name: all, the one with a number, or those in a state."""
         found = sorted(self.states(service), key=lambda each: str(each["Name"]))
         if number:
             found = [each for each in found if each["Name"].endswith(f"-{number}")]
         return [each["ID"] for each in found if state in ("", each["State"])]
 
     def states(self, *services: str) -> list[dict[str, Any]]:
-        """What Compose says of every container, or of those of some services."""
+        """Return the output of `docker compose ps` for all containers, or those of some services."""
         listed = self.compose("ps", "--all", "--format", "json", *services)
         return [json.loads(line) for line in listed.splitlines() if line.strip()]
 
     def versions(self) -> dict[str, str]:
-        """The images that run, by service."""
+        """Return the images by service."""
         return {state["Service"]: state["Image"] for state in self.states()}
 
     def networks(self, container: str) -> Mapping[str, Sequence[str]]:
-        """The networks that a container is attached to, each with its aliases there."""
+        """Return the networks of a container, each with its aliases."""
         [found] = json.loads(self.docker("inspect", container))
         return {name: network["Aliases"] or [] for name, network in found["NetworkSettings"]["Networks"].items()}
 
@@ -71,17 +72,17 @@ class Composition:
 
 
 class ComposedStack(GivenStack):
-    """The composed stack behind its edge: it can have other settings for a while, and its containers can be killed."""
+    """The composed stack behind its edge, whose settings can be changed and whose containers can be killed."""
 
     def __init__(self, directory: Path, url: str, composition: Composition) -> None:
         super().__init__(directory, url)
         self.composition = composition
         self._variables: dict[str, str] = {}
-        self._is_whole = True
+        self._complete = True
 
     @contextmanager
     def changed(self, settings: Mapping[str, str]) -> Iterator[None]:
-        """Settings of its `.env`, less the prefix, on top of what it has; afterwards it is as it was."""
+        """Add settings (without the prefix) for the time of a `with` block."""
         before = self._variables
         self._variables = before | {f"BACKCHAT_{name}": value for name, value in settings.items()}
         try:
@@ -92,27 +93,30 @@ class ComposedStack(GivenStack):
             self._up()
 
     def wait_for_chatbot(self, chatbot: str) -> None:
-        """Wait until there is such a chatbot, in a loop of its own: Playwright's may run in this thread."""
+        """Wait until a chatbot is listed. In a separate event loop, since Playwright may have one in this thread."""
         with ThreadPoolExecutor(1) as pool:
             pool.submit(asyncio.run, self._listed(chatbot)).result()
 
     async def _listed(self, chatbot: str) -> None:
         account = await new_account(self.auth_url)
-        async with Device(self.auth_url, account.token) as device, asyncio.timeout(LISTED_WITHIN):
-            while chatbot not in [each["id"] for each in (await device.ok("list_chatbots"))["chatbots"]]:  # noqa: ASYNC110
-                await asyncio.sleep(0.2)
+        async with Device(self.auth_url, account.token) as device:
+
+            async def listed() -> bool:
+                return chatbot in [each["id"] for each in (await device.ok("list_chatbots"))["chatbots"]]
+
+            await until(listed, LISTED_WITHIN, every=0.2)
 
     def crash(self, part: str = "") -> None:
-        """Kill all containers of a service, or every container, at once."""
-        self._is_whole = False
+        """Kill all containers of a service, or of the stack, at once."""
+        self._complete = False
         self.composition.compose("kill", *([part] if part else []))
 
     def start_now(self) -> None:
-        """Start what was killed; returns when everything is healthy."""
-        if not self._is_whole:
+        """Start killed containers; returns when all are healthy."""
+        if not self._complete:
             self._up()
 
     def _up(self) -> None:
         how = ("--detach", "--no-deps", "--wait", "--wait-timeout", "150")
         self.composition.compose("up", *how, *LASTING, variables=self._variables)
-        self._is_whole = True
+        self._complete = True

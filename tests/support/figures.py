@@ -1,4 +1,4 @@
-"""Figures that a run is to reach; `record_property("figure", str(figure))` has one printed at the end of the tests."""
+"""Measured figures with a target. `record_property("figure", str(figure))` prints one at the end of the tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was measured, and what was wanted; `reached` is `None` where it could not be measured."""
+    """A measurement and its target; `reached` is None if it could not be measured."""
 
     name: str
     measured: str

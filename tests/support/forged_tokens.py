@@ -1,4 +1,4 @@
-"""Forged access tokens by the thousand, from one seed: none of them may be accepted by anybody."""
+"""Thousands of forged access tokens, generated from a seed. No service may accept any of them."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ WRONG: dict[str, list[Any]] = {
 
 
 def b64(data: bytes) -> str:
-    """As in a JWS: base64url without padding."""
+    """Encode as in a JWS: base64url without padding."""
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def unb64(text: str) -> bytes:
-    """The other way round."""
+    """Decode base64url without padding."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def part(value: Any) -> str:
-    """A header or claims."""
+    """Encode a header or claims."""
     return b64(json.dumps(value).encode())
 
 
 def forged_tokens(key: Ed25519PrivateKey, kid: str, claims: Claims, *, seed: int = 1) -> Iterator[tuple[str, str]]:
-    """What was done, and the token. `key` and `kid` are the right ones, `claims` good: only they make the rest wrong.
+    """Yield descriptions and tokens. `key`, `kid` and `claims` are valid, so that a token has only the described fault.
 
-    Some are signed by the right key and have wrong claims, as no stranger could: these are the hardest.
+    Some tokens are signed with the valid key and have wrong claims, which no attacker could make.
     """
     chance = random.Random(seed)
     yield from _wrong_claims(key, kid, claims)
@@ -109,7 +109,7 @@ def _wrong_headers(key: Ed25519PrivateKey, kid: str, claims: Claims) -> Iterator
 
 
 def _wrong_algorithms(public: Ed25519PublicKey, kid: str, claims: Claims) -> Iterator[tuple[str, str]]:
-    """The public key as a secret, in all forms in which somebody may have it; and no signature at all."""
+    """Use the public key, in all its encodings, as an HMAC secret; and use no signature at all."""
     raw = public.public_bytes_raw()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     ssh = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
@@ -128,7 +128,7 @@ def _wrong_algorithms(public: Ed25519PublicKey, kid: str, claims: Claims) -> Ite
 
 
 def _wrong_keys(kid: str, claims: Claims) -> Iterator[tuple[str, str]]:
-    """Signed by a stranger who brings the key along in every way that a header knows."""
+    """Sign with an unknown key, and name that key by every header that can carry one."""
     strange = Ed25519PrivateKey.from_private_bytes(b"s" * 32)
     jwk = jwt.get_algorithm_by_name("EdDSA").to_jwk(strange.public_key(), as_dict=True)
     bring: list[Headers] = [{}, {"jwk": jwk}, {"jwk": {**jwk, "kid": kid}}, {"jku": "https://evil.example/jwks"}]

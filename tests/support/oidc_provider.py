@@ -1,7 +1,7 @@
-"""A small OpenID provider as a process of its own: `python -m tests.support.oidc_provider PORT`.
+"""A small OpenID provider as a separate process: `python -m tests.support.oidc_provider PORT`.
 
-It approves every request at once, for the `user` that the browser names, and can be asked for a `fault` in what it
-then answers. One client: `backchat`, with a secret.
+It approves every request at once, for the user in the query parameter `user`. The parameter `fault` selects an error in
+the ID token. It has one client, `backchat`, with a secret.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LIFETIME = 60  # seconds
 
 
 class Faults:
-    """What may be wrong with an ID token."""
+    """Faults of an ID token, by the value of `fault`."""
 
     CLAIMS: ClassVar[dict[str, dict[str, Any]]] = {
         "nonce": {"nonce": "another"},
@@ -43,7 +43,7 @@ class Faults:
 
 
 class Provider(ThreadingHTTPServer):
-    """Its state: the codes that were given and not yet used."""
+    """Server with the unused authorization codes."""
 
     daemon_threads = True
 
@@ -72,7 +72,7 @@ class Provider(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Its four endpoints."""
+    """The four endpoints of the provider."""
 
     server: Provider
 
@@ -130,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_arguments: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Free ports below the ephemeral range, safe when several test processes look for some at once."""
+"""Free ports below the ephemeral range, reserved across parallel test processes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import tempfile
 from pathlib import Path
 from typing import TextIO
 
-RANGE = range(20_000, 30_000)  # below Linux's ephemeral range: no outgoing socket steals a listener's port
+RANGE = range(20_000, 30_000)  # below the ephemeral range of Linux, so that no outgoing socket takes one
 
-_held: dict[int, TextIO] = {}  # the locks live as long as this process
+_held: dict[int, TextIO] = {}  # file locks, held until this process ends
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on, and that no other test process is given while this one lives."""
+    """Return an unused port of 127.0.0.1 and reserve it against other test processes until this one ends."""
     locks = Path(tempfile.gettempdir()) / f"backchat-test-ports-{os.getuid()}"
     locks.mkdir(mode=0o700, exist_ok=True)
     for port in random.sample(RANGE, len(RANGE)):

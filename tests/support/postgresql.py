@@ -16,9 +16,9 @@ from tests.support.ports import free_port
 
 
 class PostgreSQL:
-    """A private PostgreSQL server; superuser `app`, no password, TCP on 127.0.0.1 only.
+    """A private PostgreSQL server; superuser `app` without a password, TCP on 127.0.0.1 only.
 
-    What it committed survives `kill` (the page cache does), not a crash of the machine: fsync is off.
+    Commits survive `kill`, but not a machine crash: fsync is off.
     """
 
     SETTINGS: tuple[str, ...] = (
@@ -40,7 +40,7 @@ class PostgreSQL:
         self._child: Child | None = None
 
     def url(self, database: str = "postgres") -> str:
-        """The address of a database for SQLAlchemy with asyncpg."""
+        """Return the address of a database for SQLAlchemy with asyncpg."""
         return f"postgresql+asyncpg://app@127.0.0.1:{self.port}/{database}"
 
     @property
@@ -48,11 +48,11 @@ class PostgreSQL:
         return self._child is not None and self._child.running
 
     def start(self) -> Self:
-        """Start, with the data of the last time if there was one; returns when it accepts connections."""
+        """Start with the data of the previous start; returns when it accepts connections."""
         data = self._home.path / "data"
         if not data.exists():
             self._initialise(data)
-        (data / "postmaster.pid").unlink(missing_ok=True)  # `kill` left nobody behind who could still write
+        (data / "postmaster.pid").unlink(missing_ok=True)  # no process of a killed server can be running
         settings = [part for setting in self.SETTINGS for part in ("-c", setting)]
         command: list[str | Path] = [
             self._binaries / "postgres",
@@ -69,29 +69,29 @@ class PostgreSQL:
         return self
 
     def stop(self) -> None:
-        """Stop for good and remove the data."""
+        """Stop and remove the data."""
         if self._child:
             self._child.stop(signal.SIGINT, timeout=10)
         self._home.close()
 
     def kill(self) -> None:
-        """End it as a crash would; `start` brings it back."""
+        """Kill with SIGKILL."""
         assert self._child
         self._child.kill()
 
     def restart(self) -> Self:
-        """Stop it in an orderly way if it runs, and start it again."""
+        """Stop in order if it is running, and start again."""
         assert self._child
         self._child.stop(signal.SIGINT, timeout=10)
         return self.start()
 
     def pause(self) -> None:
-        """Freeze it, open connections included."""
+        """Suspend all processes; connections stay open."""
         assert self._child
         self._child.pause()
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume after `pause`."""
         assert self._child
         self._child.resume()
 
@@ -109,7 +109,7 @@ class PostgreSQL:
             raise RuntimeError(f"initdb failed:\n{child.tail()}")
 
     def _accepts(self) -> bool:
-        """Whether it answers a start-up packet with a request for nothing more than it has ('R' = trusted)."""
+        """Whether it answers a start-up packet with an authentication message ('R')."""
         body = b"\0\x03\0\0user\0app\0database\0postgres\0\0"
         return answers(self.port, (len(body) + 4).to_bytes(4, "big") + body, b"R")
 

@@ -1,7 +1,7 @@
 """A private RabbitMQ node for tests.
 
-`BACKCHAT_TEST_RABBITMQ_ROOT` names a directory with the files of another Debian (`.ci/rabbitmq4` makes one); the
-server then runs in there, by chroot.
+`BACKCHAT_TEST_RABBITMQ_ROOT` names a directory with the files of another Debian release (`.ci/rabbitmq4` makes one);
+the server then runs in it by chroot.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from tests.support.ports import free_port
 # Read at import: `conftest` clears the environment.
 ROOT: Final = os.environ.get("BACKCHAT_TEST_RABBITMQ_ROOT")  # noqa: TID251 - the tests' own setting
 
-# In a mount namespace of its own, which ends with the process: nothing to clean up, nothing to see from outside.
+# In a private mount namespace, which ends with the process, so that nothing has to be unmounted.
 ENTER = """
 mount --bind "$1" "$0$1" && mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" || exit 1
 root=$0; shift
 exec /usr/sbin/chroot "$root" "$@"
 """
 
-VHOSTS_AT_ONCE = 12  # one call of rabbitmqctl takes 0.5 s however many it makes
+VHOSTS_AT_ONCE = 12  # a call of rabbitmqctl takes 0.5 s for any number of vhosts
 
 
 class RabbitMQ:
     """A private RabbitMQ node; user and password `test`.
 
-    `peer` is a node to form a cluster with: this one shares its epmd and its cookie. `configuration` is added to
-    rabbitmq.conf, `erlang` to the virtual machine's arguments.
+    `peer` is a node to form a cluster with; the new node shares its epmd and its cookie. `configuration` is added to
+    rabbitmq.conf, and `erlang` to the arguments of the Erlang virtual machine.
     """
 
     CREDENTIALS = "test:test"
@@ -55,7 +55,7 @@ class RabbitMQ:
 
     @property
     def url(self) -> str:
-        """The address of the default vhost."""
+        """Address of the default vhost."""
         return f"amqp://{self.CREDENTIALS}@127.0.0.1:{self.port}/"
 
     @property
@@ -63,55 +63,55 @@ class RabbitMQ:
         return self._child is not None and self._child.running
 
     def start(self) -> Self:
-        """Start, with the data of the last time if there was one; returns when it speaks AMQP."""
+        """Start with the data of the previous start; returns when it answers AMQP."""
         self.launch()
         return self.wait()
 
     def launch(self) -> None:
-        """Start and do not wait."""
+        """Start without waiting."""
         if not (self._peer or (self._epmd and self._epmd.running)):
-            # A child of ours, since the one that a node starts outlives it as a daemon.
+            # As a child process: an epmd that a node starts survives it as a daemon.
             command = self._inside(["epmd", "-port", str(self._ports["epmd"]), "-address", "127.0.0.1"])
             self._epmd = Child(self._home, "epmd", command, environment=PLAIN_ENVIRONMENT)
             self._epmd.wait_until(lambda: answers(self._ports["epmd"], b"", b""), timeout=START_TIMEOUT)
         self._child = Child(self._home, "rabbitmq", self._inside([self._server]), environment=self._environment)
 
     def wait(self) -> Self:
-        """Wait until it speaks AMQP."""
+        """Wait until it answers AMQP."""
         assert self._child
         self._child.wait_until(lambda: answers(self.port, b"AMQP\0\0\x09\x01", b"\x01"), timeout=START_TIMEOUT)
         return self
 
     def stop(self) -> None:
-        """Stop for good and remove the data."""
+        """Stop and remove the data."""
         for child in (self._child, self._epmd):
             if child:
                 child.kill()
         self._home.close()
 
     def kill(self) -> None:
-        """End it as a crash would; `start` brings it back."""
+        """Kill with SIGKILL."""
         assert self._child
         self._child.kill()
 
     def restart(self) -> Self:
-        """Stop it in an orderly way if it runs, and start it again."""
+        """Stop in order if it is running, and start again."""
         assert self._child
         self._child.stop(signal.SIGTERM, timeout=30)
         return self.start()
 
     def pause(self) -> None:
-        """Freeze it, open connections included."""
+        """Suspend all processes; connections stay open."""
         assert self._child
         self._child.pause()
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume after `pause`."""
         assert self._child
         self._child.resume()
 
     def fresh_vhost(self) -> str:
-        """The address of a vhost that nobody has used yet; made in batches, and old ones deleted in passing."""
+        """Return the address of an unused vhost. Vhosts are made and deleted in batches."""
         if not self._vhosts:
             self._vhosts = [f"v{secrets.token_hex(6)}" for _ in range(VHOSTS_AT_ONCE)]
             self.evaluate(_vhosts_expression(self._vhosts, self._used))
@@ -120,7 +120,7 @@ class RabbitMQ:
         return f"{self.url}{name}"
 
     def retire_vhost(self, url: str) -> None:
-        """Say that a vhost of `fresh_vhost` is no longer needed."""
+        """Mark a vhost of `fresh_vhost` for deletion."""
         self._used.append(url.rpartition("/")[2])
 
     def flush_registry(self) -> None:
@@ -128,7 +128,7 @@ class RabbitMQ:
         self.evaluate("[dets:sync(Table) || Table <- dets:all()].")
 
     def evaluate(self, expression: str) -> str:
-        """Evaluate an Erlang expression on the node and return what it gives."""
+        """Evaluate an Erlang expression on the node and return the result."""
         return self.ctl("eval", expression)
 
     def ctl(self, *arguments: str) -> str:
@@ -142,7 +142,7 @@ class RabbitMQ:
         return done.stdout
 
     def _inside(self, command: Sequence[str | Path]) -> list[str]:
-        """The command, run in the directory of `BACKCHAT_TEST_RABBITMQ_ROOT` if there is one."""
+        """Wrap a command to run in the directory of `BACKCHAT_TEST_RABBITMQ_ROOT`, if it is set."""
         plain = [str(part) for part in command]
         if not ROOT:
             return plain
@@ -194,7 +194,7 @@ def _vhosts_expression(made: list[str], deleted: list[str]) -> str:
 
 
 def _rabbitmq_server() -> Path:
-    # Debian's /usr/sbin/rabbitmq-server changes user, drops the environment and ignores SIGTERM: never that one.
+    # Not /usr/sbin/rabbitmq-server of Debian, which changes the user, drops the environment and ignores SIGTERM.
     places = ("/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
     for place in places:
         path = Path(place) / "rabbitmq-server"

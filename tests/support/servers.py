@@ -1,7 +1,7 @@
-"""Private PostgreSQL and RabbitMQ servers for tests: free ports, temporary directory, children of this process.
+"""Private PostgreSQL and RabbitMQ servers for tests, as child processes on free ports in temporary directories.
 
-A server that is running already is never touched. `pause` is a frozen machine, `kill` a crash, and `restart`
-and `start` come back on the same port and data.
+Servers that are running already are not touched. `kill` simulates a crash and `pause` a frozen machine; `start` and
+`restart` use the same port and data again.
 """
 
 from tests.support.children import NotInstalled

@@ -15,7 +15,7 @@ EVERY = 0.01  # seconds between two looks at the condition
 async def until(condition: Callable[[], T | Awaitable[T]], within: float = 20.0, *, every: float = EVERY) -> T:
     """Return the first truthy value of `condition`, plain or async, looking every `every` seconds.
 
-    A condition may also be a function of assertions: an `AssertionError` counts as "not yet". End a function of
+    A condition may also be a function of assertions: an `AssertionError` counts as false. End a function of
     assertions with `return True`.
 
     Raises:
@@ -52,6 +52,14 @@ def wait_until(condition: Callable[[], T], within: float = 20.0, *, every: float
         if time.monotonic() >= deadline:
             raise AssertionError(_missed(condition, within, seen))
         time.sleep(every)
+
+
+async def pause(seconds: float, _why: str) -> None:
+    """Sleep. Only for a pause that is itself the load or the thing under test; `_why` says which.
+
+    To wait for something, use `until`.
+    """
+    await asyncio.sleep(seconds)
 
 
 def _missed(condition: Callable[[], object], within: float, seen: object) -> str:
