@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 from uuid import UUID
 
+from pydantic import Field
+
 from shared.contracts.payload import Model, Payload, Timestamp
 from shared.contracts.views import Message, SenderType, Session
 
@@ -64,9 +66,9 @@ class ReadMarked(Payload):
 
     TYPE: ClassVar[str] = "backchat.session.read.marked.v1"
 
-    session_id: UUID
-    user_id: str
-    seq: int
+    session_id: UUID = Field(description="The session")
+    user_id: str = Field(description="The member")
+    seq: int = Field(description="The highest number that the member has read")
 
 
 class SessionHead(Payload):
@@ -94,13 +96,13 @@ class ReplyStreamed(Payload):
 
     TYPE: ClassVar[str] = "backchat.reply.streamed.v1"
 
-    session_id: UUID
-    message_id: UUID
-    chatbot_id: str
-    attempt: int
-    offset: int
-    text: str
-    snapshot: bool
+    session_id: UUID = Field(description="The session of the reply")
+    message_id: UUID = Field(description="The id that the stored reply will have")
+    chatbot_id: str = Field(description="The chatbot that writes it")
+    attempt: int = Field(description="Grows with each new start; a higher one starts the text again")
+    offset: int = Field(description="Characters before `text`")
+    text: str = Field(description="The new text; with `snapshot` the whole text so far")
+    snapshot: bool = Field(description="Whether `text` is the whole text so far")
 
 
 class TypingChanged(Payload):
@@ -108,10 +110,10 @@ class TypingChanged(Payload):
 
     TYPE: ClassVar[str] = "backchat.typing.changed.v1"
 
-    session_id: UUID
-    sender_type: SenderType
-    sender_id: str
-    typing: bool
+    session_id: UUID = Field(description="The session")
+    sender_type: SenderType = Field(description="A user or a chatbot")
+    sender_id: str = Field(description="Id of the user or chatbot")
+    typing: bool = Field(description="Whether it began or ended")
 
 
 class PeoplePresent(Payload):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from uuid import UUID
 
+from pydantic import Field
+
 from shared.contracts.payload import Model, Payload
 from shared.contracts.views import ActiveTurn, Chatbot, ErrorView, Message, OwnSession, Session
 
@@ -42,7 +44,7 @@ class ReadSession(Payload):
 class SessionResult(Model):
     """A session, as `start_chat` answers it."""
 
-    session: Session
+    session: Session = Field(description="The session as it is now")
 
 
 class ReadChanges(Payload):
@@ -93,8 +95,8 @@ class ReadHistory(Payload):
 class HistoryResult(Model):
     """Ascending by `seq`; at most 512 KiB of JSON."""
 
-    messages: list[Message]
-    has_more: bool
+    messages: list[Message] = Field(description="Ascending by `seq`; at most 512 KiB")
+    has_more: bool = Field(description="Whether there are more messages in that direction")
 
 
 class ListSessions(Payload):
@@ -110,8 +112,8 @@ class ListSessions(Payload):
 class SessionsResult(Model):
     """One page; `next_cursor` is opaque."""
 
-    sessions: list[OwnSession]
-    next_cursor: str | None
+    sessions: list[OwnSession] = Field(description="Newest activity first")
+    next_cursor: str | None = Field(description="Opaque position of the next page; null at the end")
 
 
 class ListChatbots(Payload):
@@ -123,7 +125,7 @@ class ListChatbots(Payload):
 class ChatbotsResult(Model):
     """All chatbots, the default one first."""
 
-    chatbots: list[Chatbot]
+    chatbots: list[Chatbot] = Field(description="The default chatbot first")
 
 
 class IsTurnOpen(Payload):
@@ -156,16 +158,16 @@ class SearchMessages(Payload):
 class Hit(Model):
     """A message that was found. `snippet` is plain text around the words."""
 
-    message: Message
-    session_title: str | None
-    snippet: str
+    message: Message = Field(description="The message that was found")
+    session_title: str | None = Field(description="Title of its session")
+    snippet: str = Field(description="Plain text around the words")
 
 
 class SearchResult(Model):
     """One page; `next_cursor` is opaque."""
 
-    hits: list[Hit]
-    next_cursor: str | None
+    hits: list[Hit] = Field(description="Newest first")
+    next_cursor: str | None = Field(description="Opaque position of the next page; null at the end")
 
 
 class ExportUser(Payload):
@@ -199,7 +201,7 @@ class ExportResult(Model):
 class RegenerateResult(Model):
     """The id that the new reply's message will have."""
 
-    message_id: UUID
+    message_id: UUID = Field(description="The id that the new reply will have")
 
 
 class Nothing(Model):
