@@ -1,11 +1,11 @@
-"""The Python client kit: correct delivery as a library, so that it is not every program's homework.
+"""The Python client kit: delivers every message exactly once, so that programs need not implement the protocol.
 
-Give it an address and an account. It connects, comes back after every fault, closes every gap by the cursor, sends
-again under the same ids until it knows, and shows each message once, in order.
+Give it an address and an account. It connects, reconnects after every failure, catches up from its cursor, resends
+unacknowledged messages under the same ids, and reports each message once and in order.
 
-Pure (no I/O, played by the golden scenarios): `session`, `replies`, `outbox`, `requests`, `core`, `backoff`.
-With I/O: `store` (the outbox on disk), `accounts` (HTTP), `connection` (one Socket.IO connection), `client`.
-Imports no service and nothing of `shared`: it knows the public contract alone.
+`state` is pure (no I/O, tested by the golden scenarios). `transport` does the I/O: accounts over HTTP, Socket.IO.
+`store` keeps the outbox on disk. `client` joins them.
+The package imports no service and nothing of `shared`; it depends only on the public contract.
 """
 
 from backchat_client.client import BackchatClient

@@ -1,6 +1,6 @@
-"""`python -m backchat_client export URL USER SESSION`: a session to standard output, as JSON or Markdown.
+"""`python -m backchat_client export URL USER SESSION`: write a session to standard output, as JSON or Markdown.
 
-The passcode is asked for, or read from standard input where that is no terminal.
+The command prompts for the passcode, or reads it from standard input if that is not a terminal.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ PATIENCE = 60.0  # seconds for each page
 
 
 async def export(url: str, user: str, passcode: str, session_id: str, form: str) -> str:
-    """The whole session as its member sees it.
+    """Return the whole session as its member sees it.
 
     Raises:
-        BackchatClientError: not signed in, or `not_found`.
-        TimeoutError: the server is away, or too slow.
+        BackchatClientError: the login failed, or there is no such session (`not_found`).
+        TimeoutError: the server did not answer in time.
     """
     async with BackchatClient(url, user_id=user, passcode=passcode) as client:
         state = await client.open(session_id, timeout=PATIENCE)
@@ -33,7 +33,7 @@ async def export(url: str, user: str, passcode: str, session_id: str, form: str)
 
 
 def main() -> None:
-    """The command line; exit code 1, and one line, where it cannot be had."""
+    """Run the command line. On failure print one line and exit with code 1."""
     parser = argparse.ArgumentParser("python -m backchat_client")
     commands = parser.add_subparsers(dest="command", required=True)
     wanted = commands.add_parser("export", help="write a session to standard output")

@@ -1,4 +1,4 @@
-"""A user's client: see `docs/how-to/write-a-client.md`."""
+"""The client of one user. Guide: `docs/how-to/write-a-client.md`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from backchat_client.actions import PATIENCE, Actions
 from backchat_client.errors import BackchatClientError, Closed, NotSignedIn, Refused, Unknown
-from backchat_client.events import Audience, Events, Listener
+from backchat_client.events import Events, Listener, Subscribers
 from backchat_client.notices import Notice
 from backchat_client.sending import Sending, Sendings
 from backchat_client.state.core import Core
@@ -30,10 +30,10 @@ logger = logging.getLogger(__name__)
 
 
 class BackchatClient(Actions):
-    """An async context manager: inside the block it keeps itself connected, for ever.
+    """A client that stays connected while its `async with` block runs.
 
-    Methods that need the server wait until it is there, up to `timeout` seconds, and raise `TimeoutError` then; what
-    they asked for goes on. All of it belongs to one event loop.
+    Methods that need the server wait for it up to `timeout` seconds and then raise `TimeoutError`; a change that they
+    requested may still be applied. A client belongs to one event loop.
     """
 
     def __init__(
@@ -48,24 +48,25 @@ class BackchatClient(Actions):
         store: Store | None = None,
         random: Callable[[], float] = random_numbers.random,
     ) -> None:
-        """Connect nothing yet.
+        """Create the client without connecting.
 
         Args:
-            url: the one origin; or both of `auth_url` and `gateway_urls` (tried in turn).
+            url: the server's origin. Alternatively give both `auth_url` and `gateway_urls` (tried in turn).
             user_id: the account, for login with `passcode`; not needed with `token`.
             passcode: its passcode.
-            auth_url: where `/register` and `/login` are, if not `url`.
-            gateway_urls: where Socket.IO is, if not `url`.
-            token: where access tokens come from, in place of the login.
-            store: where unsettled messages outlive the process; by default they do not. The client closes it.
-            random: numbers from 0 up to 1.
+            auth_url: origin of `/register` and `/login`, if not `url`.
+            gateway_urls: origins of Socket.IO, if not `url`.
+            token: source of access tokens, instead of a login.
+            store: keeps unaccepted messages across restarts; by default they are lost with the process. The client
+                closes it.
+            random: returns numbers from 0 up to 1.
 
         Raises:
             ValueError: an address is missing.
         """
         urls = list(gateway_urls) or ([url] if url else [])
         if not urls or not (auth_url or url):
-            raise ValueError("give url, or auth_url and gateway_urls")
+            raise ValueError("pass url, or both auth_url and gateway_urls")
         self.random = random
         self._user_id, self._passcode = user_id, passcode
         self._accounts = Accounts(auth_url or url or "")
@@ -77,18 +78,18 @@ class BackchatClient(Actions):
             random=random,
             on_connected=self._connected,
             on_lost=self._disconnected,
-            on_event=self._arrived,
+            on_event=self._on_event,
         )
         self._waiters = Waiters()
         self._sendings = Sendings()
-        self._audience = Audience()
-        self._audience.listen(self._settle)  # first of all: the program is told of what is so already
+        self._subscribers = Subscribers()
+        self._subscribers.listen(self._apply)  # registered first: other listeners see the state already updated
         self._timer: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
         self._adding = asyncio.Lock()
         self._stopped: BackchatClientError | None = None
 
-    # ---- life
+    # ---- lifecycle
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -100,33 +101,33 @@ class BackchatClient(Actions):
         await self.close()
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start to connect in the background."""
         if self._running is None:
             self._running = asyncio.create_task(self._run(), name="backchat-client")
 
     async def close(self) -> None:
-        """Disconnect and end everything that waits; what is unsettled stays in the store."""
+        """Disconnect and fail all pending calls with `Closed`; unaccepted messages stay in the store."""
         self._stop(Closed())
         if self._running:
             self._running.cancel()
             with suppress(asyncio.CancelledError):
                 await self._running
-        self._audience.close()
+        self._subscribers.close()
         await self._accounts.close()
         async with self._adding:
             self._store.close()
 
     async def register(self) -> Payload:
-        """Make the account, before the client is started: see `Accounts.register`."""
+        """Create the account (`Accounts.register`). Call this before the client is started."""
         if self._running:
-            raise RuntimeError("register() belongs before start() and `async with`: it logs in from there on")
+            raise RuntimeError("call register() before start() and before `async with`, which log in")
         return await self._accounts.register(self._user_id, self._passcode)
 
-    # ---- what is known
+    # ---- state
 
     @property
     def user_id(self) -> str:
-        """The account, as the server names it once there was a connection."""
+        """The account's id; once connected, as the server spells it."""
         return self._core.user_id or self._user_id
 
     @property
@@ -136,23 +137,23 @@ class BackchatClient(Actions):
 
     @property
     def gateway(self) -> str | None:
-        """The address of the gateway it is connected to just now."""
+        """The address of the gateway that the client is connected to."""
         return self._link.url
 
     @property
     def unsettled(self) -> list[Outgoing]:
-        """The outbox: messages that are not known to be accepted yet, in the order sent."""
+        """The outbox: messages not known to be accepted, in the order of `send`."""
         return list(self._core.outbox)
 
     def events(self) -> Events:
-        """All notices from now on, as an async iterator."""
-        return self._audience.stream()
+        """Return an async iterator over all notices from now on."""
+        return self._subscribers.stream()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every notice, at once and in order; returns what ends it."""
-        return self._audience.listen(listener)
+        """Call `listener` synchronously with every notice, in order; return a function that unregisters it."""
+        return self._subscribers.listen(listener)
 
-    # ---- what is wanted
+    # ---- requests
 
     async def start_chat(
         self,
@@ -163,11 +164,11 @@ class BackchatClient(Actions):
         client_request_id: str | None = None,
         timeout: float = PATIENCE,
     ) -> SessionState:
-        """A new session, open; with the same `client_request_id` again: the same session.
+        """Start a session and open it. The same `client_request_id` returns the same session.
 
         Raises:
-            Refused: the server will not have it.
-            TimeoutError, Closed, NotSignedIn: it may have been made; ask with the same `client_request_id`.
+            Refused: the server refused the request.
+            TimeoutError, Closed, NotSignedIn: the outcome is unknown; repeat with the same `client_request_id`.
         """
         request_id = client_request_id or str(uuid4())
         given = {
@@ -183,11 +184,11 @@ class BackchatClient(Actions):
         return await self.open(started.payload["session_id"], timeout=timeout)
 
     async def open(self, session_id: str, *, timeout: float = PATIENCE) -> SessionState:
-        """Hold and follow a session, over every connection to come; returns when it is loaded.
+        """Open a session and follow it on this and every later connection; return once it is loaded.
 
         Raises:
-            Refused: `not_found`: there is no such session for this user.
-            TimeoutError: not loaded yet; it stays open.
+            Refused: `not_found`: the user has no such session.
+            TimeoutError: it is not loaded yet. It stays open.
         """
         state = self._core.open(session_id)
         if state.cursor is None:
@@ -197,12 +198,12 @@ class BackchatClient(Actions):
         return state
 
     def leave(self, session_id: str) -> None:
-        """Follow it no longer (membership stays)."""
+        """Stop following a session. Membership stays."""
         self._core.leave(session_id)
         self._flush()
 
     async def older(self, session_id: str, *, timeout: float = PATIENCE) -> SessionState:
-        """Load the page of history before what is held, if there is one."""
+        """Load the previous page of history, if there is one."""
         state = self._core.sessions[session_id]
         if state.has_older:
             waiting = self._waiters.wait(("loaded", session_id), unless=self._stopped)
@@ -214,21 +215,21 @@ class BackchatClient(Actions):
     async def send(
         self, session_id: str, content: str, *, reply_to: str | None = None, client_message_id: str | None = None
     ) -> Sending:
-        """Put a message into the outbox; it is in the store on return, and will be sent until its outcome is known.
+        """Add a message to the outbox and store it; the client sends it until its outcome is known.
 
-        `await sending.accepted()` and `await sending.stored()` tell what became of it. Messages of a session are sent
-        one after the other, in the order of these calls.
+        `await sending.accepted()` and `await sending.stored()` wait for the outcome. Messages of a session are sent one
+        at a time, in the order of these calls.
         """
         item = Outgoing(session_id, client_message_id or str(uuid4()), content, reply_to)
-        # Shielded: a message in the store must be in the core as well, whether somebody still waits for this or not.
+        # Shielded: even if the caller is cancelled, a message in the store must also reach the core.
         return await asyncio.shield(asyncio.ensure_future(self._send(item)))
 
     async def call(self, event: str, payload: Payload | None = None, *, timeout: float = PATIENCE) -> Payload:
-        """Any other client event, once, as soon as there is a connection; its ack.
+        """Send any client event once, as soon as there is a connection, and return its ack.
 
         Raises:
             Refused: the ack is an error.
-            Unknown: no ack came. Every event may be sent again.
+            Unknown: no ack arrived. Every event may be repeated.
             TimeoutError: there was no connection.
         """
         async with asyncio.timeout(timeout):
@@ -249,14 +250,14 @@ class BackchatClient(Actions):
         return answer
 
     async def wait_connected(self) -> None:
-        """Wait for a connection; without it nothing else is needed, as all methods wait by themselves."""
+        """Wait for a connection. Optional: every method waits for one itself."""
         if not self._core.connected:
             await self._waiters.wait(("connected", ""), unless=self._stopped)
 
-    # ---- what happens
+    # ---- internals
 
     async def _send(self, item: Outgoing) -> Sending:
-        async with self._adding:  # first come, first served: the store's order is the order of sending
+        async with self._adding:  # serialises calls, so that the store's order is the order of sending
             if self._stopped:
                 raise self._stopped
             await self._store.add(item)
@@ -270,7 +271,7 @@ class BackchatClient(Actions):
             await self._link.run()
         except NotSignedIn as error:
             self._stop(error)
-            self._audience.tell([Notice("stopped", {"code": error.code})])
+            self._subscribers.publish([Notice("stopped", {"code": error.code})])
 
     def _stop(self, error: BackchatClientError) -> None:
         self._stopped = self._stopped or error
@@ -281,42 +282,42 @@ class BackchatClient(Actions):
 
     def _connected(self, ready: Payload) -> None:
         self._core.connect(ready["user_id"])
-        self._audience.tell([Notice("connected", {})])
+        self._subscribers.publish([Notice("connected", {})])
         self._flush()
 
     def _disconnected(self) -> None:
         self._core.disconnect()
         self._waiters.fail(Unknown("the connection was lost"), kind="call")
-        self._audience.tell([Notice("disconnected", {})])
+        self._subscribers.publish([Notice("disconnected", {})])
         self._flush()
 
-    def _arrived(self, name: str, payload: Payload) -> None:
+    def _on_event(self, name: str, payload: Payload) -> None:
         try:
             self._core.event(name, payload)
         except (KeyError, TypeError, ValueError):
-            logger.warning("an event %.40r that is not of the contract was ignored", name)
+            logger.warning("event.ignored name=%.40r reason=not_in_contract", name)
         self._flush()
 
     def _answered(self, call_id: int, answer: Any) -> None:
         self._core.answered(call_id, answer, asyncio.get_running_loop().time())
         self._flush()
 
-    def _woken(self) -> None:
+    def _tick(self) -> None:
         self._core.tick(asyncio.get_running_loop().time())
         self._flush()
 
     def _flush(self) -> None:
-        """Carry out what the core wants."""
+        """Emit the core's calls, publish its notices, and set the timer for its next retry."""
         for call in self._core.calls():
             self._link.emit(call.event, call.payload, partial(self._answered, call.id))
-        self._audience.tell(self._core.notices())
+        self._subscribers.publish(self._core.notices())
         if self._timer:
             self._timer.cancel()
         due = self._core.wake_at
-        self._timer = asyncio.get_running_loop().call_at(due, self._woken) if due is not None else None
+        self._timer = asyncio.get_running_loop().call_at(due, self._tick) if due is not None else None
 
-    def _settle(self, notice: Notice) -> None:
+    def _apply(self, notice: Notice) -> None:
         if notice.name in ("accepted", "failed") and "client_message_id" in notice.payload:
             self._store.remove(notice.payload["session_id"], notice.payload["client_message_id"])
-        self._sendings.see(notice, self._core.user_id)
-        self._waiters.see(notice)
+        self._sendings.apply(notice, self._core.user_id)
+        self._waiters.apply(notice)

@@ -1,11 +1,11 @@
-"""What the kit raises.
+"""Exceptions of the kit.
 
 BackchatClientError
-├── Refused       the server said no, with a code of the contract
-│   ├── Rejected      … to a message, for good
-│   └── NotSignedIn   … to the account: nothing more can be done with it
-├── Unknown       no answer: it may have happened or not
-├── Closed        the client was closed while something was waiting
+├── Refused       the server refused, with a code of the contract
+│   ├── Rejected      … a message, permanently
+│   └── NotSignedIn   … the account's credentials; the client has stopped
+├── Unknown       no answer: the request may or may not have been applied
+├── Closed        the client was closed during the call
 └── Lagging       the program reads its events too slowly
 """
 
@@ -13,11 +13,11 @@ from __future__ import annotations
 
 
 class BackchatClientError(Exception):
-    """Anything that the kit raises."""
+    """Base class of all exceptions of the kit."""
 
 
 class Refused(BackchatClientError):
-    """The server said no. `code` is the contract's, `detail` for people, `retry_after` in seconds, if named."""
+    """The server refused: `code` of the contract, `detail` for people, and `retry_after` in seconds or None."""
 
     def __init__(self, code: str, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(f"{code}: {message}" if message else code)
@@ -27,20 +27,20 @@ class Refused(BackchatClientError):
 
 
 class Rejected(Refused):
-    """A message will never be stored; it has left the outbox."""
+    """The message will never be stored and has left the outbox."""
 
 
 class NotSignedIn(Refused):
-    """The account's credentials are not accepted: the client has stopped."""
+    """The server does not accept the credentials; the client has stopped."""
 
 
 class Unknown(BackchatClientError):
-    """No answer came: what was asked for may have happened or not. Ask again with the same ids."""
+    """No answer arrived: the request may or may not have been applied. Repeat it with the same ids."""
 
 
 class Closed(BackchatClientError):
-    """The client was closed. Unsettled messages are still in the store, if it lasts."""
+    """The client was closed. Unaccepted messages are still in the store, if it is durable."""
 
 
 class Lagging(BackchatClientError):
-    """The program fell too far behind its events. What `client.sessions` holds is still right: begin again there."""
+    """The reader fell more than 10,000 notices behind. `client.sessions` is still correct: resume from there."""

@@ -1,4 +1,4 @@
-"""How notices come to the program."""
+"""Delivers notices to the program."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Self
 from backchat_client.errors import Lagging
 from backchat_client.notices import Notice
 
-WAITING_MAX = 10_000  # notices that one reader may be behind
+BUFFERED_MAX = 10_000  # notices buffered for one reader; above it, the reader gets `Lagging`
 
 Listener = Callable[[Notice], None]
 
@@ -19,86 +19,86 @@ logger = logging.getLogger(__name__)
 
 
 class Events:
-    """An async iterator over all notices from its making on; it ends when the client is closed."""
+    """An async iterator over all notices since its creation. It ends when the client is closed."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Notice] = deque()
-        self._news = asyncio.Event()
+        self._buffered: deque[Notice] = deque()
+        self._changed = asyncio.Event()
         self._lagging = False
         self.closed = False
 
     def put(self, notice: Notice) -> None:
-        """Add one, for the client to call."""
+        """Append a notice. Called by the client."""
         if self.closed:
             return
-        if len(self._waiting) >= WAITING_MAX:
+        if len(self._buffered) >= BUFFERED_MAX:
             self._lagging = self.closed = True
-            self._waiting.clear()
+            self._buffered.clear()
         else:
-            self._waiting.append(notice)
-        self._news.set()
+            self._buffered.append(notice)
+        self._changed.set()
 
     def close(self) -> None:
-        """End it after what is waiting."""
+        """End the iterator after the buffered notices."""
         self.closed = True
-        self._news.set()
+        self._changed.set()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Notice:
-        """The next one.
+        """Return the next notice.
 
         Raises:
-            Lagging: more than 10,000 were waiting; they are gone.
+            Lagging: more than 10,000 notices were buffered; they are discarded.
         """
-        while not self._waiting:
+        while not self._buffered:
             if self._lagging:
                 raise Lagging
             if self.closed:
                 raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        return self._waiting.popleft()
+            self._changed.clear()
+            await self._changed.wait()
+        return self._buffered.popleft()
 
 
-class Audience:
-    """Everybody who is told, in the same order."""
+class Subscribers:
+    """All listeners and streams. Each gets the notices in the same order."""
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
         self._streams: list[Events] = []
-        self._waiting: deque[Notice] = deque()
-        self._telling = False
+        self._buffered: deque[Notice] = deque()
+        self._publishing = False
 
     def stream(self) -> Events:
-        """A new reader."""
+        """Return a new stream."""
         stream = Events()
         self._streams = [known for known in self._streams if not known.closed]
         self._streams.append(stream)
         return stream
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """A new listener; what ends it."""
+        """Register a listener; return a function that unregisters it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
-    def tell(self, notices: Iterable[Notice]) -> None:
-        """Tell everybody; what a listener causes comes after what it is being told."""
-        self._waiting.extend(notices)
-        if self._telling:
+    def publish(self, notices: Iterable[Notice]) -> None:
+        """Deliver notices. Notices that a listener causes are delivered after the current one."""
+        self._buffered.extend(notices)
+        if self._publishing:
             return
-        self._telling = True
-        while self._waiting:
-            notice = self._waiting.popleft()
+        self._publishing = True
+        while self._buffered:
+            notice = self._buffered.popleft()
             for stream in self._streams:
                 stream.put(notice)
             for listener in list(self._listeners):
                 try:
                     listener(notice)
                 except Exception:
-                    logger.exception("a listener failed")
-        self._telling = False
+                    logger.exception("listener.failed")
+        self._publishing = False
 
     def close(self) -> None:
         """End all streams."""

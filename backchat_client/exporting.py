@@ -1,4 +1,4 @@
-"""A session as a file: whole, as JSON, or to read, as Markdown. Pure."""
+"""Writes a session as text: JSON with everything, or Markdown to read. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ WRITER = {"stopped": " (stopped)", "failed": " (failed)", "erased": " (erased)",
 
 
 def as_json(session: Session, messages: Sequence[Message]) -> str:
-    """Both as the contract has them (§3), what was superseded included."""
+    """Return session and messages as the contract defines them (§3), including superseded messages."""
     return json.dumps({"session": session, "messages": list(messages)}, ensure_ascii=False, indent=2) + "\n"
 
 
 def as_markdown(session: Session, messages: Iterable[Message]) -> str:
-    """What people see of it: a heading, and each message under who wrote it and when; nothing superseded."""
+    """Return a readable document: a heading, then each message below its sender and time; none superseded."""
     names = {chatbot["id"]: chatbot["name"] for chatbot in session["chatbots"]}
     parts = [f"# {_plain(session['title'] or 'Untitled')}"]
     for message in messages:
@@ -30,7 +30,7 @@ def as_markdown(session: Session, messages: Iterable[Message]) -> str:
 
 
 def _plain(words: str) -> str:
-    """Words that are no Markdown, whatever they are."""
+    """Escape all Markdown in a text."""
     return "".join(f"\\{mark}" if mark in r"\`*_[]<>#|~" else mark for mark in " ".join(words.split()))
 
 

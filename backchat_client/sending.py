@@ -1,4 +1,4 @@
-"""What became of a message, as somebody who waits for it sees it."""
+"""The outcome of a sent message, as futures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backchat_client.wire import Message
 
 
 class Sending:
-    """A message on its way. It is in the outbox, and goes on its way whether anybody waits here or not."""
+    """A message in the outbox. It is sent even if the program does not wait for its outcome."""
 
     def __init__(self, session_id: str, client_message_id: str) -> None:
         self.session_id = session_id
@@ -21,16 +21,16 @@ class Sending:
         self._stored: asyncio.Future[Message] = loop.create_future()
 
     async def accepted(self) -> str:
-        """Wait until the server holds it durably; its message id.
+        """Wait until the server holds the message durably; return its message id.
 
         Raises:
-            Rejected: it never will.
+            Rejected: the server refused the message permanently.
             Closed, NotSignedIn: the client has stopped; the message stays in the store.
         """
         return await asyncio.shield(self._accepted)
 
     async def stored(self) -> Message:
-        """Wait until it is in the history. Only for sessions that are open: others are not told of it.
+        """Wait until the message is in the history. Works only for open sessions.
 
         Raises:
             Rejected, Closed, NotSignedIn: as for `accepted`.
@@ -38,43 +38,43 @@ class Sending:
         return await asyncio.shield(self._stored)
 
     def resolve_accepted(self, message_id: str) -> None:
-        """It is held."""
+        """Resolve `accepted`."""
         if not self._accepted.done():
             self._accepted.set_result(message_id)
 
     def resolve_stored(self, message: Message) -> None:
-        """It is in the history."""
+        """Resolve both."""
         self.resolve_accepted(message["id"])
         if not self._stored.done():
             self._stored.set_result(message)
 
     def fail(self, error: BackchatClientError) -> None:
-        """It is not, or nobody will know."""
+        """Fail what is not resolved."""
         for future in (self._accepted, self._stored):
             if not future.done():
                 future.set_exception(error)
-                future.exception()  # nobody has to be waiting
+                future.exception()  # without it, asyncio logs the error if no caller awaits it
 
 
 class Sendings:
-    """Those that somebody still holds on to: a program that does not care costs nothing."""
+    """The `Sending` objects that the program still references, by message. Others are garbage-collected."""
 
     def __init__(self) -> None:
         self._waiting: WeakValueDictionary[tuple[str, str], Sending] = WeakValueDictionary()
 
     def begin(self, session_id: str, client_message_id: str) -> Sending:
-        """Wait for a message; for the same one twice, the same object."""
+        """Return the object for a message; the same object for the same message."""
         key = (session_id, client_message_id)
         sending = self._waiting.get(key) or Sending(session_id, client_message_id)
         self._waiting[key] = sending
         return sending
 
-    def see(self, notice: Notice, user_id: str | None) -> None:
-        """Let a notice settle what it settles."""
+    def apply(self, notice: Notice, user_id: str | None) -> None:
+        """Resolve or fail the object that a notice is about."""
         payload = notice.payload
         if notice.name == "loaded":
             for message in payload["messages"]:
-                self.see(Notice("message", message), user_id)
+                self.apply(Notice("message", message), user_id)
             return
         sending = self._waiting.get((payload.get("session_id", ""), payload.get("client_message_id") or ""))
         if sending is None:
@@ -87,6 +87,6 @@ class Sendings:
             sending.resolve_stored(payload)  # type: ignore[arg-type]
 
     def fail(self, error: BackchatClientError) -> None:
-        """The client has stopped."""
+        """Fail all objects: the client has stopped."""
         for sending in list(self._waiting.values()):
             sending.fail(error)

@@ -1,4 +1,4 @@
-"""Where the outbox outlives the process. One client at a time uses a store."""
+"""Keeps the outbox across restarts. A store is used by one client at a time."""
 
 from __future__ import annotations
 
@@ -18,57 +18,58 @@ CREATE TABLE IF NOT EXISTS outbox (
     reply_to TEXT,
     UNIQUE (session_id, client_message_id)
 )"""
-BUSY_TIMEOUT = 5.0  # seconds; the two connections below wait for each other for one write at most
+BUSY_TIMEOUT = 5.0  # seconds; the two connections below block each other for one write at most
 
 
 class Store(Protocol):
-    """Keeps messages until they are settled."""
+    """Keeps messages until their outcome is known."""
 
     def load(self) -> list[Outgoing]:
-        """What is kept, in the order added."""
+        """Return the stored messages in the order added."""
 
     async def add(self, item: Outgoing) -> None:
-        """Keep a message; it is durable on return. One that is kept already stays as it is. Never cancelled."""
+        """Store a message durably. A message stored already stays unchanged. The client never cancels this call."""
 
     def remove(self, session_id: str, client_message_id: str) -> None:
-        """Drop a message, if it is kept. Need not be durable: sent again, it is stored once all the same."""
+        """Remove a message, if it is stored. Need not be durable: a message sent twice is stored once by the server."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
 
 class MemoryStore:
-    """Keeps nothing over a restart: for programs whose messages may die with them, and for tests."""
+    """A store that does not survive the process: for tests, and for programs that may lose unsent messages."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], Outgoing] = {}
 
     def load(self) -> list[Outgoing]:
-        """What is kept, in the order added."""
+        """Return the stored messages in the order added."""
         return list(self._kept.values())
 
     async def add(self, item: Outgoing) -> None:
-        """Keep a message."""
+        """Store a message."""
         self._kept.setdefault((item.session_id, item.client_message_id), item)
 
     def remove(self, session_id: str, client_message_id: str) -> None:
-        """Drop a message."""
+        """Remove a message."""
         self._kept.pop((session_id, client_message_id), None)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing."""
 
 
 class SQLiteStore:
-    """A file. Adding syncs it to the disk, in a thread; removing writes without a sync, at once."""
+    """A store in a SQLite file. `add` syncs to disk in a thread; `remove` writes at once, without a sync."""
 
     def __init__(self, path: Path | str) -> None:
-        """Open or make the file.
+        """Open or create the file.
 
         Raises:
-            sqlite3.Error: it cannot be opened, or is something else.
+            sqlite3.Error: the file cannot be opened, or is not a database.
         """
-        # Two connections, as each has its own `synchronous`; in WAL mode FULL is one fsync a commit, NORMAL none.
+        # Two connections, because `synchronous` is set per connection; in WAL mode FULL syncs each commit, NORMAL does
+        # not.
         self._adding = self._connect(path, "FULL")
         self._removing = self._connect(path, "NORMAL")
         self._turn = asyncio.Lock()
@@ -82,14 +83,14 @@ class SQLiteStore:
         return connection
 
     def load(self) -> list[Outgoing]:
-        """What is kept, in the order added."""
+        """Return the stored messages in the order added."""
         rows = self._removing.execute(
             "SELECT session_id, client_message_id, content, reply_to FROM outbox ORDER BY place"
         )
         return [Outgoing(*row) for row in rows]
 
     async def add(self, item: Outgoing) -> None:
-        """Keep a message; it is on the disk on return."""
+        """Store a message; it is on disk on return."""
         row = (item.session_id, item.client_message_id, item.content, item.reply_to)
         insert = (
             "INSERT INTO outbox (session_id, client_message_id, content, reply_to) VALUES (?, ?, ?, ?) "
@@ -99,7 +100,7 @@ class SQLiteStore:
             await asyncio.to_thread(self._adding.execute, insert, row)
 
     def remove(self, session_id: str, client_message_id: str) -> None:
-        """Drop a message, if it is kept."""
+        """Remove a message, if it is stored."""
         self._removing.execute(
             "DELETE FROM outbox WHERE session_id = ? AND client_message_id = ?", (session_id, client_message_id)
         )

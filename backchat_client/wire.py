@@ -1,4 +1,4 @@
-"""The shapes of the public contract (§3) that the kit reads, and what an answer means. Pure."""
+"""The payloads of the public contract (§3) that the kit reads, and the outcome of an ack. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Fault(TypedDict):
 
 
 class Message(TypedDict):
-    """A stored message. `seq` is its place for ever, `updated_seq` the number of its latest change."""
+    """A stored message. `seq` is its permanent place, `updated_seq` the number of its latest change."""
 
     id: str
     session_id: str
@@ -35,14 +35,14 @@ class Message(TypedDict):
 
 
 class Chatbot(TypedDict):
-    """A participant of a session."""
+    """A chatbot in a session."""
 
     id: str
     name: str
 
 
 class Session(TypedDict):
-    """A session. `seq` is the number of its own latest change."""
+    """A session. `seq` is the number of its latest change."""
 
     id: str
     title: str | None
@@ -56,34 +56,34 @@ class Session(TypedDict):
     updated_at: str
 
 
-AGAIN = frozenset({"unavailable", "internal", "rate_limited"})  # codes after which the same call is made again
-MISSING = "no_ack"  # our own code for an answer that did not come
+RETRYABLE = frozenset({"unavailable", "internal", "rate_limited"})  # codes after which the same call is repeated
+MISSING = "no_ack"  # the kit's own code for a missing ack
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an answer means: `code` None is success; `again`: the same call is to be made again, with the same ids."""
+    """What an ack means. `code` is None on success; with `retryable` the same call is repeated with the same ids."""
 
     code: str | None
     message: str = ""
-    retry_after: float = 0.0  # seconds; 0: the server names none
-    again: bool = False
+    retry_after: float = 0.0  # seconds; 0 if the server names none
+    retryable: bool = False
 
 
 def outcome(answer: Any) -> Outcome:
-    """Judge an ack; `None` is one that did not come in time, and whatever is not of the contract counts as that."""
+    """Judge an ack. `None` (none arrived in time) and anything outside the contract count as missing."""
     if not isinstance(answer, Mapping):
-        return Outcome(MISSING, again=True)
+        return Outcome(MISSING, retryable=True)
     if answer.get("ok") is True:
         return Outcome(None)
     error = answer.get("error")
     if not isinstance(error, Mapping) or not isinstance(error.get("code"), str):
-        return Outcome(MISSING, again=True)
+        return Outcome(MISSING, retryable=True)
     code = error["code"]
-    return Outcome(code, str(error.get("message", "")), seconds(error.get("retry_after")), again=code in AGAIN)
+    return Outcome(code, str(error.get("message", "")), seconds(error.get("retry_after")), retryable=code in RETRYABLE)
 
 
 def seconds(value: Any) -> float:
-    """A `retry_after`; 0 where it is absent or no number."""
+    """Return a `retry_after` in seconds; 0 if it is absent or not a number."""
     usable = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
     return float(value) if usable else 0.0

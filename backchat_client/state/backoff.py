@@ -1,20 +1,20 @@
-"""How long to wait before trying again. Pure."""
+"""Delays before a retry. Pure."""
 
 from __future__ import annotations
 
-FIRST = 0.5  # seconds; doubled with each failure in a row
+FIRST = 0.5  # seconds; doubled with each consecutive failure
 LONGEST = 30.0  # seconds
-SPREAD = 0.5  # up to this part is added at random, so that many clients do not come together
-RECONNECT_FIRST = 1.0  # seconds: the ceiling after the first failure
-RECONNECT_LONGEST = 4.0  # seconds: low, as a try is cheap and somebody is waiting
+SPREAD = 0.5  # jitter: at most this share is added at random, to spread the retries of many clients
+RECONNECT_FIRST = 1.0  # seconds, the maximum after the first failure
+RECONNECT_LONGEST = 4.0  # seconds; low, because an attempt is cheap and a user is waiting
 
 
 def delay(failures: int, retry_after: float, random: float) -> float:
-    """Seconds until the next try.
+    """Return the seconds until the next attempt.
 
     Args:
-        failures: failures in a row before this one.
-        retry_after: what the server asked for, seconds; it is never undercut. 0: nothing.
+        failures: consecutive failures before this one.
+        retry_after: seconds that the server asked for, the minimum; 0 if it named none.
         random: a number from 0 up to 1.
     """
     doubled = min(LONGEST, FIRST * 2.0 ** min(failures, 32))
@@ -22,11 +22,11 @@ def delay(failures: int, retry_after: float, random: float) -> float:
 
 
 def reconnect_delay(failures: int, retry_after: float, random: float) -> float:
-    """Seconds until the next connection: anywhere below a doubling ceiling, as a gateway's death hits many clients.
+    """Return the seconds until the next connection, random below a doubling maximum: a failed gateway has many clients.
 
     Args:
-        failures: connections in a row that failed, or broke soon, before this one.
-        retry_after: what the server asked for (`going_away`, a refusal), seconds; it is never undercut.
+        failures: consecutive connections before this one that failed or broke early.
+        retry_after: seconds that the server asked for (`going_away`, a refusal), the minimum.
         random: a number from 0 up to 1.
     """
     return retry_after + random * min(RECONNECT_LONGEST, RECONNECT_FIRST * 2.0 ** min(failures, 32))

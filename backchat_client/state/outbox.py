@@ -1,4 +1,4 @@
-"""Messages not settled yet, in order for each session. Pure; the store keeps them over a restart."""
+"""Messages without a known outcome, in order per session. Pure; the store keeps them across restarts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backchat_client.wire import Message, Payload
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to be sent: it has its id before the first try, and keeps it."""
+    """A message to send. Its id is fixed before the first attempt."""
 
     session_id: str
     client_message_id: str
@@ -20,7 +20,7 @@ class Outgoing:
 
     @property
     def payload(self) -> Payload:
-        """What `send_message` takes."""
+        """The payload of `send_message`."""
         shape = {
             "session_id": self.session_id,
             "content": self.content,
@@ -30,10 +30,10 @@ class Outgoing:
 
 
 class Outbox:
-    """In the order sent. A session's lane is its messages; only the first of a lane may be under way.
+    """All unaccepted messages, with a lane per session. Only the first message of a lane may be active.
 
-    Two under way would be stored in the order sent only as long as nothing goes wrong: the first answered
-    `unavailable` and sent again, the second would have overtaken it.
+    With two active messages, order would be lost when the first is refused with `unavailable` and repeated after the
+    second.
     """
 
     def __init__(self, items: Iterable[Outgoing] = ()) -> None:
@@ -50,22 +50,22 @@ class Outbox:
         return sum(map(len, self._lanes.values()))
 
     def add(self, item: Outgoing) -> None:
-        """Behind all others; one that is in it already keeps its place and its content."""
+        """Append a message. If its id is already there, nothing changes."""
         lane = self._lanes.setdefault(item.session_id, {})
         lane.setdefault(item.client_message_id, (next(self._places), item))
 
     def first(self, session_id: str) -> Outgoing | None:
-        """The one whose turn it is in a session."""
+        """The first message of a session's lane."""
         lane = self._lanes.get(session_id)
         return next(iter(lane.values()))[1] if lane else None
 
     def lanes(self) -> list[str]:
-        """The sessions that something waits for, in the order in which their first messages were sent."""
+        """The sessions with messages, in the order of their first messages."""
         firsts = sorted((next(iter(lane.values())) for lane in self._lanes.values()), key=_place)
         return [item.session_id for _, item in firsts]
 
-    def settle(self, session_id: str, client_message_id: str) -> Outgoing | None:
-        """Take out a message whose outcome is known; None if it is not in it."""
+    def remove(self, session_id: str, client_message_id: str) -> Outgoing | None:
+        """Remove and return a message whose outcome is known; None if it is not there."""
         lane = self._lanes.get(session_id, {})
         entry = lane.pop(client_message_id, None)
         if not lane:
@@ -73,10 +73,10 @@ class Outbox:
         return entry[1] if entry else None
 
     def receipt(self, message: Message, user_id: str | None) -> Outgoing | None:
-        """Take out the one that this stored message is, if it is ours."""
+        """Remove and return the entry of a stored message; None if it is another user's or not there."""
         client_message_id = message["client_message_id"]
         ours = message["sender_type"] == "user" and message["sender_id"] == user_id
-        return self.settle(message["session_id"], client_message_id) if ours and client_message_id else None
+        return self.remove(message["session_id"], client_message_id) if ours and client_message_id else None
 
 
 def _place(entry: tuple[int, Outgoing]) -> int:

@@ -1,13 +1,13 @@
-"""What a client holds of one session, and how answers and events change it (contract §3). Pure.
+"""The state of one session, and how answers and events change it (contract §3). Pure.
 
-**Cursor.** The highest number applied while joined, or the `last_seq` of the latest answer to `join_chat`. What comes
-while the socket has not joined changes what is held but never the cursor: `session_updated` goes to all sockets, and a
-cursor moved by it would skip the messages that were missed and have not been read yet.
+**Cursor.** The highest number applied while joined, or the `last_seq` of the latest answer to `join_chat`. Events that
+arrive before the socket has joined change the state but never the cursor: `session_updated` goes to all sockets, and a
+cursor advanced by it would skip missed messages that are not loaded yet.
 
-**Gaps.** A number above cursor + 1 on a joined socket is no loss: numbers only ascend there, and one is left out only
-where what it changed comes again under its later number. Should the connection break in between, that later number is
-above the cursor, so the next join brings it. What can be missed is missed between two connections; hence the rule is
-to join again with the cursor on every connect, and nothing else.
+**Gaps.** A number above cursor + 1 on a joined socket is no loss: numbers ascend, and one is left out only if the
+message it changed is sent again under a later number. If the connection breaks in between, that later number is above
+the cursor, so the next join returns it. Changes are missed only between two connections; therefore the client joins
+with its cursor on every connect, and nothing else is needed.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from typing import Any, cast
 from backchat_client.state.replies import ActiveReplies, Reply
 from backchat_client.wire import Message, Payload, Session
 
-Change = tuple[str, Payload]  # ("message" | "message_updated" | "session_updated" | "reply" | "loaded", what it is now)
+# "message", "message_updated", "session_updated", "reply" or "loaded", and its new state
+Change = tuple[str, Payload]
 
 
 class SessionState:
-    """One session as the client knows it. Read it freely; only the kit changes it."""
+    """One session as the client knows it. Read-only for programs."""
 
     def __init__(self, session_id: str) -> None:
         self.id = session_id
         self.session: Session | None = None
         self.joined = False
-        self.cursor: int | None = None  # None: not loaded yet
-        self.read_seq: int | None = None  # how far the user has read, on any device; None: not loaded yet
+        self.cursor: int | None = None  # None until loaded
+        self.read_seq: int | None = None  # how far the user has read, on any device; None until loaded
         self.replies = ActiveReplies()
-        self._floor: int | None = None  # the lowest `seq` shown; 0: there are no older ones; None: not loaded yet
+        self._floor: int | None = None  # the lowest `seq` in `messages`; 0: the history is complete; None until loaded
         self._held: dict[str, Message] = {}
-        self._shown: list[Message] | None = None  # sorted, until something changes
+        self._shown: list[Message] | None = None  # `messages`, sorted; None after a change
 
     @property
     def messages(self) -> list[Message]:
-        """The history as far as it is loaded, without a hole, ascending by `seq`."""
+        """The loaded history, without gaps, ascending by `seq`."""
         if self._shown is None:
             floor = self._floor
             shown = [m for m in self._held.values() if floor is not None and m["seq"] >= floor]
@@ -45,42 +46,42 @@ class SessionState:
 
     @property
     def has_older(self) -> bool:
-        """Whether there is history before what is shown."""
+        """Whether there is history before `messages`."""
         return self._floor is not None and self._floor > 0
 
     @property
     def older_than(self) -> int | None:
-        """The `before_seq` of the next page of history; None if there is none."""
+        """The `before_seq` of the previous page of history; None if there is none."""
         return self._floor or None
 
     @property
     def texts(self) -> dict[str, str]:
-        """The texts so far of the replies under way, by message id."""
+        """The texts so far of the active replies, by message id."""
         return {message_id: reply.text for message_id, reply in self.replies.by_id.items()}
 
     def message(self, message_id: str) -> Message | None:
-        """A message that is held."""
+        """The message with that id, if it is loaded."""
         return self._held.get(message_id)
 
     def started(self, session: Session) -> None:
-        """`start_chat` made it just now (its `last_seq` is 0): the socket has joined, and there is nothing to load."""
+        """Apply a session that was created just now (`last_seq` is 0): it is joined, with nothing to load."""
         self.session = session
         self.cursor = self.read_seq = self._floor = 0
         self.joined = True
 
     def disconnected(self) -> None:
-        """The socket is gone, and with it the join."""
+        """End the join: the connection is lost."""
         self.joined = False
 
     def reset(self) -> None:
-        """Forget everything: the server's numbers went back (`conflict`)."""
+        """Discard everything: the server's numbers went backwards (`conflict`)."""
         self.session = self.cursor = self.read_seq = self._floor = self._shown = None
         self.joined = False
         self.replies = ActiveReplies()
         self._held.clear()
 
     def join_answered(self, answer: Payload, after_seq: int | None) -> list[Change]:
-        """Apply an answer to `join_chat`; what changed. With pages to come the socket has not joined."""
+        """Apply an answer to `join_chat`; return the changes. The session is not joined while pages are missing."""
         first = after_seq is None
         messages: list[Message] = answer["messages"]
         if first:
@@ -90,16 +91,16 @@ class SessionState:
         self.read(answer["session"].get("read_seq", 0))
         found = [change for message in messages for change in self._message(message)]
         self.cursor = max(self.cursor or 0, answer["last_seq"])
-        # A first load is the present state, not news: one change, however many messages.
+        # A first load is the present state, not news: one change for all messages.
         changes += [("loaded", {"session_id": self.id, "messages": messages})] if first else found
         if first or not answer["has_more"]:
             self.joined = True
-            begun = self.replies.joined(answer["active_replies"], self._held)
+            begun = self.replies.apply_join(answer["active_replies"], self._held)
             changes += [self._reply(reply) for reply in begun]
         return changes
 
     def older_answered(self, before_seq: int, answer: Payload) -> list[Change]:
-        """Apply an answer to `get_messages` with `before_seq`: the page just before what is shown."""
+        """Apply an answer to `get_messages` with `before_seq`: the page just before `messages`."""
         messages: list[Message] = answer["messages"]
         for message in messages:
             self._message(message)
@@ -112,13 +113,13 @@ class SessionState:
         return [("loaded", {"session_id": self.id, "messages": messages})]
 
     def read(self, seq: int) -> None:
-        """The user has read up to that number."""
+        """Raise the user's read mark to `seq`."""
         self.read_seq = max(self.read_seq or 0, seq)
 
     def event(self, name: str, payload: Payload) -> list[Change]:
-        """Apply `message`, `message_updated`, `message_delta` or `session_updated`; what changed."""
+        """Apply `message`, `message_updated`, `message_delta` or `session_updated`; return the changes."""
         if name == "message_delta":
-            if payload["message_id"] in self._held or not self.replies.piece(payload):
+            if payload["message_id"] in self._held or not self.replies.apply_delta(payload):
                 return []
             return [self._reply(self.replies.by_id[payload["message_id"]])]
         if name == "session_updated":
@@ -135,8 +136,8 @@ class SessionState:
             return []
         self._held[message["id"]] = message
         self._shown = None
-        self.replies.ended(message["id"])
-        # One from before what is loaded is no news, even if it is held now for the first time.
+        self.replies.remove(message["id"])
+        # A message older than the loaded history is reported as an update, even if it arrives for the first time.
         new = known is None and (self._floor is None or message["seq"] >= self._floor)
         return [("message" if new else "message_updated", cast("Payload", message))]
 

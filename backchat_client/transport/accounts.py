@@ -13,12 +13,12 @@ from backchat_client.errors import NotSignedIn, Refused, Unknown
 from backchat_client.wire import Payload, seconds
 
 HTTP_TIMEOUT = 10.0  # seconds for one request
-RENEW_BEFORE = 30.0  # seconds before its expiry a token is not handed out any more
-PASSING = frozenset({"rate_limited", "unavailable"})  # refusals that a later try may overcome
+RENEW_BEFORE = 30.0  # seconds before its expiry from which a token is not used any more
+TEMPORARY = frozenset({"rate_limited", "unavailable"})  # codes of refusals after which a later attempt may succeed
 
 
 class Grant(TypedDict):
-    """What a login gives; the times are in seconds."""
+    """The answer to a login. Times are in seconds."""
 
     access_token: str
     token_type: str
@@ -28,10 +28,10 @@ class Grant(TypedDict):
 
 
 class TokenSource(Protocol):
-    """Where the client gets its access token. Raise `NotSignedIn` when there is no hope of one."""
+    """Where the client gets its access tokens. Raises `NotSignedIn` if it will never have one."""
 
     async def __call__(self, *, renew: bool) -> str:
-        """A token that is good now; with `renew` not the last one, which was refused or is about to expire."""
+        """Return a valid token; with `renew` a new one, because the last one was refused or is about to expire."""
 
 
 class Accounts:
@@ -41,11 +41,11 @@ class Accounts:
         self._http = httpx2.AsyncClient(base_url=auth_url, timeout=timeout)
 
     async def register(self, user_id: str, passcode: str) -> Payload:
-        """Make an account: `{id, created_at}`.
+        """Create an account: `{id, created_at}`.
 
         Raises:
             Refused: `user_exists`, `weak_passcode`, `invalid_request`, `rate_limited`, `unavailable`.
-            Unknown: no answer came; `user_exists` to a second try may then mean that the first one did it.
+            Unknown: no answer arrived. `user_exists` on the next attempt may mean that this one succeeded.
         """
         return await self._post("/register", {"id": user_id, "passcode": passcode})
 
@@ -54,17 +54,17 @@ class Accounts:
 
         Raises:
             Refused: `invalid_credentials`, `rate_limited`, `unavailable`, `invalid_request`.
-            Unknown: no answer came.
+            Unknown: no answer arrived.
         """
         grant: Any = await self._post("/login", {"id": user_id, "passcode": passcode})
         return grant  # type: ignore[no-any-return]
 
     async def refresh(self, refresh_token: str) -> Grant:
-        """Go on with a login; the token is used up. As long as no answer came, it may be shown again for 10 s.
+        """Exchange a refresh token for new tokens. It works once; within 10 s it may be sent again.
 
         Raises:
             Refused: `token_invalid`, `token_expired`: the login has ended; `rate_limited`, `unavailable`.
-            Unknown: no answer came.
+            Unknown: no answer arrived.
         """
         grant: Any = await self._post("/refresh", {"refresh_token": refresh_token})
         return grant  # type: ignore[no-any-return]
@@ -88,7 +88,7 @@ class Accounts:
 
 
 class Login:
-    """A `TokenSource` that logs in with a passcode, and goes on with that login for as long as it lasts."""
+    """A `TokenSource` that logs in with a passcode and then refreshes that login until it ends."""
 
     def __init__(
         self, accounts: Accounts, user_id: str, passcode: str, *, clock: Callable[[], float] = time.monotonic
@@ -103,39 +103,39 @@ class Login:
         self._turn = asyncio.Lock()
 
     async def __call__(self, *, renew: bool) -> str:
-        """The last token while it lasts; else one of the same login, or of a new one.
+        """Return the last token if it is still valid, else one of the same login or of a new login.
 
         Raises:
             NotSignedIn: the server does not accept the account.
-            Refused: not now (`rate_limited`, `unavailable`).
-            Unknown: no answer came.
+            Refused: temporarily (`rate_limited`, `unavailable`).
+            Unknown: no answer arrived.
         """
         last = self._token
         async with self._turn:
             if self._token and self._clock() < self._good_until and not (renew and self._token == last):
                 return self._token
-            grant = await self._refreshed() or await self._logged_in()
+            grant = await self._refresh_login() or await self._new_login()
             self._token, self._refresh_token = grant["access_token"], grant.get("refresh_token")
             self._good_until = self._clock() + max(grant["expires_in"] - RENEW_BEFORE, grant["expires_in"] / 2)
             return self._token
 
-    async def _refreshed(self) -> Grant | None:
-        """The login goes on; `None` if there is none, or it has ended."""
+    async def _refresh_login(self) -> Grant | None:
+        """Refresh the login; None if there is none or it has ended."""
         if self._refresh_token is None:
             return None
         try:
             return await self._accounts.refresh(self._refresh_token)
         except Refused as error:
-            if error.code in PASSING:
+            if error.code in TEMPORARY:
                 raise
             self._refresh_token = None
             return None
 
-    async def _logged_in(self) -> Grant:
+    async def _new_login(self) -> Grant:
         try:
             return await self._accounts.login(self._user_id, self._passcode)
         except Refused as error:
-            if error.code in PASSING:
+            if error.code in TEMPORARY:
                 raise
             raise NotSignedIn(error.code, error.detail) from error
 

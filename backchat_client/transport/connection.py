@@ -1,4 +1,4 @@
-"""One Socket.IO connection, from its connect to its loss. A new one is made each time: nothing is carried over."""
+"""One Socket.IO connection, from connect to loss. It is not reused; the next connection is a new object."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from backchat_client.errors import Refused, Unknown
 from backchat_client.wire import Payload, seconds
 
 CONNECT_TIMEOUT = 10.0  # seconds until `ready`
-ACK_TIMEOUT = 8.0  # seconds; the server answers within 6 (contract P7), so silence means that it is gone
-CLOSE_TIMEOUT = 2.0  # seconds for a farewell that a dead peer will not return
+ACK_TIMEOUT = 8.0  # seconds; the server answers within 6 (contract P7): above it, the connection is lost
+CLOSE_TIMEOUT = 2.0  # seconds for a clean disconnect, which a lost peer does not answer
 
 logger = logging.getLogger(__name__)
 
@@ -22,10 +22,10 @@ Answered = Callable[[Any], None]
 
 
 class Connection:
-    """Events come in the order of the wire, answers among them; both by plain calls.
+    """A connection that reports events and acks by synchronous callbacks, in the order of arrival.
 
-    python-socketio starts a task for each packet. Tasks start in order, so plain functions as handlers and as ack
-    callbacks keep it; a coroutine, or code after `await sio.call(…)`, would let a later event overtake an answer.
+    python-socketio starts a task for each packet. Tasks start in order, so synchronous handlers and ack callbacks keep
+    the order; in a coroutine, or in code after `await sio.call(…)`, a later event could overtake an ack.
     """
 
     def __init__(
@@ -42,16 +42,16 @@ class Connection:
         self._outgoing: asyncio.Queue[tuple[str, Payload, Answered]] = asyncio.Queue()
         self._writer: asyncio.Task[None] | None = None
         self._socket = socketio.AsyncClient(reconnection=False, handle_sigint=False)
-        self._socket.on("*", self._arrived)
+        self._socket.on("*", self._event_received)
         self._socket.on("connect_error", self._refused)
         self._socket.on("disconnect", self._disconnected)
 
     async def open(self, token: str) -> Payload:
-        """Connect; what `ready` says.
+        """Connect, and return the payload of `ready`.
 
         Raises:
             Refused: a `connect_error` with a code.
-            Unknown: no connection came about.
+            Unknown: the connection failed.
         """
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -60,7 +60,7 @@ class Connection:
                 )
                 ready = await self._ready
         except BaseException as error:
-            await self._shut()
+            await self._disconnect()
             ours = isinstance(error, asyncio.CancelledError) and not self._lost.done()
             if ours or not isinstance(error, Exception | asyncio.CancelledError):
                 raise
@@ -69,16 +69,16 @@ class Connection:
         return ready
 
     def emit(self, event: str, payload: Payload, answered: Answered) -> None:
-        """Send an event; `answered` gets its ack, or `None` when none comes in time: then the connection is dropped.
+        """Send an event. `answered` gets its ack, or `None` if none arrives in time; then the connection is dropped.
 
-        If the connection is lost before, it gets nothing.
+        If the connection is lost first, `answered` is not called.
         """
         if self._lost.done():
             return
 
         def missing() -> None:
             self._timers.discard(timer)
-            logger.info("no ack for %s: the connection is given up", event)
+            logger.info("connection.dropped event=%s reason=ack_timeout", event)
             answered(None)
             self.drop()
 
@@ -93,7 +93,7 @@ class Connection:
         self._outgoing.put_nowait((event, payload, ack))
 
     def drop(self) -> None:
-        """Give the connection up: from here on nothing comes from it."""
+        """End the connection; it reports nothing more."""
         if self._lost.done():
             return
         self._lost.set_result(None)
@@ -106,20 +106,20 @@ class Connection:
         self._on_lost(self)
 
     async def lost(self) -> None:
-        """Wait until it is lost or dropped."""
+        """Wait until the connection is lost or dropped."""
         await asyncio.shield(self._lost)
 
     async def close(self) -> None:
-        """Drop it, and say good-bye if the other side listens."""
+        """Drop the connection and disconnect cleanly, if the server still answers."""
         self.drop()
-        await self._shut()
+        await self._disconnect()
 
-    async def _shut(self) -> None:
+    async def _disconnect(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._socket.disconnect()
-        except Exception:  # it is going anyway; what is left of it is closed below
-            logger.debug("no clean good-bye", exc_info=True)
+        except Exception:  # the connection has ended in any case; its HTTP session is closed below
+            logger.debug("disconnect.failed", exc_info=True)
         if (session := self._socket.eio.http) is not None:
             await session.close()
 
@@ -132,7 +132,7 @@ class Connection:
                 self.drop()
                 return
 
-    def _arrived(self, event: str, *arguments: Any) -> None:
+    def _event_received(self, event: str, *arguments: Any) -> None:
         payload = arguments[0] if arguments and isinstance(arguments[0], dict) else {}
         if self._lost.done():
             return

@@ -1,4 +1,4 @@
-"""Keeps one connection up for ever: tokens, gateways in turn, back-off with jitter."""
+"""Keeps one connection open until cancelled: gets tokens, tries the gateways in turn, backs off with jitter."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from backchat_client.transport.accounts import TokenSource
 from backchat_client.transport.connection import Answered, Connection
 from backchat_client.wire import Payload, seconds
 
-STEADY = 5.0  # seconds after which a connection that breaks counts as no failure
+STABLE_AFTER = 5.0  # seconds; a connection that lasted longer than this does not count as a failure
 TOKEN_REFUSED = frozenset({"unauthenticated", "token_expired"})
 
 logger = logging.getLogger(__name__)
 
 
 class Link:
-    """Calls `on_connected` and `on_lost` in turn, and `on_event` in between."""
+    """Calls `on_connected` and `on_lost` alternately, and `on_event` in between."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Link:
         on_event: Callable[[str, Payload], None],
     ) -> None:
         self._urls = list(urls)
-        self._turn = int(random() * len(self._urls))  # so that clients that start together spread
+        self._turn = int(random() * len(self._urls))  # a random start spreads clients that start together
         self._token = token
         self._random = random
         self._on_connected = on_connected
@@ -46,11 +46,11 @@ class Link:
 
     @property
     def url(self) -> str | None:
-        """The gateway it is connected to."""
+        """The gateway of the current connection."""
         return self._connection.url if self._connection else None
 
     def emit(self, event: str, payload: Payload, answered: Answered) -> None:
-        """Send an event on the present connection; without one, nothing happens."""
+        """Send an event on the current connection; without one, do nothing."""
         if self._connection:
             self._connection.emit(event, payload, answered)
 
@@ -64,11 +64,11 @@ class Link:
         try:
             while True:
                 began = asyncio.get_running_loop().time()
-                refused = await self._once()
-                if asyncio.get_running_loop().time() - began > STEADY:
+                refused = await self._run_connection()
+                if asyncio.get_running_loop().time() - began > STABLE_AFTER:
                     failures = 0
                 if refused in TOKEN_REFUSED and not self._renew:
-                    self._renew = True  # at once, on the same gateway, with a new token
+                    self._renew = True  # without a pause, on the same gateway, with a new token
                     continue
                 self._turn += 1
                 pause = reconnect_delay(failures, self._retry_after, self._random())
@@ -78,22 +78,22 @@ class Link:
         finally:
             await self._close()
 
-    async def _once(self) -> str | None:
-        """One connection from beginning to end; the code of its refusal."""
+    async def _run_connection(self) -> str | None:
+        """Run one connection from beginning to end; return the code if it was refused."""
         connection: Connection | None = None
         try:
             token = await self._token(renew=self._renew)
             url = self._urls[self._turn % len(self._urls)]
-            connection = Connection(url, on_event=self._arrived, on_lost=self._gone)
+            connection = Connection(url, on_event=self._event_received, on_lost=self._connection_lost)
             ready = await connection.open(token)
         except NotSignedIn:
             raise
         except Refused as error:
-            logger.info("connection refused: %s", error.code)
+            logger.info("connection.refused code=%s", error.code)
             self._retry_after = error.retry_after or 0.0
             return error.code
         except BackchatClientError as error:
-            logger.info("no connection: %s", error)
+            logger.info("connection.failed error=%s", error)
             return None
         self._renew = False
         self._connection = connection
@@ -101,13 +101,13 @@ class Link:
         await connection.lost()
         return None
 
-    def _gone(self, connection: Connection) -> None:
-        if connection is self._connection:  # else it is one that never came about
+    def _connection_lost(self, connection: Connection) -> None:
+        if connection is self._connection:  # else it never became ready
             self._start(connection.close())
             self._connection = None
             self._on_lost()
 
-    def _arrived(self, name: str, payload: Payload) -> None:
+    def _event_received(self, name: str, payload: Payload) -> None:
         if name == "going_away":
             self._retry_after = seconds(payload.get("retry_after"))
         elif name == "auth_expired":
@@ -117,11 +117,11 @@ class Link:
         self._on_event(name, payload)
 
     async def _refresh(self) -> None:
-        """Give the socket a new token. Should it not come about, the socket ends, and the next one gets it."""
+        """Send a new token to the server. If that fails, the server closes the socket and the next one gets it."""
         try:
             token = await self._token(renew=True)
         except BackchatClientError as error:
-            logger.info("no new token yet: %s", error)
+            logger.info("token_refresh.failed error=%s", error)
             return
         self.emit("refresh_token", {"token": token}, lambda _answer: None)
 

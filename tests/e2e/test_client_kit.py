@@ -1,4 +1,4 @@
-"""The Python client kit against real processes that are killed under it."""
+"""The Python client kit against real processes that are killed while it runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +16,13 @@ from tests.support.client import PATIENCE, Account, Device, new_account
 from tests.support.compose import ComposedStack
 from tests.support.ports import free_port
 from tests.support.stack import ROOT, Stack
+from tests.support.waiting import until
 
-RECOVERY = 40.0  # seconds; a process starts anew in between, on a machine that is busy
-FROZEN = 20.0  # seconds: the 8 that the kit waits for an ack, and what a busy machine adds
+RECOVERY = 40.0  # seconds for a restart on a busy machine
+FROZEN = 20.0  # seconds: the 8 s in which the kit waits for an ack, and a margin for a busy machine
 MANY = 30  # messages
 
-# A program that puts messages into its outbox, can send none of them, and is killed.
+# A program that fills its outbox, has no gateway to send to, and is killed.
 PROGRAM = """
 import asyncio, sys
 from backchat_client import BackchatClient, SQLiteStore
@@ -48,35 +49,27 @@ def client_of(stack: Stack, account: Account, store: Store | None = None) -> Bac
     )
 
 
-async def until(client: BackchatClient, holds: Callable[[], bool], within: float = PATIENCE) -> None:
-    """Wait until something holds, looking again after every notice."""
-    stream = client.events()
-    async with asyncio.timeout(within):
-        while not holds():
-            await anext(stream)
-
-
-async def ledger(stack: Stack, account: Account, session_id: str) -> list[Message]:
-    """The history, read by a plain client that is not the kit, over the last gateway as soon as it takes one."""
+async def history_of(stack: Stack, account: Account, session_id: str) -> list[Message]:
+    """Read the history with a plain client (not the kit), through the last gateway as soon as it accepts one."""
     async with asyncio.timeout(RECOVERY), Device(stack.gateway_urls[-1], account.token) as device:
         return await device.history({"id": session_id})  # type: ignore[return-value]
 
 
 def part_at(stack: Stack, url: str | None) -> str:
-    """The process that listens there; behind an edge, all gateways."""
+    """Return the name of the process at that address; behind an edge, of all gateways."""
     if isinstance(stack, ComposedStack):
         return "chat_gateway"
     return next(name for name, part in stack.parts.items() if part.url == url)
 
 
 def answered(state: SessionState) -> bool:
-    """Whether the newest of my messages has its reply, and nothing is under way."""
+    """Return whether the newest of the user's messages has its reply, and no reply is active."""
     mine = [m["id"] for m in state.messages if m["sender_type"] == "user"]
     return bool(mine) and not state.texts and any(m["reply_to"] == mine[-1] for m in state.messages)
 
 
-async def past_a_frozen_gateway(stack: Stack, client: BackchatClient, session_id: str, content: str) -> Sending:
-    """Send with the client's gateway stopped by SIGSTOP: it finds another one."""
+async def send_past_a_frozen_gateway(stack: Stack, client: BackchatClient, session_id: str, content: str) -> Sending:
+    """Send a message while the client's gateway is stopped by SIGSTOP; the kit connects to another one."""
     frozen = client.gateway
     child = stack.parts[part_at(stack, frozen)].child
     assert child
@@ -96,7 +89,7 @@ async def own_account(own_stack: Stack) -> AsyncIterator[Account]:
 
 
 async def test_a_chat(stack: Stack) -> None:
-    """Register, start a chat, see the reply grow and be stored; another device of the user holds the very same."""
+    """Register, start a chat, and see a reply streamed and stored; a second device of the user has the same history."""
     account = Account(id=f"kit-{secrets.token_hex(6)}", passcode=secrets.token_urlsafe(16), token="")
     client = client_of(stack, account)
     await client.register()
@@ -108,8 +101,8 @@ async def test_a_chat(stack: Stack) -> None:
         sending = await client.send(state.id, "one two three four 😀")
         message = await sending.stored()
         assert (message["id"], message["seq"]) == (await sending.accepted(), 1)
-        await until(client, lambda: answered(state))
-        await until(other, lambda: answered(mirror))
+        await until(lambda: answered(state))
+        await until(lambda: answered(mirror))
         reply = state.messages[-1]
         assert reply["content"] == "one two three four 😀"
         assert texts and all(reply["content"].startswith(text) for text in texts)
@@ -121,39 +114,39 @@ async def test_a_chat(stack: Stack) -> None:
         assert [s["id"] for s in (await client.call("list_chats"))["sessions"]] == [state.id]
 
 
-async def test_a_room_through_the_kit(stack: Stack) -> None:
-    """Two people share a session: invited, edited, answered anew, read, and left; both hold the same at each step."""
+async def test_shared_session_through_the_kit(stack: Stack) -> None:
+    """Two users share a session: invite, edit, regenerate, read and leave; both have the same history after each step."""
     async with (
         client_of(stack, await new_account(stack.auth_url)) as ada,
         client_of(stack, await new_account(stack.auth_url)) as bob,
     ):
         hers = await ada.start_chat("A room", chatbot_ids=["echo"])
         await (await ada.send(hers.id, "words")).stored()
-        await until(ada, lambda: answered(hers))
+        await until(lambda: answered(hers))
         his = await bob.accept_invite(await ada.create_invite(hers.id, max_uses=1))
         assert his.messages == hers.messages
         asked, reply = his.messages
         await ada.edit_message(hers.id, asked["id"], "better words")
-        await until(bob, lambda: len(his.messages) == 3 and his.messages[1]["superseded_by"] == his.messages[2]["id"])
+        await until(lambda: len(his.messages) == 3 and his.messages[1]["superseded_by"] == his.messages[2]["id"])
         assert [m["content"] for m in his.messages] == ["better words", "words", "better words"]
         new_id = await bob.regenerate_reply(his.id, his.messages[2]["id"])
-        await until(ada, lambda: hers.message(new_id) is not None)
-        await until(bob, lambda: his.message(new_id) is not None)
+        await until(lambda: hers.message(new_id) is not None)
+        await until(lambda: his.message(new_id) is not None)
         assert his.messages == hers.messages
         await bob.rate_reply(his.id, new_id, 1, comment="now it is right")
         await bob.mark_read(his.id, his.cursor or 0)
-        await until(bob, lambda: his.read_seq == his.cursor)
+        await until(lambda: his.read_seq == his.cursor)
         assert (await ada.update_chat(hers.id, title="Ours"))["title"] == "Ours"
-        await until(bob, lambda: bool(his.session and his.session["title"] == "Ours"))
+        await until(lambda: bool(his.session and his.session["title"] == "Ours"))
         await bob.leave_session(his.id)
-        await until(bob, lambda: his.id not in bob.sessions)
+        await until(lambda: his.id not in bob.sessions)
         assert reply["id"] in [m["id"] for m in hers.messages]
         with pytest.raises(Refused, match="not_found"):
             await bob.open(his.id)
 
 
 async def test_older_history(stack: Stack, account: Account) -> None:
-    """A session opened late shows its newest page, and the ones before it on demand, without a hole."""
+    """A session opened late shows its newest page, and older pages on request, without gaps."""
     async with client_of(stack, account) as client:
         state = await client.start_chat("Long", chatbot_ids=["echo"], reply_policy="silent")
         sendings = [await client.send(state.id, f"number {n}") for n in range(60)]
@@ -167,8 +160,8 @@ async def test_older_history(stack: Stack, account: Account) -> None:
         assert not late.has_older
 
 
-async def test_a_wrong_passcode(stack: Stack, account: Account) -> None:
-    """The client stops for good, and says so to whoever waits."""
+async def test_wrong_passcode_stops_the_client(stack: Stack, account: Account) -> None:
+    """The client stops, and every pending and later call raises `NotSignedIn`."""
     async with client_of(stack, Account(account.id, "not the passcode", "")) as client:
         with pytest.raises(NotSignedIn, match="invalid_credentials"):
             await client.start_chat()
@@ -177,8 +170,8 @@ async def test_a_wrong_passcode(stack: Stack, account: Account) -> None:
 
 
 @pytest.mark.timeout(150)
-async def test_a_gateway_dies_in_mid_conversation(own_stack: Stack, own_account: Account, tmp_path: Path) -> None:
-    """Killed, then stopped in order: the kit recovers by itself, and everything is there once, in order."""
+async def test_client_survives_a_killed_gateway(own_stack: Stack, own_account: Account, tmp_path: Path) -> None:
+    """The gateway is killed, then restarted: the kit reconnects, and every message is there once and in order."""
     async with client_of(own_stack, own_account, SQLiteStore(tmp_path / "outbox.db")) as client:
         shown: list[tuple[str, int]] = []
         client.listen(
@@ -200,24 +193,24 @@ async def test_a_gateway_dies_in_mid_conversation(own_stack: Stack, own_account:
             async with asyncio.timeout(RECOVERY):
                 await asyncio.gather(*(sending.stored() for sending in sendings))
         if len(set(own_stack.gateway_urls)) > 1:
-            sendings.append(await past_a_frozen_gateway(own_stack, client, state.id, f"message {2 * MANY}"))
-        await until(client, lambda: answered(state), RECOVERY)
-        history = await ledger(own_stack, own_account, state.id)
+            sendings.append(await send_past_a_frozen_gateway(own_stack, client, state.id, f"message {2 * MANY}"))
+        await until(lambda: answered(state), RECOVERY)
+        history = await history_of(own_stack, own_account, state.id)
         mine = [m["content"] for m in history if m["sender_type"] == "user"]
         assert mine == [f"message {number}" for number in range(len(sendings))]
         assert state.messages == history
-        assert shown == [(m["id"], m["seq"]) for m in history]  # each once, in order, over three connections
+        assert shown == [(m["id"], m["seq"]) for m in history]  # each once and in order, over three connections
         assert state.cursor == history[-1]["seq"]
         assert client.unsettled == []
 
 
-async def test_a_killed_client_sends_its_outbox_later(stack: Stack, account: Account, tmp_path: Path) -> None:
-    """Messages that a killed program had not got rid of go out with its next start, once, in order."""
+async def test_outbox_of_a_killed_client_is_sent_on_restart(stack: Stack, account: Account, tmp_path: Path) -> None:
+    """The messages of a killed program are sent by its next start, once and in order."""
     store = tmp_path / "outbox.db"
     async with client_of(stack, account) as client:
         state = await client.start_chat("Outbox", chatbot_ids=["echo"], reply_policy="silent")
-    nobody = f"http://127.0.0.1:{free_port()}"
-    arguments = [stack.auth_url, nobody, account.id, account.passcode, str(store), state.id, str(MANY)]
+    unused = f"http://127.0.0.1:{free_port()}"
+    arguments = [stack.auth_url, unused, account.id, account.passcode, str(store), state.id, str(MANY)]
     program = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROGRAM, *arguments, stdout=asyncio.subprocess.PIPE, cwd=ROOT
     )
@@ -225,10 +218,10 @@ async def test_a_killed_client_sends_its_outbox_later(stack: Stack, account: Acc
     assert await asyncio.wait_for(program.stdout.readline(), PATIENCE) == b"kept\n"
     program.send_signal(signal.SIGKILL)
     await asyncio.wait_for(program.wait(), PATIENCE)
-    for _ in range(2):  # the second time there is nothing left to send
+    for _ in range(2):  # the second client finds an empty outbox
         async with client_of(stack, account, SQLiteStore(store)) as client:
             state = await client.open(state.id)
-            await until(client, lambda: not client.unsettled)
-            await until(client, lambda: len(state.messages) == MANY)  # noqa: B023
-    history = await ledger(stack, account, state.id)
+            await until(lambda: not client.unsettled)
+            await until(lambda: len(state.messages) == MANY)  # noqa: B023
+    history = await history_of(stack, account, state.id)
     assert [m["content"] for m in history] == [f"kept {number}" for number in range(MANY)]

@@ -1,4 +1,4 @@
-"""The TypeScript client kit against a running system; the assertions are in web/src/client/live.test.ts."""
+"""Runs the TypeScript client kit against a running system; the assertions are in web/src/client/live.test.ts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUN_TIMEOUT = 150  # seconds
 
 
 def find(program: str) -> str:
-    """The machine's own, else the one that `make test` brings."""
+    """Return the machine's program of that name, else the one that `make test` installs."""
     found = shutil.which(program) or shutil.which(program, path=ROOT / ".venv" / "node")
     assert found, f"{program} is not installed: run `make test`, which brings it"
     return found
@@ -30,7 +30,7 @@ def run(*command: str | Path, timeout: float) -> subprocess.CompletedProcess[str
 
 @pytest.fixture(scope="module")
 def vitest() -> Path:
-    """The test runner, installed as package-lock.json says."""
+    """Return the test runner, installed as package-lock.json says."""
     lock = (WEB / "package-lock.json").read_bytes()
     made_from = WEB / "node_modules" / ".made-from"
     if not made_from.exists() or made_from.read_bytes() != lock:
@@ -42,8 +42,8 @@ def vitest() -> Path:
 
 
 @pytest.mark.timeout(INSTALL_TIMEOUT + RUN_TIMEOUT + 60)
-@pytest.mark.parametrize("stack", KINDS[:1], indirect=True)  # one origin for everything, as pages have it
-async def test_the_typescript_kit_chats_and_comes_back(vitest: Path, stack: Stack) -> None:
+@pytest.mark.parametrize("stack", KINDS[:1], indirect=True)  # one origin for everything, as for pages
+async def test_typescript_kit_chats_and_reconnects(vitest: Path, stack: Stack) -> None:
     setting = f"BACKCHAT_TEST_URL={stack.gateway_urls[0]}"
     command: list[str | Path] = ["env", "NO_COLOR=1", setting, find("node"), vitest, "run", "live"]
     done = await asyncio.to_thread(run, *command, timeout=RUN_TIMEOUT)

@@ -1,4 +1,4 @@
-"""Plays a golden scenario of `tests/contract/client_scenarios` (see the README there) on the core of the kit."""
+"""Plays a golden scenario of `tests/contract/client_scenarios` (see its README) on the kit's core."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backchat_client.state.requests import Call
 from backchat_client.state.session import SessionState
 
 SCENARIOS = Path(__file__).parents[2] / "contract" / "client_scenarios"
-TOLD = frozenset({"accepted", "failed", "started", "closed"})
+NOTICES = frozenset({"accepted", "failed", "started", "closed"})
 NOON = "2026-11-23T12:00:00.000Z"
 MESSAGE: dict[str, Any] = {
     "session_id": "S",
@@ -65,7 +65,7 @@ def answer(name: str, short: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 class Player:
-    """One playing of one scenario."""
+    """Plays one scenario."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -84,12 +84,12 @@ class Player:
     def check(self, where: str, calls: list[Call], expected: dict[str, Any]) -> None:
         made = [[c.event, {k: v for k, v in c.payload.items() if k != "limit"}] for c in calls]
         assert made == expected.get("calls", []), where
-        told = [(n.name, n.payload) for n in self.core.notices() if n.name in TOLD]
-        if "told" in expected:
+        notices = [(n.name, n.payload) for n in self.core.notices() if n.name in NOTICES]
+        if "notices" in expected:
             fitting = [
-                [n, {k: p.get(k) for k in want}] for (n, p), (_, want) in zip(told, expected["told"], strict=True)
+                [n, {k: p.get(k) for k in want}] for (n, p), (_, want) in zip(notices, expected["notices"], strict=True)
             ]
-            assert fitting == expected["told"], where
+            assert fitting == expected["notices"], where
         if "outbox" in expected:
             assert [item.client_message_id for item in self.core.outbox] == expected["outbox"], where
         for session_id, wanted in expected.get("sessions", {}).items():
@@ -100,7 +100,7 @@ class Player:
 
     @staticmethod
     def seen(state: SessionState, wanted: dict[str, Any]) -> dict[str, Any]:
-        """What the state shows, cut down to the wanted fields."""
+        """Return the state's fields that are in `wanted`."""
         messages: list[Any] = list(state.messages)
         for place, fields in enumerate(wanted.get("messages", [])):
             if place < len(messages):

@@ -1,4 +1,4 @@
-"""A server of one session that keeps the contract, and loses what the contract lets it lose. In memory, no I/O."""
+"""An in-memory server of one session that keeps the contract, and loses what the contract allows it to lose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ERRORS = ("unavailable", "internal", "rate_limited")
 
 
 class SimulatedServer:
-    """`up` are the client's calls on their way, `down` answers and events on theirs; both in order, both mortal."""
+    """`up` holds the client's calls in flight, `down` the answers and events; both in order, both can be lost."""
 
     def __init__(self, core: Core) -> None:
         self.core = core
@@ -23,7 +23,7 @@ class SimulatedServer:
         self.down: deque[tuple[str, Any, Any]] = deque()
         self.session: dict[str, Any] = {**SESSION}
         self.messages: dict[str, dict[str, Any]] = {}  # by client_message_id, in the order stored
-        self.accepted: deque[Call] = deque()  # acked, not stored yet
+        self.accepted: deque[Call] = deque()  # acked but not stored
         self.joined = False
 
     @property
@@ -35,7 +35,7 @@ class SimulatedServer:
         self.collect()
 
     def disconnect(self) -> None:
-        """Whatever was on its way is gone, in both directions."""
+        """Lose everything in flight in both directions."""
         self.core.disconnect()
         self.up.clear()
         self.down.clear()
@@ -45,23 +45,23 @@ class SimulatedServer:
         """Take the calls that the client makes."""
         self.up += self.core.calls()
 
-    def handle(self, fate: str) -> None:
-        """Deal with the next call: `ok`, `silent` (done, not answered), `lost` (neither), or an error code."""
+    def handle(self, outcome: str) -> None:
+        """Process the next call: `ok`, `silent` (done, not answered), `lost` (neither), or refused with an error code."""
         call = self.up.popleft()
-        if fate in ERRORS:
-            self.answer(call, {"ok": False, "error": {"code": fate, "message": "", "retry_after": 1.0}})
-        elif fate == "lost":
+        if outcome in ERRORS:
+            self.answer(call, {"ok": False, "error": {"code": outcome, "message": "", "retry_after": 1.0}})
+        elif outcome == "lost":
             self.answer(call, None)
         else:
             answer = getattr(self, call.event)(call)
-            self.answer(call, answer if fate == "ok" else None)
+            self.answer(call, answer if outcome == "ok" else None)
 
     def deliver(self) -> None:
-        """The client gets the next answer or event."""
+        """Deliver the next answer or event to the client."""
         kind, what, value = self.down.popleft()
         if kind == "ack":
             self.core.answered(what, value, self.now)
-            if value is None:  # as the kit's connection does: silence means that the other side is gone
+            if value is None:  # like the kit's connection, which drops after a missing ack
                 self.disconnect()
         else:
             self.core.event(what, value)
@@ -101,7 +101,7 @@ class SimulatedServer:
         return {"ok": True, "messages": found[-PAGE:], "has_more": len(found) > PAGE}
 
     def store(self) -> None:
-        """The next accepted message is stored, unless it is already; somebody else's device may be faster."""
+        """Store the next accepted message, unless it is stored."""
         payload = self.accepted.popleft().payload
         client_message_id = payload["client_message_id"]
         if client_message_id in self.messages:
@@ -118,14 +118,14 @@ class SimulatedServer:
         self.change("message", message, number)
 
     def edit(self, place: int) -> None:
-        """A stored message changes."""
+        """Change a stored message."""
         message = list(self.messages.values())[place % len(self.messages)]
         number = self.number()
         message["content"] += "!"
         self.change("message_updated", message, number)
 
     def rename(self) -> None:
-        """The session changes: told to every socket, joined or not."""
+        """Change the session's title; every socket gets the event, joined or not."""
         number = self.number()
         self.session.update(seq=number, title=f"title {number}")
         self.down.append(("event", "session_updated", dict(self.session)))
@@ -135,15 +135,15 @@ class SimulatedServer:
         return self.last_seq
 
     def change(self, name: str, message: dict[str, Any], number: int) -> None:
-        """Tell the joined socket. What is still on its way of the same message is left out, as the contract allows."""
+        """Send an event to the joined socket. It replaces one of the same message in flight, as the contract allows."""
         message["updated_seq"] = number
         if self.joined:
             for item in [i for i in self.down if i[0] == "event" and i[2].get("id") == message["id"]]:
                 self.down.remove(item)
             self.down.append(("event", name, dict(message)))
 
-    def settle_down(self) -> None:
-        """No more faults: everything on its way arrives, everything due is done."""
+    def run_to_rest(self) -> None:
+        """Deliver everything in flight and run every due retry, without further faults."""
         for _ in range(10_000):
             if not self.core.connected:
                 self.connect()
@@ -159,4 +159,4 @@ class SimulatedServer:
                 self.collect()
             else:
                 return
-        raise AssertionError("the client never comes to rest")
+        raise AssertionError("the client never stops making calls")

@@ -28,8 +28,8 @@ def grants(tokens: Iterator[str]) -> Handler:
     return lambda _: httpx2.Response(200, json={"access_token": next(tokens), "expires_in": 900})
 
 
-async def test_one_login_lasts() -> None:
-    """A token is handed out until it is about to expire, or until a new one is asked for."""
+async def test_token_is_reused_until_it_is_about_to_expire() -> None:
+    """A token is reused until it is about to expire or a renewal is requested."""
     now = 0.0
     login = Login(accounts(grants(iter("abcd"))), "ada", "passcode", clock=lambda: now)
     assert [await login(renew=False), await login(renew=False)] == ["a", "a"]
@@ -40,8 +40,8 @@ async def test_one_login_lasts() -> None:
     assert await login(renew=False) == "c"
 
 
-async def test_a_login_goes_on_with_its_refresh_token_and_anew_when_it_has_ended() -> None:
-    """The passcode is shown again only when nothing else helps; a lost answer ends nothing."""
+async def test_login_is_refreshed_and_repeated_only_after_it_has_ended() -> None:
+    """The passcode is sent again only when the refresh token is refused; a lost answer does not end the login."""
     asked: list[tuple[str, str | None]] = []
     answers = iter(["a1", "b2", "?", "c3", "!", "d4"])
 
@@ -70,24 +70,24 @@ async def test_a_login_goes_on_with_its_refresh_token_and_anew_when_it_has_ended
 
 
 @pytest.mark.parametrize("code", ["invalid_credentials", "invalid_request", "forbidden"])
-async def test_hopeless(code: str) -> None:
-    """What no repetition mends stops the client."""
+async def test_permanent_refusal_raises_not_signed_in(code: str) -> None:
+    """A permanent refusal stops the client."""
     with pytest.raises(NotSignedIn) as refused:
         await Login(accounts(problem(401, code)), "ada", "passcode")(renew=False)
     assert (refused.value.code, refused.value.detail) == (code, "Why.")
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, "rate_limited"), (503, "unavailable")])
-async def test_passing(status: int, code: str) -> None:
-    """What passes is told with how long to wait."""
+async def test_temporary_refusal_has_retry_after(status: int, code: str) -> None:
+    """A temporary refusal is raised with its `retry_after`."""
     with pytest.raises(Refused) as refused:
         await Login(accounts(problem(status, code, **{"Retry-After": "7"})), "ada", "passcode")(renew=False)
     assert not isinstance(refused.value, NotSignedIn)
     assert (refused.value.code, refused.value.retry_after) == (code, 7.0)
 
 
-async def test_a_proxy_that_is_no_server() -> None:
-    """HTML from something in between is no verdict on the account, nor is a broken connection."""
+async def test_answer_of_a_proxy_is_unknown() -> None:
+    """An HTML answer of a proxy and a broken connection say nothing about the account."""
 
     def broken(_: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError("refused")

@@ -1,4 +1,4 @@
-"""Changes are asked for again until their outcome is known; everything else is asked for once."""
+"""Changes are repeated until their outcome is known; every other event is sent once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backchat_client.wire import Payload
 
 
 class Scripted(Actions):
-    """Answers with what it was given: an ack, a code, or `None` for no answer. Waits for nothing."""
+    """Returns scripted outcomes in turn: an ack, a code, or `None` for no answer."""
 
     def __init__(self, *answers: Payload | str | None) -> None:
         self.random = lambda: 0.0
@@ -36,7 +36,7 @@ class Scripted(Actions):
 
 @pytest.fixture(autouse=True)
 def no_delay(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The delays that were asked for, in seconds."""
+    """Record the requested delays, in seconds, instead of sleeping."""
     asked: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -46,20 +46,20 @@ def no_delay(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return asked
 
 
-async def test_a_change_is_repeated_until_it_is_done(no_delay: list[float]) -> None:
+async def test_change_is_repeated_until_its_outcome_is_known(no_delay: list[float]) -> None:
     client = Scripted(None, "unavailable", "rate_limited", "internal", {"ok": True, "session": {"id": "S"}})
     assert await client.update_chat("S", title="Named") == {"id": "S"}
     assert client.calls == [("update_chat", {"session_id": "S", "title": "Named"})] * 5
     assert no_delay == [1.0, 2.0, 4.0]
 
 
-async def test_a_final_no_is_one() -> None:
+async def test_final_refusal_is_not_repeated() -> None:
     with pytest.raises(Refused, match="forbidden"):
         await Scripted("forbidden").remove_user("S", "bob")
 
 
 @pytest.mark.parametrize("action", [Scripted.leave_session, Scripted.delete_chat])
-async def test_what_a_lost_first_try_has_ended_is_not_found_by_the_second(action: Any) -> None:
+async def test_not_found_after_a_lost_ack_counts_as_done(action: Any) -> None:
     await action(Scripted(None, "not_found"), "S")
     with pytest.raises(Refused, match="not_found"):
         await action(Scripted("not_found"), "S")
@@ -67,8 +67,8 @@ async def test_what_a_lost_first_try_has_ended_is_not_found_by_the_second(action
         await Scripted(None, "not_found").stop_reply("S", "m")
 
 
-async def test_reads_and_secrets_are_asked_for_once() -> None:
-    """A second invite would be another one."""
+async def test_reads_and_invites_are_sent_once() -> None:
+    """A repeated `create_invite` would create a second invite."""
     for action in (Scripted.list_chats, Scripted.list_chatbots):
         with pytest.raises(Unknown):
             await action(Scripted(None))

@@ -1,4 +1,4 @@
-"""Waiting."""
+"""Delays before a retry."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from backchat_client.state.backoff import LONGEST, RECONNECT_LONGEST, delay, rec
 
 
 @given(st.integers(0, 10_000), st.floats(0, 600), st.floats(0, 1, exclude_max=True))
-def test_never_sooner_than_asked_and_never_for_ever(failures: int, retry_after: float, random: float) -> None:
-    """The server's wish is a lower bound; our own waits have a ceiling."""
+def test_delay_is_between_retry_after_and_the_maximum(failures: int, retry_after: float, random: float) -> None:
+    """`retry_after` is the minimum; the kit's own delay has a maximum."""
     assert retry_after <= delay(failures, retry_after, random) <= max(retry_after, LONGEST) * 1.5
     assert retry_after <= reconnect_delay(failures, retry_after, random) <= retry_after + RECONNECT_LONGEST
 
 
-def test_doubles() -> None:
-    """Without jitter, as the scenarios have it."""
+def test_delay_doubles_with_each_failure() -> None:
+    """Without jitter, as in the golden scenarios."""
     assert [delay(n, 0, 0.0) for n in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]

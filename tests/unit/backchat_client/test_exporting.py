@@ -1,4 +1,4 @@
-"""A session as a file."""
+"""A session as text."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ MESSAGES = [
 ]
 
 
-def test_markdown_is_what_people_see() -> None:
-    """Messages as they were written; names and title as plain text; nothing superseded."""
+def test_markdown_shows_what_people_see() -> None:
+    """Messages as they were written; names and title escaped; nothing superseded."""
     assert as_markdown(SESSION, MESSAGES) == (
         "# Tea \\*and\\* \\# cake\n\n"
         "**ada** · 2026-11-23 09:31 UTC\n\nWhich *tea*?\n\n"
@@ -59,6 +59,6 @@ def test_markdown_is_what_people_see() -> None:
     )
 
 
-def test_json_is_all_there_is() -> None:
-    """The contract's own shapes."""
+def test_json_holds_session_and_messages() -> None:
+    """The contract's own objects."""
     assert json.loads(as_json(SESSION, MESSAGES)) == {"session": SESSION, "messages": MESSAGES}

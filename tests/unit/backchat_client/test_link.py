@@ -1,4 +1,4 @@
-"""Which gateway is tried when, and with which token."""
+"""Which gateway is tried, and with which token."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from backchat_client.errors import NotSignedIn, Refused, Unknown
 from backchat_client.transport import link
 from backchat_client.transport.link import Link
 
-Fate = Exception | str  # why there is no connection, or the event after which it breaks
+Fate = Exception | str  # why a connection fails, or the event after which it breaks
 
 
 class Gateways:
-    """Connections that go as scripted, one after the other; then one that lasts."""
+    """Connections with scripted outcomes in turn, followed by one that lasts."""
 
     def __init__(self, fates: list[Fate]) -> None:
         self.fates = fates
@@ -65,7 +65,7 @@ class Tokens:
 
 
 async def tries(monkeypatch: pytest.MonkeyPatch, *fates: Fate) -> tuple[list[tuple[str, str]], list[str]]:
-    """The connections made until one lasts, and what the client was told."""
+    """Return the connections made until one lasted, and the events that the client received."""
     gateways, told = Gateways(list(fates)), []
     monkeypatch.setattr(link, "Connection", gateways.connection)
     there = Link(
@@ -87,26 +87,26 @@ async def tries(monkeypatch: pytest.MonkeyPatch, *fates: Fate) -> tuple[list[tup
     return gateways.tries, told
 
 
-async def test_gateways_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a failure, a refusal or a farewell it is the next one's turn."""
+async def test_gateways_are_tried_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed, refused or closed connection the next gateway is tried."""
     made, told = await tries(monkeypatch, Unknown("no"), Refused("unavailable", retry_after=0.01), "going_away")
     assert made == [("a", "token 1"), ("b", "token 1"), ("a", "token 1"), ("b", "token 1")]
     assert told == ["connected", "going_away", "lost", "connected", "lost"]
 
 
-async def test_a_refused_token_is_renewed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the same gateway; and no more than once in a row without a pause."""
+async def test_refused_token_is_renewed_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the same gateway, and only once in a row without a pause."""
     made, _ = await tries(monkeypatch, Refused("token_expired"), Refused("unauthenticated"))
     assert made == [("a", "token 1"), ("a", "token 2"), ("b", "token 3")]
 
 
-async def test_an_expired_socket_gets_a_new_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`auth_expired` ends the socket; the next one does not come with the same token."""
+async def test_expired_socket_is_followed_by_a_new_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `auth_expired` the next connection uses a new token."""
     made, _ = await tries(monkeypatch, "auth_expired")
     assert made == [("a", "token 1"), ("b", "token 2")]
 
 
-async def test_no_hope(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the account itself is refused, it ends."""
+async def test_refused_account_stops_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the account is refused, the link stops."""
     with pytest.raises(NotSignedIn):
         await tries(monkeypatch, *[Refused("unauthenticated")] * 4)

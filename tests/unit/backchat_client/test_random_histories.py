@@ -1,4 +1,4 @@
-"""Random faults, then peace: the client ends with exactly the server's history, and the server with the client's."""
+"""After random faults and a quiet end, client and server have the same history."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.unit.backchat_client.simulated_server import ERRORS, SimulatedServer
 
 HISTORIES = 400
 STEPS = 120
-FATES = ["ok"] * 6 + ["silent", "lost", *ERRORS]
+OUTCOMES = ["ok"] * 6 + ["silent", "lost", *ERRORS]
 
 
 class History:
-    """One session, one client that follows it, and everything that can come between them."""
+    """One session, one client that follows it, and everything that can happen to their messages."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
@@ -48,7 +48,7 @@ class History:
         for step in self.random.choices(list(steps), weights=list(steps.values()), k=STEPS):
             step()
             self.server.collect()
-            self.look()
+            self.check()
         self.end()
 
     def send(self) -> None:
@@ -57,7 +57,7 @@ class History:
 
     def handle(self) -> None:
         if self.server.up:
-            self.server.handle(self.random.choice(FATES))
+            self.server.handle(self.random.choice(OUTCOMES))
 
     def deliver(self) -> None:
         if self.server.down:
@@ -87,15 +87,15 @@ class History:
             self.server.connect()
 
     def restart(self) -> None:
-        """The client's process dies; only its outbox is left."""
+        """Restart the client; only its outbox survives."""
         self.server.disconnect()
         self.core = self.server.core = Core(list(self.core.outbox), self.random.random)
         self.state = self.core.open("S")
         self.shown.clear()
         self.cursor = 0
 
-    def look(self) -> None:
-        """The cursor never goes back or ahead; nothing shown has a hole or comes twice; each message is news once."""
+    def check(self) -> None:
+        """Check that the cursor stays in range, nothing has a gap or a duplicate, and each message is reported once."""
         for notice in self.core.notices():
             payload: Any = notice.payload
             if notice.name == "accepted":
@@ -110,20 +110,21 @@ class History:
         self.cursor = cursor
         seqs = [message["seq"] for message in self.state.messages]
         stored = sorted(message["seq"] for message in self.server.messages.values())
-        if self.state.joined and seqs and not self.server.down:  # what is on its way may be missing
+        if self.state.joined and seqs and not self.server.down:  # messages in flight may be missing
             assert seqs == [seq for seq in stored if seqs[0] <= seq <= seqs[-1]]
 
     def end(self) -> None:
         self.connect()
-        self.server.settle_down()
-        self.look()
+        self.server.run_to_rest()
+        self.check()
         while self.state.has_older:
             self.core.older("S")
             self.server.collect()
-            self.server.settle_down()
-        self.look()
+            self.server.run_to_rest()
+        self.check()
         stored = sorted(self.server.messages.values(), key=lambda message: message["seq"])
-        assert [message["client_message_id"] for message in stored] == self.sent  # nothing lost, doubled, overtaken
+        # nothing lost, duplicated or out of order
+        assert [message["client_message_id"] for message in stored] == self.sent
         assert self.state.messages == stored
         assert self.state.cursor == self.server.last_seq
         assert self.state.joined
@@ -134,8 +135,8 @@ class History:
 
 
 @pytest.mark.parametrize("block", range(8))
-def test_random_histories(block: int) -> None:
-    """Whatever was lost, refused, edited or restarted in between (the seed is in the message)."""
+def test_random_faults_lose_and_duplicate_nothing(block: int) -> None:
+    """Messages are lost, refused and edited, clients restarted at random; the assertion message has the seed."""
     for seed in range(block * HISTORIES // 8, (block + 1) * HISTORIES // 8):
         try:
             History(seed).play()

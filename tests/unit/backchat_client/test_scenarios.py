@@ -12,11 +12,11 @@ FILES = sorted(SCENARIOS.glob("*.json"))
 
 
 @pytest.mark.parametrize("scenario", FILES, ids=lambda path: path.stem)
-def test_scenario(scenario: Path) -> None:
-    """The kit does and holds what the scenario says, step by step."""
+def test_scenario_is_played(scenario: Path) -> None:
+    """The kit makes the calls and reaches the state of the scenario, step by step."""
     Player().play(scenario)
 
 
-def test_there_are_scenarios() -> None:
-    """A moved directory does not make the suite above empty, and so green."""
+def test_scenarios_are_found() -> None:
+    """Fails if the directory was moved, which would leave the suite above empty."""
     assert len(FILES) >= 16

@@ -20,8 +20,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return MemoryStore() if request.param == "memory" else SQLiteStore(tmp_path / "outbox.db")
 
 
-async def test_keeps_the_order(store: Store) -> None:
-    """What is loaded is what was added and not removed, in the order added; one twice is one, as it was first."""
+async def test_store_keeps_the_order(store: Store) -> None:
+    """`load` returns what was added and not removed, in order; a duplicate changes nothing."""
     for number in range(5):
         await store.add(item(number))
     await store.add(item(1, content="another text"))
@@ -32,8 +32,8 @@ async def test_keeps_the_order(store: Store) -> None:
     store.close()
 
 
-async def test_outlives_the_process(tmp_path: Path) -> None:
-    """A second opening of the file, with the first one never closed, sees everything."""
+async def test_store_survives_the_process(tmp_path: Path) -> None:
+    """A second store on the same file, with the first one still open, loads everything."""
     first = SQLiteStore(tmp_path / "outbox.db")
     await asyncio.gather(*(first.add(item(number, content="zoë 😀")) for number in range(20)))
     first.remove("S", "c0")
@@ -43,12 +43,12 @@ async def test_outlives_the_process(tmp_path: Path) -> None:
     second.close()
 
 
-def test_lanes() -> None:
-    """A session's first message is its turn; lanes come in the order of their first messages."""
+def test_outbox_has_a_lane_per_session() -> None:
+    """Each session's first message may be sent; lanes are ordered by their first messages."""
     outbox = Outbox([item(0), item(1, "T"), item(2)])
     assert outbox.lanes() == ["S", "T"]
-    assert outbox.settle("S", "c0") == item(0)
-    assert outbox.settle("S", "c0") is None
+    assert outbox.remove("S", "c0") == item(0)
+    assert outbox.remove("S", "c0") is None
     assert (outbox.first("S"), outbox.first("T"), outbox.first("U")) == (item(2), item(1, "T"), None)
     assert outbox.lanes() == ["T", "S"]
     assert [each.client_message_id for each in outbox] == ["c1", "c2"]

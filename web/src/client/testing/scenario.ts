@@ -13,7 +13,7 @@ export interface Expectation {
   calls?: [string, Fields][];
   sessions?: Record<string, Fields | null>;
   outbox?: string[];
-  told?: [string, Fields][];
+  notices?: [string, Fields][];
 }
 
 export type Step = { expect?: Expectation } & Record<string, unknown>;
@@ -30,14 +30,14 @@ const WHOLE_MESSAGES = ["message", "message_updated"];
 export class Player {
   private readonly link = new FakeLink();
   private readonly storage = new MemoryStorage();
-  private told: [string, Fields][] = [];
+  private notices: [string, Fields][] = [];
   private chats = this.start();
 
   play(step: Step): void {
     const [name, value] = Object.entries(step).find(([key]) => key !== "expect") ?? ["", undefined];
     const act = this.steps[name];
     if (!act) throw new Error(`a step of an unknown kind: ${name}`);
-    this.told = [];
+    this.notices = [];
     act(value as never);
     this.check(step.expect ?? {});
   }
@@ -66,18 +66,18 @@ export class Player {
   };
 
   private start(): Chats {
-    const tell =
+    const record =
       (name: string) =>
       (fields: object): void =>
-        void this.told.push([name, fields as Fields]);
+        void this.notices.push([name, fields as Fields]);
     const quiet = () => undefined;
     const listener: ChatsListener = {
-      accepted: tell("accepted"),
-      failed: tell("failed"),
-      closed: tell("closed"),
+      accepted: record("accepted"),
+      failed: record("failed"),
+      closed: record("closed"),
       started: ({ client_request_id, session }) =>
-        tell("started")({ client_request_id, session_id: session.id }),
-      startFailed: ({ client_request_id, error }) => tell("failed")({ client_request_id, code: error.code }),
+        record("started")({ client_request_id, session_id: session.id }),
+      startFailed: ({ client_request_id, error }) => record("failed")({ client_request_id, code: error.code }),
       synced: quiet,
       changed: quiet,
       stored: quiet,
@@ -91,7 +91,7 @@ export class Player {
     this.chats.disconnected();
   }
 
-  private check({ calls, sessions, outbox, told }: Expectation): void {
+  private check({ calls, sessions, outbox, notices }: Expectation): void {
     const made = this.link.take().map(([event, { limit: _, ...payload }]) => [event, payload]);
     expect(made).toEqual(calls ?? []);
     for (const [id, expected] of Object.entries(sessions ?? {})) this.checkSession(id, expected);
@@ -103,9 +103,9 @@ export class Player {
           .map((entry) => entry.client_message_id)
           .sort(),
       ).toEqual([...outbox].sort());
-    if (told) {
-      expect(this.told).toHaveLength(told.length);
-      expect(this.told).toMatchObject(told);
+    if (notices) {
+      expect(this.notices).toHaveLength(notices.length);
+      expect(this.notices).toMatchObject(notices);
     }
   }
 
