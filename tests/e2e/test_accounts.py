@@ -21,7 +21,7 @@ def decoded(part: str) -> Any:
     return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
-async def test_a_new_user_registers_logs_in_and_is_known(stack: Stack) -> None:
+async def test_new_user_registers_and_logs_in(stack: Stack) -> None:
     body = {"id": "Ada.Lovelace", "passcode": "correct horse battery"}
     async with http(stack) as client:
         registered = await client.post("/register", json=body)
@@ -38,7 +38,7 @@ async def test_a_new_user_registers_logs_in_and_is_known(stack: Stack) -> None:
         assert (again.status_code, again.json()["code"]) == (409, "user_exists")
 
 
-async def test_a_token_is_signed_by_a_published_key(stack: Stack, account: Account) -> None:
+async def test_token_is_signed_by_a_published_key(stack: Stack, account: Account) -> None:
     header, claims = map(decoded, account.token.split(".")[:2])
     assert header["alg"] == "EdDSA"
     assert set(claims) == {"iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp", "roles"}
@@ -72,7 +72,7 @@ async def test_a_token_is_signed_by_a_published_key(stack: Stack, account: Accou
         ("GET", "/nothing-here", {}, 404, "not_found"),
     ],
 )
-async def test_refusals_are_problem_documents(
+async def test_errors_are_problem_documents(
     stack: Stack, method: str, path: str, given: dict[str, Any], status: int, code: str | None
 ) -> None:
     async with http(stack) as client:
@@ -85,7 +85,7 @@ async def test_refusals_are_problem_documents(
     assert problem["status"] == status
 
 
-async def test_a_wrong_passcode_and_an_unknown_user_look_the_same(stack: Stack, account: Account) -> None:
+async def test_wrong_passcode_and_unknown_user_are_indistinguishable(stack: Stack, account: Account) -> None:
     async with http(stack) as client:
         wrong = await client.post("/login", json={"id": account.id, "passcode": "not the passcode"})
         unknown = await client.post("/login", json={"id": "nobody-at-all", "passcode": "not the passcode"})

@@ -17,7 +17,7 @@ AT_ONCE = 8  # events of a device under way
 
 
 @pytest.mark.parametrize("stack", [DISTRIBUTED], indirect=True)
-async def test_two_gateways_grant_about_one_budget(stack: Stack, account: Account) -> None:
+async def test_two_gateways_share_one_event_budget(stack: Stack, account: Account) -> None:
     """The second gateway grants one burst and half a second more, once: not its own budget."""
     granted = 0
     begun = time.monotonic()

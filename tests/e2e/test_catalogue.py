@@ -49,7 +49,7 @@ async def listed(device: Device, names: list[str]) -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_the_catalogue_follows_its_file(own: Stack, chatbots: Path) -> None:
+async def test_catalogue_is_reloaded_on_sighup_and_on_file_change(own: Stack, chatbots: Path) -> None:
     """By SIGHUP at once, by itself soon; a mistake is one line and changes nothing; the reply under way is whole."""
     account = await new_account(own.auth_url)
     async with Device(own.gateway_urls[0], account.token) as device:

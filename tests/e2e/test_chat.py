@@ -29,7 +29,7 @@ SESSION = {
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-async def test_a_message_is_acked_stored_and_answered_by_a_streamed_reply(stack: Stack, account: Account) -> None:
+async def test_message_is_acked_stored_and_answered_by_a_streamed_reply(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat()
         assert set(session) == SESSION
@@ -57,7 +57,7 @@ async def test_a_message_is_acked_stored_and_answered_by_a_streamed_reply(stack:
     assert order[-1] == "message", "a delta came after the message that ends the reply"
 
 
-async def test_ready_says_who_and_until_when(stack: Stack, account: Account) -> None:
+async def test_ready_has_user_token_expiry_and_limits(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         ready = await device.until("ready")
     assert set(ready) == {"user_id", "token_expires_at", "server_time", "protocol", "limits"}
@@ -66,7 +66,7 @@ async def test_ready_says_who_and_until_when(stack: Stack, account: Account) -> 
     assert (ready["limits"]["content"], ready["limits"]["frame"]) == (16_000, 256 * 1024)
 
 
-async def test_the_default_chatbot_answers_when_none_is_named(stack: Stack, account: Account) -> None:
+async def test_default_chatbot_replies_if_none_is_named(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         bots = (await device.ok("list_chatbots"))["chatbots"]
         session = (await device.ok("start_chat"))["session"]
@@ -77,9 +77,7 @@ async def test_the_default_chatbot_answers_when_none_is_named(stack: Stack, acco
     assert reply["content"]
 
 
-async def test_the_first_reply_gives_a_session_without_title_one_under_a_number_of_its_own(
-    stack: Stack, account: Account
-) -> None:
+async def test_first_reply_sets_title_with_a_separate_sequence_number(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat(title=None)
         assert session["title"] is None
@@ -91,7 +89,7 @@ async def test_the_first_reply_gives_a_session_without_title_one_under_a_number_
     assert reply["seq"] == 5
 
 
-async def test_a_second_device_sees_the_same_in_the_same_order(stack: Stack, account: Account) -> None:
+async def test_second_device_receives_the_same_events_in_the_same_order(stack: Stack, account: Account) -> None:
     async with (
         Device(stack.gateway_urls[0], account.token) as first,
         Device(stack.gateway_urls[-1], account.token) as second,
@@ -113,7 +111,7 @@ async def test_a_second_device_sees_the_same_in_the_same_order(stack: Stack, acc
     assert texts[0] == texts[1]
 
 
-async def test_a_new_chat_shows_on_the_users_other_devices(stack: Stack, account: Account) -> None:
+async def test_new_session_is_shown_on_all_devices_of_the_user(stack: Stack, account: Account) -> None:
     async with (
         Device(stack.gateway_urls[0], account.token) as first,
         Device(stack.gateway_urls[-1], account.token) as second,
@@ -123,7 +121,7 @@ async def test_a_new_chat_shows_on_the_users_other_devices(stack: Stack, account
     assert seen == session
 
 
-async def test_join_chat_with_after_seq_gives_exactly_what_was_missed(stack: Stack, account: Account) -> None:
+async def test_join_chat_with_after_seq_returns_exactly_the_missed_messages(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as sender:
         session = await sender.start_chat(reply_policy="silent")
         async with Device(stack.gateway_urls[-1], account.token) as away:
@@ -146,7 +144,7 @@ async def test_join_chat_with_after_seq_gives_exactly_what_was_missed(stack: Sta
             assert code == "conflict"
 
 
-async def test_a_device_that_has_left_hears_nothing_more(stack: Stack, account: Account) -> None:
+async def test_device_receives_no_events_after_leave_chat(stack: Stack, account: Account) -> None:
     async with (
         Device(stack.gateway_urls[0], account.token) as stays,
         Device(stack.gateway_urls[0], account.token) as leaves,
@@ -160,7 +158,7 @@ async def test_a_device_that_has_left_hears_nothing_more(stack: Stack, account: 
         assert leaves.received("message", session=session) == []
 
 
-async def test_sent_again_it_is_the_same_message_whatever_the_gateway(stack: Stack, account: Account) -> None:
+async def test_resend_with_same_client_message_id_is_one_message_on_any_gateway(stack: Stack, account: Account) -> None:
     async with (
         Device(stack.gateway_urls[0], account.token) as first,
         Device(stack.gateway_urls[-1], account.token) as second,
@@ -183,7 +181,7 @@ async def test_sent_again_it_is_the_same_message_whatever_the_gateway(stack: Sta
     assert [m["seq"] for _, m in first.received("message", session=session)] == [1, 2, 3, 4]
 
 
-async def test_start_chat_again_with_the_same_request_id_is_the_same_session(stack: Stack, account: Account) -> None:
+async def test_start_chat_with_same_request_id_returns_the_same_session(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         first = await device.start_chat(title="first", client_request_id="r-1")
         again = await device.start_chat(title="second", client_request_id="r-1")
@@ -192,7 +190,7 @@ async def test_start_chat_again_with_the_same_request_id_is_the_same_session(sta
     assert other["id"] != first["id"]
 
 
-async def test_fifty_messages_without_waiting_are_stored_in_the_order_sent(stack: Stack, account: Account) -> None:
+async def test_fifty_pipelined_messages_are_stored_in_send_order(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat(reply_policy="silent")
         acks: list[asyncio.Future[str]] = []
@@ -209,7 +207,7 @@ async def test_fifty_messages_without_waiting_are_stored_in_the_order_sent(stack
     assert [m["seq"] for m in history] == list(range(1, 51))
 
 
-async def test_lists_and_pages(stack: Stack, account: Account) -> None:
+async def test_lists_are_paged_in_both_directions(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         sessions = [await device.start_chat(reply_policy="silent", title=f"chat {n}") for n in range(5)]
         oldest = sessions[0]
@@ -238,9 +236,7 @@ async def test_lists_and_pages(stack: Stack, account: Account) -> None:
 
 
 @pytest.mark.parametrize("event", ["send_message", "join_chat", "leave_chat", "get_messages"])
-async def test_a_foreign_session_and_one_that_never_was_look_the_same(
-    stack: Stack, account: Account, event: str
-) -> None:
+async def test_foreign_and_unknown_session_are_indistinguishable(stack: Stack, account: Account, event: str) -> None:
     stranger = await new_account(stack.auth_url)
     async with (
         Device(stack.gateway_urls[0], account.token) as owner,
@@ -256,14 +252,14 @@ async def test_a_foreign_session_and_one_that_never_was_look_the_same(
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-async def test_both_transports_serve(stack: Stack, account: Account, transport: str) -> None:
+async def test_chat_works_over_websocket_and_polling(stack: Stack, account: Account, transport: str) -> None:
     async with Device(stack.gateway_urls[0], account.token, transport=transport) as device:
         session = await device.start_chat()
         reply = await device.reply_to(await device.send(session, "over " + transport))
     assert reply["content"] == "over " + transport
 
 
-async def test_a_device_that_has_not_joined_hears_of_activity(stack: Stack, account: Account) -> None:
+async def test_session_activity_is_sent_only_to_devices_that_have_not_joined(stack: Stack, account: Account) -> None:
     """`session_activity` goes to the user's sockets that have not joined, and to them alone."""
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat()

@@ -40,7 +40,7 @@ class Screen:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("gateway", [0, -1], ids=["seen", "unseen"])
-async def test_who_comes_in_the_middle_sees_the_text_so_far_and_then_the_end(slow_stack: Stack, gateway: int) -> None:
+async def test_device_joining_mid_reply_gets_text_so_far_and_the_rest(slow_stack: Stack, gateway: int) -> None:
     """On the gateway that has streamed it all, and on one that knows nothing of it: within a second, then exactly."""
     account = await new_account(slow_stack.auth_url)
     async with Device(slow_stack.gateway_urls[0], account.token) as first:
@@ -117,7 +117,7 @@ class Persistent:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("own_stack", KINDS[-1:], indirect=True)  # on the composed stack: tests/compose/test_upgrade.py
-async def test_a_rolling_restart_of_the_gateways_loses_nothing(own_stack: Stack) -> None:
+async def test_rolling_restart_of_gateways_loses_no_acked_message(own_stack: Stack) -> None:
     """One after the other, under load: each ends with exit code 0 in time, clients come back by themselves."""
     account = await new_account(own_stack.auth_url)
     urls = own_stack.gateway_urls
@@ -141,7 +141,7 @@ async def test_a_rolling_restart_of_the_gateways_loses_nothing(own_stack: Stack)
 
 
 @pytest.mark.timeout(180)
-async def test_sigterm_with_many_clients_amid_sends(own_stack: Stack) -> None:
+async def test_sigterm_with_two_hundred_sending_clients_loses_no_acked_message(own_stack: Stack) -> None:
     """200 of them: exit code 0 in under 10 s (or `restart` raises), and what was acked is there afterwards."""
     url = own_stack.gateway_urls[0]
     accounts = await asyncio.gather(*(new_account(own_stack.auth_url) for _ in range(PEOPLE)))

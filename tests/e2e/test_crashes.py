@@ -52,7 +52,7 @@ def check(history: list[dict[str, Any]], acked: list[str]) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("own_stack", "name"), CRASHES, indirect=["own_stack"])
-async def test_kill_9_right_after_an_ack_loses_and_doubles_nothing(own_stack: Stack, name: str) -> None:
+async def test_kill_9_after_ack_neither_loses_nor_duplicates_messages(own_stack: Stack, name: str) -> None:
     account = await new_account(own_stack.auth_url)
     async with Device(own_stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat()
@@ -70,7 +70,7 @@ async def test_kill_9_right_after_an_ack_loses_and_doubles_nothing(own_stack: St
 
 
 @pytest.mark.timeout(120)
-async def test_everything_restarted_the_conversation_is_there_and_goes_on(own_stack: Stack) -> None:
+async def test_conversation_continues_after_restart_of_all_processes(own_stack: Stack) -> None:
     account = await new_account(own_stack.auth_url)
     async with Device(own_stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat(title="Kept")
@@ -91,7 +91,7 @@ async def test_everything_restarted_the_conversation_is_there_and_goes_on(own_st
 
 
 @pytest.mark.timeout(120)
-async def test_sigterm_amid_work_hands_over_all_that_was_acked(own_stack: Stack) -> None:
+async def test_sigterm_under_load_keeps_all_acked_messages(own_stack: Stack) -> None:
     account = await new_account(own_stack.auth_url)
     device = Device(own_stack.gateway_urls[0], account.token)
     async with device:
@@ -124,7 +124,7 @@ async def test_sigterm_amid_work_hands_over_all_that_was_acked(own_stack: Stack)
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("own_stack", [SEVERAL], indirect=True)
-async def test_without_persistence_sending_goes_on_and_reading_says_unavailable(own_stack: Stack) -> None:
+async def test_without_persistence_sends_are_acked_and_reads_are_unavailable(own_stack: Stack) -> None:
     account = await new_account(own_stack.auth_url)
     async with Device(own_stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat()
@@ -140,7 +140,7 @@ async def test_without_persistence_sending_goes_on_and_reading_says_unavailable(
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("own_stack", [SEVERAL], indirect=True)
-async def test_without_auth_chats_go_on(own_stack: Stack) -> None:
+async def test_chats_work_without_auth_service(own_stack: Stack) -> None:
     account = await new_account(own_stack.auth_url)
     async with Device(own_stack.gateway_urls[0], account.token) as device:
         await own_stack.kill9("auth_service")

@@ -34,7 +34,7 @@ async def export(stack: Stack, account: Account, session_id: str, *more: str) ->
 
 
 @pytest.mark.timeout(240)
-async def test_a_session_is_written_whole(stack: Stack, account: Account) -> None:
+async def test_export_writes_all_messages_of_a_session(stack: Stack, account: Account) -> None:
     """In both forms, for its members alone."""
     if set(stack.gateway_urls) != {stack.auth_url}:
         pytest.skip("it asks one origin, as people do")

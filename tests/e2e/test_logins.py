@@ -27,7 +27,7 @@ async def ask(client: httpx2.AsyncClient, method: str, path: str, tokens: dict[s
     return await client.request(method, path, headers={"Authorization": f"Bearer {tokens['access_token']}"}, **more)
 
 
-async def test_a_login_lives_by_its_refresh_tokens_and_ends_by_a_stolen_one(stack: Stack, account: Account) -> None:
+async def test_refresh_rotates_tokens_and_reuse_revokes_the_login(stack: Stack, account: Account) -> None:
     async with http(stack) as client:
         first = await logged_in(client, account)
         answers = await asyncio.gather(*(client.post("/refresh", json=_token(first)) for _ in range(8)))
@@ -45,7 +45,7 @@ def _token(tokens: dict[str, Any]) -> dict[str, str]:
     return {"refresh_token": tokens["refresh_token"]}
 
 
-async def test_logins_are_listed_and_ended_one_by_one_and_all_at_once(stack: Stack, account: Account) -> None:
+async def test_logins_are_listed_and_revoked_singly_and_together(stack: Stack, account: Account) -> None:
     async with http(stack) as client:
         here, there = await logged_in(client, account), await logged_in(client, account)
         listed = (await ask(client, "GET", "/me/logins", here)).json()["logins"]
@@ -60,7 +60,7 @@ async def test_logins_are_listed_and_ended_one_by_one_and_all_at_once(stack: Sta
             assert (await client.post("/refresh", json=_token(tokens))).status_code == 401
 
 
-async def test_a_changed_passcode_is_the_one_that_counts(stack: Stack, account: Account) -> None:
+async def test_only_the_new_passcode_is_valid_after_a_change(stack: Stack, account: Account) -> None:
     async with http(stack) as client:
         tokens = await logged_in(client, account)
         form = {"current_passcode": account.passcode, "new_passcode": secrets.token_urlsafe(12)}
@@ -71,7 +71,7 @@ async def test_a_changed_passcode_is_the_one_that_counts(stack: Stack, account: 
         assert new.status_code == 200
 
 
-async def test_two_hundred_who_want_one_id_at_once(stack: Stack) -> None:
+async def test_two_hundred_concurrent_registrations_of_one_id_have_one_winner(stack: Stack) -> None:
     """One gets it; nobody gets a 5xx but `unavailable`, which leaves open whether it was done, and says when to ask."""
     user_id = f"user-{secrets.token_hex(6)}"
     unknown = 0
@@ -94,7 +94,7 @@ async def test_two_hundred_who_want_one_id_at_once(stack: Stack) -> None:
             assert (await client.post("/login", json=winner)).status_code == 200
 
 
-async def test_what_gateways_ask_is_not_shown_to_the_world(stack: Stack) -> None:
+async def test_internal_endpoint_is_not_public(stack: Stack) -> None:
     """Auth's own port is not public; the one origin of the embedded run and of the edge is."""
     async with http(stack) as client:
         answer = await client.get("/internal/revocations")
@@ -103,7 +103,7 @@ async def test_what_gateways_ask_is_not_shown_to_the_world(stack: Stack) -> None
     assert answer.status_code == (404 if stack.auth_url == stack.gateway_urls[0] else 200)
 
 
-async def test_leaving_means_leaving(stack: Stack) -> None:
+async def test_deleted_account_is_exported_first_and_its_id_stays_taken(stack: Stack) -> None:
     """An export first; then the account, its logins and its words are gone, and its id stays taken."""
     account = await new_account(stack.auth_url)
     async with Device(stack.gateway_urls[0], account.token) as device:
@@ -126,7 +126,7 @@ async def test_leaving_means_leaving(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("path", ["/login", "/refresh"])
-async def test_a_foreign_page_gets_no_cookie(stack: Stack, account: Account, path: str) -> None:
+async def test_foreign_origin_gets_no_cookie(stack: Stack, account: Account, path: str) -> None:
     headers = {"X-Backchat-Session": "cookie", "Origin": "https://evil.example"}
     async with http(stack) as client:
         form = {"id": account.id, "passcode": account.passcode}

@@ -20,7 +20,7 @@ MODULES = ["auth_service", "chat_gateway", "persistence_worker", "chatbot_worker
 DRIVERS = {"sqlalchemy", "asyncpg", "aiosqlite", "sqlite3", "_sqlite3", "psycopg", "alembic"}
 
 
-async def test_every_process_tells_health_readiness_and_metrics(stack: Stack) -> None:
+async def test_every_process_serves_health_readiness_and_metrics(stack: Stack) -> None:
     for name, part in stack.parts.items():
         async with httpx2.AsyncClient(base_url=part.url) as http:
             health, ready, metrics = [await http.get(path) for path in ("/healthz", "/readyz", "/metrics")]
@@ -31,7 +31,7 @@ async def test_every_process_tells_health_readiness_and_metrics(stack: Stack) ->
         assert re.search(r"^backchat_\w+(\{.*\})? [\d.e+-]+$", metrics.text, re.MULTILINE), name
 
 
-async def test_the_root_says_that_it_is_backchat(stack: Stack) -> None:
+async def test_root_identifies_the_server(stack: Stack) -> None:
     async with httpx2.AsyncClient(base_url=stack.gateway_urls[0]) as http:
         answer = await http.get("/")
     assert answer.status_code == 200
@@ -43,7 +43,7 @@ async def test_the_root_says_that_it_is_backchat(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("own_stack", [DISTRIBUTED], indirect=True)
-async def test_readiness_names_what_is_missing(own_stack: Stack) -> None:
+async def test_readiness_names_missing_dependencies(own_stack: Stack) -> None:
     strange = {"AMQP_URL": "amqp://nobody:nothing@127.0.0.1:1/", "AUTH_URL": "http://127.0.0.1:1"}
     part = own_stack.parts["chat_gateway-1"]
     await own_stack.kill9("chat_gateway-1")
@@ -104,7 +104,7 @@ GIVEN = {
         ("chatbot_worker", GIVEN | {"CHATBOTS": "/nonexistent/chatbots.toml"}, "CHATBOTS"),
     ],
 )
-def test_a_wrong_environment_is_one_line_that_names_the_variable(
+def test_invalid_setting_ends_with_one_line_that_names_the_variable(
     tmp_path: Path, module: str, variables: dict[str, str], named: str
 ) -> None:
     variables = {"DATA_DIR": str(tmp_path / "data"), "PORT": "0"} | variables
@@ -116,7 +116,7 @@ def test_a_wrong_environment_is_one_line_that_names_the_variable(
     assert "hush" not in done.stderr, "a password is shown"
 
 
-async def test_a_second_start_on_the_same_data_directory_is_refused(tmp_path: Path) -> None:
+async def test_second_process_on_the_same_data_directory_is_refused(tmp_path: Path) -> None:
     first = EmbeddedStack(tmp_path)
     try:
         await first.start()
@@ -134,7 +134,7 @@ async def test_a_second_start_on_the_same_data_directory_is_refused(tmp_path: Pa
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("own_stack", KINDS, indirect=True)  # on the composed stack: tests/compose/test_containers.py
-async def test_another_number_of_partitions_on_the_same_data_is_refused(own_stack: Stack) -> None:
+async def test_changed_number_of_partitions_is_refused(own_stack: Stack) -> None:
     await own_stack.stop()
     module = "embedded" if isinstance(own_stack, EmbeddedStack) else "persistence_worker"
     part = own_stack.parts[module]
@@ -147,7 +147,7 @@ async def test_another_number_of_partitions_on_the_same_data_is_refused(own_stac
     await own_stack.start()
 
 
-def test_the_gateway_and_the_chatbot_worker_load_no_database_driver() -> None:
+def test_gateway_and_chatbot_worker_import_no_database_driver() -> None:
     for module in ("chat_gateway", "chatbot_worker"):
         script = f"import sys, {module}.__main__; print(*sys.modules)"
         loaded = subprocess.run(
@@ -158,7 +158,7 @@ def test_the_gateway_and_the_chatbot_worker_load_no_database_driver() -> None:
 
 
 @pytest.mark.parametrize("stack", [DISTRIBUTED], indirect=True)
-def test_a_running_gateway_has_mapped_no_database_driver(stack: Stack) -> None:
+def test_running_gateway_has_no_database_driver_in_memory(stack: Stack) -> None:
     """Not even later than at import: what a process has loaded shows in its memory map."""
     mapped = {}
     for name, part in stack.parts.items():
@@ -169,7 +169,7 @@ def test_a_running_gateway_has_mapped_no_database_driver(stack: Stack) -> None:
     assert not mapped["chat_gateway-1"] | mapped["chat_gateway-2"] | mapped["chatbot_worker"]
 
 
-async def test_no_secret_reaches_a_log(stack: Stack) -> None:
+async def test_logs_contain_no_secrets(stack: Stack) -> None:
     canary = secrets.token_hex(8)
     passcode = f"passcode-{canary}"
     account = await new_account(stack.auth_url, passcode)

@@ -37,35 +37,35 @@ async def refusal(stack: Stack, token: Any) -> str:
     return str(refused.value.data["data"]["code"])
 
 
-async def test_a_forgery_by_the_right_key_is_believed(stack: Stack, account: Account) -> None:
+async def test_token_forged_with_the_real_key_is_accepted(stack: Stack, account: Account) -> None:
     """So the refusals below are for the claims, not for how the test signs."""
     async with Device(stack.gateway_urls[0], forged(stack, account.token, jti=str(uuid4()))) as device:
         assert (await device.until("ready"))["user_id"] == account.id
 
 
-async def test_a_token_that_has_run_out_is_refused_as_expired(stack: Stack, account: Account) -> None:
+async def test_expired_token_is_refused_as_expired(stack: Stack, account: Account) -> None:
     past = int(time.time()) - 3600
     token = forged(stack, account.token, iat=past - 900, nbf=past - 900, exp=past)
     assert await refusal(stack, token) == "token_expired"
 
 
 @pytest.mark.parametrize("claim", [{"aud": "somebody-else"}, {"iss": "somebody-else"}, {"nbf": 2**31}, {"sub": ""}])
-async def test_a_token_with_a_wrong_claim_is_refused(stack: Stack, account: Account, claim: dict[str, Any]) -> None:
+async def test_token_with_wrong_claim_is_refused(stack: Stack, account: Account, claim: dict[str, Any]) -> None:
     assert await refusal(stack, forged(stack, account.token, **claim)) == "unauthenticated"
 
 
 @pytest.mark.parametrize("token", [None, "", "x", 1, True, {"a": 1}, ["t"], "a" * 10_000, "é.é.é"])
-async def test_what_is_no_token_is_refused(stack: Stack, token: Any) -> None:
+async def test_value_that_is_no_token_is_refused(stack: Stack, token: Any) -> None:
     assert await refusal(stack, token) == "unauthenticated"
 
 
-async def test_a_token_with_a_lone_surrogate_is_refused(stack: Stack) -> None:
+async def test_token_with_lone_surrogate_is_refused(stack: Stack) -> None:
     async with websockets.connect(websocket_url(stack)) as socket:
         await socket.send('40{"token":"\\ud800.a.b"}')
         assert json.loads((await answer(socket, "44"))[2:])["data"]["code"] == "unauthenticated"
 
 
-async def test_a_token_signed_by_a_strange_key_or_by_none_is_refused(stack: Stack, account: Account) -> None:
+async def test_token_with_unknown_key_or_without_signature_is_refused(stack: Stack, account: Account) -> None:
     header = jwt.get_unverified_header(account.token)
     claims = jwt.decode(account.token, options={"verify_signature": False})
     strange = Ed25519PrivateKey.generate()
@@ -109,7 +109,7 @@ MALFORMED: list[tuple[str, Any]] = [
 ]
 
 
-async def test_whatever_is_malformed_is_answered_with_invalid_request(stack: Stack, account: Account) -> None:
+async def test_malformed_payloads_are_answered_with_invalid_request(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat()
         answers = []
@@ -123,7 +123,7 @@ async def test_whatever_is_malformed_is_answered_with_invalid_request(stack: Sta
     assert [answer for answer in answers if answer[2] != "invalid_request"] == []
 
 
-async def test_a_lone_surrogate_is_answered_with_invalid_request(stack: Stack, account: Account) -> None:
+async def test_content_with_lone_surrogate_is_answered_with_invalid_request(stack: Stack, account: Account) -> None:
     """Python's client cannot send one, so this is by hand: Engine.IO 4 and Socket.IO 5 on the wire."""
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat()
@@ -132,7 +132,7 @@ async def test_a_lone_surrogate_is_answered_with_invalid_request(stack: Stack, a
         assert json.loads((await answer(socket, "430"))[3:])[0]["error"]["code"] == "invalid_request"
 
 
-async def test_too_long_is_said_to_be_too_long(stack: Stack, account: Account) -> None:
+async def test_content_above_limit_is_answered_with_payload_too_large(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat(reply_policy="silent")
         longest = await device.send(session, "🦊" * 16_000)
@@ -143,7 +143,7 @@ async def test_too_long_is_said_to_be_too_long(stack: Stack, account: Account) -
     assert [m["content"] for m in history] == ["🦊" * 16_000]
 
 
-async def test_null_is_absent_and_unknown_fields_are_ignored(stack: Stack, account: Account) -> None:
+async def test_null_equals_absent_and_unknown_fields_are_ignored(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = (await device.ok("start_chat", title=None, chatbot_ids=None, role="admin", seq=9))["session"]
         ack = await device.ok(
@@ -153,9 +153,7 @@ async def test_null_is_absent_and_unknown_fields_are_ignored(stack: Stack, accou
         assert (stored["seq"], stored["sender_id"], stored["content"]) == (1, account.id, " x ")
 
 
-async def test_a_reply_to_that_names_no_message_of_the_session_is_stored_as_null(
-    stack: Stack, account: Account
-) -> None:
+async def test_reply_to_of_unknown_message_is_stored_as_null(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat(reply_policy="silent")
         first = await device.send(session, "first")
@@ -167,7 +165,7 @@ async def test_a_reply_to_that_names_no_message_of_the_session_is_stored_as_null
     assert history[nothing]["reply_to"] is None
 
 
-async def test_an_event_without_ack_id_is_processed(stack: Stack, account: Account) -> None:
+async def test_event_without_ack_id_is_processed(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat(reply_policy="silent")
         await device.client.emit("send_message", {"session_id": session["id"], "content": "no ack, please"})
@@ -189,7 +187,7 @@ async def test_binary_and_oversized_frames_close_the_connection(
 @pytest.mark.parametrize(
     "frame", ["42{}", "42[]", "42", "42[1]", "42[" * 5000, "4²", '42["connect",{}]', "42[NaN]", "49"]
 )
-async def test_garbage_never_harms_other_sockets(stack: Stack, account: Account, frame: str) -> None:
+async def test_garbage_frames_do_not_affect_other_sockets(stack: Stack, account: Account, frame: str) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         async with raw(stack, account.token) as socket:
             await socket.send(frame)

@@ -25,7 +25,7 @@ async def streaming(device: Device, session: Session, content: str = WORDS) -> t
     return asked, str(delta["message_id"])
 
 
-async def test_a_reply_is_stopped_by_any_member(stack: Stack, people: list[Account]) -> None:
+async def test_any_member_stops_a_reply(stack: Stack, people: list[Account]) -> None:
     """Stored with the text so far; a second stop, and one of a reply that has ended, change nothing."""
     async with devices(stack, people) as [ada, bob, eve]:
         session = await room(ada, bob)
@@ -47,7 +47,7 @@ async def test_a_reply_is_stopped_by_any_member(stack: Stack, people: list[Accou
         assert ascend(ada, session)
 
 
-async def test_a_reply_is_given_anew(stack: Stack, people: list[Account]) -> None:
+async def test_regenerated_reply_supersedes_the_old_one(stack: Stack, people: list[Account]) -> None:
     """The old one keeps its place and says which supersedes it; asked again, that is the answer."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob)
@@ -65,7 +65,7 @@ async def test_a_reply_is_given_anew(stack: Stack, people: list[Account]) -> Non
         assert ascend(bob, session)
 
 
-async def test_what_was_stopped_is_given_anew_and_what_streams_is_not(stack: Stack, people: list[Account]) -> None:
+async def test_stopped_reply_is_regenerated_but_streaming_reply_is_not(stack: Stack, people: list[Account]) -> None:
     async with devices(stack, people[:1]) as [ada]:
         session = await room(ada)
         _, reply_id = await streaming(ada, session)
@@ -79,7 +79,7 @@ async def test_what_was_stopped_is_given_anew_and_what_streams_is_not(stack: Sta
         assert (await ada.until("message", lambda m: m["id"] == new_id))["status"] == "stopped"
 
 
-async def test_an_edit_while_the_reply_streams(stack: Stack, people: list[Account]) -> None:
+async def test_edit_stops_and_supersedes_the_streaming_reply(stack: Stack, people: list[Account]) -> None:
     """The reply under way is stopped and superseded, and the new words are answered."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob)
@@ -99,7 +99,7 @@ async def test_an_edit_while_the_reply_streams(stack: Stack, people: list[Accoun
         assert await ada.history(session) == messages(ada, session)
 
 
-async def test_only_the_last_message_of_its_author_is_edited(stack: Stack, people: list[Account]) -> None:
+async def test_only_the_last_message_of_its_author_can_be_edited(stack: Stack, people: list[Account]) -> None:
     """Its complete reply is superseded and given anew; the same words again change nothing."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob)
@@ -121,7 +121,9 @@ async def test_only_the_last_message_of_its_author_is_edited(stack: Stack, peopl
         assert ascend(ada, session)
 
 
-async def test_who_comes_back_gets_each_change_once_as_it_is_now(stack: Stack, people: list[Account]) -> None:
+async def test_resume_returns_each_updated_message_once_in_its_current_state(
+    stack: Stack, people: list[Account]
+) -> None:
     """Updated messages come again under their later numbers, whatever the cursor."""
     async with devices(stack, people[:1]) as [ada]:
         session = await room(ada)
@@ -138,7 +140,7 @@ async def test_who_comes_back_gets_each_change_once_as_it_is_now(stack: Stack, p
         assert now[reply["id"]]["superseded_by"] is not None
 
 
-async def test_replies_are_rated(stack: Stack, people: list[Account]) -> None:
+async def test_members_rate_replies(stack: Stack, people: list[Account]) -> None:
     """By members, of replies; nobody is told."""
     async with devices(stack, [people[0], people[2]]) as [ada, eve]:
         session = await room(ada)

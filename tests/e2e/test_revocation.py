@@ -66,7 +66,7 @@ def figure(name: str, took: float) -> Figure:
     return Figure(name, f"every socket closed after {took:.2f} s", f"{PROMISED:g} s", reached=took <= PROMISED)
 
 
-async def test_one_login_ends_and_the_others_go_on(stack: Stack, account: Account) -> None:
+async def test_logout_closes_sockets_of_that_login_only(stack: Stack, account: Account) -> None:
     """Its sockets are disconnected, its token is refused everywhere; the user's other devices do not notice."""
     first, last = stack.gateway_urls[0], stack.gateway_urls[-1]
     lost = await log_in(stack.auth_url, account.id, account.passcode)
@@ -90,7 +90,7 @@ async def three_devices(stack: Stack, open_ones: AsyncExitStack) -> tuple[str, l
     return tokens[0], [await open_ones.enter_async_context(Device(url, token)) for url, token in pairs]
 
 
-async def test_all_logins_end_in_time(stack: Stack, record_property: Record) -> None:
+async def test_logout_all_closes_every_socket_within_two_seconds(stack: Stack, record_property: Record) -> None:
     """Two gateways, three devices, one `POST /logout/all`."""
 
     async def attempt() -> float:
@@ -104,14 +104,14 @@ async def test_all_logins_end_in_time(stack: Stack, record_property: Record) -> 
     record_property("figure", str(figure(f"revocation, {on}", took)))
 
 
-async def test_a_deleted_account_loses_its_sockets(stack: Stack, account: Account) -> None:
+async def test_deleted_account_loses_its_sockets(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[-1], account.token) as device:
         assert await call(stack, "DELETE", "/me", account.token, {"passcode": account.passcode}) == 204
         await gone(device)
     await refused_soon(stack.gateway_urls[0], account.token)
 
 
-async def test_a_new_passcode_ends_every_other_login(stack: Stack, account: Account) -> None:
+async def test_changed_passcode_ends_all_other_logins(stack: Stack, account: Account) -> None:
     other = await log_in(stack.auth_url, account.id, account.passcode)
     async with Device(stack.gateway_urls[0], account.token) as own, Device(stack.gateway_urls[-1], other) as device:
         body = {"current_passcode": account.passcode, "new_passcode": account.passcode + " and more"}
@@ -122,7 +122,7 @@ async def test_a_new_passcode_ends_every_other_login(stack: Stack, account: Acco
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("own_stack", [DISTRIBUTED], indirect=True)
-async def test_without_a_broker_and_on_a_gateway_that_was_paused(
+async def test_revocation_works_without_broker_and_on_a_paused_gateway(
     own_stack: Stack, rabbitmq: RabbitMQ, record_property: Record
 ) -> None:
     """Revocation needs no broker, and is as quick; what a revoked client said to a paused gateway is never done."""

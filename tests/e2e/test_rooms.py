@@ -41,7 +41,9 @@ async def answered(device: Device, session: Session, content: str, *chatbots: st
     return replies()
 
 
-async def test_three_people_and_three_chatbots_under_each_policy(stack: Stack, people: list[Account]) -> None:
+async def test_three_users_and_three_chatbots_see_the_same_under_each_reply_policy(
+    stack: Stack, people: list[Account]
+) -> None:
     """Whoever writes, over whichever gateway: who is asked answers, and everybody sees the same in the same order."""
     async with devices(stack, people) as [ada, bob, carl]:
         session = await room(ada, bob, carl, chatbots=THREE)
@@ -67,7 +69,7 @@ async def test_three_people_and_three_chatbots_under_each_policy(stack: Stack, p
     assert (joined["session"]["reply_policy"], joined["last_seq"]) == ("silent", len(everything) + 3 + 2)
 
 
-async def test_chatbots_that_name_each_other_end_after_four_turns(stack: Stack, people: list[Account]) -> None:
+async def test_chatbots_that_mention_each_other_stop_after_four_turns(stack: Stack, people: list[Account]) -> None:
     """And after that a person is answered as ever."""
     async with devices(stack, people[:1]) as [ada]:
         session = await room(ada, chatbots=("ann", "ben"), reply_policy="round_robin")
@@ -80,7 +82,7 @@ async def test_chatbots_that_name_each_other_end_after_four_turns(stack: Stack, 
         assert (await ada.ok("join_chat", session_id=session["id"]))["active_replies"] == []
 
 
-async def test_chatbots_come_and_go(stack: Stack, people: list[Account]) -> None:
+async def test_owner_adds_and_removes_chatbots(stack: Stack, people: list[Account]) -> None:
     """By the owner's hand, each change shown to all under its number; what is done already changes nothing."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob, chatbots=("ann",))
@@ -101,7 +103,7 @@ async def test_chatbots_come_and_go(stack: Stack, people: list[Account]) -> None
         assert ascend(bob, session)
 
 
-async def test_an_invite_is_good_for_as_many_as_it_says(stack: Stack, people: list[Account]) -> None:
+async def test_invite_is_limited_to_max_uses(stack: Stack, people: list[Account]) -> None:
     """A member takes no use; a removal ends all of them; no stranger learns anything."""
     async with devices(stack, people) as [ada, bob, carl]:
         session = await room(ada)
@@ -128,7 +130,7 @@ def heard(device: Device, session: Session) -> list[str]:
     return [name for name, p in device.events if session["id"] in (p.get("id"), p.get("session_id"))]
 
 
-async def test_an_invite_ends_when_it_says(stack: Stack, people: list[Account]) -> None:
+async def test_invite_expires(stack: Stack, people: list[Account]) -> None:
     """For strangers; a member's session stays a member's."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada)
@@ -141,7 +143,7 @@ async def test_an_invite_ends_when_it_says(stack: Stack, people: list[Account]) 
 
 
 @pytest.mark.parametrize("how", ["leave_session", "remove_user"])
-async def test_who_has_gone_receives_nothing_more(stack: Stack, people: list[Account], how: str) -> None:
+async def test_former_member_receives_no_events(stack: Stack, people: list[Account], how: str) -> None:
     """On none of their devices, over none of the gateways; each is told."""
     async with devices(stack, people[:2]) as [ada, bob], Device(gateway(stack, 0), people[1].token) as phone:
         session = await room(ada, bob)
@@ -164,7 +166,7 @@ async def test_who_has_gone_receives_nothing_more(stack: Stack, people: list[Acc
         assert [heard(phone, session), heard(bob, session)] == before
 
 
-async def test_the_owners_leaving_passes_the_session_on_and_the_last_ones_ends_it(
+async def test_ownership_passes_to_next_member_and_last_leave_deletes_session(
     stack: Stack, people: list[Account]
 ) -> None:
     async with devices(stack, people[:2]) as [ada, bob]:
@@ -178,7 +180,7 @@ async def test_the_owners_leaving_passes_the_session_on_and_the_last_ones_ends_i
         assert await bob.error("send_message", {"session_id": session["id"], "content": "x"}) == "not_found"
 
 
-async def test_a_deleted_session_is_gone_for_ever(stack: Stack, people: list[Account]) -> None:
+async def test_deleted_session_stays_deleted(stack: Stack, people: list[Account]) -> None:
     """For who has joined and who has not; its id never lives again."""
     async with devices(stack, people[:2]) as [ada, bob], Device(gateway(stack, 1), people[0].token) as phone:
         request = {"client_request_id": "deleted"}
@@ -193,7 +195,7 @@ async def test_a_deleted_session_is_gone_for_ever(stack: Stack, people: list[Acc
         assert await ada.error("start_chat", request) == "not_found"
 
 
-async def test_titles_are_given_by_any_member(stack: Stack, people: list[Account]) -> None:
+async def test_any_member_sets_the_title(stack: Stack, people: list[Account]) -> None:
     """The same title again takes no number."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob, title=None)
@@ -207,7 +209,7 @@ async def test_titles_are_given_by_any_member(stack: Stack, people: list[Account
         assert [each["title"] for each in listed] == ["Ours"]
 
 
-async def test_how_far_somebody_has_read(stack: Stack, people: list[Account]) -> None:
+async def test_read_mark_only_grows_and_is_shown_to_members(stack: Stack, people: list[Account]) -> None:
     """It only grows, never beyond what there is; the others see the last of it."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob)
@@ -226,7 +228,7 @@ async def test_how_far_somebody_has_read(stack: Stack, people: list[Account]) ->
         assert (await bob.ok("join_chat", session_id=session["id"]))["session"]["read_seq"] == last
 
 
-async def test_typing_is_seen_by_who_has_joined(stack: Stack, people: list[Account]) -> None:
+async def test_typing_is_sent_to_joined_devices_of_members(stack: Stack, people: list[Account]) -> None:
     """The last of it always, on the devices that have joined alone; nothing of it is kept."""
     async with devices(stack, people[:2]) as [ada, bob], Device(gateway(stack, 0), people[0].token) as phone:
         session = await room(ada, bob)
@@ -244,7 +246,7 @@ async def test_typing_is_seen_by_who_has_joined(stack: Stack, people: list[Accou
         assert (await ada.ok("join_chat", session_id=session["id"]))["last_seq"] == session["last_seq"]
 
 
-async def test_who_is_there_is_seen_over_both_gateways(stack: Stack, people: list[Account]) -> None:
+async def test_presence_is_shown_across_gateways(stack: Stack, people: list[Account]) -> None:
     """As soon as somebody comes, and again when they have gone."""
 
     def seen(device: Device, *accounts: Account) -> bool:
@@ -259,7 +261,7 @@ async def test_who_is_there_is_seen_over_both_gateways(stack: Stack, people: lis
         await ada.until_all(lambda: seen(ada, people[0]), "bob is still seen")
 
 
-async def test_what_a_deleted_account_wrote_is_erased(stack: Stack, people: list[Account]) -> None:
+async def test_messages_of_deleted_account_are_erased(stack: Stack, people: list[Account]) -> None:
     """From the history and before the eyes of who has joined; its replies stay, and so do the numbers."""
     leaver = await new_account(stack.auth_url)
     async with devices(stack, [people[0], leaver]) as [ada, gone]:

@@ -16,7 +16,7 @@ def people(stack: Stack) -> list[Account]:
     return register(stack, 2)
 
 
-async def test_own_sessions_are_searched_and_no_others(stack: Stack, people: list[Account]) -> None:
+async def test_search_covers_only_sessions_of_the_user(stack: Stack, people: list[Account]) -> None:
     """Messages and replies, newest first, page by page; a session of others is not found."""
     word = f"needle{secrets.token_hex(4)}"
     async with devices(stack, people) as [ada, bob]:
@@ -43,7 +43,7 @@ async def test_own_sessions_are_searched_and_no_others(stack: Stack, people: lis
         assert (await bob.ok("search_messages", query=word))["hits"] == []
 
 
-async def test_what_was_edited_is_found_as_it_is_now(stack: Stack, people: list[Account]) -> None:
+async def test_search_finds_edited_text_only(stack: Stack, people: list[Account]) -> None:
     before, after = (f"word{secrets.token_hex(4)}" for _ in range(2))
     async with devices(stack, people[:1]) as [ada]:
         session = await room(ada, reply_policy="silent")
@@ -55,7 +55,7 @@ async def test_what_was_edited_is_found_as_it_is_now(stack: Stack, people: list[
         assert hit["message"]["id"] == asked
 
 
-async def test_no_query_is_a_mistake(stack: Stack, people: list[Account]) -> None:
+async def test_any_query_text_is_valid(stack: Stack, people: list[Account]) -> None:
     """Whatever the words are, they are words."""
     async with devices(stack, people[:1]) as [ada]:
         for query in ('"', "a' OR 1=1 --", "NEAR(", "* -x", "%_\\", "((", "🙂", "a:*", "\u200b", " "):

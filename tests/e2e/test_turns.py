@@ -50,7 +50,7 @@ async def killed_in_mid_stream(
 
 
 @pytest.mark.timeout(300)
-async def test_a_worker_killed_in_mid_stream_is_replaced(slow_stack: Stack) -> None:
+async def test_reply_is_completed_after_its_worker_is_killed(slow_stack: Stack) -> None:
     """The attempt grows, the text starts again and ends as what is stored, once."""
     victim = "embedded" if isinstance(slow_stack, EmbeddedStack) else "chatbot_worker"
     account = await new_account(slow_stack.auth_url)
@@ -74,7 +74,7 @@ async def test_a_worker_killed_in_mid_stream_is_replaced(slow_stack: Stack) -> N
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(("chatbot", "words"), [("hanging", "one two"), ("endless", "one two three four")])
-async def test_a_chatbot_that_takes_too_long_ends_as_failed(slow_stack: Stack, chatbot: str, words: str) -> None:
+async def test_reply_over_its_time_limit_ends_as_failed(slow_stack: Stack, chatbot: str, words: str) -> None:
     """With a reason that can be shown, the text so far kept; what waited meanwhile is answered next, and ends as well."""
     account = await new_account(slow_stack.auth_url)
     async with Device(slow_stack.gateway_urls[0], account.token) as device:
