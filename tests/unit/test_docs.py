@@ -130,3 +130,10 @@ def test_every_cited_section_of_the_contract_exists() -> None:
         if section not in sections
     }
     assert wrong == set()
+
+
+@pytest.mark.parametrize("service", ["auth_service", "chat_gateway", "persistence_worker", "chatbot_worker", "shared"])
+def test_architecture_lists_every_sub_package(service: str) -> None:
+    page = (ROOT / "docs/explanation/architecture.md").read_text()
+    packages = {name_of(path.parent) for path in (ROOT / service).glob("*/__init__.py")} - {f"{service}/migrations"}
+    assert {package for package in packages if f"| `{package}`" not in page} == set()
