@@ -137,3 +137,10 @@ def test_architecture_lists_every_sub_package(service: str) -> None:
     page = (ROOT / "docs/explanation/architecture.md").read_text()
     packages = {name_of(path.parent) for path in (ROOT / service).glob("*/__init__.py")} - {f"{service}/migrations"}
     assert {package for package in packages if f"| `{package}`" not in page} == set()
+
+
+def test_index_of_decisions_has_every_title() -> None:
+    index = (ROOT / "docs/adr/README.md").read_text()
+    decisions = [path for path in (ROOT / "docs/adr").glob("0*.md") if not path.name.startswith("0000")]
+    titles = {path.name: path.read_text().splitlines()[0].partition(". ")[2] for path in decisions}
+    assert {name for name, title in titles.items() if f"| [{title}]({name}) |" not in index} == set()
