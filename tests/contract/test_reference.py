@@ -1,4 +1,4 @@
-"""The generated reference is what the code says, and the AsyncAPI document is one."""
+"""Check the generated reference against the code, and the AsyncAPI document against its specification."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ def generator() -> ModuleType:
     return module
 
 
-def test_the_reference_is_up_to_date(generator: ModuleType) -> None:
-    """`make docs` would change nothing."""
+def test_generated_reference_is_up_to_date(generator: ModuleType) -> None:
     stale = [path.name for path, text in generator.render().items() if path.read_text(encoding="utf-8") != text]
     assert stale == []
 
 
-def test_the_description_is_valid_asyncapi() -> None:
-    """Bindings aside, which the checker knows in an older form, and enumerated numbers, which it takes for strings."""
+def test_asyncapi_document_is_valid() -> None:
+    """Validate without bindings and enumerated numbers: the checker knows an older form of them."""
     described = copy.deepcopy(document())
     for channel in described["channels"].values():
         channel.pop("bindings", None)
@@ -44,7 +43,7 @@ def test_the_description_is_valid_asyncapi() -> None:
     assert AsyncAPI.model_validate(described).asyncapi == "3.0.0"
 
 
-def test_every_client_event_is_described_and_every_reference_resolves() -> None:
+def test_asyncapi_describes_every_client_event_and_resolves() -> None:
     described = document()
     assert set(described["channels"]["client"]["messages"]) == set(CLIENT_EVENTS)
     schemas = described["components"]["schemas"]

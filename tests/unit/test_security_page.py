@@ -1,4 +1,4 @@
-"""docs/explanation/security.md holds: what it names are tests, and no item of the ASVS is claimed twice."""
+"""Check docs/explanation/security.md: its tests exist, ASVS items are listed once, and its limits are the defaults."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FILES = sorted({path for path, _ in NAME.findall(PAGE)})
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_what_the_page_names_are_tests(path: str) -> None:
+def test_security_page_names_existing_tests(path: str) -> None:
     tree = ast.parse((ROOT / path).read_text())
     there = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     assert {name for file, name in NAME.findall(PAGE) if file == path} <= there
 
 
-def test_every_item_has_its_test_and_one_row() -> None:
-    """And the counts that the page gives are those of its table."""
+def test_each_asvs_item_has_one_row_and_a_test() -> None:
+    """Also check the counts that the page gives."""
     rows = ROW.findall(PAGE)
     items = Counter(item for row in rows for item in row[0].split(", "))
     assert [item for item, times in items.items() if times > 1] == []
@@ -35,8 +35,8 @@ def test_every_item_has_its_test_and_one_row() -> None:
     assert len(items) == 54 + 103 + 8
 
 
-def test_passcode_fields_are_what_browsers_and_password_managers_know() -> None:
-    """Masked, named as such, and nobody is kept from pasting (ASVS 6.2.6, 6.2.7)."""
+def test_passcode_fields_are_masked_and_allow_pasting() -> None:
+    """One component is used for every passcode (ASVS 6.2.6, 6.2.7)."""
     source = {path: path.read_text() for path in (ROOT / "web/src").rglob("*.ts*")}
     fields = [path.name for path, text in source.items() if re.search(r"""type(=|: )["']password["']""", text)]
     assert fields == ["login_screen.tsx"], "one component, used wherever a passcode is asked for"
@@ -46,8 +46,7 @@ def test_passcode_fields_are_what_browsers_and_password_managers_know() -> None:
     assert {path.name for path, text in source.items() if composer.search(text)} <= {"composer.tsx"}
 
 
-def test_the_limits_are_those_that_hold() -> None:
-    """The figures in words are the defaults in the code."""
+def test_documented_limits_equal_the_defaults() -> None:
     settings = GatewaySettings()
     assert f"{settings.events_per_second:g}/s, bursts of {settings.events_burst}" in PAGE
     for figure in (

@@ -1,4 +1,4 @@
-"""ADR 0007 holds: every known trap has its row, every test that it names is one; and the traps that a look settles."""
+"""Check ADR 0007: each known trap has a row, and its tests exist. Also test the traps that reading the source decides."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def sources() -> dict[Path, str]:
     return {path: path.read_text() for service in SERVICES for path in (ROOT / service).rglob("*.py")}
 
 
-def test_every_trap_has_its_row() -> None:
+def test_each_trap_has_a_row() -> None:
     assert list(rows()) == [f"{letter}{n}" for letter, most in TRAPS.items() for n in range(1, most + 1)]
 
 
 @pytest.mark.parametrize("trap", list(rows()))
-def test_what_a_row_names_are_tests(trap: str) -> None:
-    """By path and name; a row without any says why in words."""
+def test_each_trap_names_existing_tests(trap: str) -> None:
+    """A row without a test gives a reason in words."""
     answer = rows()[trap]
     named = NAME.findall(answer)
     assert named or len(answer) > 40
@@ -43,19 +43,19 @@ def test_what_a_row_names_are_tests(trap: str) -> None:
         ), f"{path} has no {name}"
 
 
-def test_nobody_decides_by_the_address_that_a_client_names() -> None:
-    """F2: the Host header is in `request.url` and `request.base_url`."""
+def test_no_code_reads_the_host_from_the_request_url() -> None:
+    """F2: `request.url` and `request.base_url` contain the Host header of the client."""
     assert [path for path, text in sources().items() if re.search(r"request\.(url|base_url)\b", text)] == []
 
 
-def test_nothing_that_reads_forms_is_installed() -> None:
-    """F3: Starlette reads forms only with python-multipart, and it is in no lock file."""
+def test_form_parser_is_not_installed() -> None:
+    """F3: Starlette reads forms only with python-multipart."""
     with pytest.raises(PackageNotFoundError):
         version("python-multipart")
     for lock in ("requirements.lock", "requirements-dev.lock"):
         assert "python-multipart" not in (ROOT / lock).read_text()
 
 
-def test_there_is_only_pure_asgi_middleware() -> None:
-    """F4."""
+def test_middleware_is_pure_asgi() -> None:
+    """F4: Starlette's `BaseHTTPMiddleware` is not used."""
     assert [path for path, text in sources().items() if "BaseHTTPMiddleware" in text] == []

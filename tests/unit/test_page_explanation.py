@@ -1,4 +1,4 @@
-"""docs/explanation/page.md holds: each promise of its table names tests, and they are there."""
+"""Check the table in docs/explanation/page.md: each promise names tests, and the tests exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROW = re.compile(r"^\| (?!promise|-)[^|]+ \| ([^|]+) \|$", re.MULTILINE)
 NAME = re.compile(r"`(test_\w+\.py|web/[\w/.]+\.test\.ts)(?:::(test_\w+))?`")
 
 
-def test_what_the_page_names_are_tests() -> None:
+def test_page_explanation_names_existing_tests() -> None:
     for file, name in NAME.findall(TABLE):
         path = ROOT / (file if file.startswith("web/") else f"tests/browser/{file}")
         text = path.read_text()
@@ -21,7 +21,7 @@ def test_what_the_page_names_are_tests() -> None:
             assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, (file, name)
 
 
-def test_every_promise_has_its_test() -> None:
+def test_each_promise_of_the_page_names_a_test() -> None:
     proofs = ROW.findall(TABLE)
     assert len(proofs) >= 40
     assert all(NAME.search(proof) for proof in proofs)
