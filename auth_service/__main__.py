@@ -21,7 +21,7 @@ from auth_service.settings import AuthProcessSettings, KeysCommandSettings, Migr
 from auth_service.storage.account_store import AccountStore
 from auth_service.storage.tables import SCHEMA
 from auth_service.storage.transactions import Transactions
-from auth_service.storage.user_command_store import AdminStore
+from auth_service.storage.user_command_store import UserCommandStore
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.database.engine import open_engine
 from shared.errors import Unavailable
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 def main() -> None:
-    """Read the command and do it."""
+    """Run the command given by the arguments."""
     chosen = _parser().parse_args()
     if chosen.command == "migrate":
         migrate()
@@ -51,23 +51,23 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {SERVICE}")
     commands = parser.add_subparsers(dest="command")
-    commands.add_parser("serve", help="the default")
-    commands.add_parser("migrate", help="bring the tables up to this release")
-    user_command.add_arguments(commands.add_parser("user", help="do something to an account"))
-    keys = commands.add_parser("keys", help="do something to the signing keys")
+    commands.add_parser("serve", help="serve requests (the default)")
+    commands.add_parser("migrate", help="migrate the database to this release")
+    user_command.add_arguments(commands.add_parser("user", help="create or change an account"))
+    keys = commands.add_parser("keys", help="manage the signing keys")
     keys.add_subparsers(dest="action", required=True).add_parser(
         "rotate",
-        help="add a signing key, which signs after BACKCHAT_KEY_OVERLAP; running processes take it by themselves",
+        help="add a signing key, which starts to sign after BACKCHAT_KEY_OVERLAP seconds; no restart is required",
     )
     return parser
 
 
 def serve() -> None:
-    """Serve until a signal comes."""
+    """Serve requests until a signal is received."""
     settings = load(AuthProcessSettings)
     logs.configure(SERVICE, level=settings.log_level, form=settings.log_format)
     if settings.limits == "off":
-        logger.warning("BACKCHAT_LIMITS is off: nobody's guesses are slowed down, for load tests only")
+        logger.warning("limits.disabled", reason="BACKCHAT_LIMITS is off; use this for load tests only")
     keys = app.load_keys(settings, settings.signing_keys)
 
     async def assemble(stack: AsyncExitStack) -> process.Assembly:
@@ -84,19 +84,19 @@ def serve() -> None:
 
 
 def migrate() -> None:
-    """Bring the database to the newest revision; exit code 1 where that fails."""
+    """Migrate the database to the newest revision; exit with code 1 on failure."""
     settings = load(MigrateSettings)
     logs.configure(SERVICE, level=settings.log_level, form=settings.log_format)
     try:
         _with_engine(settings.database_url, app.migrate)
     except OSError as error:
-        logger.error("cannot migrate", reason=str(error))  # noqa: TRY400 - the database is away; a trace says no more
+        logger.error("migration.failed", reason=str(error))  # noqa: TRY400 - the traceback adds nothing
         raise SystemExit(1) from None
-    logger.info("migrated")
+    logger.info("migration.completed")
 
 
 def user(chosen: argparse.Namespace) -> None:
-    """Do something to an account and say so on standard output; exit code 1 where that fails."""
+    """Run a command on an account and print the result; exit with code 1 on failure."""
     settings = load(UserCommandSettings)
     logs.configure(SERVICE, level="error", form=settings.log_format)
     hasher = Argon2Hasher(settings, Metrics(CollectorRegistry()))
@@ -104,19 +104,19 @@ def user(chosen: argparse.Namespace) -> None:
     async def work(engine: AsyncEngine) -> str:
         transactions = Transactions(engine)
         return await user_command.run(
-            chosen, store=AdminStore(transactions), users=AccountStore(transactions), hasher=hasher
+            chosen, store=UserCommandStore(transactions), users=AccountStore(transactions), hasher=hasher
         )
 
     try:
         print(_with_engine(settings.database_url, work))  # noqa: T201
-    except (user_command.Refused, Unavailable) as error:
+    except (user_command.CommandError, Unavailable) as error:
         sys.exit(f"{SERVICE}: {error}")
     finally:
         hasher.close()
 
 
 def rotate_keys() -> None:
-    """Add a signing key and say when it signs; exit code 1 where that fails."""
+    """Add a signing key and print when it starts to sign; exit with code 1 on failure."""
     settings = load(KeysCommandSettings)
     logs.configure(SERVICE, level="error", form=settings.log_format)
     keys = app.load_keys(settings, settings.signing_keys)

@@ -16,26 +16,26 @@ from auth_service.crypto.key_directory import KeyDirectory, UnusableKeys
 from auth_service.crypto.passcode_hashing import Argon2Hasher
 from auth_service.crypto.refresh_tokens import RefreshTokens
 from auth_service.http import public_app
-from auth_service.http.bearer import check_bearers
-from auth_service.http.client_address import tell_sources
+from auth_service.http.authentication import authenticate_with
+from auth_service.http.client_address import trust_proxies
 from auth_service.http.middleware.body_limit import BodyLimit
 from auth_service.http.middleware.head_requests import HeadRequests
 from auth_service.http.middleware.response_headers import ResponseHeaders
-from auth_service.http.refresh_cookie import SessionCookies
+from auth_service.http.refresh_cookie import RefreshCookies
 from auth_service.http.routes.account_routes import account_routes
 from auth_service.http.routes.export_routes import export_routes
 from auth_service.http.routes.internal_routes import internal_routes
 from auth_service.http.routes.login_routes import login_routes
 from auth_service.http.routes.oidc_routes import OidcLogin, oidc_routes
-from auth_service.jobs.outbox_relay import Outbox
+from auth_service.jobs.outbox_relay import OutboxRelay
 from auth_service.jobs.readiness import Readiness
-from auth_service.jobs.revocation_list import Revocations
+from auth_service.jobs.revocation_list import RevocationList
 from auth_service.jobs.sweep import Sweep
 from auth_service.metrics import Metrics
 from auth_service.oidc.provider import Provider
 from auth_service.settings import AuthSettings
 from auth_service.storage.account_store import AccountStore
-from auth_service.storage.federated_account_store import IdentityStore
+from auth_service.storage.federated_account_store import FederatedAccountStore
 from auth_service.storage.login_store import LoginStore
 from auth_service.storage.outbox_store import OutboxStore
 from auth_service.storage.sweep_store import SweepStore
@@ -45,10 +45,10 @@ from auth_service.storage.transactions import Transactions
 from auth_service.use_cases.accounts import Accounts
 from auth_service.use_cases.chat_export import ChatExport
 from auth_service.use_cases.credential_check import CredentialCheck
-from auth_service.use_cases.federated_accounts import Identities
+from auth_service.use_cases.federated_accounts import FederatedAccounts
 from auth_service.use_cases.guests import Guests
-from auth_service.use_cases.login_lifecycle import Logins
-from auth_service.use_cases.throttle import Guard, NoGuard, Throttle
+from auth_service.use_cases.login_lifecycle import LoginLifecycle
+from auth_service.use_cases.throttle import NoThrottle, TallyThrottle, Throttle
 from shared.bus.port import Bus
 from shared.database import migrations
 from shared.runtime.forwarded import TrustedProxies
@@ -56,16 +56,16 @@ from shared.runtime.service import Service, Tasks
 from shared.runtime.settings import refuse
 
 if TYPE_CHECKING:
-    from auth_service.oidc.http_client import OidcRequests
+    from auth_service.oidc.http_client import ProviderHttpClient
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def load_keys(settings: AuthSettings, directory: Path) -> KeyDirectory:
-    """The keys of a directory; an empty one gets its first ones.
+    """Open the key directory; an empty one is filled with a first key and a secret.
 
     Raises:
-        SystemExit: they cannot be used; one line on standard error says why, the code is 2.
+        SystemExit: the directory cannot be used (exit code 2, with the reason on standard error).
     """
     try:
         return KeyDirectory(directory, overlap=settings.key_overlap, token_ttl=settings.access_token_ttl)
@@ -74,25 +74,25 @@ def load_keys(settings: AuthSettings, directory: Path) -> KeyDirectory:
 
 
 async def migrate(engine: AsyncEngine) -> None:
-    """Bring the database to the newest revision."""
+    """Migrate the database to the newest revision."""
     await migrations.upgrade(engine, MIGRATIONS, schema=SCHEMA)
 
 
 def serves(path: str) -> bool:
-    """Whether a path on the one origin is auth's."""
+    """Return whether auth serves a path of the origin."""
     return public_app.serves(path)
 
 
 def openapi() -> dict[str, Any]:
-    """The description of the public routes, without anything behind them."""
-    nobody: Any = None
-    described = [account_routes(nobody), login_routes(nobody, nobody, nobody, nobody), oidc_routes(nobody)]
-    return public_app.http_app(nobody, *described, export_routes(nobody, nobody, nobody)).openapi()
+    """Return the OpenAPI document of the public routes."""
+    unused: Any = None
+    described = [account_routes(unused), login_routes(unused, unused, unused, unused), oidc_routes(unused)]
+    return public_app.http_app(unused, *described, export_routes(unused, unused, unused)).openapi()
 
 
-def open_revocations(_settings: AuthSettings, *, engine: AsyncEngine) -> Revocations:
-    """The list of revoked logins, which `build` keeps up to date; gateways ask it (design §2)."""
-    return Revocations(LoginStore(Transactions(engine)))
+def open_revocations(_settings: AuthSettings, *, engine: AsyncEngine) -> RevocationList:
+    """Create the list of revoked logins that gateways poll (design §2); the service of `build` keeps it current."""
+    return RevocationList(LoginStore(Transactions(engine)))
 
 
 def build(
@@ -102,20 +102,20 @@ def build(
     keys: KeyDirectory,
     registry: CollectorRegistry,
     bus: Bus,
-    revocations: Revocations,
+    revocations: RevocationList,
 ) -> Service:
-    """The service, not yet running."""
+    """Build the service; entering its lifespan starts it."""
     metrics = Metrics(registry)
     hasher = Argon2Hasher(settings, metrics)
-    ask = _oidc_requests(settings)
+    provider_client = _provider_http_client(settings)
     transactions = Transactions(engine)
     store = AccountStore(transactions)
-    guard = _guard(settings, transactions, keys, metrics)
-    check = CredentialCheck(store=store, hasher=hasher, guard=guard, metrics=metrics)
-    outbox = Outbox(OutboxStore(transactions), bus)
+    throttle = _throttle(settings, transactions, keys, metrics)
+    check = CredentialCheck(store=store, hasher=hasher, throttle=throttle, metrics=metrics)
+    outbox = OutboxRelay(OutboxStore(transactions), bus)
     sweep = Sweep(SweepStore(transactions))
-    accounts = Accounts(store=store, check=check, hasher=hasher, guard=guard, outbox=outbox, metrics=metrics)
-    logins = Logins(
+    accounts = Accounts(store=store, check=check, hasher=hasher, throttle=throttle, outbox=outbox, metrics=metrics)
+    logins = LoginLifecycle(
         store=LoginStore(transactions),
         access_tokens=AccessTokens(keys.ring, issuer=settings.issuer, ttl=settings.access_token_ttl),
         refresh_tokens=RefreshTokens(keys.secret("refresh tokens")),
@@ -130,52 +130,56 @@ def build(
             for work in (readiness.watch, keys.watch, revocations.watch, outbox.run, sweep.run):
                 tasks.start(f"auth {work.__qualname__}", work())
             yield tasks
-        await transactions.settle()
-        await revocations.settle()
+        await transactions.drain()
+        await revocations.drain()
         await asyncio.to_thread(hasher.close)
-        if ask:
-            await ask.close()
+        if provider_client:
+            await provider_client.close()
 
     proxies = TrustedProxies(settings.trusted_proxies)
-    cookies = SessionCookies(proxies, settings.allowed_origins)
-    guests = Guests(users=store, guard=guard, admitted=settings.guests == "on")
+    cookies = RefreshCookies(proxies, settings.allowed_origins)
+    guests = Guests(users=store, throttle=throttle, admitted=settings.guests == "on")
     http = public_app.http_app(
         keys.ring,
         account_routes(accounts),
         login_routes(check, logins, guests, cookies),
-        oidc_routes(_oidc(settings, ask, Identities(IdentityStore(transactions)), logins, cookies, keys)),
-        export_routes(logins, ChatExport(bus), guard),
+        oidc_routes(
+            _oidc(
+                settings, provider_client, FederatedAccounts(FederatedAccountStore(transactions)), logins, cookies, keys
+            )
+        ),
+        export_routes(logins, ChatExport(bus), throttle),
         internal_routes(revocations.since),
     )
-    check_bearers(http, logins)
-    tell_sources(http, proxies)
+    authenticate_with(http, logins)
+    trust_proxies(http, proxies)
     app = ResponseHeaders(BodyLimit(HeadRequests(http)), settings.allowed_origins, proxies)
     return Service(name="auth_service", lifespan=lifespan, missing=readiness.missing, app=app)
 
 
-def _guard(settings: AuthSettings, transactions: Transactions, keys: KeyDirectory, metrics: Metrics) -> Guard:
+def _throttle(settings: AuthSettings, transactions: Transactions, keys: KeyDirectory, metrics: Metrics) -> Throttle:
     if settings.limits == "off":
-        return NoGuard()
+        return NoThrottle()
     store = ThrottleStore(transactions)
-    return Throttle(store, key=keys.secret("throttle"), settings=settings, metrics=metrics)
+    return TallyThrottle(store, key=keys.secret("throttle"), settings=settings, metrics=metrics)
 
 
-def _oidc_requests(settings: AuthSettings) -> OidcRequests | None:
+def _provider_http_client(settings: AuthSettings) -> ProviderHttpClient | None:
     if settings.oidc is None:
         return None
-    from auth_service.oidc.http_client import OidcRequests  # noqa: PLC0415 - a tenth of a start's CPU, for who needs it
+    from auth_service.oidc.http_client import ProviderHttpClient  # noqa: PLC0415 - a tenth of the CPU time of a start
 
-    return OidcRequests()
+    return ProviderHttpClient()
 
 
 def _oidc(
     settings: AuthSettings,
-    ask: OidcRequests | None,
-    identities: Identities,
-    logins: Logins,
-    cookies: SessionCookies,
+    provider_client: ProviderHttpClient | None,
+    identities: FederatedAccounts,
+    logins: LoginLifecycle,
+    cookies: RefreshCookies,
     keys: KeyDirectory,
 ) -> OidcLogin:
     oidc = settings.oidc
-    provider = Provider(oidc, ask) if oidc and ask else None
+    provider = Provider(oidc, provider_client) if oidc and provider_client else None
     return OidcLogin(oidc, provider, identities=identities, logins=logins, cookies=cookies, key=keys.secret("oidc"))

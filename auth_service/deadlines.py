@@ -1,4 +1,4 @@
-"""One deadline for a whole request, however many steps it takes (contract P7: `unavailable` within 6 s)."""
+"""The deadline of a request, shared by all of its steps (contract P7: `unavailable` within 6 s)."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from shared.errors import Unavailable
 REQUEST_DEADLINE = 5.0  # seconds
 RETRY_AFTER = 2.0  # seconds
 
-_latest: ContextVar[float] = ContextVar("latest")
+_deadline: ContextVar[float] = ContextVar("deadline")
 
 
 @asynccontextmanager
 async def deadline(seconds: float = REQUEST_DEADLINE) -> AsyncIterator[None]:
-    """Answer in time.
+    """Limit the duration of a block.
 
     Raises:
-        Unavailable: the block took too long. Work that it had handed over (a hash, a transaction) is not cut off.
+        Unavailable: the block took too long. Work that runs outside of it (a hash, a transaction) is not cancelled.
     """
     moment = asyncio.get_running_loop().time() + seconds
-    token = _latest.set(moment)
+    token = _deadline.set(moment)
     try:
         async with asyncio.timeout_at(moment):
             yield
     except TimeoutError:
-        raise Unavailable("This takes too long just now.", retry_after=RETRY_AFTER) from None
+        raise Unavailable("The request took too long.", retry_after=RETRY_AFTER) from None
     finally:
-        _latest.reset(token)
+        _deadline.reset(token)
 
 
-def latest() -> float:
-    """When nothing more may be begun (the loop's clock): the request's deadline, also inside tasks that it started."""
-    return _latest.get(asyncio.get_running_loop().time() + REQUEST_DEADLINE)
+def current_deadline() -> float:
+    """Return the request's deadline in the loop's time; it is inherited by tasks that the request starts."""
+    return _deadline.get(asyncio.get_running_loop().time() + REQUEST_DEADLINE)

@@ -1,4 +1,4 @@
-"""What the auth service counts (Prometheus)."""
+"""Prometheus metrics of the auth service."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ class Metrics:
         self.logins = Counter("backchat_auth_logins", "Logins by result", ["result"], registry=registry)
         self.hashing_seconds = Histogram(
             "backchat_auth_hashing_seconds",
-            "Time a passcode was hashed, without waiting",
+            "Duration of a passcode hash, without waiting",
             buckets=HASHING_BUCKETS,
             registry=registry,
         )
         self.hashing_refusals = Counter(
-            "backchat_auth_hashing_refusals", "Passcodes not hashed because too many were waiting", registry=registry
+            "backchat_auth_hashing_refusals", "Passcodes refused because the hashing queue was full", registry=registry
         )
         self.refreshes = Counter(
             "backchat_auth_refreshes", "Refresh tokens presented, by verdict", ["result"], registry=registry
         )
-        self.throttled = Counter("backchat_auth_throttled", "Refusals of the throttle", ["what"], registry=registry)
+        self.throttled = Counter(
+            "backchat_auth_throttled", "Requests refused by the throttle", ["what"], registry=registry
+        )
         for result in ("ok", "failed"):
             self.logins.labels(result)
             self.registrations.labels(result)

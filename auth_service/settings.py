@@ -1,4 +1,4 @@
-"""Settings of the auth service: its own knobs, and what a process of its own needs besides."""
+"""Settings of the auth service, also for its commands."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from shared.runtime.settings import CommonSettings, DistributedSettings, OriginSettings, Url, strong
 
-ACCESS_TOKEN_TTL_MAX = 86_400  # seconds; no token of ours lives longer, whatever it says about itself
+ACCESS_TOKEN_TTL_MAX = 86_400  # seconds; tokens with a longer lifetime are refused
 
 
 @dataclass(frozen=True, slots=True)
 class OidcSettings:
-    """An OpenID provider, and who we are to it."""
+    """The OpenID provider and the registration of this client at it."""
 
     issuer: str
     client_id: str
@@ -27,84 +27,127 @@ class OidcSettings:
 
 
 class AuthSettings(OriginSettings):
-    """What `auth_service.app.build` takes."""
+    """Settings of `auth_service.app.build`."""
 
     issuer: str = Field(
-        default="backchat", min_length=1, max_length=200, description="`iss` of access tokens; gateways must agree"
+        default="backchat",
+        min_length=1,
+        max_length=200,
+        description="Issuer (`iss`) of access tokens; must be the same for gateways",
     )
     access_token_ttl: int = Field(
-        default=900, ge=1, le=ACCESS_TOKEN_TTL_MAX, description="Lifetime of an access token, in seconds"
+        default=900,
+        ge=1,
+        le=ACCESS_TOKEN_TTL_MAX,
+        description="Lifetime of an access token, in seconds. After it clients must refresh",
     )
     refresh_token_ttl: int = Field(
-        default=2_592_000, ge=1, le=31_536_000, description="Lifetime of a refresh token, in seconds"
+        default=2_592_000,
+        ge=1,
+        le=31_536_000,
+        description="Lifetime of a refresh token, in seconds. After it users must log in again",
     )
     key_overlap: float = Field(
         default=90.0,
         ge=0.0,
         le=604_800.0,
-        description="How long a new signing key is published before it signs, in seconds; longer than a minute, "
-        "for which verifiers may keep the published keys",
+        description="Time that a new signing key is published before it signs, in seconds. Must exceed the 60 "
+        "seconds that verifiers may cache the published keys",
     )
     hashing_memory: int = Field(
-        default=19_456, ge=19_456, le=1_048_576, description="Argon2id: memory of one hash, in KiB (OWASP's floor)"
+        default=19_456,
+        ge=19_456,
+        le=1_048_576,
+        description="Argon2id: memory of one hash, in KiB. The default is OWASP's minimum",
     )
-    hashing_time: int = Field(default=2, ge=2, le=20, description="Argon2id: passes over that memory")
+    hashing_time: int = Field(default=2, ge=2, le=20, description="Argon2id: number of passes over the memory")
     hashing_threads: int = Field(
-        default=2, ge=1, le=4, description="Passcodes hashed at the same time, a thread and `hashing_memory` each"
+        default=2,
+        ge=1,
+        le=4,
+        description="Maximum concurrent passcode hashes, each in a thread with `hashing_memory`. Further ones are "
+        "queued",
     )
     hashing_queue: int = Field(
-        default=150, ge=1, le=1_000, description="Passcodes that may wait for a thread; more are refused `unavailable`"
+        default=150,
+        ge=1,
+        le=1_000,
+        description="Maximum queued passcode hashes. Above it requests fail with `unavailable`",
     )
 
     login_failures: int = Field(
-        default=10, ge=1, le=1_000, description="Wrong passcodes for an account from one address before waits begin"
+        default=10,
+        ge=1,
+        le=1_000,
+        description="Wrong passcodes for one account from one address without a wait. Each further one doubles the "
+        "wait, from 1 second to 15 minutes; attempts during a wait fail with `rate_limited`",
     )
     login_failures_address: int = Field(
         default=100,
         ge=1,
         le=100_000,
-        description="Wrong passcodes from an address for accounts that it does not know",
+        description="Wrong passcodes from one address, for accounts that have not logged in from it, without a "
+        "wait. Above it as for `login_failures`",
     )
     login_failures_account: int = Field(
-        default=50, ge=1, le=100_000, description="Wrong passcodes for one account from addresses that do not know it"
+        default=50,
+        ge=1,
+        le=100_000,
+        description="Wrong passcodes for one account, from addresses that it has not logged in from, without a "
+        "wait. Above it as for `login_failures`",
     )
     registrations_per_hour: int = Field(
-        default=1_000, ge=1, le=1_000_000, description="Accounts that may be opened from one address in an hour"
+        default=1_000,
+        ge=1,
+        le=1_000_000,
+        description="Maximum registrations from one address per hour. Above it they fail with `rate_limited`",
     )
-    guests: Literal["on", "off"] = Field(default="off", description="Whether `POST /guest` opens accounts for guests")
+    guests: Literal["on", "off"] = Field(default="off", description="Whether `POST /guest` creates accounts for guests")
     guests_per_hour: int = Field(
-        default=60, ge=1, le=100_000, description="Guests that may come from one address in an hour"
+        default=60,
+        ge=1,
+        le=100_000,
+        description="Maximum new guests from one address per hour. Above it they fail with `rate_limited`",
     )
-    exports_per_hour: int = Field(default=20, ge=1, le=10_000, description="Exports that a user may ask for in an hour")
+    exports_per_hour: int = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="Maximum exports of one user per hour. Above it they fail with `rate_limited`",
+    )
 
     oidc_issuer: str | None = Field(
         default=None,
         pattern=r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/])",
-        description="Issuer of the OpenID provider that people may log in by; none: passcodes only",
+        description="Issuer of the OpenID provider for logins. Without it users log in with passcodes only",
     )
-    oidc_client_id: str | None = Field(default=None, min_length=1, max_length=255, description="Our id at the provider")
+    oidc_client_id: str | None = Field(
+        default=None, min_length=1, max_length=255, description="Client id at the provider"
+    )
     oidc_client_secret: SecretStr | None = Field(
-        default=None, description="Our secret at the provider; none for a public client, which PKCE protects alone"
+        default=None, description="Client secret at the provider. Without it this is a public client, protected by PKCE"
     )
     oidc_redirect_uri: str | None = Field(
         default=None,
         validate_default=True,
         pattern=r"^https?://[^/]+/oidc/callback$",
-        description="Our address as the provider knows it: `https://chat.example.org/oidc/callback`",
+        description="Redirect URI registered at the provider: `https://chat.example.org/oidc/callback`",
     )
     oidc_scopes: str = Field(
-        default="openid profile", pattern=r"^openid\b", description="What the provider is asked for"
+        default="openid profile", pattern=r"^openid\b", description="Scopes requested from the provider"
     )
     oidc_id_claim: str = Field(
-        default="preferred_username", min_length=1, description="Claim that the id of a new account is made from"
+        default="preferred_username", min_length=1, description="Claim from which the id of a new account is derived"
     )
     oidc_target: str = Field(
-        default="/chat/", pattern=r"^/([^/\\].*)?$", description="Path of this site to go to after such a login"
+        default="/chat/",
+        pattern=r"^/([^/\\].*)?$",
+        description="Path of this site to redirect to after a login through the provider",
     )
 
     @property
     def oidc(self) -> OidcSettings | None:
-        """The OpenID provider, if there is one."""
+        """The OpenID provider, if one is configured."""
         if not self.oidc_issuer or not self.oidc_client_id or not self.oidc_redirect_uri:
             return None
         secret = self.oidc_client_secret.get_secret_value() if self.oidc_client_secret else None
@@ -121,7 +164,7 @@ class AuthSettings(OriginSettings):
     def _whole_provider(cls, redirect_uri: str | None, info: ValidationInfo) -> str | None:
         given = {bool(redirect_uri), bool(info.data.get("oidc_issuer")), bool(info.data.get("oidc_client_id"))}
         if len(given) > 1:
-            raise ValueError("a provider needs BACKCHAT_OIDC_ISSUER, _CLIENT_ID and _REDIRECT_URI together")
+            raise ValueError("a provider requires BACKCHAT_OIDC_ISSUER, _CLIENT_ID and _REDIRECT_URI together")
         return redirect_uri
 
     @field_validator("refresh_token_ttl")
@@ -133,32 +176,32 @@ class AuthSettings(OriginSettings):
 
 
 class AuthProcessSettings(AuthSettings, DistributedSettings):
-    """What `python -m auth_service serve` reads."""
+    """Settings of `python -m auth_service serve`."""
 
     database_url: Url = Field(
         pattern=r"^(postgresql\+asyncpg|sqlite\+aiosqlite)://",
         repr=False,
-        description="The database: `postgresql+asyncpg://…` or `sqlite+aiosqlite:///…`",
+        description="URL of the database: `postgresql+asyncpg://…` or `sqlite+aiosqlite:///…`",
     )
     signing_keys: Path = Field(
-        description="Directory of Ed25519 keys (`*.pem`, PKCS8) and `server.secret`, the same for all replicas; "
-        "an empty one gets its first ones"
+        description="Directory of Ed25519 keys (`*.pem`, PKCS8) and `server.secret`, shared by all replicas. An empty "
+        "one is filled at the first start"
     )
 
 
 class MigrateSettings(CommonSettings):
-    """What `python -m auth_service migrate` reads."""
+    """Settings of `python -m auth_service migrate`."""
 
     database_url: Url = Field(
-        pattern=r"^(postgresql\+asyncpg|sqlite\+aiosqlite)://", repr=False, description="The database to migrate"
+        pattern=r"^(postgresql\+asyncpg|sqlite\+aiosqlite)://", repr=False, description="URL of the database to migrate"
     )
 
 
 class UserCommandSettings(AuthSettings, MigrateSettings):
-    """What `python -m auth_service user …` reads."""
+    """Settings of `python -m auth_service user …`."""
 
 
 class KeysCommandSettings(AuthSettings):
-    """What `python -m auth_service keys …` reads."""
+    """Settings of `python -m auth_service keys …`."""
 
-    signing_keys: Path = Field(description="Directory of the keys")
+    signing_keys: Path = Field(description="Directory of the signing keys")

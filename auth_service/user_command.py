@@ -1,7 +1,7 @@
 """The operators' commands on accounts: `python -m auth_service user …`.
 
-A passcode is read from a prompt, or from the first line of standard input, never from the arguments: everybody on the
-machine can read those.
+A passcode is read from a prompt or from the first line of standard input, never from the arguments, which every user of
+the machine can read.
 """
 
 from __future__ import annotations
@@ -20,82 +20,84 @@ from shared.contracts.payload import utc_now
 ROLE_SETS = {"user": ROLES, "admin": ADMIN}
 
 
-class Refused(Exception):
-    """The command cannot be done; the text says why."""
+class CommandError(Exception):
+    """The command failed; the message is the reason."""
 
 
 class Store(Protocol):
-    """What is done to accounts. Each call tells whether there is such a user, and may raise `Unavailable`."""
+    """Changes stored accounts. Each call returns whether the user exists, and may raise `Unavailable`."""
 
     async def disable(self, user_id: str, now: datetime) -> bool:
-        """End their logins, and let nobody log in as them."""
+        """Revoke the logins of an account and refuse new ones."""
 
     async def enable(self, user_id: str, now: datetime) -> bool:
-        """Let them log in again."""
+        """Allow logins to an account again."""
 
     async def set_roles(self, user_id: str, roles: Sequence[str], now: datetime) -> bool:
-        """Give them other roles, and end their logins."""
+        """Change the roles of an account and revoke its logins."""
 
     async def set_passcode(self, user_id: str, passcode_hash: str, now: datetime) -> bool:
-        """Give them another passcode, and end their logins."""
+        """Replace the passcode of an account and revoke its logins."""
 
 
 class Users(Protocol):
-    """Where a new account goes."""
+    """The stored accounts."""
 
     async def add_user(self, user: User, passcode_hash: str) -> bool:
-        """Whether the id was free."""
+        """Store an account; return `False` if the id is taken."""
 
 
 class Hasher(Protocol):
-    """Slow hashes."""
+    """Computes slow hashes."""
 
     async def hash(self, passcode: str) -> str:
-        """What to store of a passcode."""
+        """Return the hash to store."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The sub-commands of `user`."""
+    """Add the sub-commands of `user`."""
     commands = parser.add_subparsers(dest="action", required=True)
-    create = commands.add_parser("create", help="open an account; the passcode is asked for")
+    create = commands.add_parser("create", help="create an account; prompts for the passcode")
     create.add_argument("--role", choices=sorted(ROLE_SETS), default="user")
-    commands.add_parser("disable", help="end all logins of an account and allow no new ones")
-    commands.add_parser("enable", help="allow logins again")
-    role = commands.add_parser("set-role", help="change an account's role; its logins end")
+    commands.add_parser("disable", help="end all logins of an account and refuse new ones")
+    commands.add_parser("enable", help="allow logins to an account again")
+    role = commands.add_parser("set-role", help="change the role of an account and end its logins")
     role.add_argument("--role", choices=sorted(ROLE_SETS), required=True)
-    commands.add_parser("reset-passcode", help="give an account another passcode, which is asked for; its logins end")
+    commands.add_parser(
+        "reset-passcode", help="replace the passcode of an account and end its logins; prompts for the passcode"
+    )
     for command in commands.choices.values():
-        command.add_argument("id", help="the account's id")
+        command.add_argument("id", help="id of the account")
 
 
 def read_passcode() -> str:
-    """A passcode as typed, twice, or as piped in."""
+    """Read a passcode from the terminal, twice, or the first line of piped input."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     first = getpass.getpass("Passcode: ")
-    if getpass.getpass("Again: ") != first:
-        raise Refused("the two passcodes differ")
+    if getpass.getpass("Repeat the passcode: ") != first:
+        raise CommandError("the two passcodes differ")
     return first
 
 
 async def run(chosen: argparse.Namespace, *, store: Store, users: Users, hasher: Hasher) -> str:
-    """Do one command; what to tell the operator.
+    """Run one command and return the message for the operator.
 
     Raises:
-        Refused: it cannot be done.
+        CommandError: the command failed.
         Unavailable: the database is away.
     """
     try:
         user_id = parse_user_id(chosen.id)
     except ValueError as error:
-        raise Refused(f"the id {error}") from None
+        raise CommandError(f"the id {error}") from None
     if chosen.action == "create":
         user = User(user_id, utc_now(), ROLE_SETS[chosen.role])
         if not await users.add_user(user, await hasher.hash(_checked(read_passcode(), user_id))):
-            raise Refused(f"the id {user_id} is taken")
+            raise CommandError(f"the id {user_id} is taken")
         return f"{user_id} created as {chosen.role}"
     if not await _changed(chosen, user_id, store, hasher):
-        raise Refused(f"there is no user {user_id}")
+        raise CommandError(f"there is no user {user_id}")
     return f"{user_id}: {chosen.action} done; all logins have ended"
 
 
@@ -114,7 +116,7 @@ def _checked(raw: str, user_id: str) -> str:
     try:
         passcode = passcodes.normalised(raw)
     except ValueError as error:
-        raise Refused(f"the passcode {error}") from None
+        raise CommandError(f"the passcode {error}") from None
     if passcodes.is_weak(passcode, user_id):
-        raise Refused("the passcode is among the commonest")
+        raise CommandError("the passcode is one of the most common ones")
     return passcode

@@ -1,7 +1,7 @@
-"""Access tokens: signed, short-lived (JWT, EdDSA, RFC 9068).
+"""Access tokens: short-lived JWTs signed with EdDSA (RFC 9068).
 
-Pure but for the clock and the random source. What a token says about its own verification (`alg`, `jku`, `jwk`,
-`x5u`) is never followed: its `kid` picks one of our keys, and that key knows its only algorithm.
+The headers of a token about its own verification (`alg`, `jku`, `jwk`, `x5u`) are ignored. Its `kid` selects one of the
+keys in the ring, and each of these is used with one algorithm only.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ AUDIENCE = "backchat"
 TYPE = "at+jwt"
 TOKEN_MAX = 4 * 1024  # characters
 CLAIMS = ("iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp", "roles")
-CLOCK_SKEW = 5  # seconds that a replica's clock may be ahead; never prolongs a token
+CLOCK_SKEW = 5  # seconds by which the clock of another replica may be ahead; does not extend a lifetime
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified access token says: whose it is, of which login, until when (seconds since 1970)."""
+    """The claims of a verified access token. `sid` is its login; `expires_at` is in seconds since 1970."""
 
     user_id: str
     sid: str
@@ -40,13 +40,13 @@ class AccessTokens:
     """Signs and verifies access tokens."""
 
     def __init__(self, keys: KeyRing, *, issuer: str, ttl: int) -> None:
-        """`ttl` in seconds."""
+        """Take the lifetime `ttl` of new tokens in seconds."""
         self._keys = keys
         self._issuer = issuer
         self.ttl = ttl
 
     def sign(self, user_id: str, sid: str, roles: Sequence[str], issued_at: float) -> str:
-        """A new access token, good for `ttl` seconds from `issued_at` (seconds since 1970; cut to whole ones) on."""
+        """Sign a token that is valid for `ttl` seconds from `issued_at` (seconds since 1970, rounded down)."""
         now = int(issued_at)
         claims = {
             "iss": self._issuer,
@@ -63,11 +63,11 @@ class AccessTokens:
         return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.kid, "typ": TYPE})
 
     def verify(self, token: object) -> Claims:
-        """The claims of a token of ours.
+        """Return the claims of a valid token.
 
         Raises:
-            TokenExpired: genuine, but its time is over.
-            TokenInvalid: anything else, whatever it is.
+            TokenExpired: the signature is valid, but the token has expired.
+            TokenInvalid: the value is not a token of this service, of any type and content.
         """
         if not isinstance(token, str) or not token.isascii() or len(token) > TOKEN_MAX:
             raise TokenInvalid
@@ -75,7 +75,7 @@ class AccessTokens:
             claims = self._decode(token)
         except jwt.ExpiredSignatureError:
             raise TokenExpired from None
-        except Exception:  # noqa: BLE001 - bytes of a stranger: no exception of a parser may become a 500
+        except Exception:  # noqa: BLE001 - untrusted input: no exception of a parser may become a 500
             raise TokenInvalid from None
         if claims.expires_at <= time.time():
             raise TokenExpired
@@ -84,7 +84,7 @@ class AccessTokens:
     def _decode(self, token: str) -> Claims:
         header = jwt.get_unverified_header(token)
         key = self._keys.public(header.get("kid"))
-        # PyJWT refuses what it does not know in `crit`; we use no extension at all.
+        # PyJWT refuses only unknown extensions in `crit`; our tokens use none.
         if key is None or header.get("typ") != TYPE or "crit" in header or "b64" in header:
             raise TokenInvalid
         claims = jwt.decode(
@@ -100,7 +100,7 @@ class AccessTokens:
 
 
 def _checked(claims: dict[str, Any]) -> Claims:
-    """The claims with their types and bounds, which PyJWT leaves to us."""
+    """Check the types and bounds that PyJWT does not check."""
     times = [claims[name] for name in ("iat", "nbf", "exp")]
     names = [claims[name] for name in ("sub", "sid", "jti")]
     roles = claims["roles"]

@@ -1,8 +1,8 @@
-"""The directory of the keys: Ed25519 private keys (`*.pem`) and the server's secret, shared by all replicas.
+"""The key directory: Ed25519 private keys (`*.pem`) and the server's secret, shared by all replicas.
 
-Replicas look into it every second, so a rotation is a file more, and needs no restart. Every file appears under its
-name whole or not at all, and never over another; so of two replicas that start on an empty directory one makes the
-first key, and both use it.
+Each replica reads it every second, so a rotation only adds a file and needs no restart. A file is created complete
+and never replaces another one: of two replicas that start on an empty directory, one creates the first key and both
+use it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ logger = structlog.get_logger(__name__)
 FIRST_KEY = "0001.pem"
 SECRET = "server.secret"  # noqa: S105 - the file's name
 SECRET_BYTES = 32
-INTERVAL = 1.0  # seconds between two looks
-DIFFERENT_BYTES = 16  # of a key or secret; a pattern or a word has fewer, and chance once in 10^16 times
-PUBLISHED_KEYS = frozenset(  # public halves of those that stand in RFC 8032, section 7.1; the first also in RFC 8037
+INTERVAL = 1.0  # seconds between two reads of the directory
+DIFFERENT_BYTES = 16  # distinct bytes in a key or secret; a random one has fewer once in 10^16 times
+PUBLISHED_KEYS = frozenset(  # public halves of the test keys in RFC 8032, section 7.1; the first is also in RFC 8037
     {
         "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
         "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
@@ -43,17 +43,17 @@ PEM_MAX = 16 * 1024  # bytes; a PKCS8 Ed25519 key has 119
 
 
 class UnusableKeys(Exception):
-    """The key directory cannot be used; the text names the file and the reason, never its content."""
+    """The key directory cannot be used. The message names the file and the reason, never its content."""
 
 
 class KeyDirectory:
-    """The keys of one process; `watch` follows what happens in the directory."""
+    """Loads the keys of one process from the directory; `watch` follows its changes."""
 
     def __init__(self, directory: Path, *, overlap: float, token_ttl: float) -> None:
-        """Read the directory, made with a first key and a secret in it where there are none; both times in seconds.
+        """Read the directory, and create it with a first key and a secret if they are missing; times are in seconds.
 
         Raises:
-            UnusableKeys: something in it cannot be read, written or understood.
+            UnusableKeys: a file cannot be read, written or parsed.
         """
         self._directory = directory
         self._overlap = overlap
@@ -73,58 +73,60 @@ class KeyDirectory:
         self.refresh()
 
     def jwks(self) -> dict[str, Any]:
-        """All public keys (RFC 7517)."""
+        """Return all public keys as a JWK set (RFC 7517)."""
         return self.ring.jwks()
 
     def secret(self, purpose: str) -> bytes:
-        """The server's key for one purpose (32 bytes), the same on all replicas."""
+        """Derive the secret for one purpose (32 bytes), the same on all replicas."""
         return hmac.digest(self._secret, purpose.encode(), "sha256")
 
     def refresh(self) -> None:
-        """Let the ring hold what the directory says now.
+        """Load the current content of the directory into the ring.
 
         Raises:
-            UnusableKeys: a file cannot be read or understood; the ring stays as it was.
+            UnusableKeys: a file cannot be read or parsed; the ring keeps its keys.
         """
         try:
             files = _files(self._directory)
             if not files:
-                raise UnusableKeys(f"{self._directory}: no key is left")
+                raise UnusableKeys(f"{self._directory}: contains no key")
             self._read_keys = {file: self._read_keys.get(file) or _read_key(self._directory, file) for file in files}
         except OSError as error:
             raise UnusableKeys(f"{error.filename or self._directory}: {error.strerror}") from None
         found = schedule(files, overlap=self._overlap, token_ttl=self._token_ttl, now=time.time())
         by_name = {file.name: key for file, key in self._read_keys.items()}
-        if self.ring.hold([by_name[name] for name in found.published], by_name[found.signing]):
-            logger.info("signing keys", published=found.published, signing=found.signing)
+        if self.ring.replace([by_name[name] for name in found.published], by_name[found.signing]):
+            logger.info("signing_keys.loaded", published=found.published, signing=found.signing)
 
     async def watch(self) -> None:
-        """Refresh for ever; while the directory cannot be used the last keys that could stay."""
+        """Refresh until cancelled. While the directory cannot be used, the ring keeps the last usable keys."""
         while True:
             await asyncio.sleep(INTERVAL)
             try:
                 self.refresh()
             except UnusableKeys as error:
                 if not self._failing:
-                    logger.error("the signing keys cannot be read again", reason=str(error))  # noqa: TRY400
+                    logger.error("key_refresh.failed", reason=str(error))  # noqa: TRY400
                 self._failing = True
             else:
                 self._failing = False
 
     def rotate(self) -> tuple[str, float]:
-        """Add a key; its name, and in how many seconds it signs. Files of keys that are of no use any more are removed.
+        """Add a key and remove the files of retired ones. Return its name and the seconds until it signs.
 
         Raises:
-            UnusableKeys: another new key has not come into force yet, or the directory cannot be written.
+            UnusableKeys: the previous new key does not sign yet, or the directory cannot be written.
         """
         try:
             files = _files(self._directory)
             found = schedule(files, overlap=self._overlap, token_ttl=self._token_ttl, now=time.time())
-            if found.waiting:
-                raise UnusableKeys(f"{self._directory / found.waiting[-1]}: the last rotation is not over yet")
+            if found.pending:
+                raise UnusableKeys(
+                    f"{self._directory / found.pending[-1]}: does not sign yet; wait for the last rotation to complete"
+                )
             name = _successor(files[-1].name)
             if not _create(self._directory, name, _new_key()):
-                raise UnusableKeys(f"{self._directory / name}: somebody else rotates just now")
+                raise UnusableKeys(f"{self._directory / name}: another process is adding a key at the same time")
             for retired in found.retired:
                 (self._directory / retired).unlink(missing_ok=True)
         except OSError as error:
@@ -133,12 +135,12 @@ class KeyDirectory:
 
 
 def _files(directory: Path) -> list[KeyFile]:
-    """By name."""
+    """Return the key files in the order of names."""
     return [KeyFile(path.name, path.stat().st_mtime) for path in sorted(directory.glob("*.pem"))]
 
 
 def _successor(name: str) -> str:
-    """A name after the last one: the number in it plus one, and where that would not sort behind it, with a suffix."""
+    """Return a name that sorts after the last one: its number plus one, or else the name with a suffix."""
     stem = name.removesuffix(".pem")
     following = f"{int(stem) + 1:0{len(stem)}d}.pem" if stem.isascii() and stem.isdigit() else ""
     return following if following > name else f"{stem}_1.pem"
@@ -147,7 +149,7 @@ def _successor(name: str) -> str:
 def _read(file: Path) -> bytes:
     with file.open("rb") as source:
         if os.fstat(source.fileno()).st_mode & 0o007:
-            logger.warning("key readable by everybody", file=str(file))
+            logger.warning("key_file.exposed", file=str(file))
         return source.read(PEM_MAX)
 
 
@@ -156,11 +158,13 @@ def _read_key(directory: Path, key_file: KeyFile) -> SigningKey:
     try:
         key = load_pem_private_key(_read(file), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise UnusableKeys(f"{file}: no unencrypted private key in PEM form") from None
+        raise UnusableKeys(f"{file}: is not an unencrypted private key in PEM format") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise UnusableKeys(f"{file}: not an Ed25519 key")
+        raise UnusableKeys(f"{file}: is not an Ed25519 key")
     if not _is_random(key.private_bytes_raw()) or key.public_key().public_bytes_raw().hex() in PUBLISHED_KEYS:
-        raise UnusableKeys(f"{file}: anybody can know this key; make one with `openssl genpkey -algorithm ed25519`")
+        raise UnusableKeys(
+            f"{file}: is a publicly known or non-random key; create one with `openssl genpkey -algorithm ed25519`"
+        )
     return SigningKey.of(key)
 
 
@@ -170,12 +174,12 @@ def _read_secret(file: Path) -> bytes:
     except ValueError:
         secret = b""
     if len(secret) < SECRET_BYTES or not _is_random(secret):
-        raise UnusableKeys(f"{file}: must hold {SECRET_BYTES} bytes or more in hexadecimal digits, by chance")
+        raise UnusableKeys(f"{file}: must hold {SECRET_BYTES} bytes or more, random and in hexadecimal digits")
     return secret
 
 
 def _is_random(secret: bytes) -> bool:
-    """Whether chance may have made it."""
+    """Return whether the bytes can come from a random generator."""
     return len(set(secret)) >= DIFFERENT_BYTES
 
 
@@ -184,7 +188,7 @@ def _new_key() -> bytes:
 
 
 def _create(directory: Path, name: str, content: bytes) -> bool:
-    """Whether the file was made by us: a hard link to a finished file, so that another process's is left alone."""
+    """Create a file atomically as a hard link to a complete one; return `False` if another process created it first."""
     unfinished = directory / f".{secrets.token_hex(8)}.tmp"
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -198,7 +202,7 @@ def _create(directory: Path, name: str, content: bytes) -> bool:
     finally:
         unfinished.unlink()
     _sync(directory)
-    logger.info("key made", file=str(directory / name))
+    logger.info("key_file.created", file=str(directory / name))
     return True
 
 

@@ -1,7 +1,7 @@
-"""Signing keys (Ed25519): which one signs, which ones verify, and what of them is public.
+"""The Ed25519 keys that sign and verify access tokens, and their public halves as JWKs.
 
-A key's id is its RFC 7638 thumbprint (RFC 8037 for Ed25519): it follows from the key, so replicas that read the
-same files agree, and no two keys can share one.
+The id of a key (`kid`) is its RFC 7638 thumbprint (RFC 8037 for Ed25519). It is computed from the key, so replicas that
+read the same files agree on it, and two keys never share an id.
 """
 
 from __future__ import annotations
@@ -21,45 +21,45 @@ ALGORITHM = "EdDSA"
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One key pair and its id."""
+    """A key pair and its id."""
 
     private: Ed25519PrivateKey = field(repr=False)
     kid: str
 
     @classmethod
     def of(cls, private: Ed25519PrivateKey) -> SigningKey:
-        """The pair of a private key."""
+        """Build the pair of a private key."""
         return cls(private, _thumbprint(private.public_key()))
 
     def jwk(self) -> dict[str, str]:
-        """The public half as a JWK (RFC 8037)."""
+        """Return the public half as a JWK (RFC 8037)."""
         return {**_jwk(self.private.public_key()), "kid": self.kid, "use": "sig", "alg": ALGORITHM}
 
 
 class KeyRing:
-    """The keys of one process: which one signs, which ones verify."""
+    """The keys of one process: one signs, all verify."""
 
     def __init__(self, keys: Sequence[SigningKey] = ()) -> None:
-        """`keys` from oldest to newest; the last one signs. Of no use until it holds one."""
+        """Take `keys` from oldest to newest, of which the last one signs. An empty ring cannot sign."""
         self._keys: dict[str, SigningKey] = {}
         self.signing: SigningKey
         if keys:
-            self.hold(keys, keys[-1])
+            self.replace(keys, keys[-1])
 
-    def hold(self, keys: Sequence[SigningKey], signing: SigningKey) -> bool:
-        """Hold these from now on, one of which signs; whether that is a change."""
+    def replace(self, keys: Sequence[SigningKey], signing: SigningKey) -> bool:
+        """Replace all keys, and return whether this changed anything."""
         by_id = {key.kid: key for key in keys}
         changed = list(by_id) != list(self._keys) or signing.kid != self.signing.kid
         self._keys, self.signing = by_id, signing
         return changed
 
     def public(self, kid: object) -> Ed25519PublicKey | None:
-        """The key that a token names, if it is one of ours: a look into a dict, never a file or a URL."""
+        """Return the key with this id, or `None`. The id is untrusted input and is never used as a path or URL."""
         key = self._keys.get(kid) if isinstance(kid, str) else None
         return key.private.public_key() if key else None
 
     def jwks(self) -> dict[str, Any]:
-        """All public keys (RFC 7517)."""
+        """Return all public keys as a JWK set (RFC 7517)."""
         return {"keys": [key.jwk() for key in self._keys.values()]}
 
 

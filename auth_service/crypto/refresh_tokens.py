@@ -1,7 +1,7 @@
-"""Refresh tokens: 256 bits, random for a new login, then each the MAC of the one before.
+"""Refresh tokens of 256 bits: the first of a login is random, each successor is a MAC of its predecessor.
 
-A successor can so be given a second time although only hashes are stored; without the server's key nobody can make
-it, not even out of a stolen database together with an old token.
+So the same successor can be returned twice although only hashes are stored. Without the server's key it cannot be
+computed, not even from a stolen database and an old token.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ import hashlib
 import hmac
 import secrets
 
-TOKEN_MAX = 256  # characters of what may be one
+TOKEN_MAX = 256  # characters; longer values are refused unread
 
 
 class RefreshTokens:
-    """Makes tokens and what is stored of them."""
+    """Creates refresh tokens and the hashes that are stored."""
 
     def __init__(self, key: bytes) -> None:
-        """`key` of 32 bytes, the same on all replicas."""
+        """Take the MAC key of 32 bytes, the same on all replicas."""
         self._key = key
 
     @staticmethod
     def new() -> str:
-        """The first token of a login, URL-safe."""
+        """Return the first token of a login, URL-safe."""
         return secrets.token_urlsafe(32)
 
     def successor(self, token: str) -> str:
-        """What a token is exchanged for: HMAC-SHA256(key, token), URL-safe."""
+        """Return the token that a token is exchanged for: HMAC-SHA256(key, token), URL-safe."""
         mac = hmac.digest(self._key, token.encode(), "sha256")
         return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
     @staticmethod
     def digest(token: str) -> bytes:
-        """What is stored: SHA-256 (32 bytes)."""
+        """Return the SHA-256 hash that is stored (32 bytes)."""
         return hashlib.sha256(token.encode()).digest()

@@ -1,5 +1,5 @@
-"""Nouns and rules of accounts and logins. Pure: no I/O, no clock of its own, no framework.
+"""Nouns and rules of accounts and logins. Pure: no I/O, no clock, no framework.
 
-Ids and roles of users, strength of passcodes, rotation of refresh tokens, the schedule of signing keys, and the
-growing waits after failed attempts. Everything else in auth_service imports this package; it imports nothing of auth.
+Ids and roles of users, the strength of passcodes, the rotation of refresh tokens, the schedule of signing keys, and
+the waits after failed attempts. All other packages of auth_service use this one; it imports none of them.
 """

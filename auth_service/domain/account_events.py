@@ -1,4 +1,4 @@
-"""The events that auth publishes about accounts."""
+"""Events that auth publishes about accounts."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ SOURCE = "auth_service"
 
 
 def user_deleted(user_id: str, deleted_at: datetime) -> Event:
-    """The event that an account is gone."""
+    """Build the event that an account was deleted."""
     return Event(source=SOURCE, data=UserDeleted(user_id=user_id, deleted_at=deleted_at), time=deleted_at)

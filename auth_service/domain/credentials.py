@@ -1,4 +1,4 @@
-"""What a user logs in with."""
+"""Credentials of an account."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What somebody logs in with. An empty hash: no passcode at all. `version` grows whenever they are replaced."""
+    """The data that a login is checked against.
+
+    An empty `passcode_hash` means that the account has no passcode: it belongs to a guest, or logs in through an
+    OpenID provider. `version` increases when the passcode, the roles or the disabled flag change, and on deletion.
+    """
 
     user_id: str
     roles: tuple[str, ...]

@@ -1,24 +1,24 @@
-"""Identities at an OpenID provider, and the ids that new accounts get from them."""
+"""Identities of users at an OpenID provider, and the user ids that are derived from their names."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-ID_MAX = 48  # characters of a name; the rest of the 64 is for a suffix
-NO_ID = re.compile(r"[^a-z0-9._-]+")
+STEM_MAX = 48  # characters of the derived id; the rest of the 64 is left for a suffix
+NOT_ALLOWED = re.compile(r"[^a-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Who somebody is at the provider; `name`: what they would like to be called, if it says."""
+class FederatedIdentity:
+    """A user at an OpenID provider. `name` is the claim from which a new account takes its id, if the token has it."""
 
     issuer: str
     subject: str
     name: str | None
 
 
-def suggested(name: str | None) -> str:
-    """A valid id from what somebody is called elsewhere; the part before the `@` of an address."""
-    plain = NO_ID.sub("-", (name or "").partition("@")[0].lower()).strip("-._")
-    return plain[:ID_MAX] or "user"
+def suggested_user_id(name: str | None) -> str:
+    """Derive a valid user id from a name at the provider; of an e-mail address, the part before the `@` is used."""
+    plain = NOT_ALLOWED.sub("-", (name or "").partition("@")[0].lower()).strip("-._")
+    return plain[:STEM_MAX] or "user"

@@ -1,4 +1,4 @@
-"""Logins and the tokens that they are given."""
+"""Logins, the tokens that they receive, and the authenticated user behind a token."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ DEVICE_MAX = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """A verified bearer: who it is, by which login."""
+class Principal:
+    """An authenticated user and the login (`sid`) whose access token was presented."""
 
     user: User
     sid: str
@@ -21,19 +21,19 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One login as its owner may see it. `device` is what the client said of itself."""
+    """One login as its owner sees it. `device` is derived from the client's `User-Agent` header."""
 
     sid: str
     user_id: str
     device: str | None
     created_at: datetime
     last_used_at: datetime
-    expires_at: datetime  # of its refresh token
+    expires_at: datetime  # of its newest refresh token
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
-    """Tokens about to be given: what is stored of them. `refresh_hash` has 32 bytes."""
+class TokenIssue:
+    """The stored data of one pair of access and refresh token. `refresh_hash` has 32 bytes."""
 
     refresh_hash: bytes
     at: datetime
@@ -43,7 +43,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What became of a refresh token, and whose it was."""
+    """The verdict on a presented refresh token, with the user and the login to which it belongs."""
 
     verdict: Verdict
     sid: str
@@ -54,7 +54,7 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a login gives; lifetimes in seconds."""
+    """The tokens that a client receives, with their lifetimes in seconds."""
 
     access_token: str
     expires_in: int
@@ -62,7 +62,7 @@ class Tokens:
     refresh_expires_in: int
 
 
-def device(user_agent: str | None) -> str | None:
-    """What is kept of a user agent: what can be shown, of a sane length."""
-    shown = "".join(character for character in user_agent or "" if character.isprintable())
-    return shown[:DEVICE_MAX].strip() or None
+def device_label(user_agent: str | None) -> str | None:
+    """Return the printable characters of a user agent, at most `DEVICE_MAX`, or `None` if there are none."""
+    printable = "".join(character for character in user_agent or "" if character.isprintable())
+    return printable[:DEVICE_MAX].strip() or None

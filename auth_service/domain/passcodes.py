@@ -1,7 +1,7 @@
-"""What a passcode may be (pure rules). NIST SP 800-63B-4: length and a list of common ones, no composition rules.
+"""The rules of passcodes: a minimum length and a list of common ones, no composition rules (NIST SP 800-63B-4).
 
-A passcode is compared in its NFKC form, so that it does not matter how a keyboard composes a character; its
-length is counted in that form too, in code points. Nothing is trimmed, folded or cut.
+Passcodes are hashed in Unicode normalisation form NFKC, so that different keyboards give the same text. The length is
+the number of code points in that form. Nothing is trimmed, case-folded or truncated.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from pathlib import Path
 
 LENGTH_MIN = 8  # characters (code points), after NFKC
 LENGTH_MAX = 128
-# No character decomposes into more than 4 by Unicode's canonical mappings, so what is longer than this
-# cannot come down to LENGTH_MAX. Checked first, because normalising is worse than linear in marks.
+# Normalisation shortens a text at most four times, so a longer one exceeds LENGTH_MAX in any case. The limit is checked
+# first, because normalising takes more than linear time in the number of combining marks.
 RAW_MAX = 4 * LENGTH_MAX
 
 COMMON = Path(__file__).with_name("common_passcodes.txt")
 
 
 def well_formed(raw: str) -> str:
-    """The same text.
+    """Return the text unchanged if it can be encoded and stored.
 
     Raises:
-        ValueError: no text at all: NUL, or half of a surrogate pair.
+        ValueError: the text contains NUL or a lone surrogate.
     """
     if "\0" in raw:
         raise ValueError("must not contain NUL")
@@ -33,10 +33,10 @@ def well_formed(raw: str) -> str:
 
 
 def normalised(raw: str) -> str:
-    """The form that is hashed.
+    """Return a passcode in the form that is hashed.
 
     Raises:
-        ValueError: not a passcode that anybody could have; the text says why and never what.
+        ValueError: no account can have this passcode. The message gives the reason and never contains the passcode.
     """
     passcode = unicodedata.normalize("NFKC", well_formed(raw)) if len(raw) <= RAW_MAX else raw
     if not LENGTH_MIN <= len(passcode) <= LENGTH_MAX:
@@ -45,7 +45,7 @@ def normalised(raw: str) -> str:
 
 
 def is_weak(passcode: str, user_id: str) -> bool:
-    """Whether a normalised passcode is among the first that anybody would try."""
+    """Return whether a normalised passcode is one of the most common ones, or equals the user id."""
     folded = passcode.casefold()
     return folded in _common() or folded == user_id
 

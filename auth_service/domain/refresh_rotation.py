@@ -1,8 +1,8 @@
-"""What becomes of a refresh token that somebody presents (contract §1; pure rules).
+"""The rotation of refresh tokens: what to do with a token that a client presents (contract §1).
 
-A token is exchanged for its successor once. Whoever did not get the answer presents it again, and gets the same
-successor again: for `GRACE` seconds, and only until that successor was presented itself, because then it did arrive.
-Every other second use means that two hold the same token, and nobody can tell which of them is the thief.
+A token is exchanged for its successor once. A client that lost the answer presents the same token again and receives
+the same successor: within `GRACE`, and only until the successor itself has been presented, which proves that it
+arrived. Any other repeated use means that two clients hold the token, which may be stolen.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ GRACE = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A refresh token of a login that still stands. `successor_waits`: its successor is there and not yet used."""
+    """A refresh token of an active login. `successor_unused`: its successor exists and has never been presented."""
 
     expires_at: datetime
     rotated_at: datetime | None
-    successor_waits: bool
+    successor_unused: bool
 
 
 class Verdict(Enum):
-    """What to do."""
+    """What to do with a presented refresh token."""
 
-    ROTATE = "store the successor and give it"
-    REPEAT = "give the same successor again"
-    EXPIRED = "refuse"
-    REUSED = "refuse, and revoke the whole family"
+    ROTATE = "store the successor and return it"
+    REPEAT = "return the same successor again"
+    EXPIRED = "refuse the token"
+    REUSED = "refuse the token and revoke its login"
 
 
 def judge(token: Presented, now: datetime) -> Verdict:
-    """The verdict on a token. `now` may lie before `rotated_at` by what two replicas' clocks differ."""
+    """Return the verdict on a token. `now` may be before `rotated_at` if the clocks of two replicas differ."""
     if token.rotated_at is not None:
         in_time = now - token.rotated_at <= GRACE
-        return Verdict.REPEAT if in_time and token.successor_waits else Verdict.REUSED
+        return Verdict.REPEAT if in_time and token.successor_unused else Verdict.REUSED
     return Verdict.ROTATE if now < token.expires_at else Verdict.EXPIRED

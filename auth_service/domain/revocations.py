@@ -1,4 +1,4 @@
-"""Revoked logins, as far as gateways must know them."""
+"""Revoked logins whose access tokens have not expired yet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """A revoked login; `until`: when its last access token has expired."""
+    """A login revoked `at` a moment. After `until`, all of its access tokens have expired."""
 
     sid: str
     at: datetime

@@ -1,7 +1,7 @@
-"""How much guessing is allowed (pure rules): some failures for nothing, then waits that double.
+"""The rules of throttling: some failures are free, then each further one doubles the wait.
 
-A tally belongs to what is counted: an account from an address, an address, an account. What was begun and has not
-ended counts as `pending`, so that many guesses at once are no way around the count of those that failed.
+Failures are counted in leaky buckets: one for a pair of account and address, one for an address, one for an account.
+Attempts that have started and not ended count as `pending`, so that many concurrent guesses do not evade the count.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-PENDING_FOR = timedelta(seconds=30)  # what has not ended by then never will: its process is gone
+PENDING_FOR = timedelta(seconds=30)  # an attempt that has not ended by then belongs to a process that crashed
 PENDING_WAIT = 1.0  # seconds
 DOUBLINGS_MAX = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one tally may hold. Times in seconds."""
+    """The limits of one bucket. Times in seconds."""
 
-    free: int  # failures that cost nothing
-    forget_every: float  # one failure is forgotten in that time
+    free: int  # failures without a wait
+    forget_every: float  # the bucket loses one failure in that time
     wait_max: float
     pending_max: int = 1_000_000
 
 
 class Outcome(Enum):
-    """How an attempt ended."""
+    """The result of an attempt to log in."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    NEITHER = "neither"
+    UNDECIDED = "undecided"  # the passcode was not compared, for example because the database was away
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """One tally by its key (32 bytes), and what it may hold."""
+class Bucket:
+    """The key of a tally (32 bytes) and its limits."""
 
     key: bytes
     budget: Budget
@@ -44,7 +44,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was counted up to `updated_at`."""
+    """The content of a bucket at `updated_at`."""
 
     updated_at: datetime
     failures: float = 0.0
@@ -54,7 +54,7 @@ class Tally:
 
 
 def aged(tally: Tally, budget: Budget, now: datetime) -> Tally:
-    """The tally as it is now. Clocks of replicas differ a little; time never runs backwards here."""
+    """Return the tally at `now`. If the clock of a replica is behind, no time has passed."""
     passed = max(now - tally.updated_at, timedelta(0))
     failures = max(0.0, tally.failures - passed.total_seconds() / budget.forget_every)
     pending = tally.pending if passed < PENDING_FOR else 0
@@ -62,26 +62,26 @@ def aged(tally: Tally, budget: Budget, now: datetime) -> Tally:
 
 
 def wait(tally: Tally, budget: Budget, now: datetime) -> float:
-    """Seconds until another attempt is allowed; 0: now."""
+    """Return the seconds until another attempt is allowed; 0 means that it is allowed now."""
     if tally.blocked_until is not None and tally.blocked_until > now:
         return (tally.blocked_until - now).total_seconds()
     return PENDING_WAIT if tally.pending >= budget.pending_max else 0.0
 
 
 def begun(tally: Tally) -> Tally:
-    """With one attempt more that has not ended."""
+    """Add one pending attempt."""
     return replace(tally, pending=tally.pending + 1)
 
 
 def ended(tally: Tally) -> Tally:
-    """With one attempt less of which nothing came, good or bad."""
+    """Remove one pending attempt, without a result."""
     return replace(tally, pending=max(0, tally.pending - 1))
 
 
 def failed(tally: Tally, budget: Budget, now: datetime) -> Tally:
-    """With one failure more, and a wait where it was one too many: 1 s, 2 s, 4 s, …"""
+    """Add one failure. If it exceeds the free ones, block further attempts for 1 s, 2 s, 4 s, …"""
     failures = tally.failures + 1
-    surplus = math.ceil(failures - budget.free)  # what is forgotten is a fraction mostly
+    surplus = math.ceil(failures - budget.free)  # aging leaves a fraction
     if surplus < 1:
         return replace(tally, failures=failures)
     seconds = min(budget.wait_max, 2.0 ** min(surplus - 1, DOUBLINGS_MAX))
@@ -89,5 +89,5 @@ def failed(tally: Tally, budget: Budget, now: datetime) -> Tally:
 
 
 def succeeded(tally: Tally, now: datetime) -> Tally:
-    """Forgiven, and known from now on."""
+    """Clear the failures and record the success."""
     return replace(tally, failures=0.0, blocked_until=None, succeeded_at=now)

@@ -1,4 +1,4 @@
-"""Users: the rule of ids, the roles, and the account as its owner sees it."""
+"""Users: the syntax of ids, the roles, and the account that its owner sees."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+USER_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ROLES = ("user",)  # of a new account
 ADMIN = ("user", "admin")
 GUEST = ("guest",)
@@ -14,7 +14,7 @@ GUEST = ("guest",)
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account as its owner may see it."""
+    """An account without its credentials."""
 
     id: str
     created_at: datetime
@@ -22,11 +22,11 @@ class User:
 
 
 def parse_user_id(raw: str) -> str:
-    """An id in the form in which it is stored, compared and shown.
+    """Return an id in lower case, the form in which ids are stored, compared and shown.
 
     Raises:
-        ValueError: not an id; the text says why.
+        ValueError: the text is not a user id. The message is the end of a sentence about the field.
     """
-    if not ID.fullmatch(raw):
+    if not USER_ID.fullmatch(raw):
         raise ValueError("must have 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-'")
     return raw.lower()

@@ -1,4 +1,4 @@
-"""Where a request comes from: the client's address, behind the proxies that the operator trusts."""
+"""The client's address of a request, also behind the proxies that the operator trusts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fastapi import Depends, FastAPI, Request
 from shared.runtime.forwarded import TrustedProxies
 
 
-def tell_sources(app: FastAPI, proxies: TrustedProxies) -> None:
-    """Let the routes of this app that ask for a `Source` see through those proxies."""
+def trust_proxies(app: FastAPI, proxies: TrustedProxies) -> None:
+    """Set the proxies whose forwarding headers an app trusts."""
     app.state.proxies = proxies
 
 
-def _source(request: Request) -> str:
+def _client_address(request: Request) -> str:
     proxies: TrustedProxies = request.app.state.proxies
     return proxies.client(request.scope)
 
 
-Source = Annotated[str, Depends(_source)]
+ClientAddress = Annotated[str, Depends(_client_address)]

@@ -1,4 +1,4 @@
-"""`/docs`: the interface description as one plain page. No script, no request to anybody, ourselves included."""
+"""The page `/docs`: the OpenAPI document as plain HTML, without scripts and further requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTENT_SECURITY_POLICY = (
 
 
 def render(description: dict[str, Any]) -> str:
-    """The page of an OpenAPI document."""
+    """Render an OpenAPI document."""
     info, schemas = description["info"], description.get("components", {}).get("schemas", {})
     title = escape(f"{info['title']} {info['version']}")
     operations = "".join(
@@ -32,7 +32,7 @@ def render(description: dict[str, Any]) -> str:
     )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-        f'<body><h1>{title}</h1><p>For machines: <a href="openapi.json">openapi.json</a></p>{operations}</body></html>'
+        f'<body><h1>{title}</h1><p>OpenAPI: <a href="openapi.json">openapi.json</a></p>{operations}</body></html>'
     )
 
 

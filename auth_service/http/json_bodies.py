@@ -1,4 +1,4 @@
-"""Reading a request's body: JSON, in time, of the form that the route takes."""
+"""Reads and validates the JSON body of a request, within a time limit."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ BODY_TIMEOUT = 10.0  # seconds that a client may take to send a body
 F = TypeVar("F", bound=BaseModel)
 
 
-class BodyLate(InvalidRequest):
-    """The body did not arrive."""
+class BodyTimeout(InvalidRequest):
+    """The body did not arrive in time."""
 
 
-async def read(request: Request, form: type[F], *, optional: bool = False) -> F:
-    """The request's body as a form; where it is `optional`, none at all is an empty one.
+async def read_json(request: Request, form: type[F], *, optional: bool = False) -> F:
+    """Return the body of a request as a model. A missing body that is `optional` gives the model's defaults.
 
     Raises:
-        UnsupportedMediaType: not declared to be JSON.
-        InvalidRequest: not JSON, or not of that form; says which field and why, and never what was sent.
+        UnsupportedMediaType: the content type is not JSON.
+        InvalidRequest: the body is not JSON or not valid. The message names the field and the reason, never the value.
+        BodyTimeout: the body did not arrive in time.
     """
     if optional and "content-type" not in request.headers and not await _body(request):
         return form()
@@ -45,7 +46,7 @@ async def _body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT):
             return await request.body()
     except (TimeoutError, ClientDisconnect):
-        raise BodyLate from None
+        raise BodyTimeout from None
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Which of two would count depends on the parser, and so would what a proxy has checked."""
+    """Refuse duplicate names: parsers, and thus proxies, disagree on which value counts."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("duplicate name")

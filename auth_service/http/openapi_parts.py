@@ -1,4 +1,4 @@
-"""What the interface description says of bodies and problems, which FastAPI does not see."""
+"""Parts of the OpenAPI document that FastAPI cannot derive: bodies, problems, links."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ BEARER_PROBLEMS = (TokenInvalid, TokenExpired, Unavailable)
 
 
 def body(form: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """A JSON body of that form; we read it ourselves."""
+    """Describe a JSON body of a model; routes read it with `json_bodies`."""
     return {"requestBody": {"required": required, "content": {JSON_TYPE: {"schema": form.model_json_schema()}}}}
 
 
 def link(status: int, operation: str, body: dict[str, str]) -> dict[int | str, dict[str, Any]]:
-    """What an answer is good for next: another operation, with a body of what was sent or came back."""
+    """Describe a follow-up operation whose body is built from this request or response."""
     return {status: {"links": {operation: {"operationId": operation, "requestBody": body}}}}
 
 
-def for_pages(operation: dict[str, Any]) -> dict[str, Any]:
-    """An operation that pages may ask to use the cookie."""
+def with_cookie_header(operation: dict[str, Any]) -> dict[str, Any]:
+    """Add the header by which pages ask for the cookie to an operation."""
     header = {
         "name": refresh_cookie.HEADER,
         "in": "header",
         "required": False,
         "schema": {"type": "string"},
-        "description": f"`{refresh_cookie.ASKED}`: keep the refresh token in an HttpOnly cookie instead of the answer",
+        "description": f"`{refresh_cookie.COOKIE_FORM}`: return the refresh token in an HttpOnly cookie instead",
     }
     return {**operation, "parameters": [header]}
 
 
-TOO_LONG: dict[int | str, dict[str, Any]] = {414: {"description": "`payload_too_large`: the address"}}
+TOO_LONG: dict[int | str, dict[str, Any]] = {414: {"description": "`payload_too_large`: the URL is too long"}}
 
 
 def problems(*errors: type[BackchatError]) -> dict[int | str, dict[str, Any]]:
-    """The problems of a route, by status."""
+    """Describe the problems of a route, by status."""
     schema = Problem.model_json_schema()
     found: dict[int | str, dict[str, Any]] = {}
     for error in errors:

@@ -1,4 +1,4 @@
-"""Every refusal as an answer: a problem document with the headers that belong to it."""
+"""Errors as responses: problem documents (RFC 9457) with the headers that belong to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from auth_service.http.json_bodies import BodyLate
+from auth_service.http.json_bodies import BodyTimeout
 from auth_service.http.middleware.body_limit import CLOSE
 from auth_service.http.middleware.head_requests import READ_ONLY
 from shared.errors import (
@@ -23,20 +23,20 @@ from shared.errors import (
 from shared.runtime.http import from_http_exception, problem
 
 
-def refused(error: BackchatError) -> Response:
-    """The answer for an error of ours."""
+def problem_response(error: BackchatError) -> Response:
+    """Build the response for an error."""
     headers = {}
     if isinstance(error, TokenInvalid | TokenExpired):
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
     elif error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    elif isinstance(error, PayloadTooLarge | BodyLate):
+    elif isinstance(error, PayloadTooLarge | BodyTimeout):
         headers.update(CLOSE)
     return problem(error, headers)
 
 
-def answer_problems(app: FastAPI) -> None:
-    """Let every exception of this app become a problem document."""
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every exception of an app with a problem document."""
     app.add_exception_handler(BackchatError, _refused)
     app.add_exception_handler(HTTPException, _not_routed)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -45,7 +45,7 @@ def answer_problems(app: FastAPI) -> None:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, BackchatError)
-    return refused(error)
+    return problem_response(error)
 
 
 async def _not_routed(request: Request, error: Exception) -> Response:
@@ -56,7 +56,7 @@ async def _not_routed(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """What is allowed at this path; the router itself names the methods of one route only."""
+    """Return the methods allowed at a path; the router itself names those of one route only."""
     allowed = {
         method
         for route in request.app.routes

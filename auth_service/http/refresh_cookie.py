@@ -1,7 +1,7 @@
-"""Pages keep their refresh token in a cookie that no script can read.
+"""The cookie in which pages keep their refresh token, unreadable for scripts.
 
-A request with the header `X-Backchat-Session: cookie` asks for it. The cookie goes to `/refresh` alone, never from
-another site, and only a page of an allowed origin gets and uses it. All other clients see nothing of this.
+A page requests it with the header `X-Backchat-Session: cookie`. Browsers send the cookie only to `/refresh` and never
+from another site; only pages of allowed origins receive and use it. Other clients are not affected.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from auth_service.domain.logins import Tokens
 from shared.errors import Forbidden
 from shared.runtime.forwarded import TrustedProxies
 
-HEADER, ASKED = "X-Backchat-Session", "cookie"
+HEADER, COOKIE_FORM = "X-Backchat-Session", "cookie"
 NAME = "backchat_refresh"
 PATH = "/refresh"
 
 
-class SessionCookies:
-    """Gives, reads and clears the cookie."""
+class RefreshCookies:
+    """Sets, reads and clears the cookie."""
 
     def __init__(self, proxies: TrustedProxies, allowed_origins: Collection[str]) -> None:
-        """`allowed_origins` as in `https://chat.example.org`; empty: the one that the request was made to."""
+        """Take origins as in `https://chat.example.org`; none means the origin of the request itself."""
         self._proxies = proxies
         self._allowed = frozenset(allowed_origins)
 
-    def asked(self, request: Request) -> bool:
-        """Whether this request wants the cookie form.
+    def is_requested(self, request: Request) -> bool:
+        """Return whether a request asks for the cookie.
 
         Raises:
-            Forbidden: it does, and comes from no page of an allowed origin.
+            Forbidden: it does, but does not come from a page of an allowed origin.
         """
-        if request.headers.get(HEADER, "").lower() != ASKED:
+        if request.headers.get(HEADER, "").lower() != COOKIE_FORM:
             return False
         if not self._is_allowed(request):
-            raise Forbidden("This page may not log in here.")
+            raise Forbidden("Pages of this origin may not log in here.")
         return True
 
     def read(self, request: Request) -> str | None:
-        """The refresh token in the cookie."""
+        """Return the refresh token in the cookie."""
         return request.cookies.get(NAME)
 
-    def give(self, request: Request, response: Response, tokens: Tokens) -> None:
-        """Let the answer set the cookie."""
+    def set(self, request: Request, response: Response, tokens: Tokens) -> None:
+        """Add the cookie to a response."""
         response.set_cookie(
             NAME,
             tokens.refresh_token,
@@ -58,8 +58,8 @@ class SessionCookies:
         )
 
     def clear(self, request: Request, response: Response) -> None:
-        """Let the answer remove the cookie; to a client that has none it says nothing."""
-        if request.headers.get(HEADER, "").lower() == ASKED:
+        """Remove the cookie with a response, if the request asked for the cookie."""
+        if request.headers.get(HEADER, "").lower() == COOKIE_FORM:
             response.delete_cookie(NAME, path=PATH, secure=self._is_secure(request), httponly=True, samesite="strict")
 
     def _is_allowed(self, request: Request) -> bool:
@@ -70,6 +70,6 @@ class SessionCookies:
         return origin in self._allowed or (own and not theirs.path)
 
     def _is_secure(self, request: Request) -> bool:
-        """Browsers take a secure cookie over TLS only; behind a proxy the page's own origin tells."""
+        """Return whether to set `Secure`. Behind a proxy that sends no scheme, the page's `Origin` decides."""
         scheme, _ = self._proxies.origin_seen(request.scope)
         return scheme == "https" or (scheme is None and request.headers.get("origin", "").lower().startswith("https:"))

@@ -1,4 +1,4 @@
-"""The JSON bodies of the public surface (contract §1): what comes in, what goes out."""
+"""The JSON bodies of requests and responses of the HTTP surface (contract §1)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NewPasscode = Annotated[
     str,
     AfterValidator(passcodes.normalised),
     Field(
-        description="Any Unicode but NUL; counted and compared in its NFKC form; the commonest are refused",
+        description="Any Unicode except NUL, normalised to NFKC. The most common passcodes are refused",
         json_schema_extra={
             "format": "password",
             "minLength": passcodes.LENGTH_MIN,
@@ -38,7 +38,7 @@ CurrentPasscode = Annotated[
     AfterValidator(passcodes.well_formed),
     Field(
         min_length=1,
-        description="As it was chosen; one that nobody could have is wrong, not malformed",
+        description="The current passcode. A value that cannot be a passcode is refused as wrong, not as malformed",
         json_schema_extra={"format": "password"},
     ),
 ]
@@ -59,7 +59,7 @@ class Credentials(BaseModel):
 
 
 class Refresh(BaseModel):
-    """Body of `POST /refresh`; pages that have the token in a cookie may leave it out."""
+    """Body of `POST /refresh`. Pages that have the token in a cookie may omit it."""
 
     refresh_token: (
         Annotated[str, AfterValidator(passcodes.well_formed), Field(min_length=1, max_length=TOKEN_MAX)] | None
@@ -67,29 +67,29 @@ class Refresh(BaseModel):
 
 
 class PasscodeChange(BaseModel):
-    """Body of `PUT /me/passcode`. A guest, who has no passcode, chooses the first one and gives none."""
+    """Body of `PUT /me/passcode`. A guest, who has no passcode, omits `current_passcode`."""
 
     current_passcode: CurrentPasscode | None = None
     new_passcode: NewPasscode
 
 
 class Deletion(BaseModel):
-    """Body of `DELETE /me`. Who has no passcode (a guest, or a login by a provider) gives none."""
+    """Body of `DELETE /me`. Accounts without a passcode omit it: guests, and logins through a provider."""
 
     passcode: CurrentPasscode | None = None
 
 
 class Registered(BaseModel):
-    """Answer of `POST /register`."""
+    """Response of `POST /register`."""
 
     id: str
     created_at: Timestamp
 
 
 class LoggedIn(BaseModel):
-    """Answer of whatever begins or goes on with a login; lifetimes in seconds.
+    """Response of `POST /login`, `/refresh` and `/guest`; lifetimes in seconds.
 
-    There is no `refresh_token` where it went into a cookie.
+    `refresh_token` is missing if it was put into a cookie.
     """
 
     access_token: str
@@ -100,7 +100,7 @@ class LoggedIn(BaseModel):
 
 
 class Me(BaseModel):
-    """Answer of `GET /me`."""
+    """Response of `GET /me`."""
 
     id: str
     created_at: Timestamp
@@ -108,7 +108,7 @@ class Me(BaseModel):
 
 
 class OwnLogin(BaseModel):
-    """One login of one's own. `device`: what the client said of itself; `current`: the one that asks."""
+    """A login of the authenticated user. `device`: from the `User-Agent`; `current`: the login of this request."""
 
     sid: str
     device: str | None
@@ -119,7 +119,7 @@ class OwnLogin(BaseModel):
 
     @classmethod
     def of(cls, login: Login, current: str) -> Self:
-        """As the bearer of the login `current` sees it."""
+        """Build the entry for a request that was authenticated by the login `current`."""
         return cls(
             sid=login.sid,
             device=login.device,
@@ -131,13 +131,13 @@ class OwnLogin(BaseModel):
 
 
 class OwnLogins(BaseModel):
-    """Answer of `GET /me/logins`: last used first, 200 at most."""
+    """Response of `GET /me/logins`: at most 200, the last used first."""
 
     logins: list[OwnLogin]
 
 
 class Export(BaseModel):
-    """Answer of `GET /me/export`."""
+    """Response of `GET /me/export`."""
 
     exported_at: Timestamp
     account: Me
@@ -146,7 +146,7 @@ class Export(BaseModel):
 
 
 class Problem(BaseModel):
-    """An error (RFC 9457)."""
+    """An error as a problem document (RFC 9457)."""
 
     type: str
     title: str

@@ -1,7 +1,8 @@
-"""The outbox: events that were decided in a transaction are published afterwards, at least once.
+"""The outbox relay publishes the events in the outbox table, at least once.
 
-An event is a row, written together with what it tells of, and removed when the bus holds it. A crash or an absent
-broker in between publishes it later, under the same id, by which receivers tell a repeat.
+A use case inserts an event in the transaction of the change that the event describes. The relay publishes it, and
+deletes the row after the bus has confirmed. After a crash or an outage of the broker the event is published later,
+under the same id, by which consumers recognise duplicates.
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ logger = structlog.get_logger(__name__)
 
 KEYS = {UserDeleted.TYPE: USER_DELETED_KEY}
 BATCH = 100  # events published in one round
-INTERVAL = 1.0  # seconds between two looks; another replica may have left events behind
+INTERVAL = 1.0  # seconds between two reads of the table, for events that another replica left
 PAUSE = 2.0  # seconds after a failure
 
 
 class Store(Protocol):
-    """Where events wait. Each call is one transaction and may raise `Unavailable`."""
+    """The outbox table. Each call is one transaction and may raise `Unavailable`."""
 
-    async def pending(self, most: int) -> list[Event]:
-        """The oldest events."""
+    async def pending(self, limit: int) -> list[Event]:
+        """Return the oldest events, at most `limit`."""
 
     async def remove(self, ids: Sequence[str]) -> None:
-        """These are published."""
+        """Delete published events."""
 
 
-class Outbox:
-    """Publishes what waits, in the order in which it was decided as far as clocks agree."""
+class OutboxRelay:
+    """Publishes pending events in the order of their time, as far as the clocks of replicas agree."""
 
     def __init__(self, store: Store, bus: Bus) -> None:
         self._store = store
@@ -47,12 +48,12 @@ class Outbox:
         self._news = asyncio.Event()
         self._failing = False
 
-    def hurry(self) -> None:
-        """Something was added just now."""
+    def wake(self) -> None:
+        """Publish immediately, because an event was added."""
         self._news.set()
 
     async def run(self) -> None:
-        """Publish for ever."""
+        """Publish until cancelled."""
         await self._bus.declare(exchanges=[ACCOUNTS])
         while True:
             self._news.clear()
@@ -60,7 +61,7 @@ class Outbox:
                 more = await self.publish_pending()
             except Unavailable:
                 if not self._failing:
-                    logger.warning("events of the outbox wait")
+                    logger.warning("outbox.paused")
                 self._failing = True
                 await asyncio.sleep(PAUSE)
                 continue
@@ -70,20 +71,20 @@ class Outbox:
                     await asyncio.wait_for(self._news.wait(), INTERVAL)
 
     async def publish_pending(self) -> bool:
-        """Publish one round; whether there may be more.
+        """Publish one batch and return whether there may be more events.
 
         Raises:
-            Unavailable: not all are known to be published; they stay.
+            Unavailable: some events are not confirmed; they stay in the table.
         """
         events = await self._store.pending(BATCH)
         if not events:
             return False
         await self._bus.publish_all([(ACCOUNTS, KEYS[event.type], event) for event in events])
         await self._store.remove([event.id for event in events])
-        logger.info("account events published", events=len(events), oldest=_age(events[0]))
+        logger.info("account_events.published", events=len(events), oldest=_age(events[0]))
         return len(events) == BATCH
 
 
 def _age(event: Event) -> float:
-    """Seconds since it was decided."""
+    """Return the seconds since the event happened."""
     return round((utc_now() - event.time).total_seconds(), 1)

@@ -1,4 +1,4 @@
-"""What auth still lacks: "database" while it does not answer, "migrations" until its tables are there."""
+"""The readiness probe of the database: reachable, and migrated to the schema of this release."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from typing import Protocol
 from sqlalchemy.exc import SQLAlchemyError
 
 from auth_service.deadlines import deadline
-from auth_service.storage.transactions import AWAY
+from auth_service.storage.transactions import UNAVAILABLE_ERRORS
 from shared.errors import Unavailable
 
-INTERVAL = 1.0  # seconds between two looks
+INTERVAL = 1.0  # seconds between two probes
 
 
 class Probed(Protocol):
-    """A store that can be asked whether it answers."""
+    """A store with a cheap query."""
 
     async def probe(self) -> None:
-        """Raises `Unavailable` where it does not."""
+        """Run the query; raises `Unavailable` if the database does not respond."""
 
 
 class Readiness:
-    """Looks every second and remembers; being asked costs nothing."""
+    """Probes the database every second and keeps the result, so that `missing` costs nothing."""
 
     def __init__(self, store: Probed, is_migrated: Callable[[], Awaitable[bool]]) -> None:
-        """`is_migrated` is asked until it says yes: no release takes tables away from a running one."""
+        """Call `is_migrated` until it returns true: no later release removes tables that this one uses."""
         self._store = store
         self._is_migrated = is_migrated
         self._migrated = False
         self._missing: tuple[str, ...] = ("database",)
 
     def missing(self) -> Sequence[str]:
-        """As of the last look."""
+        """Return `database`, `migrations`, or nothing, as of the last probe."""
         return self._missing
 
     async def watch(self) -> None:
-        """Look for ever."""
+        """Probe until cancelled."""
         while True:
-            self._missing = await self._look()
+            self._missing = await self._probe()
             await asyncio.sleep(INTERVAL)
 
-    async def _look(self) -> tuple[str, ...]:
+    async def _probe(self) -> tuple[str, ...]:
         try:
             async with deadline():
                 await self._store.probe()
                 self._migrated = self._migrated or await self._is_migrated()
-        except (Unavailable, SQLAlchemyError, *AWAY):
+        except (Unavailable, SQLAlchemyError, *UNAVAILABLE_ERRORS):
             return ("database",)
         return () if self._migrated else ("migrations",)

@@ -1,8 +1,9 @@
-"""Which logins were revoked lately: read from the database several times a second, told from memory.
+"""The list of revoked logins: read from the database four times a second, served from memory.
 
-Gateways ask each second for what is new since a cursor (design §2). Repeats are allowed, omissions never:
-transactions commit out of order and replicas' clocks differ, so every reading and every answer to another replica's
-cursor goes back by `OVERLAP`. While the database is away the last known list is told.
+Gateways poll it each second with the cursor of their last response (design §2). A response may repeat a revocation, but
+never omits one: transactions commit out of order and the clocks of replicas differ, so each read of the database, and
+each response to the cursor of another replica, starts `OVERLAP` earlier. While the database is away, the last known
+list is served.
 """
 
 from __future__ import annotations
@@ -23,77 +24,78 @@ from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
 
-INTERVAL = 0.25  # seconds between two readings
-OVERLAP = timedelta(seconds=60)  # more than a transaction lasts and replicas' clocks differ, together
-WHOLE = timedelta(seconds=60)  # between two readings of everything that still matters
-CLOCK_SKEW = timedelta(seconds=60)  # that a gateway's clock may be behind: as much longer a login is remembered
+INTERVAL = 0.25  # seconds between two reads
+OVERLAP = timedelta(seconds=60)  # more than the duration of a transaction and the difference of clocks together
+WHOLE = timedelta(seconds=60)  # between two reads of the complete list
+CLOCK_SKEW = timedelta(seconds=60)  # a gateway's clock may be behind, so a login is listed that much longer
 
 
 class Store(Protocol):
-    """Where logins are kept."""
+    """The table of logins."""
 
     async def revoked(self, after: datetime | None, expiring_after: datetime) -> list[Revoked]:
-        """The logins revoked after a moment (`None`: ever) whose last access token expires after another.
+        """Return logins revoked `after` a moment (`None`: at any time) with an access token valid at `expiring_after`.
 
-        Raises `Unavailable`.
+        Raises:
+            Unavailable: the database is away.
         """
 
-    async def settle(self) -> None:
-        """Wait for transactions that nobody waits for any more."""
+    async def drain(self) -> None:
+        """Wait for transactions whose callers were cancelled."""
 
 
-class Revocations:
-    """The logins whose access tokens have not run out yet though they count no more."""
+class RevocationList:
+    """Holds the revoked logins whose access tokens have not expired yet."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._instance = secrets.token_hex(4)
-        self._known: dict[str, tuple[int, Revoked]] = {}  # by sid, in the order in which they were learnt
+        self._known: dict[str, tuple[int, Revoked]] = {}  # by sid, in the order of discovery
         self._count = 0
-        self._complete_at: datetime | None = None  # everything committed by then is known
+        self._complete_at: datetime | None = None  # all revocations committed by then are known
         self._whole_at = datetime.min.replace(tzinfo=UTC)
         self._failing = False
 
     async def since(self, cursor: str | None) -> dict[str, Any]:
-        """What was revoked since a cursor of this or another replica; without one, or with a strange one, all.
+        """Return the revocations after a cursor of this or another replica; without a valid cursor, all of them.
 
-        Gives `{"cursor": str, "logins": [{"sid": str, "until": int}]}`, `until` in seconds since 1970.
+        The result is `{"cursor": str, "logins": [{"sid": str, "until": int}]}`, with `until` in seconds since 1970.
 
         Raises:
-            Unavailable: the database has not answered yet since the start, so nothing is known.
+            Unavailable: the database has not been read since the start.
         """
         if self._complete_at is None:
-            raise Unavailable("Revocations are not known yet.", retry_after=1.0)
+            raise Unavailable("The list of revocations is not loaded yet.", retry_after=1.0)
         found = [{"sid": revoked.sid, "until": math.ceil(revoked.until.timestamp())} for revoked in self._after(cursor)]
-        told = f"{self._instance}.{self._count}.{int(self._complete_at.timestamp() * 1000)}"
-        return {"cursor": told, "logins": found}
+        position = f"{self._instance}.{self._count}.{int(self._complete_at.timestamp() * 1000)}"
+        return {"cursor": position, "logins": found}
 
     async def watch(self) -> None:
-        """Read for ever."""
+        """Refresh until cancelled."""
         while True:
-            await self._look()
+            await self._try_refresh()
             await asyncio.sleep(INTERVAL)
 
-    async def settle(self) -> None:
-        """Wait for a reading that was given up."""
-        await self._store.settle()
+    async def drain(self) -> None:
+        """Wait for reads that timed out."""
+        await self._store.drain()
 
-    async def _look(self) -> None:
+    async def _try_refresh(self) -> None:
         try:
             async with deadline():
                 await self.refresh(datetime.now(UTC))
         except Unavailable:
             if not self._failing:
-                logger.warning("revocations cannot be read")
+                logger.warning("revocation_refresh.failed")
             self._failing = True
         else:
             self._failing = False
 
     async def refresh(self, now: datetime) -> None:
-        """Read once.
+        """Read new revocations, or the complete list when it is due.
 
         Raises:
-            Unavailable: the database is away; the last known list stays.
+            Unavailable: the database is away; the known list stays.
         """
         whole = self._complete_at is None or now - self._whole_at >= WHOLE
         after = None if whole or self._complete_at is None else self._complete_at - OVERLAP
@@ -104,21 +106,21 @@ class Revocations:
         self._complete_at = now
         if whole:
             self._whole_at = now
-            self._forget(now - CLOCK_SKEW)
+            self._remove_expired(now - CLOCK_SKEW)
 
-    def _forget(self, expired_by: datetime) -> None:
-        over = [sid for sid, (_, revoked) in self._known.items() if revoked.until <= expired_by]
-        for sid in over:
+    def _remove_expired(self, expired_by: datetime) -> None:
+        expired = [sid for sid, (_, revoked) in self._known.items() if revoked.until <= expired_by]
+        for sid in expired:
             del self._known[sid]
 
     def _after(self, cursor: str | None) -> Iterable[Revoked]:
-        """What a cursor has not been told; our own one's are the newest, from behind."""
+        """Return the revocations after a cursor. For a cursor of this process they are the last ones discovered."""
         try:
             instance, count, milliseconds = (cursor or "").split(".")
-            told, since = int(count), datetime.fromtimestamp(int(milliseconds) / 1000, UTC) - OVERLAP
+            served, since = int(count), datetime.fromtimestamp(int(milliseconds) / 1000, UTC) - OVERLAP
         except (ValueError, OverflowError, OSError):
             return (revoked for _, revoked in self._known.values())
         if instance != self._instance:
             return (revoked for _, revoked in self._known.values() if revoked.at > since)
-        news = takewhile(lambda entry: entry[0] > told, reversed(self._known.values()))
-        return reversed([revoked for _, revoked in news])
+        newest_first = takewhile(lambda entry: entry[0] > served, reversed(self._known.values()))
+        return reversed([revoked for _, revoked in newest_first])

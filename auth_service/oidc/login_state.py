@@ -1,7 +1,7 @@
-"""What a browser carries between the two halves of a login by a provider: a short-lived cookie, signed by us.
+"""The state of an OpenID Connect login in progress, kept in a short-lived cookie with a MAC.
 
-It holds what must come back unchanged (`state`), what the ID token must say (`nonce`) and what proves to the token
-endpoint that the same browser began (`verifier`, PKCE); so no replica keeps anything.
+It holds the `state` that the provider must return unchanged, the `nonce` that the ID token must contain, and the PKCE
+`verifier` that proves to the token endpoint that the same browser started the login. So no replica stores anything.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ COOKIE_MAX = 2_048  # characters
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
-    """A login that was begun. `target`: where on this site to go afterwards."""
+class LoginState:
+    """A login in progress. `target` is the path of this site to redirect to afterwards."""
 
     state: str
     nonce: str
@@ -30,37 +30,37 @@ class Pending:
     expires_at: int  # seconds since 1970
 
     @classmethod
-    def new(cls, target: str) -> Pending:
-        """With fresh secrets of 256 bits."""
+    def new(cls, target: str) -> LoginState:
+        """Start a login with new secrets of 256 bits."""
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         return cls(state, nonce, verifier, target, int(time.time()) + LIFETIME)
 
     @property
     def challenge(self) -> str:
-        """What the provider is told of the verifier (RFC 7636, S256)."""
+        """The hash of the verifier that the provider receives (RFC 7636, S256)."""
         return _encoded(hashlib.sha256(self.verifier.encode()).digest())
 
 
-def sealed(pending: Pending, key: bytes) -> str:
-    """The cookie's value."""
+def seal(pending: LoginState, key: bytes) -> str:
+    """Return the state as the value of a cookie, with its MAC."""
     body = _encoded(json.dumps(asdict(pending)).encode())
     return f"{body}.{_mac(body, key)}"
 
 
-def opened(cookie: str, key: bytes) -> Pending | None:
-    """What was sealed, unless it was changed or its time is over."""
+def unseal(cookie: str, key: bytes) -> LoginState | None:
+    """Return the state in a cookie, or `None` if the cookie was changed or has expired."""
     body, _, mac = cookie.partition(".")
     if len(cookie) > COOKIE_MAX or not cookie.isascii() or not hmac.compare_digest(mac, _mac(body, key)):
         return None
     try:
-        pending = Pending(**json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
+        pending = LoginState(**json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
     except (ValueError, TypeError, binascii.Error):
         return None
     return pending if pending.expires_at > time.time() else None
 
 
-def local(target: str | None, default: str) -> str:
-    """A path of this site, whatever was asked for: a login page must not send people elsewhere."""
+def local_path(target: str | None, default: str) -> str:
+    """Return `target` if it is a path of this site, otherwise `default`: a login must not redirect to another site."""
     if not target or not target.startswith("/") or target[1:2] in ("/", "\\") or not target.isprintable():
         return default
     return target if len(target) <= 512 and target.isascii() and "\\" not in target else default

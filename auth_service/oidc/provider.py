@@ -1,6 +1,7 @@
-"""One OpenID provider: what it publishes, its token endpoint, the check of its ID tokens (OpenID Connect Core §3.1).
+"""The configured OpenID provider: its metadata, its token endpoint, and the check of its ID tokens.
 
-The algorithm of an ID token comes from the key that its `kid` picks among the provider's, never from its header alone.
+See OpenID Connect Core, section 3.1. The algorithm of an ID token is that of the provider's key that its `kid` selects;
+the token's own `alg` header is not trusted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import jwt
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from auth_service.domain.federated_identities import Identity
+from auth_service.domain.federated_identities import FederatedIdentity
 from auth_service.settings import OidcSettings
 from shared.errors import InvalidCredentials, Unavailable
 
@@ -23,15 +24,15 @@ logger = structlog.get_logger(__name__)
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 REQUIRED = ("iss", "sub", "aud", "exp", "iat", "nonce")
 CLOCK_SKEW = 60.0  # seconds
-KEEP = 3600.0  # seconds that what the provider publishes is kept
-COOLDOWN = 5.0  # seconds between two looks for a key that we do not know
+CACHED_FOR = 3600.0  # seconds, of metadata and keys
+COOLDOWN = 5.0  # seconds between two requests for an unknown key
 TOKEN_MAX = 16 * 1024  # characters
 SUBJECT_MAX = 255  # characters (OpenID Connect Core §2)
 RETRY_AFTER = 5.0  # seconds
 
 
 class Metadata(BaseModel):
-    """What we use of `/.well-known/openid-configuration`."""
+    """The used fields of `/.well-known/openid-configuration`."""
 
     issuer: str
     authorization_endpoint: str
@@ -40,47 +41,47 @@ class Metadata(BaseModel):
     token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
 
 
-class Ask(Protocol):
-    """Sends one request to the provider."""
+class SendRequest(Protocol):
+    """Sends one HTTP request to the provider."""
 
     async def __call__(self, method: str, url: str, **more: Any) -> dict[str, Any]:
-        """The answer, a JSON object.
+        """Send the request and return the response, a JSON object.
 
         Raises:
-            InvalidCredentials: the provider refuses.
-            Unavailable: it does not answer, or not as a provider does.
+            InvalidCredentials: the provider refused.
+            Unavailable: the provider did not respond, or its response is not a JSON object.
         """
 
 
 class Provider:
-    """The provider of the settings."""
+    """A client of the provider in the settings, with cached metadata and keys."""
 
-    def __init__(self, settings: OidcSettings, ask: Ask) -> None:
+    def __init__(self, settings: OidcSettings, send: SendRequest) -> None:
         self._settings = settings
-        self._ask = ask
+        self._send = send
         self._metadata: tuple[Metadata, float] | None = None
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._keys_at = float("-inf")
         self._fetching = asyncio.Lock()
 
     async def metadata(self) -> Metadata:
-        """What the provider publishes about itself.
+        """Return the provider's metadata, from the cache or from the provider.
 
         Raises:
-            Unavailable: it does not answer, or as another.
+            Unavailable: the provider does not respond, or presents itself under another issuer.
         """
         async with self._fetching:
-            if self._metadata is None or time.monotonic() - self._metadata[1] > KEEP:
+            if self._metadata is None or time.monotonic() - self._metadata[1] > CACHED_FOR:
                 found = await self._discover()
                 self._metadata = (found, time.monotonic())
             return self._metadata[0]
 
     async def exchange(self, code: str, verifier: str) -> str:
-        """The ID token for an authorization code.
+        """Exchange an authorization code for an ID token.
 
         Raises:
-            InvalidCredentials: the provider says no.
-            Unavailable: it does not answer.
+            InvalidCredentials: the provider refused, or sent no ID token.
+            Unavailable: the provider does not respond.
         """
         metadata = await self.metadata()
         form = {
@@ -95,29 +96,29 @@ class Provider:
             basic = (self._settings.client_id, secret)
         elif secret:
             form["client_secret"] = secret
-        answer = await self._ask("POST", metadata.token_endpoint, data=form, auth=basic)
+        answer = await self._send("POST", metadata.token_endpoint, data=form, auth=basic)
         token = answer.get("id_token")
         if not isinstance(token, str) or not token.isascii() or len(token) > TOKEN_MAX:
-            raise InvalidCredentials("The provider gave no ID token.")
+            raise InvalidCredentials("The provider sent no ID token.")
         return token
 
-    async def identity(self, id_token: str, nonce: str) -> Identity:
-        """Whose ID token this is.
+    async def identity(self, id_token: str, nonce: str) -> FederatedIdentity:
+        """Verify an ID token and return the identity in it.
 
         Raises:
-            InvalidCredentials: it is not genuine, not for us, or not for this login.
+            InvalidCredentials: the token is not genuine, or was issued for another client or another login.
             Unavailable: the provider's keys cannot be fetched.
         """
         try:
             key = await self._key(jwt.get_unverified_header(id_token).get("kid"))
             claims = self._verified(id_token, key)
         except jwt.PyJWTError as error:
-            logger.warning("ID token refused", reason=type(error).__name__)
-            raise InvalidCredentials("The provider's answer is not valid.") from None
+            logger.warning("id_token.refused", reason=type(error).__name__)
+            raise InvalidCredentials("The provider sent an invalid ID token.") from None
         subject, name = claims["sub"], claims.get(self._settings.id_claim)
         if claims["nonce"] != nonce or not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_MAX:
-            raise InvalidCredentials("The provider's answer is not valid.")
-        return Identity(claims["iss"], subject, name if isinstance(name, str) else None)
+            raise InvalidCredentials("The provider sent an invalid ID token.")
+        return FederatedIdentity(claims["iss"], subject, name if isinstance(name, str) else None)
 
     def _verified(self, id_token: str, key: jwt.PyJWK) -> dict[str, Any]:
         if key.algorithm_name not in ALGORITHMS:
@@ -139,7 +140,7 @@ class Provider:
     async def _key(self, kid: str | None) -> jwt.PyJWK:
         async with self._fetching:
             age = time.monotonic() - self._keys_at
-            if age > KEEP or (kid not in self._keys and age > COOLDOWN):
+            if age > CACHED_FOR or (kid not in self._keys and age > COOLDOWN):
                 await self._fetch_keys()
         if kid not in self._keys:
             raise jwt.InvalidKeyError
@@ -147,7 +148,7 @@ class Provider:
 
     async def _fetch_keys(self) -> None:
         metadata = self._metadata[0] if self._metadata else await self._discover()
-        answer = await self._ask("GET", metadata.jwks_uri)
+        answer = await self._send("GET", metadata.jwks_uri)
         try:
             self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(answer).keys if key.public_key_use != "enc"}
         except jwt.PyJWTError:
@@ -157,12 +158,12 @@ class Provider:
     async def _discover(self) -> Metadata:
         address = self._settings.issuer.rstrip("/") + "/.well-known/openid-configuration"
         try:
-            found = Metadata.model_validate(await self._ask("GET", address))
+            found = Metadata.model_validate(await self._send("GET", address))
         except ValidationError:
-            raise Unavailable("The provider cannot be understood.", retry_after=RETRY_AFTER) from None
-        scheme = urlsplit(self._settings.issuer).scheme  # plain HTTP is for providers on this machine
+            raise Unavailable("The provider sent unexpected metadata.", retry_after=RETRY_AFTER) from None
+        scheme = urlsplit(self._settings.issuer).scheme  # plain HTTP only for a provider on this machine
         endpoints = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri)
         if found.issuer != self._settings.issuer or any(urlsplit(each).scheme != scheme for each in endpoints):
-            logger.error("the OpenID provider is another than configured", issuer=found.issuer)
-            raise Unavailable("The provider cannot be understood.", retry_after=RETRY_AFTER)
+            logger.error("provider_metadata.rejected", issuer=found.issuer)
+            raise Unavailable("The provider sent unexpected metadata.", retry_after=RETRY_AFTER)
         return found

@@ -1,4 +1,4 @@
-"""Accounts in a database (SQLAlchemy Core), the same on PostgreSQL and SQLite."""
+"""SQL of accounts and their credentials, on PostgreSQL and SQLite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from auth_service.domain.credentials import Credentials
 from auth_service.domain.users import GUEST, ROLES, User
 from auth_service.storage.login_store import revocation
-from auth_service.storage.outbox_store import addition
+from auth_service.storage.outbox_store import insertion
 from auth_service.storage.tables import identities, logins, users
 from auth_service.storage.transactions import Transactions
 from shared.contracts.envelope import Event
@@ -25,7 +25,7 @@ class AccountStore:
         self._transactions = transactions
 
     async def is_taken(self, user_id: str) -> bool:
-        """Whether somebody has this id, or had it."""
+        """Return whether the id belongs to an account or to a deleted one."""
         query = select(users.c.id).where(users.c.id == user_id)
 
         async def work(connection: AsyncConnection) -> bool:
@@ -34,7 +34,7 @@ class AccountStore:
         return await self._transactions.read(work)
 
     async def add_user(self, user: User, passcode_hash: str) -> bool:
-        """Whether the id was free; the primary key decides."""
+        """Insert an account; return `False` if the id is taken, as the primary key decides."""
         row = {
             "id": user.id,
             "passcode_hash": passcode_hash,
@@ -52,7 +52,7 @@ class AccountStore:
         return True
 
     async def credentials(self, user_id: str) -> Credentials | None:
-        """Those of a user who was not deleted."""
+        """Return the credentials of an account, unless it was deleted."""
         query = select(users).where(users.c.id == user_id, users.c.deleted_at.is_(None))
 
         async def work(connection: AsyncConnection) -> Credentials | None:
@@ -65,7 +65,7 @@ class AccountStore:
         return await self._transactions.read(work)
 
     async def replace_hash(self, user_id: str, old: str, new: str) -> None:
-        """Compare and swap."""
+        """Replace `old` by `new` (compare and swap)."""
         change = update(users).where(users.c.id == user_id, users.c.passcode_hash == old).values(passcode_hash=new)
 
         async def work(connection: AsyncConnection) -> None:
@@ -74,7 +74,7 @@ class AccountStore:
         await self._transactions.write(work)
 
     async def change_passcode(self, user_id: str, version: int, passcode_hash: str, *, sid: str, now: datetime) -> bool:
-        """Compare and swap; every login but `sid` is revoked in the same transaction."""
+        """Replace the passcode if `version` is current, and revoke every login but `sid` in the same transaction."""
         end_others = revocation(user_id, now).where(logins.c.sid != sid)
 
         async def work(connection: AsyncConnection) -> bool:
@@ -88,15 +88,15 @@ class AccountStore:
 
         return await self._transactions.write(work)
 
-    async def delete(self, user_id: str, version: int, told: Event) -> bool:
-        """The row stays, so that nobody gets the id again; of the user only the id and two dates remain."""
-        change = {"passcode_hash": "", "roles": [], "deleted_at": told.time}
+    async def delete(self, user_id: str, version: int, event: Event) -> bool:
+        """Clear the account and add `event` to the outbox. Only the id, which stays taken, and two dates remain."""
+        change = {"passcode_hash": "", "roles": [], "deleted_at": event.time}
         statements = [
             _replaced(user_id, version).values(change),
-            revocation(user_id, told.time),
+            revocation(user_id, event.time),
             update(logins).where(logins.c.user_id == user_id).values(device=None),
             delete(identities).where(identities.c.user_id == user_id),
-            addition(told),
+            insertion(event),
         ]
 
         async def work(connection: AsyncConnection) -> bool:
@@ -109,10 +109,10 @@ class AccountStore:
         return await self._transactions.write(work)
 
     async def probe(self) -> None:
-        """Whether the database answers.
+        """Run a trivial query.
 
         Raises:
-            Unavailable: it does not.
+            Unavailable: the database does not respond.
         """
 
         async def work(connection: AsyncConnection) -> None:
@@ -122,7 +122,7 @@ class AccountStore:
 
 
 def _locked(user_id: str, version: int) -> Select[Any]:
-    """The roles of a user whose credentials are of that version, and stay so until the transaction ends."""
+    """Select the roles of an account whose credentials have that version, and lock its row."""
     found = select(users.c.roles).where(users.c.id == user_id, users.c.credentials_version == version)
     return found.where(users.c.deleted_at.is_(None)).with_for_update()
 

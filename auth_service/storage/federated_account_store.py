@@ -1,4 +1,4 @@
-"""Links between accounts and identities, in the database."""
+"""SQL of the links between accounts and identities at a provider."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from auth_service.storage.tables import identities, users
 from auth_service.storage.transactions import Transactions
 
 
-class IdentityStore:
+class FederatedAccountStore:
     """The `Store` of `auth_service.use_cases.federated_accounts`."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
     async def find(self, issuer: str, subject: str) -> Credentials | None:
-        """The credentials of the linked account."""
+        """Return the credentials of the linked account."""
         query = (
             select(users)
             .join(identities, identities.c.user_id == users.c.id)
@@ -36,7 +36,7 @@ class IdentityStore:
         return await self._transactions.read(work)
 
     async def add(self, user: User, issuer: str, subject: str) -> bool:
-        """Account and link in one transaction; the primary keys decide."""
+        """Insert the account and its link in one transaction; return `False` if a primary key is taken."""
         row = {"id": user.id, "passcode_hash": "", "roles": list(user.roles), "created_at": user.created_at}
         link = {"issuer": issuer, "subject": subject, "user_id": user.id, "created_at": user.created_at}
 

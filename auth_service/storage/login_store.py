@@ -1,7 +1,7 @@
-"""Logins and their refresh tokens in a database.
+"""SQL of logins and their refresh tokens.
 
-Locks are taken in one order, a user's row before their logins': beginning a login shares the user's row, so that no
-login slips past a change of passcode, a disabling or a deletion that is under way; rotation locks the login's.
+Locks are taken in one order: the row of a user before the rows of their logins. A new login takes a shared lock on the
+user, so that none is created during a change of passcode, a disabling or a deletion. Rotation locks the login.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Update, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from auth_service.domain.logins import Issue, Login, Rotation
+from auth_service.domain.logins import Login, Rotation, TokenIssue
 from auth_service.domain.refresh_rotation import Presented, Verdict, judge
 from auth_service.domain.revocations import Revoked
 from auth_service.domain.users import User
 from auth_service.storage.tables import logins, refresh_tokens, users
 from auth_service.storage.transactions import Transactions
 
-LIST_MAX = 200  # logins shown
+LIST_MAX = 200  # logins in a list
 
 
 def revocation(user_id: str, now: datetime) -> Update:
-    """The statement that ends the logins of a user; narrow it with `where`."""
+    """Build the statement that revokes the logins of a user; narrow it with `where`."""
     return update(logins).where(logins.c.user_id == user_id, logins.c.revoked_at.is_(None)).values(revoked_at=now)
 
 
 class LoginStore:
-    """The `Store` of `auth_service.use_cases.login_lifecycle`."""
+    """The `Store` of `auth_service.use_cases.login_lifecycle` and of `auth_service.jobs.revocation_list`."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    async def begin(self, login: Login, version: int, issue: Issue) -> bool:
-        """Store a login and its first refresh token, while nobody can change the user's credentials."""
+    async def begin(self, login: Login, version: int, issue: TokenIssue) -> bool:
+        """Insert a login and its first refresh token, while a lock keeps the user's credentials unchanged."""
         same = select(users.c.id).where(users.c.id == login.user_id, users.c.credentials_version == version, _active())
         family = {
             "sid": login.sid,
@@ -54,13 +54,13 @@ class LoginStore:
 
         return await self._transactions.write(work)
 
-    async def rotate(self, presented: bytes, successor: Issue) -> Rotation | None:
+    async def rotate(self, presented: bytes, successor: TokenIssue) -> Rotation | None:
         """Judge under the lock of the login, so that of two who present the same token one comes second."""
         find = select(refresh_tokens.c.sid).where(refresh_tokens.c.hash == presented)
 
         async def work(connection: AsyncConnection) -> Rotation | None:
             sid = (await connection.execute(find)).scalar_one_or_none()
-            login = await _standing(connection, sid) if sid else None
+            login = await _active_owner(connection, sid) if sid else None
             if sid is None or login is None:
                 return None
             judged = await _judged(connection, presented, successor)
@@ -72,7 +72,7 @@ class LoginStore:
 
         return await self._transactions.write(work)
 
-    async def session(self, user_id: str, sid: str) -> User | None:
+    async def active_user(self, user_id: str, sid: str) -> User | None:
         """The user, if this login is theirs and stands."""
         query = (
             select(users.c.id, users.c.created_at, users.c.roles)
@@ -86,8 +86,8 @@ class LoginStore:
 
         return await self._transactions.read(work)
 
-    async def standing(self, user_id: str, now: datetime) -> list[Login]:
-        """The logins of a user that stand, last used first; `LIST_MAX` at most."""
+    async def active_logins(self, user_id: str, now: datetime) -> list[Login]:
+        """Return the active logins of a user, the last used first, at most `LIST_MAX`."""
         query = (
             select(logins)
             .where(logins.c.user_id == user_id, logins.c.revoked_at.is_(None), logins.c.expires_at > now)
@@ -102,15 +102,15 @@ class LoginStore:
         return await self._transactions.read(work)
 
     async def revoke(self, user_id: str, sid: str, now: datetime) -> bool:
-        """Whether that was a login of theirs that stood."""
+        """Revoke a login; return `False` if the user has no such active login."""
         return bool(await self._change(revocation(user_id, now).where(logins.c.sid == sid, logins.c.expires_at > now)))
 
     async def revoke_all(self, user_id: str, now: datetime) -> int:
-        """End every login of a user; how many there were."""
+        """Revoke every login of a user and return their number."""
         return await self._change(revocation(user_id, now))
 
     async def revoked(self, after: datetime | None, expiring_after: datetime) -> list[Revoked]:
-        """The logins revoked after a moment whose last access token expires after another."""
+        """Return logins revoked `after` a moment with an access token that is valid at `expiring_after`."""
         query = select(logins.c.sid, logins.c.revoked_at, logins.c.access_expires_at).where(
             logins.c.revoked_at.is_not(None) if after is None else logins.c.revoked_at > after,
             logins.c.access_expires_at > expiring_after,
@@ -122,9 +122,9 @@ class LoginStore:
 
         return await self._transactions.read(work)
 
-    async def settle(self) -> None:
-        """Wait for transactions that nobody waits for any more."""
-        await self._transactions.settle()
+    async def drain(self) -> None:
+        """Wait for transactions whose callers were cancelled."""
+        await self._transactions.drain()
 
     async def _change(self, change: Update) -> int:
         async def work(connection: AsyncConnection) -> int:
@@ -137,28 +137,30 @@ def _active() -> ColumnElement[bool]:
     return users.c.disabled_at.is_(None) & users.c.deleted_at.is_(None)
 
 
-async def _standing(connection: AsyncConnection, sid: str) -> Row[Any, Any] | None:
-    """The login's user, with the login locked."""
+async def _active_owner(connection: AsyncConnection, sid: str) -> Row[Any, Any] | None:
+    """Lock an active login and return its user."""
     lock = select(logins.c.user_id).where(logins.c.sid == sid, logins.c.revoked_at.is_(None)).with_for_update()
     owner = (await connection.execute(lock)).scalar_one_or_none()
     query = select(users.c.id.label("user_id"), users.c.roles).where(users.c.id == owner, _active())
     return (await connection.execute(query)).one_or_none() if owner else None
 
 
-async def _judged(connection: AsyncConnection, presented: bytes, successor: Issue) -> tuple[datetime, Verdict] | None:
-    """When the successor expires, and what to do; `None` if the token was swept away just now."""
+async def _judged(
+    connection: AsyncConnection, presented: bytes, successor: TokenIssue
+) -> tuple[datetime, Verdict] | None:
+    """Return the expiry of the successor and the verdict, or `None` if a sweep has deleted the token."""
     both = select(refresh_tokens).where(refresh_tokens.c.hash.in_([presented, successor.refresh_hash]))
     rows = {row.hash: row for row in await connection.execute(both)}
     token, next_token = rows.get(presented), rows.get(successor.refresh_hash)
     if token is None:
         return None
-    waits = next_token is not None and next_token.rotated_at is None
-    verdict = judge(Presented(token.expires_at, token.rotated_at, waits), successor.at)
+    unused = next_token is not None and next_token.rotated_at is None
+    verdict = judge(Presented(token.expires_at, token.rotated_at, unused), successor.at)
     return next_token.expires_at if next_token is not None else successor.refresh_expires_at, verdict
 
 
 async def _carry_out(
-    connection: AsyncConnection, sid: str, presented: bytes, successor: Issue, verdict: Verdict
+    connection: AsyncConnection, sid: str, presented: bytes, successor: TokenIssue, verdict: Verdict
 ) -> None:
     login = update(logins).where(logins.c.sid == sid)
     if verdict is Verdict.ROTATE:
@@ -172,9 +174,9 @@ async def _carry_out(
         await connection.execute(login.values(revoked_at=successor.at))
 
 
-def _use(issue: Issue) -> dict[str, Any]:
+def _use(issue: TokenIssue) -> dict[str, Any]:
     return {"last_used_at": issue.at, "access_expires_at": issue.access_expires_at}
 
 
-def _token(sid: str, issue: Issue) -> dict[str, Any]:
+def _token(sid: str, issue: TokenIssue) -> dict[str, Any]:
     return {"hash": issue.refresh_hash, "sid": sid, "issued_at": issue.at, "expires_at": issue.refresh_expires_at}

@@ -1,4 +1,4 @@
-"""The outbox's table."""
+"""SQL of the outbox."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from shared.contracts.envelope import Event
 from shared.contracts.registry import PAYLOADS
 
 
-def addition(event: Event) -> Insert:
-    """The statement that puts an event into the outbox, for the transaction that it tells of."""
+def insertion(event: Event) -> Insert:
+    """Build the statement that inserts an event, to be run in the transaction of the change that it describes."""
     data = event.data.model_dump(mode="json")
     return insert(outbox).values(id=event.id, type=event.type, data=data, created_at=event.time)
 
@@ -27,9 +27,9 @@ class OutboxStore:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    async def pending(self, most: int) -> list[Event]:
-        """The oldest events."""
-        query = select(outbox).order_by(outbox.c.created_at, outbox.c.id).limit(most)
+    async def pending(self, limit: int) -> list[Event]:
+        """Return the oldest events, at most `limit`."""
+        query = select(outbox).order_by(outbox.c.created_at, outbox.c.id).limit(limit)
 
         async def work(connection: AsyncConnection) -> list[Event]:
             return [_event(row) for row in (await connection.execute(query)).all()]
@@ -37,7 +37,7 @@ class OutboxStore:
         return await self._transactions.read(work)
 
     async def remove(self, ids: Sequence[str]) -> None:
-        """These are published."""
+        """Delete published events."""
         gone = delete(outbox).where(outbox.c.id.in_(ids))
 
         async def work(connection: AsyncConnection) -> None:

@@ -1,4 +1,4 @@
-"""The statements of the sweep."""
+"""SQL of the sweep."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_service.domain.account_events import user_deleted
 from auth_service.domain.users import GUEST
-from auth_service.storage.outbox_store import addition
+from auth_service.storage.outbox_store import insertion
 from auth_service.storage.tables import attempts, identities, logins, refresh_tokens, users
 from auth_service.storage.transactions import Transactions
 
@@ -20,47 +20,47 @@ class SweepStore:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    async def sweep_tokens(self, now: datetime, most: int) -> int:
-        """Remove refresh tokens that have expired; how many."""
-        return await self._remove(refresh_tokens, refresh_tokens.c.expires_at <= now, most)
+    async def sweep_tokens(self, now: datetime, limit: int) -> int:
+        """Delete expired refresh tokens."""
+        return await self._remove(refresh_tokens, refresh_tokens.c.expires_at <= now, limit)
 
-    async def sweep_logins(self, expired_by: datetime, revoked_by: datetime, most: int) -> int:
-        """Remove logins that have expired, and those that were revoked long enough ago; how many."""
-        over = or_(logins.c.expires_at <= expired_by, logins.c.revoked_at <= revoked_by)
-        return await self._remove(logins, and_(over, logins.c.access_expires_at <= revoked_by), most)
+    async def sweep_logins(self, expired_by: datetime, revoked_by: datetime, limit: int) -> int:
+        """Delete expired logins, and those that were revoked by `revoked_by`."""
+        ended = or_(logins.c.expires_at <= expired_by, logins.c.revoked_at <= revoked_by)
+        return await self._remove(logins, and_(ended, logins.c.access_expires_at <= revoked_by), limit)
 
-    async def sweep_tallies(self, known_by: datetime, guessed_by: datetime, most: int) -> int:
-        """Remove tallies that were not touched since; how many."""
+    async def sweep_tallies(self, known_by: datetime, guessed_by: datetime, limit: int) -> int:
+        """Delete tallies that were last updated by the given moments."""
         old = attempts.c.updated_at <= known_by
         guessed = and_(attempts.c.updated_at <= guessed_by, attempts.c.succeeded_at.is_(None))
-        return await self._remove(attempts, or_(old, guessed), most)
+        return await self._remove(attempts, or_(old, guessed), limit)
 
-    async def sweep_guests(self, now: datetime, created_by: datetime, most: int) -> int:
-        """Delete the accounts of guests who have no login left, and tell of it; how many."""
-        standing = exists().where(
+    async def sweep_guests(self, now: datetime, created_by: datetime, limit: int) -> int:
+        """Delete accounts of guests without an active login, and add their events to the outbox."""
+        active = exists().where(
             logins.c.user_id == users.c.id, logins.c.revoked_at.is_(None), logins.c.expires_at > now
         )
-        forlorn = (
+        unreachable = (
             select(users.c.id, users.c.roles)
             .where(users.c.passcode_hash == "", users.c.deleted_at.is_(None), users.c.created_at <= created_by)
-            .where(~standing)
+            .where(~active)
             .where(~exists().where(identities.c.user_id == users.c.id))
-            .limit(most)
+            .limit(limit)
             .with_for_update()
         )
 
         async def work(connection: AsyncConnection) -> int:
-            guests = [row.id for row in await connection.execute(forlorn) if tuple(row.roles) == GUEST]
+            guests = [row.id for row in await connection.execute(unreachable) if tuple(row.roles) == GUEST]
             for user_id in guests:
                 await connection.execute(update(users).where(users.c.id == user_id).values(roles=[], deleted_at=now))
-                await connection.execute(addition(user_deleted(user_id, now)))
+                await connection.execute(insertion(user_deleted(user_id, now)))
             return len(guests)
 
         return await self._transactions.write(work)
 
-    async def _remove(self, table: Table, which: ColumnElement[bool], most: int) -> int:
+    async def _remove(self, table: Table, which: ColumnElement[bool], limit: int) -> int:
         (key,) = table.primary_key
-        some = select(key).where(which).limit(most)
+        some = select(key).where(which).limit(limit)
 
         async def work(connection: AsyncConnection) -> int:
             return (await connection.execute(delete(table).where(key.in_(some)))).rowcount

@@ -1,8 +1,8 @@
-"""The tables that auth owns: schema `auth` on PostgreSQL, none on SQLite (`open_engine` translates).
+"""The tables of auth: in schema `auth` on PostgreSQL, without a schema on SQLite (`open_engine` translates).
 
-A login is a family of refresh tokens: one row in `logins` (named by `sid` in its access tokens), one row in
-`refresh_tokens` for each token it was ever given. `rotated_at` marks those that were exchanged for a successor; the
-row of the login is what rotation locks and what revoking marks.
+A login is a family of refresh tokens: one row in `logins`, whose `sid` is in its access tokens, and one row in
+`refresh_tokens` for each of its refresh tokens. `rotated_at` is set when a token was exchanged for its successor.
+Rotation locks the row of the login, revocation sets its `revoked_at`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ metadata = MetaData(
 users = Table(
     "users",
     metadata,
-    Column("id", String(64), primary_key=True),  # lower case; stays taken when the account is gone
-    Column("passcode_hash", String(255), nullable=False),  # Argon2id, PHC string; empty: nobody can log in by passcode
+    Column("id", String(64), primary_key=True),  # lower case; remains after deletion, so the id stays taken
+    Column(
+        "passcode_hash", String(255), nullable=False
+    ),  # Argon2id, PHC string; empty: login by passcode is impossible
     Column("roles", JSON, nullable=False),  # array of strings
     Column("created_at", UtcDateTime, nullable=False),
-    # Grows whenever a passcode that was checked before counts no more: changed, reset, disabled, deleted.
+    # Incremented when checked credentials become invalid: passcode changed or reset, account disabled or deleted.
     Column("credentials_version", Integer, nullable=False, server_default="0"),
     Column("disabled_at", UtcDateTime),
     Column("deleted_at", UtcDateTime),
@@ -44,7 +46,7 @@ logins = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime, index=True),
     Column("device", String(200)),  # user agent
-    # These three are always filled; SQLite cannot add a column that must be.
+    # Never null; declared nullable because SQLite cannot add a NOT NULL column without a default.
     Column("last_used_at", UtcDateTime),
     Column("access_expires_at", UtcDateTime),  # of its newest access token
     Column("expires_at", UtcDateTime, index=True),  # of its newest refresh token
@@ -60,7 +62,7 @@ refresh_tokens = Table(
     Column("rotated_at", UtcDateTime),
 )
 
-identities = Table(  # who an account is at an OpenID provider
+identities = Table(  # links of accounts to identities at an OpenID provider
     "identities",
     metadata,
     Column("issuer", String(255), primary_key=True),
@@ -69,7 +71,7 @@ identities = Table(  # who an account is at an OpenID provider
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-attempts = Table(  # what the throttle counts; a key is a MAC, so no address is kept
+attempts = Table(  # tallies of the throttle; a key is a MAC, so no address is stored
     "attempts",
     metadata,
     Column("key", LargeBinary(32), primary_key=True),
@@ -80,7 +82,7 @@ attempts = Table(  # what the throttle counts; a key is a MAC, so no address is 
     Column("succeeded_at", UtcDateTime),
 )
 
-outbox = Table(  # events that were decided and are not yet known to be published
+outbox = Table(  # committed events that the bus has not confirmed
     "outbox",
     metadata,
     Column("id", String(32), primary_key=True),  # of the envelope

@@ -1,6 +1,6 @@
-"""The throttle's tallies in the database, so that replicas agree.
+"""SQL of the throttle's tallies, which all replicas share.
 
-Rows are locked in the order of their keys, so that attempts never wait for each other in a circle.
+Rows are locked in the order of their keys, which prevents deadlocks between attempts.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_service.domain import throttle_rules as rules
-from auth_service.domain.throttle_rules import Counted, Outcome, Tally
+from auth_service.domain.throttle_rules import Bucket, Outcome, Tally
 from auth_service.storage.tables import attempts
 from auth_service.storage.transactions import Transactions
 from shared.contracts.payload import utc_now
 
-Change = Callable[[Tally, Counted], Tally]
+Change = Callable[[Tally, Bucket], Tally]
 
 
 class _MustWait(Exception):
-    """Rolls back: who is refused leaves no rows behind, with however many ids they come."""
+    """Rolls the transaction back, so that refused attempts add no rows, whatever ids they try."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -36,8 +36,8 @@ class ThrottleStore:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    async def begin(self, own: Counted, others: Sequence[Counted], *, known_for: timedelta) -> tuple[float, bool]:
-        """Begin an attempt, unless one has to wait: for how many seconds, and whether it is known."""
+    async def begin(self, own: Bucket, others: Sequence[Bucket], *, known_for: timedelta) -> tuple[float, bool]:
+        """Begin an attempt, or return the seconds to wait; also return whether the address is known."""
         now = utc_now()
 
         async def work(connection: AsyncConnection) -> bool:
@@ -55,62 +55,62 @@ class ThrottleStore:
         except _MustWait as refusal:
             return refusal.seconds, False
 
-    async def end(self, own: Counted, others: Sequence[Counted], outcome: Outcome, *, known: bool) -> None:
-        """End an attempt: a success forgives only its own tally, a failure counts for all."""
+    async def end(self, own: Bucket, others: Sequence[Bucket], outcome: Outcome, *, known: bool) -> None:
+        """End an attempt: a success clears only its own tally, a failure counts in all of them."""
         now = utc_now()
 
-        def settled(tally: Tally, counted: Counted) -> Tally:
-            if known and counted != own:
+        def after(tally: Tally, bucket: Bucket) -> Tally:
+            if known and bucket != own:
                 return tally
             tally = rules.ended(tally)
             if outcome is Outcome.FAILED:
-                return rules.failed(tally, counted.budget, now)
-            return rules.succeeded(tally, now) if outcome is Outcome.SUCCEEDED and counted == own else tally
+                return rules.failed(tally, bucket.budget, now)
+            return rules.succeeded(tally, now) if outcome is Outcome.SUCCEEDED and bucket == own else tally
 
-        await self._change([own, *others], settled, now)
+        await self._change([own, *others], after, now)
 
-    async def charge(self, counted: Counted) -> float:
-        """Count one use, unless one has to wait: for how many seconds."""
+    async def charge(self, bucket: Bucket) -> float:
+        """Count one use, or return the seconds to wait."""
         now = utc_now()
 
         async def work(connection: AsyncConnection) -> float:
-            found = await _locked(connection, [counted], now)
-            seconds = rules.wait(found[counted], counted.budget, now)
+            found = await _locked(connection, [bucket], now)
+            seconds = rules.wait(found[bucket], bucket.budget, now)
             if not seconds:
-                await _store(connection, {counted: rules.failed(found[counted], counted.budget, now)})
+                await _store(connection, {bucket: rules.failed(found[bucket], bucket.budget, now)})
             return seconds
 
         return await self._transactions.write(work)
 
-    async def remember(self, own: Counted) -> None:
-        """As if an attempt had succeeded."""
+    async def remember(self, own: Bucket) -> None:
+        """Record a success without an attempt."""
         now = utc_now()
         await self._change([own], lambda tally, _: rules.succeeded(tally, now), now)
 
-    async def _change(self, those: Sequence[Counted], change: Change, now: datetime) -> None:
+    async def _change(self, buckets: Sequence[Bucket], change: Change, now: datetime) -> None:
         async def work(connection: AsyncConnection) -> None:
-            found = await _locked(connection, those, now)
-            await _store(connection, {counted: change(tally, counted) for counted, tally in found.items()})
+            found = await _locked(connection, buckets, now)
+            await _store(connection, {bucket: change(tally, bucket) for bucket, tally in found.items()})
 
         await self._transactions.write(work)
 
 
-async def _locked(connection: AsyncConnection, those: Sequence[Counted], now: datetime) -> dict[Counted, Tally]:
-    """The tallies as they are now, made where there are none, and ours until the transaction ends."""
-    ordered = sorted(those, key=lambda counted: counted.key)
+async def _locked(connection: AsyncConnection, buckets: Sequence[Bucket], now: datetime) -> dict[Bucket, Tally]:
+    """Return the tallies aged to `now`, after inserting missing ones and locking all."""
+    ordered = sorted(buckets, key=lambda bucket: bucket.key)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    rows = [{"key": counted.key, "failures": 0.0, "pending": 0, "updated_at": now} for counted in ordered]
+    rows = [{"key": bucket.key, "failures": 0.0, "pending": 0, "updated_at": now} for bucket in ordered]
     await connection.execute(dialect.insert(attempts).values(rows).on_conflict_do_nothing())
-    keys = [counted.key for counted in ordered]
+    keys = [bucket.key for bucket in ordered]
     found = await connection.execute(
         select(attempts).where(attempts.c.key.in_(keys)).order_by(attempts.c.key).with_for_update()
     )
     tallies = {
         row.key: Tally(row.updated_at, row.failures, row.pending, row.blocked_until, row.succeeded_at) for row in found
     }
-    return {counted: rules.aged(tallies[counted.key], counted.budget, now) for counted in ordered}
+    return {bucket: rules.aged(tallies[bucket.key], bucket.budget, now) for bucket in ordered}
 
 
-async def _store(connection: AsyncConnection, tallies: Mapping[Counted, Tally]) -> None:
-    rows = [{"changed": counted.key, **asdict(tally)} for counted, tally in tallies.items()]
+async def _store(connection: AsyncConnection, tallies: Mapping[Bucket, Tally]) -> None:
+    rows = [{"changed": bucket.key, **asdict(tally)} for bucket, tally in tallies.items()]
     await connection.execute(update(attempts).where(attempts.c.key == bindparam("changed")), rows)

@@ -1,4 +1,4 @@
-"""How auth works with its database: transactions are never cut off half-way; SQLite gets one writer at a time."""
+"""Transactions that are never cancelled halfway, with one writer at a time on SQLite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from auth_service.deadlines import REQUEST_DEADLINE, RETRY_AFTER, latest
+from auth_service.deadlines import REQUEST_DEADLINE, RETRY_AFTER, current_deadline
 from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -23,54 +23,61 @@ Work = Callable[[AsyncConnection], Awaitable[T]]
 
 
 class _LostBeforeCommit(Exception):
-    """The connection turned out to be dead before the commit was sent: certainly nothing was done."""
+    """The connection was lost before the commit was sent, so the transaction had no effect."""
 
 
-# asyncpg's own come unwrapped where connecting fails.
-AWAY = (DBAPIError, PoolTimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, _LostBeforeCommit)
+# If connecting fails, SQLAlchemy does not wrap asyncpg's exceptions.
+UNAVAILABLE_ERRORS = (
+    DBAPIError,
+    PoolTimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    _LostBeforeCommit,
+)
 
 
 class Transactions:
-    """Runs units of work, each in a transaction of its own; none is begun after the request's deadline."""
+    """Runs each unit of work in a separate transaction; starts none after the request's deadline."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._reading = engine.execution_options(read_only=True)
         self._running: set[asyncio.Task[Any]] = set()
-        # SQLite has one writer: waiting here is fair and cheap, waiting in the driver is neither.
+        # SQLite allows one writer. A lock is fair and cheap; waiting in the driver is neither.
         self._writer: AbstractAsyncContextManager[Any] = (
             asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         )
 
     async def read(self, work: Work[T]) -> T:
-        """The result of `work`, which only reads.
+        """Run a unit of work that only reads, and return its result.
 
         Raises:
             Unavailable: the database is away.
         """
-        return await self._bounded(self._attempt_twice(self._reading, work))
+        return await self._shielded(self._attempt_twice(self._reading, work))
 
     async def write(self, work: Work[T]) -> T:
-        """The result of `work`, committed.
+        """Run and commit a unit of work, and return its result.
 
         Raises:
-            IntegrityError: a constraint refused it.
-            Unavailable: not done, or unknown whether done (the connection was lost at the commit).
+            IntegrityError: a constraint was violated.
+            Unavailable: not committed, or unknown because the connection was lost during the commit.
         """
 
-        async def alone() -> T:
+        async def exclusive() -> T:
             async with self._writer:
                 return await self._attempt_twice(self._engine, work)
 
-        return await self._bounded(alone())
+        return await self._shielded(exclusive())
 
-    async def settle(self) -> None:
-        """Wait for what callers no longer wait for."""
+    async def drain(self) -> None:
+        """Wait for transactions whose callers were cancelled."""
         if self._running:
             await asyncio.wait(self._running, timeout=REQUEST_DEADLINE)
 
-    async def _bounded(self, transaction: Coroutine[Any, Any, T]) -> T:
-        """In a task of its own: cancelling a query half-way can leak its connection, so nobody ever does."""
+    async def _shielded(self, transaction: Coroutine[Any, Any, T]) -> T:
+        """Run in a separate task that is never cancelled, because cancelling a query can leak its connection."""
         task = asyncio.create_task(_translated(transaction), name="auth transaction")
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -79,10 +86,10 @@ class Transactions:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # seen, also when nobody waits for it any more
+            task.exception()  # marks it as retrieved, in case the caller was cancelled
 
     async def _attempt_twice(self, engine: AsyncEngine, work: Work[T]) -> T:
-        """Once more where the first connection turned out to be dead, as all pooled ones are after a restart."""
+        """Retry once on a new connection: after a restart of the database all pooled ones are broken."""
         try:
             return await self._attempt(engine, work)
         except _LostBeforeCommit:
@@ -90,7 +97,7 @@ class Transactions:
 
     async def _attempt(self, engine: AsyncEngine, work: Work[T]) -> T:
         async with engine.connect() as connection:
-            if asyncio.get_running_loop().time() > latest():
+            if asyncio.get_running_loop().time() > current_deadline():
                 raise TimeoutError
             try:
                 result = await work(connection)
@@ -107,6 +114,6 @@ async def _translated(transaction: Coroutine[Any, Any, T]) -> T:
         return await transaction
     except IntegrityError:
         raise
-    except AWAY as error:
-        logger.warning("database unavailable", reason=type(getattr(error, "orig", error)).__name__)
+    except UNAVAILABLE_ERRORS as error:
+        logger.warning("transaction.failed", reason=type(getattr(error, "orig", error)).__name__)
         raise Unavailable("The database is away.", retry_after=RETRY_AFTER) from None

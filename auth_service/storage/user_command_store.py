@@ -1,4 +1,4 @@
-"""What operators do to accounts, in the database."""
+"""SQL of the operators' commands on accounts."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from auth_service.storage.tables import users
 from auth_service.storage.transactions import Transactions
 
 
-class AdminStore:
+class UserCommandStore:
     """The `Store` of `auth_service.user_command`."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
     async def disable(self, user_id: str, now: datetime) -> bool:
-        """Whether there is such a user; their logins end, and they cannot log in."""
+        """Revoke the logins of an account and refuse new ones."""
         return await self._change(user_id, now, disabled_at=now)
 
     async def enable(self, user_id: str, now: datetime) -> bool:
-        """Whether there is such a user; they can log in again."""
+        """Allow logins to an account again."""
         return await self._change(user_id, now, disabled_at=None)
 
     async def set_roles(self, user_id: str, roles: Sequence[str], now: datetime) -> bool:
-        """Whether there is such a user; their logins end, because their tokens tell the old roles."""
+        """Change the roles of an account and revoke its logins, whose tokens contain the old roles."""
         return await self._change(user_id, now, roles=list(roles))
 
     async def set_passcode(self, user_id: str, passcode_hash: str, now: datetime) -> bool:
-        """Whether there is such a user; their logins end."""
+        """Replace the passcode of an account and revoke its logins."""
         return await self._change(user_id, now, passcode_hash=passcode_hash)
 
     async def _change(self, user_id: str, now: datetime, **values: Any) -> bool:

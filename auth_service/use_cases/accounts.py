@@ -1,4 +1,4 @@
-"""Accounts: the rules of ids, and what is done to an account (register, change the passcode). No I/O but by ports."""
+"""Use cases of accounts: register, change the passcode, delete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from auth_service.domain.account_events import user_deleted
 from auth_service.domain.users import GUEST, ROLES, User
 from auth_service.metrics import Metrics
 from auth_service.use_cases.credential_check import CredentialCheck, Hasher
-from auth_service.use_cases.throttle import Guard
+from auth_service.use_cases.throttle import Throttle
 from shared.contracts.envelope import Event
 from shared.contracts.payload import utc_now
 from shared.errors import Forbidden, InvalidCredentials, UserExists, WeakPasscode
@@ -21,100 +21,112 @@ logger = structlog.get_logger(__name__)
 
 
 class Store(Protocol):
-    """Where accounts are kept. Each call is one transaction and may raise `Unavailable`."""
+    """The stored accounts. Each call is one transaction and may raise `Unavailable`."""
 
     async def is_taken(self, user_id: str) -> bool:
-        """Whether somebody has this id, or had it."""
+        """Return whether the id belongs to an account or to a deleted one."""
 
     async def add_user(self, user: User, passcode_hash: str) -> bool:
-        """Whether the id was free; the account is stored then."""
+        """Store an account; return `False` if the id is taken."""
 
     async def change_passcode(self, user_id: str, version: int, passcode_hash: str, *, sid: str, now: datetime) -> bool:
-        """Store another passcode and revoke every login but `sid`, if the credentials are still of that version.
+        """Replace the passcode and revoke every login but `sid`; return `False` if `version` is not current.
 
-        A guest becomes a user by it.
+        A guest becomes a regular user.
         """
 
-    async def delete(self, user_id: str, version: int, told: Event) -> bool:
-        """Delete an account, revoke its logins and put an event into the outbox, if its credentials are as expected."""
+    async def delete(self, user_id: str, version: int, event: Event) -> bool:
+        """Delete an account, revoke its logins, and add `event` to the outbox; return `False` as `change_passcode`."""
 
 
-class Announcer(Protocol):
-    """Tells others of what happened to accounts."""
+class Wakeable(Protocol):
+    """The relay of the outbox."""
 
-    def hurry(self) -> None:
-        """There is something to tell."""
+    def wake(self) -> None:
+        """Publish new events without delay."""
 
 
 class Accounts:
-    """The use cases."""
+    """Registers, changes and deletes accounts."""
 
     def __init__(
-        self, *, store: Store, check: CredentialCheck, hasher: Hasher, guard: Guard, outbox: Announcer, metrics: Metrics
+        self,
+        *,
+        store: Store,
+        check: CredentialCheck,
+        hasher: Hasher,
+        throttle: Throttle,
+        outbox: Wakeable,
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._check = check
         self._hasher = hasher
-        self._guard = guard
+        self._throttle = throttle
         self._outbox = outbox
         self._metrics = metrics
 
-    async def register(self, user_id: str, passcode: str, source: str) -> User:
-        """Open an account; `user_id` and `passcode` in their stored and normalised form, `source`: from where.
+    async def register(self, user_id: str, passcode: str, client_address: str) -> User:
+        """Create an account.
+
+        Args:
+            user_id: the id in its stored form.
+            passcode: the passcode in its normalised form.
+            client_address: the address that the request came from.
 
         Raises:
-            WeakPasscode: one of the commonest, or the id itself.
-            UserExists: the id is taken; of two who ask at once, one gets this.
-            RateLimited: too many from there.
-            Unavailable: unknown whether done.
+            WeakPasscode: the passcode is one of the most common ones, or equals the id.
+            UserExists: the id is taken; of two concurrent registrations one gets this error.
+            RateLimited: too many registrations from this address.
+            Unavailable: the account may or may not have been created.
         """
         if passcodes.is_weak(passcode, user_id):
             self._metrics.registrations.labels("failed").inc()
             raise WeakPasscode
-        await self._guard.registration(source)
+        await self._throttle.admit_registration(client_address)
         user = User(user_id, utc_now(), ROLES)
-        # A look first, because a hash is dear; who comes at the same moment is told apart by the primary key.
+        # Checked first, because a hash is expensive. Concurrent registrations are decided by the primary key.
         taken = await self._store.is_taken(user_id)
         if taken or not await self._store.add_user(user, await self._hasher.hash(passcode)):
             self._metrics.registrations.labels("failed").inc()
             raise UserExists
-        await self._guard.registered(user_id, source)
+        await self._throttle.record_registration(user_id, client_address)
         self._metrics.registrations.labels("ok").inc()
-        logger.info("user registered", user=user_id, source=source)
+        logger.info("user.registered", user=user_id, client_address=client_address)
         return user
 
-    async def change_passcode(self, user: User, sid: str, current: str | None, new: str, source: str) -> None:
-        """Change the passcode and revoke every other login; `new` in its normalised form.
+    async def change_passcode(self, user: User, sid: str, current: str | None, new: str, client_address: str) -> None:
+        """Change the passcode of `user` to `new`, in its normalised form, and revoke every login but `sid`.
 
         Raises:
-            WeakPasscode: one of the commonest, or the id itself.
-            InvalidRequest: `current` is missing, and only a guest has none.
-            RateLimited: too many others were tried.
-            InvalidCredentials: `current` is not the passcode, or was changed meanwhile.
-            Forbidden: they log in by a provider, and have no passcode to change.
-            Unavailable: unknown whether done.
+            WeakPasscode: the new passcode is one of the most common ones, or equals the id.
+            InvalidRequest: `current` is missing, and the user is not a guest.
+            RateLimited: too many wrong passcodes.
+            InvalidCredentials: `current` is not the passcode, or it was changed concurrently.
+            Forbidden: the user logs in through a provider and has no passcode.
+            Unavailable: the passcode may or may not have been changed.
         """
         if passcodes.is_weak(new, user.id):
             raise WeakPasscode
-        owner = await self._check.verify_owner(user.id, current, source)
+        owner = await self._check.verify_owner(user.id, current, client_address)
         if not owner.passcode_hash and owner.roles != GUEST:
-            raise Forbidden("This account has no passcode: it logs in with its provider.")
+            raise Forbidden("This account has no passcode, because it logs in through a provider.")
         hashed = await self._hasher.hash(new)
         if not await self._store.change_passcode(user.id, owner.version, hashed, sid=sid, now=utc_now()):
             raise InvalidCredentials
-        logger.info("passcode changed", user=user.id, sid=sid, source=source)
+        logger.info("passcode.changed", user=user.id, sid=sid, client_address=client_address)
 
-    async def delete(self, user: User, passcode: str | None, source: str) -> None:
-        """Delete an account for ever: its logins end, its id stays taken, and all who keep something of it are told.
+    async def delete(self, user: User, passcode: str | None, client_address: str) -> None:
+        """Delete an account permanently, revoke its logins, and publish `UserDeleted`. The id stays taken.
 
         Raises:
             InvalidRequest: the passcode is missing.
-            RateLimited: too many others were tried.
-            InvalidCredentials: it is another, or was changed meanwhile.
-            Unavailable: unknown whether done.
+            RateLimited: too many wrong passcodes.
+            InvalidCredentials: the passcode is wrong, or was changed concurrently.
+            Unavailable: the account may or may not have been deleted.
         """
-        owner = await self._check.verify_owner(user.id, passcode, source)
+        owner = await self._check.verify_owner(user.id, passcode, client_address)
         if not await self._store.delete(user.id, owner.version, user_deleted(user.id, utc_now())):
             raise InvalidCredentials
-        self._outbox.hurry()
-        logger.info("user deleted", user=user.id, source=source)
+        self._outbox.wake()
+        logger.info("user.deleted", user=user.id, client_address=client_address)

@@ -1,4 +1,4 @@
-"""Everything that is kept about a user: the account and logins from here, chats from persistence page by page."""
+"""The chats of a user for an export, requested from the persistence worker page by page."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from shared.errors import Internal, Unavailable, from_code
 logger = structlog.get_logger(__name__)
 
 SOURCE = "auth_service"
-TRIES = 3  # of a later page, when the answer has begun and cannot be refused any more
+TRIES = 3  # of a later page, when the response has started and can no longer become an error
 
 
 class ChatExport:
-    """What persistence keeps about users."""
+    """Requests what the persistence worker stores about users."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
     async def first_page(self, user_id: str, timeout: float = REQUEST_TIMEOUT) -> ExportResult:
-        """The beginning; `timeout` in seconds.
+        """Return the first page; `timeout` is in seconds.
 
         Raises:
-            Unavailable: persistence does not answer.
+            Unavailable: the persistence worker does not respond.
         """
         return await self._page(user_id, None, timeout)
 
     async def sessions(self, user_id: str, page: ExportResult) -> AsyncIterator[ExportedSession]:
-        """All sessions from a page on; a long one comes in several parts, one after another.
+        """Yield the sessions of a page and of all pages after it; a long session is split into consecutive parts.
 
         Raises:
-            Unavailable: persistence went away in the middle.
+            Unavailable: the persistence worker stopped responding.
         """
         while True:
             for session in page.sessions:
@@ -50,7 +50,7 @@ class ChatExport:
             try:
                 return await self._page(user_id, cursor, REQUEST_TIMEOUT)
             except Unavailable:
-                logger.warning("a page of an export did not come")
+                logger.warning("export_page.retried")
         return await self._page(user_id, cursor, REQUEST_TIMEOUT)
 
     async def _page(self, user_id: str, cursor: str | None, timeout: float) -> ExportResult:

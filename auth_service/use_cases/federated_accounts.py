@@ -1,4 +1,4 @@
-"""Whose account an identity at a provider is: the one it was linked to at its first login, made then."""
+"""Accounts of users who log in through an OpenID provider: created and linked at the first login."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from auth_service.domain.credentials import Credentials
-from auth_service.domain.federated_identities import Identity, suggested
+from auth_service.domain.federated_identities import FederatedIdentity, suggested_user_id
 from auth_service.domain.users import ROLES, User
 from shared.contracts.payload import utc_now
 from shared.errors import InvalidCredentials, Unavailable
@@ -19,27 +19,27 @@ TRIES = 5
 
 
 class Store(Protocol):
-    """Where links are kept. Each call is one transaction and may raise `Unavailable`."""
+    """The stored links. Each call is one transaction and may raise `Unavailable`."""
 
     async def find(self, issuer: str, subject: str) -> Credentials | None:
-        """The credentials of the linked account."""
+        """Return the credentials of the linked account."""
 
     async def add(self, user: User, issuer: str, subject: str) -> bool:
-        """Whether a new account was made and linked: the id was free, and nobody linked the identity meanwhile."""
+        """Store a new account and its link; return `False` if the id is taken or the identity is linked."""
 
 
-class Identities:
-    """Finds accounts, and makes them."""
+class FederatedAccounts:
+    """Finds and creates the accounts of identities."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def credentials(self, identity: Identity) -> Credentials:
-        """Those of the account of that identity.
+    async def credentials(self, identity: FederatedIdentity) -> Credentials:
+        """Return the credentials of the identity's account, which is created if it does not exist.
 
         Raises:
             InvalidCredentials: the account is disabled.
-            Unavailable: not done.
+            Unavailable: the database is away, or no free id was found.
         """
         for _ in range(TRIES):
             known = await self._store.find(identity.issuer, identity.subject)
@@ -47,12 +47,12 @@ class Identities:
                 raise InvalidCredentials
             if known:
                 return known
-            await self._make(identity)
+            await self._create(identity)
         raise Unavailable
 
-    async def _make(self, identity: Identity) -> None:
-        name = suggested(identity.name)
+    async def _create(self, identity: FederatedIdentity) -> None:
+        name = suggested_user_id(identity.name)
         for user_id in (name, f"{name}-{secrets.token_hex(2)}", f"{name}-{secrets.token_hex(6)}"):
             if await self._store.add(User(user_id, utc_now(), ROLES), identity.issuer, identity.subject):
-                logger.info("user came by a provider", user=user_id)
+                logger.info("federated_user.registered", user=user_id)
                 return

@@ -1,4 +1,4 @@
-"""Guests: accounts that nobody registered, for a first look. Choosing a passcode makes a guest a user."""
+"""Guests: accounts without a passcode for a first visit. A guest who sets a passcode becomes a regular user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 
 from auth_service.domain.credentials import Credentials
 from auth_service.domain.users import GUEST, User
-from auth_service.use_cases.throttle import Guard
+from auth_service.use_cases.throttle import Throttle
 from shared.contracts.payload import utc_now
 from shared.errors import NotFound, Unavailable
 
@@ -17,33 +17,33 @@ logger = structlog.get_logger(__name__)
 
 
 class Users(Protocol):
-    """Where a new account goes."""
+    """The stored accounts."""
 
     async def add_user(self, user: User, passcode_hash: str) -> bool:
-        """Whether the id was free."""
+        """Store an account; return `False` if the id is taken."""
 
 
 class Guests:
-    """Lets guests in, where the operator wants it."""
+    """Creates accounts for guests, if the operator enabled it."""
 
-    def __init__(self, *, users: Users, guard: Guard, admitted: bool) -> None:
+    def __init__(self, *, users: Users, throttle: Throttle, admitted: bool) -> None:
         self._users = users
-        self._guard = guard
+        self._throttle = throttle
         self._admitted = admitted
 
-    async def admit(self, source: str) -> Credentials:
-        """A fresh account, with nothing but the login that follows to come back by.
+    async def admit(self, client_address: str) -> Credentials:
+        """Create an account that can only be used with the login that is begun next, and return its credentials.
 
         Raises:
-            NotFound: no guests here.
-            RateLimited: too many from that address.
-            Unavailable: not done.
+            NotFound: guests are disabled.
+            RateLimited: too many guests from this address.
+            Unavailable: the account was not created.
         """
         if not self._admitted:
-            raise NotFound("There are no guests here.")
-        await self._guard.guest(source)
+            raise NotFound("Guests are not admitted here.")
+        await self._throttle.admit_guest(client_address)
         user = User(f"guest-{secrets.token_hex(8)}", utc_now(), GUEST)
         if not await self._users.add_user(user, ""):
             raise Unavailable
-        logger.info("guest admitted", user=user.id)
+        logger.info("guest.admitted", user=user.id)
         return Credentials(user.id, user.roles, "", 0)

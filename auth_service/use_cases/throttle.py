@@ -1,8 +1,8 @@
-"""The throttle: who guesses passcodes, registers or exports too often waits, on every replica.
+"""The throttle limits guesses of passcodes, registrations, guests and exports, with tallies that all replicas share.
 
-A failed login counts for the account from that address, for the address and for the account. Where an account was
-logged into before, from that address, only the first of the three counts: strangers who guess from elsewhere, however
-many they are, do not keep the owner out. Keys are MACs: neither an address nor a guessed id is stored.
+A failed login counts in three buckets: the pair of account and address, the address, and the account. If the account
+has logged in from that address before, only the first one counts, so guesses from other addresses never lock the owner
+out. The keys of buckets are MACs: neither addresses nor guessed ids are stored.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from auth_service.domain.throttle_rules import Budget, Counted, Outcome
+from auth_service.domain.throttle_rules import Bucket, Budget, Outcome
 from auth_service.metrics import Metrics
 from auth_service.settings import AuthSettings
 from shared.errors import InvalidCredentials, RateLimited, Unavailable
@@ -23,80 +23,75 @@ from shared.runtime.forwarded import source_of
 
 logger = structlog.get_logger(__name__)
 
-KNOWN_FOR = timedelta(days=90)  # an address is known that long after the last login from it
+KNOWN_FOR = timedelta(days=90)  # an address stays known for that long after the last login from it
 HOUR = 3600.0  # seconds
 WAIT_MAX = 900.0  # seconds
 
 
 class Store(Protocol):
-    """Where tallies are kept. Each call is one transaction and may raise `Unavailable`."""
+    """The stored tallies. Each call is one transaction and may raise `Unavailable`."""
 
-    async def begin(self, own: Counted, others: Sequence[Counted], *, known_for: timedelta) -> tuple[float, bool]:
-        """Begin an attempt, unless one has to wait: for how many seconds, and whether it is known.
+    async def begin(self, own: Bucket, others: Sequence[Bucket], *, known_for: timedelta) -> tuple[float, bool]:
+        """Begin an attempt, or return the seconds to wait; also return whether the address is known.
 
-        Known is where `own` succeeded less than `known_for` ago; `others` do not count there. The work is the same,
-        so that its time tells nobody which ids exist.
+        The address is known if `own` succeeded less than `known_for` ago; then `others` do not count. The work is the
+        same in both cases, so that its duration does not reveal which ids exist.
         """
 
-    async def end(self, own: Counted, others: Sequence[Counted], outcome: Outcome, *, known: bool) -> None:
-        """End an attempt that was begun."""
+    async def end(self, own: Bucket, others: Sequence[Bucket], outcome: Outcome, *, known: bool) -> None:
+        """End an attempt."""
 
-    async def charge(self, counted: Counted) -> float:
-        """Count one use, unless one has to wait: for how many seconds."""
+    async def charge(self, bucket: Bucket) -> float:
+        """Count one use, or return the seconds to wait."""
 
-    async def remember(self, own: Counted) -> None:
-        """As if an attempt had succeeded."""
-
-
-class Guard(Protocol):
-    """What stands before everything that somebody could do too often."""
-
-    def attempt(self, user_id: str, source: str) -> AbstractAsyncContextManager[None]:
-        """Around a comparison of a passcode.
-
-        Raises:
-            RateLimited: too many were wrong.
-            Unavailable: cannot be counted just now.
-        """
-
-    async def registration(self, source: str) -> None:
-        """Before an account is opened; raises as `attempt`."""
-
-    async def registered(self, user_id: str, source: str) -> None:
-        """After one was opened: the address is its owner's."""
-
-    async def guest(self, source: str) -> None:
-        """Before a guest is let in; raises as `attempt`."""
-
-    async def export(self, user_id: str) -> None:
-        """Before an export; raises as `attempt`."""
+    async def remember(self, own: Bucket) -> None:
+        """Record a success without an attempt."""
 
 
-class NoGuard:
-    """Everything is allowed (`BACKCHAT_LIMITS=off`)."""
+class Throttle(Protocol):
+    """Limits how often clients may do something. Each call may raise `RateLimited` or `Unavailable`."""
 
-    def attempt(self, user_id: str, source: str) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
-        """Allowed."""
+    def attempt(self, user_id: str, client_address: str) -> AbstractAsyncContextManager[None]:
+        """Wrap the comparison of a passcode."""
+
+    async def admit_registration(self, client_address: str) -> None:
+        """Admit the registration of an account."""
+
+    async def record_registration(self, user_id: str, client_address: str) -> None:
+        """Record that an account was registered from an address, which is known from then on."""
+
+    async def admit_guest(self, client_address: str) -> None:
+        """Admit a guest."""
+
+    async def admit_export(self, user_id: str) -> None:
+        """Admit an export."""
+
+
+class NoThrottle:
+    """Allows everything (`BACKCHAT_LIMITS=off`)."""
+
+    def attempt(self, user_id: str, client_address: str) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
+        """Allow."""
         return nullcontext()
 
-    async def registration(self, source: str) -> None:
-        """Allowed."""
+    async def admit_registration(self, client_address: str) -> None:
+        """Allow."""
 
-    async def registered(self, user_id: str, source: str) -> None:
-        """Nothing is remembered."""
+    async def record_registration(self, user_id: str, client_address: str) -> None:
+        """Record nothing."""
 
-    async def guest(self, source: str) -> None:
-        """Allowed."""
+    async def admit_guest(self, client_address: str) -> None:
+        """Allow."""
 
-    async def export(self, user_id: str) -> None:
-        """Allowed."""
+    async def admit_export(self, user_id: str) -> None:
+        """Allow."""
 
 
-class Throttle:
-    """Counts, and refuses."""
+class TallyThrottle:
+    """Counts in tallies, and raises `RateLimited` when a budget is exceeded."""
 
     def __init__(self, store: Store, *, key: bytes, settings: AuthSettings, metrics: Metrics) -> None:
-        """`key` of 32 bytes, the same on all replicas."""
+        """Take the MAC key of 32 bytes, the same on all replicas."""
         self._store = store
         self._key = key
         self._metrics = metrics
@@ -106,14 +101,17 @@ class Throttle:
         self._exports = _hourly(settings.exports_per_hour)
 
     @asynccontextmanager
-    async def attempt(self, user_id: str, source: str) -> AsyncIterator[None]:
-        """Counted before the block is entered, and settled by how it ends."""
-        own, address = self._own(user_id, source), self._counted(self._address, "address", source_of(source))
-        others = [address, self._counted(self._account, "account", user_id)]
+    async def attempt(self, user_id: str, client_address: str) -> AsyncIterator[None]:
+        """Count the attempt as pending during the block, and as failed if that raises `InvalidCredentials`."""
+        own, address = (
+            self._own(user_id, client_address),
+            self._bucket(self._address, "address", source_of(client_address)),
+        )
+        others = [address, self._bucket(self._account, "account", user_id)]
         seconds, known = await self._store.begin(own, others, known_for=KNOWN_FOR)
         if seconds:
             raise self._refused("login", seconds)
-        outcome = Outcome.NEITHER
+        outcome = Outcome.UNDECIDED
         try:
             yield
             outcome = Outcome.SUCCEEDED
@@ -121,46 +119,46 @@ class Throttle:
             outcome = Outcome.FAILED
             raise
         finally:
-            with suppress(Unavailable):  # who got the passcode right is not refused for want of a count
+            with suppress(Unavailable):  # a correct passcode is not refused because the tally cannot be stored
                 await self._store.end(own, others, outcome, known=known)
 
-    async def registration(self, source: str) -> None:
-        """Each counts, successful or not."""
-        await self._charge("registration", self._registrations, source_of(source))
+    async def admit_registration(self, client_address: str) -> None:
+        """Count a registration, successful or not."""
+        await self._charge("registration", self._registrations, source_of(client_address))
 
-    async def registered(self, user_id: str, source: str) -> None:
-        """The address is known from now on."""
+    async def record_registration(self, user_id: str, client_address: str) -> None:
+        """Record the address as known."""
         with suppress(Unavailable):
-            await self._store.remember(self._own(user_id, source))
+            await self._store.remember(self._own(user_id, client_address))
 
-    async def guest(self, source: str) -> None:
-        """Each counts."""
-        await self._charge("guest", self._guests, source_of(source))
+    async def admit_guest(self, client_address: str) -> None:
+        """Count a guest."""
+        await self._charge("guest", self._guests, source_of(client_address))
 
-    async def export(self, user_id: str) -> None:
-        """Each counts."""
+    async def admit_export(self, user_id: str) -> None:
+        """Count an export."""
         await self._charge("export", self._exports, user_id)
 
     async def _charge(self, what: str, budget: Budget, whose: str) -> None:
-        if seconds := await self._store.charge(self._counted(budget, what, whose)):
+        if seconds := await self._store.charge(self._bucket(budget, what, whose)):
             raise self._refused(what, seconds)
 
-    def _own(self, user_id: str, source: str) -> Counted:
-        return self._counted(self._pair, "pair", user_id, source_of(source))
+    def _own(self, user_id: str, client_address: str) -> Bucket:
+        return self._bucket(self._pair, "pair", user_id, source_of(client_address))
 
-    def _counted(self, budget: Budget, *of: str) -> Counted:
-        return Counted(hmac.digest(self._key, "\0".join(of).encode(), "sha256"), budget)
+    def _bucket(self, budget: Budget, *of: str) -> Bucket:
+        return Bucket(hmac.digest(self._key, "\0".join(of).encode(), "sha256"), budget)
 
     def _refused(self, what: str, seconds: float) -> RateLimited:
         self._metrics.throttled.labels(what).inc()
-        logger.info("throttled", what=what, seconds=round(seconds, 1))
+        logger.info("request.throttled", what=what, seconds=round(seconds, 1))
         return RateLimited(retry_after=seconds)
 
 
 def login_budgets(settings: AuthSettings) -> tuple[Budget, Budget, Budget]:
-    """Failures of one account from one address; from one address, on all accounts; of one account, from everywhere.
+    """Return the budgets of failures for one account from one address, from one address, and for one account.
 
-    The last is such that nobody gets more than 100 guesses at an account in any hour (NIST SP 800-63B, 5.2.2).
+    The last one limits the guesses at an account to 100 in any hour (NIST SP 800-63B, section 5.2.2).
     """
     return (
         Budget(settings.login_failures, forget_every=300.0, wait_max=WAIT_MAX, pending_max=50),
@@ -170,5 +168,5 @@ def login_budgets(settings: AuthSettings) -> tuple[Budget, Budget, Budget]:
 
 
 def _hourly(most: int) -> Budget:
-    """That many an hour, also all at once."""
+    """Return a budget of `most` an hour, which may be used at once."""
     return Budget(most, forget_every=HOUR / most, wait_max=max(1.0, HOUR / most))

@@ -1,4 +1,4 @@
-"""A bound on request bodies, before anything reads them (pure ASGI)."""
+"""Limits the size of request bodies (pure ASGI)."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from shared.errors import PayloadTooLarge
 from shared.runtime.http import problem
 
 BODY_MAX = 8 * 1024  # bytes (contract §1)
-LINGER = 2.0  # seconds that the rest of a refused body is read and dropped, so that the refusal can be read
+LINGER = 2.0  # seconds in which the rest of a refused body is read and dropped, so that the client reads the response
 CLOSE = {"Connection": "close"}
-LINGER_MAX = 16 * 1024 * 1024  # bytes of it
+LINGER_MAX = 16 * 1024 * 1024  # bytes of that rest
 
 
 class BodyLimit:
-    """Answers 413 to a body over `BODY_MAX`, declared (`Content-Length`) or not (chunked).
+    """Answers bodies over `BODY_MAX` with 413, with a `Content-Length` or chunked.
 
-    An undeclared one shows only while the app reads it: `receive` then raises `PayloadTooLarge` into the app,
-    whose own handler answers.
+    The size of a chunked body is only known while the app reads it: `receive` then raises `PayloadTooLarge` in the app,
+    whose error handler sends the response.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or pass on with a counting `receive`."""
+        """Refuse the request, or pass it on with a `receive` that counts bytes."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -39,7 +39,7 @@ class BodyLimit:
 
 
 class _Body:
-    """One request's body as it comes in, and the answer to it."""
+    """Counts the body of one request, and sends its response."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -48,10 +48,10 @@ class _Body:
         self.exceeded = False
 
     async def receive(self) -> Message:
-        """The next part.
+        """Return the next part.
 
         Raises:
-            PayloadTooLarge: with it the body is over the limit.
+            PayloadTooLarge: the body exceeds the limit.
         """
         message = await self._receive()
         self._size += len(message.get("body", b""))
@@ -61,9 +61,9 @@ class _Body:
         return message
 
     async def answer(self, message: Message) -> None:
-        """Pass on; between the answer to a refused body and the close, let the client finish sending for a while.
+        """Send a part of the response; after a refusal, drop the rest of the body before the connection is closed.
 
-        Closing with unread bytes resets the connection, and a reset can overtake the answer on its way.
+        Closing a connection with unread bytes resets it, and the client may see the reset before the response.
         """
         if not self.exceeded or message["type"] != "http.response.body" or message.get("more_body", False):
             await self._send(message)

@@ -1,4 +1,4 @@
-"""HEAD where GET only reads: the same answer without its body (RFC 9110, section 9.3.2); elsewhere it is refused."""
+"""Answers HEAD like GET, without the body, on paths where GET only reads (RFC 9110, section 9.3.2)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ READ_ONLY = frozenset({"/me", "/me/logins", "/oidc/provider", "/.well-known/jwks
 
 
 class HeadRequests:
-    """Serves HEAD by GET (pure ASGI); an export or a provider's login is too much to do for nobody to read."""
+    """Serves HEAD by GET (pure ASGI), except where GET is expensive: exports and logins through a provider."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on; of the answer to a HEAD everything but the body."""
+        """Pass the request on; drop the body of the response to HEAD."""
         if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"] not in READ_ONLY:
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""What every answer says to browsers: security headers, and CORS for origins that the operator names (pure ASGI)."""
+"""Security headers of all responses, and CORS headers for configured origins (pure ASGI)."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ SECURITY = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-STRICT_TRANSPORT = "max-age=31536000"  # seconds; said over TLS only
+STRICT_TRANSPORT = "max-age=31536000"  # seconds; only sent over TLS
 METHODS = "GET, POST, PUT, DELETE"
 REQUEST_HEADERS = "Authorization, Content-Type"
 PREFLIGHT_MAX_AGE = "600"  # seconds
 
 
 class ResponseHeaders:
-    """Adds the headers of `SECURITY` that an answer does not set itself, and CORS headers where they belong."""
+    """Adds the headers of `SECURITY` that a response does not set itself, and CORS headers for allowed origins."""
 
     def __init__(self, app: ASGIApp, allowed_origins: Collection[str], proxies: TrustedProxies) -> None:
-        """`allowed_origins` as in `https://chat.example.org`; empty: same origin only, no CORS at all."""
+        """Take origins as in `https://chat.example.org`; without any, there are no CORS headers."""
         self._app = app
         self._origins = frozenset(allowed_origins)
         self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a preflight of an allowed origin; pass on everything else and complete its answer."""
+        """Answer a preflight of an allowed origin; pass other requests on and complete their responses."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Routes of accounts: registering, and what is one's own."""
+"""Routes of accounts: register, show, change the passcode, delete."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from auth_service.deadlines import deadline
-from auth_service.http.bearer import Bearer
-from auth_service.http.client_address import Source
-from auth_service.http.json_bodies import read
+from auth_service.http.authentication import Authenticated
+from auth_service.http.client_address import ClientAddress
+from auth_service.http.json_bodies import read_json
 from auth_service.http.openapi_parts import BEARER_PROBLEMS, BODY_PROBLEMS, body, link, problems
 from auth_service.http.schemas import Deletion, Me, PasscodeChange, Registered, Registration
 from auth_service.use_cases.accounts import Accounts
@@ -16,7 +16,7 @@ from shared.errors import Forbidden, InvalidCredentials, RateLimited, Unavailabl
 
 
 def account_routes(accounts: Accounts) -> APIRouter:
-    """`/register`, `/me` and `/me/passcode`."""
+    """Build `/register`, `/me` and `/me/passcode`."""
     routes = APIRouter()
     _add_own(routes, accounts)
 
@@ -27,11 +27,11 @@ def account_routes(accounts: Accounts) -> APIRouter:
         | link(201, "login", {"id": "$request.body#/id", "passcode": "$request.body#/passcode"}),
         openapi_extra=body(Registration),
     )
-    async def register(request: Request, source: Source) -> Registered:
-        """Open an account."""
-        form = await read(request, Registration)
+    async def register(request: Request, client_address: ClientAddress) -> Registered:
+        """Create an account."""
+        form = await read_json(request, Registration)
         async with deadline():
-            user = await accounts.register(form.id, form.passcode, source)
+            user = await accounts.register(form.id, form.passcode, client_address)
         return Registered(id=user.id, created_at=user.created_at)
 
     return routes
@@ -39,9 +39,9 @@ def account_routes(accounts: Accounts) -> APIRouter:
 
 def _add_own(routes: APIRouter, accounts: Accounts) -> None:
     @routes.get("/me", responses=problems(*BEARER_PROBLEMS))
-    async def me(session: Bearer) -> Me:
-        """Whose token this is."""
-        return Me(id=session.user.id, created_at=session.user.created_at, roles=list(session.user.roles))
+    async def me(principal: Authenticated) -> Me:
+        """Return the authenticated user."""
+        return Me(id=principal.user.id, created_at=principal.user.created_at, roles=list(principal.user.roles))
 
     @routes.put(
         "/me/passcode",
@@ -49,11 +49,13 @@ def _add_own(routes: APIRouter, accounts: Accounts) -> None:
         responses=problems(*BODY_PROBLEMS, WeakPasscode, InvalidCredentials, Forbidden, RateLimited, *BEARER_PROBLEMS),
         openapi_extra=body(PasscodeChange),
     )
-    async def change_passcode(request: Request, session: Bearer, source: Source) -> Response:
-        """Change one's passcode; every other login ends."""
-        form = await read(request, PasscodeChange)
+    async def change_passcode(request: Request, principal: Authenticated, client_address: ClientAddress) -> Response:
+        """Change the passcode of the authenticated user; every other login ends."""
+        form = await read_json(request, PasscodeChange)
         async with deadline():
-            await accounts.change_passcode(session.user, session.sid, form.current_passcode, form.new_passcode, source)
+            await accounts.change_passcode(
+                principal.user, principal.sid, form.current_passcode, form.new_passcode, client_address
+            )
         return Response(status_code=204)
 
     @routes.delete(
@@ -62,9 +64,9 @@ def _add_own(routes: APIRouter, accounts: Accounts) -> None:
         responses=problems(*BODY_PROBLEMS, InvalidCredentials, RateLimited, *BEARER_PROBLEMS),
         openapi_extra=body(Deletion),
     )
-    async def delete(request: Request, session: Bearer, source: Source) -> Response:
-        """Delete one's account for ever; what one wrote is erased from every chat within seconds."""
-        form = await read(request, Deletion, optional=True)
+    async def delete(request: Request, principal: Authenticated, client_address: ClientAddress) -> Response:
+        """Delete the account of the authenticated user permanently; its messages are erased within seconds."""
+        form = await read_json(request, Deletion, optional=True)
         async with deadline():
-            await accounts.delete(session.user, form.passcode, source)
+            await accounts.delete(principal.user, form.passcode, client_address)
         return Response(status_code=204)

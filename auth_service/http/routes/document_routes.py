@@ -1,4 +1,4 @@
-"""Routes of documents: the public keys, and the description of this interface."""
+"""Routes of documents: the public keys and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ JWKS_MAX_AGE = 60  # seconds
 
 
 def add_documents(app: FastAPI, keys: KeyRing) -> None:
-    """`/.well-known/jwks.json`, `/docs` and `/openapi.json`."""
+    """Add `/.well-known/jwks.json`, `/docs` and `/openapi.json` to the app."""
 
     @app.get("/.well-known/jwks.json")
     async def jwks() -> dict[str, Any]:
-        """The public keys that access tokens are signed with (RFC 7517)."""
+        """Return the public keys that verify access tokens (RFC 7517)."""
         return JSONResponse(keys.jwks(), headers={"Cache-Control": f"public, max-age={JWKS_MAX_AGE}"})  # type: ignore[return-value]
 
     @app.get("/openapi.json", include_in_schema=False)

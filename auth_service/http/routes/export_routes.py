@@ -1,4 +1,4 @@
-"""The route of the export: the answer is streamed, because nobody knows how long it is."""
+"""The route of the export; its response is streamed, because its size is not known in advance."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
 from auth_service.deadlines import deadline
-from auth_service.domain.logins import Session
-from auth_service.http.bearer import Bearer
+from auth_service.domain.logins import Principal
+from auth_service.http.authentication import Authenticated
 from auth_service.http.json_bodies import JSON_TYPE
 from auth_service.http.openapi_parts import BEARER_PROBLEMS, problems
 from auth_service.http.schemas import Export, Me, OwnLogin
 from auth_service.use_cases.chat_export import ChatExport
-from auth_service.use_cases.login_lifecycle import Logins
-from auth_service.use_cases.throttle import Guard
+from auth_service.use_cases.login_lifecycle import LoginLifecycle
+from auth_service.use_cases.throttle import Throttle
 from shared.contracts.payload import rfc3339, utc_now
 from shared.contracts.queries import ExportResult
 from shared.errors import RateLimited
@@ -25,29 +25,31 @@ from shared.errors import RateLimited
 HEADERS = {"Content-Disposition": 'attachment; filename="backchat-export.json"'}
 
 
-def export_routes(logins: Logins, chats: ChatExport, guard: Guard) -> APIRouter:
-    """`/me/export`."""
+def export_routes(logins: LoginLifecycle, chats: ChatExport, throttle: Throttle) -> APIRouter:
+    """Build `/me/export`."""
     routes = APIRouter()
 
     @routes.get("/me/export", response_model=Export, responses=problems(RateLimited, *BEARER_PROBLEMS))
-    async def export(session: Bearer) -> Response:
-        """All that is kept about oneself. A long session comes in several parts, one after another."""
+    async def export(principal: Authenticated) -> Response:
+        """Export all data of the authenticated user. A long session is split into consecutive parts."""
         async with deadline():
-            await guard.export(session.user.id)
-            own = [OwnLogin.of(login, session.sid) for login in await logins.standing(session)]
-            page = await chats.first_page(session.user.id)
-        return StreamingResponse(_parts(session, own, chats, page), media_type=JSON_TYPE, headers=HEADERS)
+            await throttle.admit_export(principal.user.id)
+            own = [OwnLogin.of(login, principal.sid) for login in await logins.active_logins(principal)]
+            page = await chats.first_page(principal.user.id)
+        return StreamingResponse(_parts(principal, own, chats, page), media_type=JSON_TYPE, headers=HEADERS)
 
     return routes
 
 
-async def _parts(session: Session, own: list[OwnLogin], chats: ChatExport, page: ExportResult) -> AsyncIterator[str]:
-    """The JSON of an `Export`, a session at a time."""
-    account = Me(id=session.user.id, created_at=session.user.created_at, roles=list(session.user.roles))
+async def _parts(
+    principal: Principal, own: list[OwnLogin], chats: ChatExport, page: ExportResult
+) -> AsyncIterator[str]:
+    """Yield the JSON of an `Export`, one session at a time."""
+    account = Me(id=principal.user.id, created_at=principal.user.created_at, roles=list(principal.user.roles))
     yield f'{{"exported_at":{json.dumps(rfc3339(utc_now()))},"account":{account.model_dump_json()},'
     yield f'"logins":[{",".join(login.model_dump_json() for login in own)}],"sessions":['
     comma = ""
-    async for part in chats.sessions(session.user.id, page):
+    async for part in chats.sessions(principal.user.id, page):
         yield comma + part.model_dump_json()
         comma = ","
     yield "]}"

@@ -1,4 +1,4 @@
-"""What gateways ask, on auth's own port only: no edge passes it on and no description names it."""
+"""Internal routes, for gateways: no edge forwards them, and the OpenAPI document omits them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter
 
 
 def internal_routes(revocations: Callable[[str | None], Awaitable[dict[str, Any]]]) -> APIRouter:
-    """`/internal/revocations`."""
+    """Build `/internal/revocations`, which answers with `revocations(cursor)`."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/internal/revocations")

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from auth_service import app
 from auth_service.domain.account_events import user_deleted
 from auth_service.domain.credentials import Credentials
-from auth_service.domain.logins import Issue, Login
+from auth_service.domain.logins import Login, TokenIssue
 from auth_service.domain.refresh_rotation import Verdict
 from auth_service.domain.users import User
 from auth_service.storage.account_store import AccountStore
@@ -38,8 +38,8 @@ async def begin(store: Store, sid: str, user_id: str = "alice", version: int = 0
     return await store.begin(login, version, issue(sid))
 
 
-def issue(name: str) -> Issue:
-    return Issue(name.encode().ljust(32, b"-"), NOW, NOW + timedelta(minutes=15), NOW + timedelta(days=30))
+def issue(name: str) -> TokenIssue:
+    return TokenIssue(name.encode().ljust(32, b"-"), NOW, NOW + timedelta(minutes=15), NOW + timedelta(days=30))
 
 
 @pytest.fixture
@@ -97,9 +97,9 @@ async def test_a_login_gives_its_user_and_nobody_else_s(store: Store) -> None:
     await store.add_user(ALICE, "a hash")
     await store.add_user(User("bob", NOW, ("user",)), "a hash")
     await begin(store, "one")
-    assert await store.session("alice", "one") == ALICE
-    assert await store.session("bob", "one") is None
-    assert await store.session("alice", "two") is None
+    assert await store.active_user("alice", "one") == ALICE
+    assert await store.active_user("bob", "one") is None
+    assert await store.active_user("alice", "two") is None
 
 
 async def test_a_revoked_login_is_none(store: Store) -> None:
@@ -109,10 +109,10 @@ async def test_a_revoked_login_is_none(store: Store) -> None:
     assert not await store.revoke("bob", "one", NOW)
     assert await store.revoke("alice", "one", NOW)
     assert not await store.revoke("alice", "one", NOW)
-    assert await store.session("alice", "one") is None
-    assert await store.session("alice", "two") == ALICE
+    assert await store.active_user("alice", "one") is None
+    assert await store.active_user("alice", "two") == ALICE
     assert await store.revoke_all("alice", NOW) == 1
-    assert await store.session("alice", "two") is None
+    assert await store.active_user("alice", "two") is None
 
 
 async def test_a_login_is_stored_whole_with_only_the_hash_of_its_token(store: Store, engine: AsyncEngine) -> None:
@@ -121,7 +121,7 @@ async def test_a_login_is_stored_whole_with_only_the_hash_of_its_token(store: St
     assert await rows(engine, select(refresh_tokens)) == [
         (issue("one").refresh_hash, "one", NOW, NOW + timedelta(days=30), None)
     ]
-    (login,) = await store.standing("alice", NOW)
+    (login,) = await store.active_logins("alice", NOW)
     assert login == Login("one", "alice", "a browser", NOW, NOW, NOW + timedelta(days=30))
 
 
@@ -145,7 +145,7 @@ async def test_no_login_begins_with_credentials_that_were_replaced(store: Store)
     assert await store.credentials("alice") == stored(ALICE, "another", 1)
     assert not await begin(store, "three")
     assert await begin(store, "four", version=1)
-    assert [await store.session("alice", sid) for sid in ("one", "two", "three")] == [ALICE, None, None]
+    assert [await store.active_user("alice", sid) for sid in ("one", "two", "three")] == [ALICE, None, None]
 
 
 async def test_what_the_first_release_stored_is_kept(empty_engine: AsyncEngine) -> None:
@@ -159,8 +159,8 @@ async def test_what_the_first_release_stored_is_kept(empty_engine: AsyncEngine) 
         await connection.execute(insert(refresh_tokens).values(**token, expires_at=NOW + timedelta(days=30)))
     await app.migrate(empty_engine)
     store = Store(Transactions(empty_engine))
-    assert await store.session("alice", "one") == ALICE
-    assert await store.standing("alice", NOW) == [Login("one", "alice", None, NOW, NOW, NOW + timedelta(days=30))]
+    assert await store.active_user("alice", "one") == ALICE
+    assert await store.active_logins("alice", NOW) == [Login("one", "alice", None, NOW, NOW, NOW + timedelta(days=30))]
     rotation = await store.rotate(issue("one").refresh_hash, issue("next"))
     assert rotation is not None
     assert rotation.verdict is Verdict.ROTATE
@@ -197,7 +197,7 @@ async def test_writers_and_readers_at_once_all_succeed(store: Store) -> None:
     await asyncio.gather(
         *(begin(store, f"login-{n}") for n in range(60)), *(store.credentials("alice") for _ in range(60))
     )
-    found = await asyncio.gather(*(store.session("alice", f"login-{n}") for n in range(60)))
+    found = await asyncio.gather(*(store.active_user("alice", f"login-{n}") for n in range(60)))
     assert found == [ALICE] * 60
 
 
@@ -228,9 +228,9 @@ async def test_a_caller_that_goes_away_breaks_nothing(store: Store) -> None:
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    await store.settle()
+    await store.drain()
     assert await store.credentials("alice") == stored(ALICE, "a hash")
-    found = await asyncio.gather(*(store.session("alice", f"login-{n}") for n in range(30)))
+    found = await asyncio.gather(*(store.active_user("alice", f"login-{n}") for n in range(30)))
     assert found.count(ALICE) >= 20  # all but those that were cancelled before they had begun
 
 
@@ -259,7 +259,7 @@ async def test_an_old_token_at_the_same_time_ends_the_login_or_comes_too_early(s
         )
         assert old is not None
         if old.verdict is Verdict.REUSED:
-            assert await store.session("alice", names[0]) is None
+            assert await store.active_user("alice", names[0]) is None
         else:
             assert (old.verdict, new and new.verdict) == (Verdict.REPEAT, Verdict.ROTATE)
 
@@ -277,6 +277,6 @@ async def test_nobody_gets_in_while_an_account_is_deleted(store: Store) -> None:
             *(store.rotate(first, issue(f"{attempt}.next")) for _ in range(3)),
         )
         assert await store.credentials(user.id) is None
-        assert await store.standing(user.id, NOW) == []
+        assert await store.active_logins(user.id, NOW) == []
         assert not await begin(store, f"{attempt}.late", user.id)
         assert not await store.add_user(user, "another")

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from auth_service import app
-from auth_service.domain.throttle_rules import Budget, Counted, Outcome
+from auth_service.domain.throttle_rules import Bucket, Budget, Outcome
 from auth_service.storage import throttle_store
 from auth_service.storage.throttle_store import ThrottleStore
 from auth_service.storage.transactions import Transactions
@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 KNOWN_FOR = timedelta(days=1)
 STRICT = Budget(free=2, forget_every=1e6, wait_max=100.0, pending_max=4)
 LAX = Budget(free=6, forget_every=1e6, wait_max=100.0)
-OWN, ADDRESS, ACCOUNT = (Counted(bytes([number]) * 32, budget) for number, budget in ((9, STRICT), (1, LAX), (5, LAX)))
+OWN, ADDRESS, ACCOUNT = (Bucket(bytes([number]) * 32, budget) for number, budget in ((9, STRICT), (1, LAX), (5, LAX)))
 OTHERS = [ACCOUNT, ADDRESS]
 
 
@@ -34,7 +34,7 @@ def _still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle_store, "utc_now", lambda: NOW)
 
 
-async def attempt(store: ThrottleStore, outcome: Outcome, own: Counted = OWN) -> float:
+async def attempt(store: ThrottleStore, outcome: Outcome, own: Bucket = OWN) -> float:
     seconds, known = await store.begin(own, OTHERS, known_for=KNOWN_FOR)
     if not seconds:
         await store.end(own, OTHERS, outcome, known=known)
@@ -51,11 +51,11 @@ async def test_others_count_only_where_nobody_is_known(replicas: list[ThrottleSt
     here, there = replicas[0], replicas[-1]
     assert await attempt(here, Outcome.SUCCEEDED) == 0
     for number in range(20, 27):
-        assert await attempt(there, Outcome.FAILED, Counted(bytes([number]) * 32, STRICT)) == 0
-    assert await attempt(there, Outcome.NEITHER, Counted(b"x" * 32, STRICT)) > 0
+        assert await attempt(there, Outcome.FAILED, Bucket(bytes([number]) * 32, STRICT)) == 0
+    assert await attempt(there, Outcome.UNDECIDED, Bucket(b"x" * 32, STRICT)) > 0
     assert await attempt(here, Outcome.FAILED) == 0
-    await here.remember(Counted(b"x" * 32, STRICT))
-    assert await attempt(there, Outcome.NEITHER, Counted(b"x" * 32, STRICT)) == 0
+    await here.remember(Bucket(b"x" * 32, STRICT))
+    assert await attempt(there, Outcome.UNDECIDED, Bucket(b"x" * 32, STRICT)) == 0
 
 
 async def test_at_once_no_more_begin_than_may_be_pending(replicas: list[ThrottleStore]) -> None:
@@ -71,6 +71,6 @@ async def test_at_once_no_more_begin_than_may_be_pending(replicas: list[Throttle
 
 async def test_charges_at_once_are_all_counted(replicas: list[ThrottleStore]) -> None:
     budget = Budget(free=9, forget_every=1e6, wait_max=100.0)
-    counted = Counted(b"c" * 32, budget)
-    waits = await asyncio.gather(*(store.charge(counted) for store in replicas for _ in range(20)))
+    bucket = Bucket(b"c" * 32, budget)
+    waits = await asyncio.gather(*(store.charge(bucket) for store in replicas for _ in range(20)))
     assert sum(seconds == 0 for seconds in waits) == 10

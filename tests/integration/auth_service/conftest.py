@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from auth_service import app
-from auth_service.jobs.revocation_list import Revocations
+from auth_service.jobs.revocation_list import RevocationList
 from auth_service.settings import AuthSettings
 from auth_service.storage.tables import SCHEMA
 from shared.bus.in_process import InProcessBus
@@ -36,7 +36,7 @@ class Running:
     client: httpx2.AsyncClient
     engine: AsyncEngine
     registry: CollectorRegistry
-    revocations: Revocations
+    revocations: RevocationList
     bus: Bus
 
     async def register(self, user_id: str, passcode: str = GOOD) -> httpx2.Response:

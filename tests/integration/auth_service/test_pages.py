@@ -133,11 +133,11 @@ async def test_a_guest_who_cannot_come_back_is_deleted(open_house: Running) -> N
     for tokens in (gone, user):
         await open_house.ask("POST", "/logout", tokens)
     sweep = Sweep(SweepStore(Transactions(open_house.engine)))
-    assert await sweep.all() == 0, "they have just been here"
+    assert await sweep.sweep_all() == 0, "they have just been here"
     long_ago = utc_now().replace(year=2020)
     async with open_house.engine.begin() as connection:
         await connection.execute(update(users).values(created_at=long_ago))
-    assert await sweep.all() == 1
+    assert await sweep.sweep_all() == 1
     assert (await open_house.ask("GET", "/me", here)).status_code == 200
     async with open_house.engine.connect() as connection:
         (row,) = (await connection.execute(users.select().where(users.c.deleted_at.is_not(None)))).all()
@@ -155,6 +155,6 @@ async def test_what_has_had_its_time_is_swept(page: Running) -> None:
     async with page.engine.begin() as connection:
         ended = {"expires_at": long_ago, "access_expires_at": long_ago}
         await connection.execute(update(logins).where(logins.c.sid == expired).values(ended))
-    assert await Sweep(SweepStore(Transactions(page.engine))).all() == 1
+    assert await Sweep(SweepStore(Transactions(page.engine))).sweep_all() == 1
     assert_problem(await page.refresh(old), 401, "token_invalid")
     assert (await page.refresh(kept)).status_code == 200

@@ -145,7 +145,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
 def test_migrating_without_a_database_fails_with_a_reason() -> None:
     ended = run("migrate", DATABASE_URL=f"postgresql+asyncpg://app@127.0.0.1:{free_port()}/x")
     assert ended.returncode == 1
-    assert "cannot migrate" in ended.stderr
+    assert "migration.failed" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -209,7 +209,7 @@ def test_keys_rotate_under_load_without_a_failed_login(postgresql_url: str, tmp_
         again = run("keys", "rotate", SIGNING_KEYS=keys, KEY_OVERLAP="0.5")
         assert again.returncode == 0, again.stderr
         early = run("keys", "rotate", SIGNING_KEYS=keys, KEY_OVERLAP="600")
-        assert (early.returncode, "not over yet" in early.stderr) == (1, True)
+        assert (early.returncode, "does not sign yet" in early.stderr) == (1, True)
 
 
 def _kid(tokens: dict[str, str]) -> str:

@@ -38,14 +38,14 @@ class MemoryStore:
             self.users[user_id] = replace(known, passcode_hash=passcode_hash, version=version + 1)
         return known.version == version
 
-    async def delete(self, user_id: str, version: int, told: Event) -> bool:
+    async def delete(self, user_id: str, version: int, event: Event) -> bool:
         known = self.users[user_id]
         if known.version == version:
             del self.users[user_id]
-            self.outbox.append(told)
+            self.outbox.append(event)
         return known.version == version
 
-    def hurry(self) -> None:
+    def wake(self) -> None:
         """It is an outbox, too."""
 
 

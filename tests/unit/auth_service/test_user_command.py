@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 
 from auth_service import user_command
-from auth_service.user_command import Refused
+from auth_service.user_command import CommandError
 from tests.unit.auth_service.fakes import MemoryStore, PlainHasher
 
 GOOD = "correct horse"
@@ -67,14 +67,14 @@ def run(log: Log, users: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Run:
 async def test_an_account_is_created_with_the_passcode_that_is_piped_in(run: Run, users: MemoryStore) -> None:
     await run("create", "Alice", "--role", "admin", typed=f"{GOOD}\nnot this line")
     assert (users.users["alice"].roles, users.users["alice"].passcode_hash) == (("user", "admin"), f"1:{GOOD}")
-    with pytest.raises(Refused, match="alice is taken"):
+    with pytest.raises(CommandError, match="alice is taken"):
         await run("create", "alice", typed=GOOD)
 
 
 @pytest.mark.parametrize(
     ("arguments", "typed", "why"),
     [
-        (("create", "eve"), "password1", "commonest"),
+        (("create", "eve"), "password1", "most common"),
         (("create", "eve"), "", "8 to 128"),
         (("create", "no id"), GOOD, "the id must"),
         (("reset-passcode", "alice"), "short", "8 to 128"),
@@ -83,7 +83,7 @@ async def test_an_account_is_created_with_the_passcode_that_is_piped_in(run: Run
     ],
 )
 async def test_a_refusal_says_why(run: Run, log: Log, arguments: tuple[str, ...], typed: str, why: str) -> None:
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(CommandError, match=why):
         await run(*arguments, typed=typed)
     assert not log.done
 
@@ -103,7 +103,7 @@ def test_a_typed_passcode_is_typed_twice(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "stdin", terminal)
     monkeypatch.setattr(getpass, "getpass", lambda _prompt: next(answers))
     assert user_command.read_passcode() == GOOD
-    with pytest.raises(Refused, match="differ"):
+    with pytest.raises(CommandError, match="differ"):
         user_command.read_passcode()
 
 

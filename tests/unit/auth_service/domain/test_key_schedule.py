@@ -17,7 +17,7 @@ def test_exactly_one_published_key_signs(files: list[KeyFile], now: float) -> No
     found = schedule(files, overlap=OVERLAP, token_ttl=TTL, now=now)
     assert found.signing in found.published
     assert sorted(found.published + found.retired) == [file.name for file in files]
-    assert set(found.waiting) < set(found.published)
+    assert set(found.pending) < set(found.published)
 
 
 @given(rings, moments)

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from auth_service import app
 from auth_service.crypto.refresh_tokens import RefreshTokens
-from auth_service.domain.logins import Issue, Login, Rotation
+from auth_service.domain.logins import Login, Rotation, TokenIssue
 from auth_service.domain.refresh_rotation import Presented, Verdict, judge
 from auth_service.domain.users import User
 from auth_service.storage.account_store import AccountStore
@@ -33,14 +33,14 @@ LATER, LONG_AGO = NOW + LIFETIME, NOW - LIFETIME
 @pytest.mark.parametrize(
     ("token", "verdict"),
     [
-        (Presented(LATER, None, successor_waits=False), Verdict.ROTATE),
-        (Presented(NOW, None, successor_waits=False), Verdict.EXPIRED),
-        (Presented(LATER, NOW, successor_waits=True), Verdict.REPEAT),
-        (Presented(LATER, NOW - TEN_SECONDS, successor_waits=True), Verdict.REPEAT),
-        (Presented(LATER, NOW + timedelta(seconds=2), successor_waits=True), Verdict.REPEAT),
-        (Presented(LATER, NOW - TEN_SECONDS - timedelta(milliseconds=1), successor_waits=True), Verdict.REUSED),
-        (Presented(LATER, NOW, successor_waits=False), Verdict.REUSED),
-        (Presented(LONG_AGO, LONG_AGO, successor_waits=True), Verdict.REUSED),
+        (Presented(LATER, None, successor_unused=False), Verdict.ROTATE),
+        (Presented(NOW, None, successor_unused=False), Verdict.EXPIRED),
+        (Presented(LATER, NOW, successor_unused=True), Verdict.REPEAT),
+        (Presented(LATER, NOW - TEN_SECONDS, successor_unused=True), Verdict.REPEAT),
+        (Presented(LATER, NOW + timedelta(seconds=2), successor_unused=True), Verdict.REPEAT),
+        (Presented(LATER, NOW - TEN_SECONDS - timedelta(milliseconds=1), successor_unused=True), Verdict.REUSED),
+        (Presented(LATER, NOW, successor_unused=False), Verdict.REUSED),
+        (Presented(LONG_AGO, LONG_AGO, successor_unused=True), Verdict.REUSED),
     ],
 )
 def test_the_verdict(token: Presented, verdict: Verdict) -> None:
@@ -107,9 +107,9 @@ class Refreshing(RuleBasedStateMachine):
         assert self.runner.run(self.store.begin(login, 0, self.issue(token)))
         return Family(sid, [token], self.now + LIFETIME)
 
-    def issue(self, token: str) -> Issue:
+    def issue(self, token: str) -> TokenIssue:
         digest = self.refresh_tokens.digest(token)
-        return Issue(digest, self.now, self.now + timedelta(minutes=15), self.now + LIFETIME)
+        return TokenIssue(digest, self.now, self.now + timedelta(minutes=15), self.now + LIFETIME)
 
     def present(self, token: str) -> Rotation | None:
         successor = self.issue(self.refresh_tokens.successor(token))
@@ -162,7 +162,7 @@ class Refreshing(RuleBasedStateMachine):
 
     @invariant()
     def the_bearer_is_let_in_while_the_family_stands(self) -> None:
-        user = self.runner.run(self.store.session("alice", self.family.sid))
+        user = self.runner.run(self.store.active_user("alice", self.family.sid))
         assert (user is not None) is self.family.stands
 
 

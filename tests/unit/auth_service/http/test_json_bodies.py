@@ -7,8 +7,8 @@ import pytest
 from starlette.requests import Request
 
 from auth_service.http import json_bodies
-from auth_service.http.json_bodies import BodyLate
-from auth_service.http.problems import refused
+from auth_service.http.json_bodies import BodyTimeout
+from auth_service.http.problems import problem_response
 from auth_service.http.schemas import Credentials, Refresh
 from shared.errors import UnsupportedMediaType
 
@@ -28,21 +28,21 @@ def request(*parts: bytes, kind: bytes | None = b"application/json", ends: bool 
 async def test_a_body_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """And its connection closed, or the rest would be taken for the next request."""
     monkeypatch.setattr(json_bodies, "BODY_TIMEOUT", 0.05)
-    with pytest.raises(BodyLate) as caught:
-        await json_bodies.read(request(b'{"id":', ends=False), Credentials)
-    answer = refused(caught.value)
+    with pytest.raises(BodyTimeout) as caught:
+        await json_bodies.read_json(request(b'{"id":', ends=False), Credentials)
+    answer = problem_response(caught.value)
     assert (answer.status_code, answer.headers["connection"]) == (422, "close")
 
 
 async def test_a_body_may_come_in_parts() -> None:
-    form = await json_bodies.read(request(b'{"id":"A",', b'"passcode":"x"}'), Credentials)
+    form = await json_bodies.read_json(request(b'{"id":"A",', b'"passcode":"x"}'), Credentials)
     assert (form.id, form.passcode) == ("a", "x")
 
 
 async def test_no_body_is_an_empty_form_only_where_it_is_optional() -> None:
-    assert (await json_bodies.read(request(kind=None), Refresh, optional=True)).refresh_token is None
+    assert (await json_bodies.read_json(request(kind=None), Refresh, optional=True)).refresh_token is None
     for given in (request(kind=None), request(b"x=1", kind=None), request(b"{}", kind=b"text/plain")):
         with pytest.raises(UnsupportedMediaType):
-            await json_bodies.read(given, Refresh)
+            await json_bodies.read_json(given, Refresh)
     with pytest.raises(UnsupportedMediaType):
-        await json_bodies.read(request(b"x=1", kind=None), Refresh, optional=True)
+        await json_bodies.read_json(request(b"x=1", kind=None), Refresh, optional=True)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth_service.domain.revocations import Revoked
-from auth_service.jobs.revocation_list import CLOCK_SKEW, OVERLAP, WHOLE, Revocations
+from auth_service.jobs.revocation_list import CLOCK_SKEW, OVERLAP, WHOLE, RevocationList
 from shared.errors import Unavailable
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -32,7 +32,7 @@ class Database:
             raise Unavailable
         return [row for row in self.rows if (after is None or row.at > after) and row.until > expiring_after]
 
-    async def settle(self) -> None:
+    async def drain(self) -> None:
         """Nothing runs."""
 
     def revoke(self, sid: str, at: datetime) -> None:
@@ -44,14 +44,14 @@ def database() -> Database:
     return Database()
 
 
-async def sids(revocations: Revocations, cursor: str | None) -> list[str]:
+async def sids(revocations: RevocationList, cursor: str | None) -> list[str]:
     return [login["sid"] for login in (await revocations.since(cursor))["logins"]]
 
 
 async def test_nothing_is_claimed_before_the_database_has_answered(database: Database) -> None:
     """An empty list would say that nobody was revoked."""
     database.away = True
-    revocations = Revocations(database)
+    revocations = RevocationList(database)
     with pytest.raises(Unavailable):
         await revocations.refresh(NOW)
     with pytest.raises(Unavailable):
@@ -59,7 +59,7 @@ async def test_nothing_is_claimed_before_the_database_has_answered(database: Dat
 
 
 async def test_each_is_told_once_to_who_comes_back_with_the_cursor(database: Database) -> None:
-    revocations = Revocations(database)
+    revocations = RevocationList(database)
     database.revoke("one", NOW)
     await revocations.refresh(NOW)
     first = await revocations.since(None)
@@ -72,7 +72,7 @@ async def test_each_is_told_once_to_who_comes_back_with_the_cursor(database: Dat
 
 
 async def test_a_transaction_that_commits_late_is_not_missed(database: Database) -> None:
-    revocations = Revocations(database)
+    revocations = RevocationList(database)
     await revocations.refresh(after(50))
     cursor = (await revocations.since(None))["cursor"]
     database.revoke("late", NOW)
@@ -81,7 +81,7 @@ async def test_a_transaction_that_commits_late_is_not_missed(database: Database)
 
 
 async def test_a_cursor_of_another_replica_gets_repeats_rather_than_holes(database: Database) -> None:
-    one, other = Revocations(database), Revocations(database)
+    one, other = RevocationList(database), RevocationList(database)
     database.revoke("old", after(-200))
     database.revoke("new", after(-30))
     await one.refresh(NOW)
@@ -97,13 +97,13 @@ async def test_a_cursor_of_another_replica_gets_repeats_rather_than_holes(databa
 async def test_a_strange_cursor_gets_everything_or_what_is_new(cursor: str) -> None:
     database = Database()
     database.revoke("one", NOW)
-    revocations = Revocations(database)
+    revocations = RevocationList(database)
     await revocations.refresh(NOW)
     assert await sids(revocations, cursor) in (["one"], [])
 
 
 async def test_while_the_database_is_away_the_last_list_is_told(database: Database) -> None:
-    revocations = Revocations(database)
+    revocations = RevocationList(database)
     database.revoke("one", NOW)
     await revocations.refresh(NOW)
     database.away = True
@@ -114,7 +114,7 @@ async def test_while_the_database_is_away_the_last_list_is_told(database: Databa
 
 async def test_what_has_expired_everywhere_is_forgotten(database: Database) -> None:
     """Not before a gateway whose clock is behind has let its last token go."""
-    revocations = Revocations(database)
+    revocations = RevocationList(database)
     database.revoke("one", NOW)
     await revocations.refresh(NOW)
     end = NOW + TTL + CLOCK_SKEW
@@ -125,7 +125,7 @@ async def test_what_has_expired_everywhere_is_forgotten(database: Database) -> N
 
 
 async def test_most_readings_are_small(database: Database) -> None:
-    revocations = Revocations(database)
+    revocations = RevocationList(database)
     for seconds in range(60):
         await revocations.refresh(after(seconds))
     assert database.asked[0] is None

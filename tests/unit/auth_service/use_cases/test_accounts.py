@@ -8,7 +8,7 @@ from auth_service.domain.users import GUEST, ROLES, User
 from auth_service.metrics import Metrics
 from auth_service.use_cases.accounts import Accounts
 from auth_service.use_cases.credential_check import CredentialCheck
-from auth_service.use_cases.throttle import NoGuard
+from auth_service.use_cases.throttle import NoThrottle
 from shared.contracts.accounts import UserDeleted
 from shared.contracts.payload import utc_now
 from shared.errors import Forbidden, InvalidCredentials, InvalidRequest, UserExists, WeakPasscode
@@ -40,12 +40,12 @@ def metrics(registry: CollectorRegistry) -> Metrics:
 
 @pytest.fixture
 def check(store: MemoryStore, hasher: PlainHasher, metrics: Metrics) -> CredentialCheck:
-    return CredentialCheck(store=store, hasher=hasher, guard=NoGuard(), metrics=metrics)
+    return CredentialCheck(store=store, hasher=hasher, throttle=NoThrottle(), metrics=metrics)
 
 
 @pytest.fixture
 def service(store: MemoryStore, hasher: PlainHasher, check: CredentialCheck, metrics: Metrics) -> Accounts:
-    return Accounts(store=store, check=check, hasher=hasher, guard=NoGuard(), outbox=store, metrics=metrics)
+    return Accounts(store=store, check=check, hasher=hasher, throttle=NoThrottle(), outbox=store, metrics=metrics)
 
 
 async def test_a_weak_passcode_is_not_even_hashed(service: Accounts, hasher: PlainHasher) -> None:
@@ -85,8 +85,8 @@ async def test_a_deleted_account_is_told_of(service: Accounts, store: MemoryStor
             await service.delete(user, passcode, HERE)
     assert not store.outbox
     await service.delete(user, GOOD, HERE)
-    (told,) = store.outbox
-    assert told.data == UserDeleted(user_id="alice", deleted_at=told.time)
+    (event,) = store.outbox
+    assert event.data == UserDeleted(user_id="alice", deleted_at=event.time)
 
 
 async def test_a_guest_has_no_passcode_to_give_and_chooses_a_first_one(

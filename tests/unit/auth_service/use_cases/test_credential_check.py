@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 from auth_service.domain.credentials import Credentials
 from auth_service.metrics import Metrics
 from auth_service.use_cases.credential_check import CredentialCheck
-from auth_service.use_cases.throttle import NoGuard
+from auth_service.use_cases.throttle import NoThrottle
 from shared.errors import InvalidCredentials, Unavailable
 from tests.unit.auth_service.fakes import MemoryStore, PlainHasher
 
@@ -32,7 +32,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def check(store: MemoryStore, hasher: PlainHasher, registry: CollectorRegistry) -> CredentialCheck:
-    return CredentialCheck(store=store, hasher=hasher, guard=NoGuard(), metrics=Metrics(registry))
+    return CredentialCheck(store=store, hasher=hasher, throttle=NoThrottle(), metrics=Metrics(registry))
 
 
 @pytest.mark.parametrize("passcode", ["wrong horse", "short", "x" * 200, "pass\ud800word", ""])

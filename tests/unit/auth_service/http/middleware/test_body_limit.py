@@ -53,7 +53,7 @@ async def exchange(chunks: Sequence[bytes], declared: int | str | None = None) -
     return app, sent, taken
 
 
-def refused(sent: list[Message]) -> bool:
+def is_refused(sent: list[Message]) -> bool:
     body = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"] == 413 and json.loads(body)["code"] == "payload_too_large"
 
@@ -66,34 +66,34 @@ async def test_a_body_of_just_the_limit_passes() -> None:
 
 async def test_a_declared_body_over_it_never_reaches_the_app() -> None:
     app, sent, _ = await exchange([b"x" * (BODY_MAX + 1)], BODY_MAX + 1)
-    assert refused(sent)
+    assert is_refused(sent)
     assert app.body is None
     assert (b"connection", b"close") in sent[0]["headers"]
 
 
 async def test_a_chunked_body_is_stopped_where_it_passes_it() -> None:
     app, sent, _ = await exchange([b"x" * 1024] * 9)
-    assert refused(sent)
+    assert is_refused(sent)
     assert app.body is None
 
 
 async def test_a_lie_about_the_length_does_not_help() -> None:
     _, sent, _ = await exchange([b"x" * 1024] * 9, 10)
-    assert refused(sent)
+    assert is_refused(sent)
 
 
 async def test_a_length_that_is_no_number_is_refused() -> None:
     for declared in ("-1", "1e3", "9" * 5000):
         _, sent, _ = await exchange([b"x"], declared)
-        assert refused(sent)
+        assert is_refused(sent)
 
 
 async def test_the_rest_of_a_refused_body_is_dropped_but_not_without_end() -> None:
     """The answer is out before; the client can finish a few MiB and read it; a flood is cut off."""
     _, sent, taken = await exchange([b"x" * 65_536] * 64, 64 * 65_536)
-    assert refused(sent)
+    assert is_refused(sent)
     assert taken == 64
     _, sent, taken = await exchange([b"x" * 1_048_576] * 200, 200 * 1_048_576)
-    assert refused(sent)
+    assert is_refused(sent)
     assert taken < 20
     assert not sent[-1].get("more_body")
