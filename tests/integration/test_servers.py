@@ -56,7 +56,7 @@ async def test_each_test_has_its_own_vhost_and_confirmed_messages_survive_a_kill
     channel = await connection.channel()
     await channel.declare_queue("kept", durable=True, arguments={"x-queue-type": "quorum"})
     await channel.default_exchange.publish(aio_pika.Message(b"here", delivery_mode=2), "kept")
-    await asyncio.to_thread(rabbitmq.settle)
+    await asyncio.to_thread(rabbitmq.flush_registry)
     await asyncio.to_thread(rabbitmq.kill)
     await asyncio.to_thread(rabbitmq.start)
     connection = await aio_pika.connect(amqp_url)

@@ -39,7 +39,7 @@ async def test_deletions_outlive_the_broker_s_absence(tmp_path: Path, rabbitmq: 
             settings, engine=engine, keys=keys, registry=CollectorRegistry(), bus=bus, revocations=revocations
         )
         async with service.lifespan():
-            await asyncio.to_thread(rabbitmq.settle)
+            await asyncio.to_thread(rabbitmq.flush_registry)
             await asyncio.to_thread(rabbitmq.kill)
             for number in range(3):
                 user = User(f"user-{number}", utc_now(), ("user",))

@@ -44,7 +44,7 @@ async def test_a_crash_in_the_middle_loses_nothing_confirmed(
     A sender does as ours do: it repeats what was not confirmed before it goes on.
     """
     await bus.declare([LOG], [log_queue(str(key)) for key in range(4)])
-    await asyncio.to_thread(rabbitmq.settle)
+    await asyncio.to_thread(rabbitmq.flush_registry)
     confirmed: list[list[int]] = [[] for _ in range(4)]
 
     async def send(key: int) -> None:
@@ -88,7 +88,7 @@ async def _stored(bus: RabbitMQBus, key: int, count: int) -> list[int]:
 async def test_what_was_unknown_is_sent_after_the_crash(rabbitmq: RabbitMQ, amqp_url: str, bus: RabbitMQBus) -> None:
     """Published without a broker: unknown to the sender after 5 s, in the queue once the broker is back, in order."""
     await bus.declare([LOG], [log_queue()])
-    await asyncio.to_thread(rabbitmq.settle)
+    await asyncio.to_thread(rabbitmq.flush_registry)
     await asyncio.to_thread(rabbitmq.kill)
     start = time.monotonic()
     results = [bus.publish(LOG, "0", note(number)) for number in range(10)]
@@ -112,7 +112,7 @@ async def test_an_exclusive_subscription_comes_back_with_a_gap(
     batch = await inbox.take()
     assert not batch.gap
     assert len(batch.deliveries) == 1
-    await asyncio.to_thread(rabbitmq.settle)
+    await asyncio.to_thread(rabbitmq.flush_registry)
     await asyncio.to_thread(rabbitmq.kill)
     await until(lambda: not bus.connected)
     with pytest.raises(Unavailable):
@@ -142,7 +142,7 @@ async def _publish(bus: RabbitMQBus, key: str, number: int) -> None:
 async def test_acks_of_an_earlier_connection_are_ignored(rabbitmq: RabbitMQ, amqp_url: str, bus: RabbitMQBus) -> None:
     """What was taken before the connection went comes again in place; acking the old deliveries does nothing."""
     subscription = await bus.subscribe(log_queue(), prefetch=10)
-    await asyncio.to_thread(rabbitmq.settle)
+    await asyncio.to_thread(rabbitmq.flush_registry)
     for number in range(5):
         await bus.publish(LOG, "0", note(number))
     old = []
