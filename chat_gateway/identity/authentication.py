@@ -17,6 +17,7 @@ import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from shared.backoff import Backoff
 from shared.errors import BackchatError, TokenExpired, Unauthenticated, Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -66,14 +67,13 @@ class KeyTable:
 
     async def run(self) -> None:
         """Fetch, again and again until it works, then every `REFRESH_EVERY` seconds."""
-        delay = FIRST_RETRY
+        backoff = Backoff(FIRST_RETRY, LAST_RETRY)
         while True:
             if await self._refresh():
-                delay = FIRST_RETRY
+                backoff.reset()
                 await asyncio.sleep(REFRESH_EVERY)
             else:
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, LAST_RETRY)
+                await asyncio.sleep(backoff.next())
 
     async def find(self, kid: str) -> Ed25519PublicKey:
         """The key of that id, asking auth again if we do not know it.

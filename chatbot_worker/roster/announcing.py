@@ -7,6 +7,7 @@ import asyncio
 import structlog
 
 from chatbot_worker.replies.reply_stream import SOURCE
+from shared.backoff import Backoff
 from shared.bus.port import Bus
 from shared.contracts.envelope import Event
 from shared.contracts.events import ChatbotsAnnounced
@@ -41,13 +42,12 @@ class Announcer:
             await self._until_due()
 
     async def _announce(self, event: Event) -> None:
-        pause = PAUSE_MIN
+        backoff = Backoff(PAUSE_MIN, PAUSE_MAX)
         while not self._changed.is_set():
             try:
                 await self._bus.publish(CATALOGUE, CATALOGUE_KEY, event)
             except Unavailable:
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, PAUSE_MAX)
+                await asyncio.sleep(backoff.next())
             else:
                 logger.debug("chatbots announced")
                 return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from shared.backoff import Backoff
+
 PAUSE_MAX = 120.0  # seconds
 
 
@@ -16,10 +18,9 @@ class Circuit:
 
     def __init__(self, failures: int, pause: float, clock: Callable[[], float]) -> None:
         self._failures = failures
-        self._pause = pause  # seconds
+        self._backoff = Backoff(pause, PAUSE_MAX, jitter=0)
         self._clock = clock
         self._in_a_row = 0
-        self._opened = 0  # times since all was well
         self._until = 0.0  # when a probe may go
         self._probing = False
 
@@ -39,15 +40,15 @@ class Circuit:
 
     def succeeded(self) -> None:
         """The chatbot answered: all is well."""
-        self._in_a_row = self._opened = 0
+        self._in_a_row = 0
+        self._backoff.reset()
         self._probing = False
 
     def failed(self) -> None:
         """It did not, and not because of what it was asked."""
         was_open, self._in_a_row = self.open, self._in_a_row + 1
         if self.open and (self._probing or not was_open):
-            self._until = self._clock() + min(self._pause * 2**self._opened, PAUSE_MAX)
-            self._opened = min(self._opened + 1, 16)
+            self._until = self._clock() + self._backoff.next()
         self._probing = False
 
     def undecided(self) -> None:

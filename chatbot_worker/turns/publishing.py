@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Sequence
 
 import structlog
 from pydantic import ValidationError
 
 from chatbot_worker.replies.reply_stream import SOURCE
+from shared.backoff import Backoff
 from shared.bus.port import Bus, Delivery
 from shared.contracts import ids
 from shared.contracts.commands import FinishReply, SummarizeSession
@@ -75,7 +75,7 @@ class Publisher:
     async def is_open(self, turn: RunTurn) -> bool:
         """Whether the turn still waits for its reply; asks until there is an answer."""
         question = IsTurnOpen(session_id=turn.session_id, message_id=turn.message_id)
-        pause = PAUSE_MIN
+        backoff = Backoff(PAUSE_MIN, PAUSE_MAX)
         while True:
             try:
                 answer = await self._bus.request(QUERIES, QUERY_KEY, Event(SOURCE, question, str(turn.session_id)))
@@ -87,22 +87,16 @@ class Publisher:
                 pass
             except (MalformedEvent, ValidationError):
                 logger.exception("an answer that cannot be read")
-            pause = await _wait(pause)
+            await asyncio.sleep(backoff.next())
 
     async def _hold(self, publications: Sequence[tuple[Exchange, str, Event]]) -> None:
-        pause = PAUSE_MIN
+        backoff = Backoff(PAUSE_MIN, PAUSE_MAX)
         while True:
             try:
                 return await self._bus.publish_all(publications)
             except Unavailable:
-                pause = await _wait(pause)
+                await asyncio.sleep(backoff.next())
 
     def _publication(self, reply: FinishReply) -> tuple[Exchange, str, Event]:
         key = str(ids.partition(reply.session_id, self._partitions))
         return self._log, key, Event(SOURCE, reply, str(reply.session_id))
-
-
-async def _wait(pause: float) -> float:
-    """Wait about `pause` seconds (no two workers in step); the pause after that."""
-    await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
-    return min(pause * 2, PAUSE_MAX)

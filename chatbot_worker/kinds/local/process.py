@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from chatbot_worker.kinds.providers.completions import Completions
 from chatbot_worker.kinds.wire.failures import misconfigured
+from shared.backoff import Backoff
 
 logger = structlog.get_logger(__name__)
 
@@ -106,7 +107,7 @@ class ModelProcess:
 
     async def _keep(self) -> None:
         loop = asyncio.get_running_loop()
-        pause = PAUSE_MIN
+        backoff = Backoff(PAUSE_MIN, PAUSE_MAX, jitter=0)
         while True:
             began = loop.time()
             try:
@@ -116,8 +117,9 @@ class ModelProcess:
                 logger.error("the local language model does not start", reason=str(error) or "it took too long")  # noqa: TRY400
                 assert self._endpoint is not None
                 self._endpoint.set_result(None)
-            pause = PAUSE_MIN if loop.time() - began > STEADY else min(pause * 2, PAUSE_MAX)
-            await asyncio.sleep(pause)
+            if loop.time() - began > STEADY:
+                backoff.reset()
+            await asyncio.sleep(backoff.next())
             self._renew()
 
     async def _run(self) -> None:
