@@ -10,32 +10,32 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from chat_gateway.deliveries.delivery_consumer import Deliveries
-from chat_gateway.deliveries.session_deliveries import SessionEvents
-from chat_gateway.deliveries.user_deliveries import UserEvents
-from chat_gateway.domain.streamed_replies import Replies
+from chat_gateway.deliveries.delivery_consumer import DeliveryConsumer
+from chat_gateway.deliveries.session_deliveries import SessionDeliveries
+from chat_gateway.deliveries.user_deliveries import UserDeliveries
+from chat_gateway.domain.streamed_replies import StreamedReplies
 from chat_gateway.events.budgets import Budgets
 from chat_gateway.events.calls import Calls
-from chat_gateway.events.client_events import ClientEvents, Noun
+from chat_gateway.events.client_events import ClientEvents, EventHandlers
 from chat_gateway.events.logins import Logins
-from chat_gateway.events.message_publisher import Sending
-from chat_gateway.events.query_events import Reading
-from chat_gateway.events.reply_events import Turns
-from chat_gateway.events.session_events import Rooms
-from chat_gateway.events.typing_events import Showing
+from chat_gateway.events.message_publisher import MessagePublisher
+from chat_gateway.events.query_events import QueryEvents
+from chat_gateway.events.reply_events import ReplyEvents
+from chat_gateway.events.session_events import SessionEvents
+from chat_gateway.events.typing_events import TypingEvents
 from chat_gateway.gateway import Gateway
 from chat_gateway.http.public_app import PublicApp
 from chat_gateway.identity.authentication import Authenticator, KeyTable
-from chat_gateway.identity.revocation import Ask
+from chat_gateway.identity.revocation import FetchRevocations
 from chat_gateway.metrics import Metrics
 from chat_gateway.sessions.bindings import Bindings
-from chat_gateway.sessions.catch_up import Following
-from chat_gateway.sessions.connected_users import Presence
+from chat_gateway.sessions.catch_up import CatchUp
+from chat_gateway.sessions.connected_users import ConnectedUsers
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sessions.pending_messages import Accepted
-from chat_gateway.sessions.persistence_client import Questions
-from chat_gateway.sessions.presence import Attendance
-from chat_gateway.sessions.registry import Registry
+from chat_gateway.sessions.pending_messages import PendingMessages
+from chat_gateway.sessions.persistence_client import PersistenceClient
+from chat_gateway.sessions.presence import PresenceTracker
+from chat_gateway.sessions.registry import SessionRegistry
 from chat_gateway.settings import GatewaySettings
 from chat_gateway.sockets.server import SocketServer
 from shared.bus.port import Bus
@@ -48,7 +48,7 @@ def build(
     *,
     bus: Bus,
     jwks: Callable[[], Awaitable[dict[str, Any]]],
-    revocations: Ask,
+    revocations: FetchRevocations,
     registry: CollectorRegistry,
 ) -> Service:
     """Wire the gateway.
@@ -59,30 +59,36 @@ def build(
     metrics = Metrics(registry)
     keys = KeyTable(jwks)
     bindings = Bindings()
-    questions = Questions(bus, settings.partitions)
-    replies = Replies(settings.reply_text_bytes)
-    served = Registry(bindings, replies, metrics, partitions=settings.partitions, most=settings.sessions_served)
-    accepted = Accepted()
-    following = Following(questions, served, replies, accepted, metrics)
-    attendance = Attendance(bus, served)
-    sessions = Sessions(questions, bindings, served, following, replies, attendance, settings.sessions_per_socket)
+    persistence = PersistenceClient(bus, settings.partitions)
+    replies = StreamedReplies(settings.reply_text_bytes)
+    sessions_served = SessionRegistry(
+        bindings, replies, metrics, partitions=settings.partitions, max_sessions=settings.sessions_served
+    )
+    pending_messages = PendingMessages()
+    catch_up = CatchUp(persistence, sessions_served, replies, pending_messages, metrics)
+    presence = PresenceTracker(bus, sessions_served)
+    sessions = Sessions(
+        persistence, bindings, sessions_served, catch_up, replies, presence, settings.sessions_per_socket
+    )
     budgets = Budgets(bus, settings)
-    presence = Presence(bindings, settings)
-    logins = Logins(Authenticator(keys, issuer=settings.issuer), revocations, presence, metrics)
+    connected_users = ConnectedUsers(bindings, settings)
+    logins = Logins(Authenticator(keys, issuer=settings.issuer), revocations, connected_users, metrics)
     calls = Calls(metrics, settings)
-    sending = Sending(bus, sessions, accepted, settings.partitions)
-    nouns: list[Noun] = [
-        Rooms(questions, sessions, settings),
-        Turns(bus, questions, sessions),
-        Reading(questions, sessions),
-        Showing(bus, questions, sessions, settings.partitions),
+    sending = MessagePublisher(bus, sessions, pending_messages, settings.partitions)
+    groups: list[EventHandlers] = [
+        SessionEvents(persistence, sessions, settings),
+        ReplyEvents(bus, persistence, sessions),
+        QueryEvents(persistence, sessions),
+        TypingEvents(bus, persistence, sessions, settings.partitions),
         logins,
     ]
-    events = ClientEvents(calls, sending, sessions, budgets, nouns)
-    of_sessions = SessionEvents(served, following, replies, attendance)
-    of_users = UserEvents(served, accepted, presence, budgets, settings.partitions)
-    deliveries = Deliveries(bus, bindings, served, following, sending, of_sessions, of_users, metrics)
-    gateway = Gateway(bus, keys, logins, sessions, presence, calls, events, settings)
+    events = ClientEvents(calls, sending, sessions, budgets, groups)
+    session_deliveries = SessionDeliveries(sessions_served, catch_up, replies, presence)
+    user_deliveries = UserDeliveries(sessions_served, pending_messages, connected_users, budgets, settings.partitions)
+    deliveries = DeliveryConsumer(
+        bus, bindings, sessions_served, catch_up, sending, session_deliveries, user_deliveries, metrics
+    )
+    gateway = Gateway(bus, keys, logins, sessions, connected_users, calls, events, settings)
     server = SocketServer(gateway, settings, metrics)
     app = PublicApp(server, settings)
 
@@ -98,17 +104,17 @@ def build(
                 tasks.start("gateway exchanges", declare())
                 tasks.start("gateway deliveries", deliveries.run(uuid.uuid4().hex))
                 tasks.start("gateway log watch", gateway.watch_log())
-                tasks.start("gateway heads", following.watch_heads())
-                tasks.start("gateway budgets", budgets.tell())
+                tasks.start("gateway heads", catch_up.watch_heads())
+                tasks.start("gateway budgets", budgets.announce_spending())
                 tasks.start("gateway buffers", server.watch_buffers())
                 tasks.start("gateway sweep", sessions.sweep())
-                tasks.start("gateway attendance", attendance.say_again())
+                tasks.start("gateway attendance", presence.announce_periodically())
                 yield tasks
             finally:
                 await server.shutdown()
                 deliveries.close()
-                attendance.close()
-                following.close()
+                presence.close()
+                catch_up.close()
                 bindings.close()
 
     return Service("chat_gateway", lifespan, gateway.missing, app, partial(gateway.drain, server, app))

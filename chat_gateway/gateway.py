@@ -18,7 +18,7 @@ from chat_gateway.events.logins import Logins
 from chat_gateway.http.public_app import PublicApp
 from chat_gateway.identity.authentication import Identity, KeyTable
 from chat_gateway.protocol.parsing import PROTOCOL
-from chat_gateway.sessions.connected_users import Presence
+from chat_gateway.sessions.connected_users import ConnectedUsers
 from chat_gateway.sessions.joining import Sessions
 from chat_gateway.settings import GatewaySettings
 from chat_gateway.sockets.server import SocketServer
@@ -38,7 +38,7 @@ LOG_CHECK_EVERY = 5.0  # seconds
 LOG_CHECK_FIRST = 0.5  # seconds, as long as the log was not there
 ANSWER_WITHIN = 3.5  # seconds of a stop for what is not yet answered
 CLOSE_WITHIN = 1.0  # seconds of a stop over which sockets are closed
-COME_BACK_MOST = 2.0  # seconds, `retry_after` of `going_away`
+RETRY_AFTER_MAX = 2.0  # seconds, `retry_after` of `going_away`
 
 
 class Gateway:
@@ -50,7 +50,7 @@ class Gateway:
         keys: KeyTable,
         logins: Logins,
         sessions: Sessions,
-        presence: Presence,
+        connected_users: ConnectedUsers,
         calls: Calls,
         events: ClientEvents,
         settings: GatewaySettings,
@@ -60,7 +60,7 @@ class Gateway:
         self._logins = logins
         self._revocation = logins.revocation
         self._sessions = sessions
-        self._presence = presence
+        self._connected_users = connected_users
         self._calls = calls
         self._events = events
         self._settings = settings
@@ -93,11 +93,11 @@ class Gateway:
             raise Unavailable(retry_after=1.0)
         return await self._logins.identify(token)
 
-    async def enter(self, socket: Socket) -> None:
+    async def register(self, socket: Socket) -> None:
         """Count the socket in, and receive what is for its user."""
-        await self._presence.enter(socket, ENTER_WITHIN)
+        await self._connected_users.add(socket, ENTER_WITHIN)
 
-    def welcome(self, socket: Socket) -> None:
+    def connected(self, socket: Socket) -> None:
         """Tell the client what it has to know."""
         settings = self._settings
         ready = {
@@ -117,7 +117,9 @@ class Gateway:
         socket.send(frames.event("ready", ready))
         self._logins.begin(socket)
 
-    def event(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any]) -> Awaitable[None] | None:
+    def handle_event(
+        self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any]
+    ) -> Awaitable[None] | None:
         """A client event; what it returns is awaited before the next one is taken."""
         now = time.monotonic()
         if now <= self._revocation.fresh_until and now < socket.valid_until:
@@ -126,7 +128,7 @@ class Gateway:
 
     async def _hold(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any], since: float) -> None:
         """Take the event once it is known, or cannot be known in time, whether the login still stands."""
-        await self._revocation.settled()
+        await self._revocation.wait_until_fresh()
         if not socket.open:
             return
         if time.monotonic() >= socket.valid_until:  # the timer comes late after the clock was set back
@@ -136,14 +138,14 @@ class Gateway:
             if waiting is not None:
                 await waiting
 
-    def malformed(self, socket: Socket, ack_id: int) -> Awaitable[None] | None:
+    def handle_malformed(self, socket: Socket, ack_id: int) -> Awaitable[None] | None:
         """What is no event, but can be answered."""
-        return self._events.malformed(socket, ack_id)
+        return self._events.refuse_malformed(socket, ack_id)
 
-    def goodbye(self, socket: Socket) -> None:
+    def disconnected(self, socket: Socket) -> None:
         """Forget a socket."""
         self._logins.end(socket)
-        self._presence.leave(socket)
+        self._connected_users.remove(socket)
         for key in socket.joined:
             self._sessions.leave(socket, key)
         socket.joined.clear()
@@ -151,16 +153,16 @@ class Gateway:
     async def drain(self, server: SocketServer, app: PublicApp) -> None:
         """Stop: take nothing more, say so, answer what was taken, send everybody elsewhere."""
         app.stopping = self._events.stopping = True
-        for socket in self._presence.everybody():
-            retry_after = round(random.uniform(0.1, COME_BACK_MOST), 3)  # noqa: S311 - spreads the storm
+        for socket in self._connected_users.all_sockets():
+            retry_after = round(random.uniform(0.1, RETRY_AFTER_MAX), 3)  # noqa: S311 - spreads the storm
             socket.send(frames.event("going_away", {"retry_after": retry_after}))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_WITHIN):
-                await self._calls.answered()
+                await self._calls.wait_all_answered()
         connections = server.connections
         random.shuffle(connections)
         for number, connection in enumerate(connections, 1):
-            connection.hang_up()
+            connection.close_after_flush()
             if number % max(1, len(connections) // 50) == 0:
                 await asyncio.sleep(CLOSE_WITHIN / 50)
         logger.info("sockets sent elsewhere", connections=len(connections), unanswered=len(self._calls))

@@ -23,7 +23,7 @@ class Metrics:
         self.in_flight = gauge("events_in_flight", "Client events that are not answered yet")
         self.sessions = gauge("sessions_served", "Sessions kept in memory")
         self.connects = counter("connects", "Connect attempts by outcome", "code")
-        self.turned_away = counter("sessions_refused", "Sessions refused at their opening, by reason", "reason")
+        self.sessions_refused = counter("sessions_refused", "Sessions refused at their opening, by reason", "reason")
         self.events = counter("events", "Client events by name and outcome", "event", "code")
         self.ack_seconds = Histogram(
             "backchat_gateway_ack_seconds",
@@ -40,12 +40,12 @@ class Metrics:
         self.released = counter("changes_released", "Stored changes let out to joined sockets")
         self.gaps = counter("delivery_gaps", "Times that deliveries may have been lost")
         self.catch_ups = counter("catch_ups", "Reads of missed changes by outcome", "outcome")
-        self._settled: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        self._event_series: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
 
-    def settled(self, event: str, code: str, seconds: float) -> None:
+    def event_answered(self, event: str, code: str, seconds: float) -> None:
         """A client event was answered with `code`, or `ok`, after so many seconds."""
-        series = self._settled.get((event, code))
+        series = self._event_series.get((event, code))
         if series is None:
-            series = self._settled[event, code] = (self.events.labels(event, code), self.ack_seconds.labels(event))
+            series = self._event_series[event, code] = (self.events.labels(event, code), self.ack_seconds.labels(event))
         series[0].inc()
         series[1].observe(seconds)

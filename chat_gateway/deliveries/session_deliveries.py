@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chat_gateway.domain.streamed_replies import Replies
-from chat_gateway.sessions.catch_up import Following
+from chat_gateway.domain.streamed_replies import StreamedReplies
+from chat_gateway.sessions.catch_up import CatchUp
 from chat_gateway.sessions.pacing import Pacing
-from chat_gateway.sessions.presence import Attendance
-from chat_gateway.sessions.registry import Registry
+from chat_gateway.sessions.presence import PresenceTracker
+from chat_gateway.sessions.registry import SessionRegistry
 from chat_gateway.transport import frames
 from shared.contracts.events import (
     MessageStored,
@@ -23,20 +23,22 @@ from shared.contracts.events import (
     TypingChanged,
 )
 
-SHOWN_EVERY = 1.0  # seconds between two `typing`, or two `read`, of one user in one session
+SHOW_EVERY = 1.0  # seconds between two `typing`, or two `read`, of one user in one session
 
 Shown = tuple[str, str, str]  # `typing` or `read`, the session's id, the user's
 
 
-class SessionEvents:
+class SessionDeliveries:
     """Passes deliveries with a session's key on."""
 
-    def __init__(self, registry: Registry, following: Following, replies: Replies, attendance: Attendance) -> None:
+    def __init__(
+        self, registry: SessionRegistry, catch_up: CatchUp, replies: StreamedReplies, presence: PresenceTracker
+    ) -> None:
         self._registry = registry
-        self._following = following
+        self._catch_up = catch_up
         self._replies = replies
-        self._attendance = attendance
-        self._pacing: Pacing[Shown, dict[str, Any]] = Pacing(SHOWN_EVERY, self._show)
+        self._presence = presence
+        self._pacing: Pacing[Shown, dict[str, Any]] = Pacing(SHOW_EVERY, self._show)
         self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             MessageStored.TYPE: self._message_stored,
             MessageUpdated.TYPE: self._message_updated,
@@ -46,7 +48,7 @@ class SessionEvents:
             ReplyStreamed.TYPE: self._reply_streamed,
             TypingChanged.TYPE: self._typing_changed,
             ReadMarked.TYPE: self._read_marked,
-            PeoplePresent.TYPE: attendance.heard,
+            PeoplePresent.TYPE: presence.received,
         }
 
     def close(self) -> None:
@@ -62,14 +64,14 @@ class SessionEvents:
     def _message_changed(self, name: str, message: dict[str, Any]) -> None:
         session = self._registry.find(message["session_id"])
         if session is not None:
-            self._following.changed(session, message["updated_seq"], (name, message))
+            self._catch_up.changed(session, message["updated_seq"], (name, message))
 
     def _session_updated(self, data: dict[str, Any]) -> None:
         view = data["session"]
         session = self._registry.find(view["id"])
         if session is not None and view["seq"] > 0:  # creation takes no number
-            self._following.changed(session, view["seq"], ("session_updated", view))
-            self._attendance.changed(session.key)
+            self._catch_up.changed(session, view["seq"], ("session_updated", view))
+            self._presence.changed(session.key)
 
     def _session_deleted(self, data: dict[str, Any]) -> None:
         """Whole: served no more. Its users are told by their own keys, as those who only ceased to be members."""
@@ -80,7 +82,7 @@ class SessionEvents:
     def _session_head(self, data: dict[str, Any]) -> None:
         session = self._registry.find(data["session_id"])
         if session is not None:
-            self._following.told(session, data["last_seq"])
+            self._catch_up.head_announced(session, data["last_seq"])
 
     def _reply_streamed(self, data: dict[str, Any]) -> None:
         session = self._registry.find(data["session_id"])

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from chat_gateway.events.budgets import Budgets
-from chat_gateway.sessions.connected_users import Presence
-from chat_gateway.sessions.pending_messages import Accepted
-from chat_gateway.sessions.registry import Registry
+from chat_gateway.sessions.connected_users import ConnectedUsers
+from chat_gateway.sessions.pending_messages import PendingMessages
+from chat_gateway.sessions.registry import SessionRegistry
 from chat_gateway.sockets.socket import Socket
 from chat_gateway.transport import frames
 from shared.contracts import ids
@@ -16,15 +16,20 @@ from shared.contracts.events import MessageRejected, SessionActivity, SessionDel
 from shared.contracts.topology import user_key
 
 
-class UserEvents:
+class UserDeliveries:
     """Passes deliveries with a user bucket's key on; a delivery is for those of its users who are in that bucket."""
 
     def __init__(
-        self, registry: Registry, accepted: Accepted, presence: Presence, budgets: Budgets, partitions: int
+        self,
+        registry: SessionRegistry,
+        pending_messages: PendingMessages,
+        connected_users: ConnectedUsers,
+        budgets: Budgets,
+        partitions: int,
     ) -> None:
         self._registry = registry
-        self._accepted = accepted
-        self._presence = presence
+        self._pending_messages = pending_messages
+        self._connected_users = connected_users
         self._partitions = partitions
         self.handlers: dict[str, Callable[[dict[str, Any], str], None]] = {
             SessionUpdated.TYPE: self._session_updated,
@@ -49,7 +54,7 @@ class UserEvents:
         frame: frames.Frame | None = None
         for user in data["users"]:
             session = self._registry.find(key)
-            if session is not None and session.cut(user, number):
+            if session is not None and session.remove_member(user, number):
                 self._registry.touch(session)
             for socket in self._sockets(user, bucket):
                 if session is not None and session.has_joined(socket):
@@ -68,12 +73,12 @@ class UserEvents:
                     socket.send(frame)
 
     def _sockets(self, user: str, bucket: str) -> Iterator[Socket]:
-        for socket in self._presence.sockets(user):
+        for socket in self._connected_users.sockets(user):
             if user_key(ids.bucket(user, self._partitions)) != bucket:
                 return
             yield socket
 
     def _message_rejected(self, data: dict[str, Any], _bucket: str) -> None:
         shown = {name: data[name] for name in ("session_id", "message_id", "client_message_id", "code")}
-        self._accepted.settled(data["message_id"])
-        frames.send_all(list(self._presence.sockets(data["user_id"])), frames.event("message_rejected", shown))
+        self._pending_messages.resolved(data["message_id"])
+        frames.send_all(list(self._connected_users.sockets(data["user_id"])), frames.event("message_rejected", shown))

@@ -27,7 +27,7 @@ class Cursor(Generic[C]):
         self._highest = 0  # the newest number heard of
 
     @property
-    def wants_read(self) -> bool:
+    def needs_read(self) -> bool:
         """Whether something is known to be missing and nobody is reading it."""
         return not self.reading and self.released is not None and self._highest > self.released
 
@@ -52,7 +52,7 @@ class Cursor(Generic[C]):
             self._held[number] = change
         return []
 
-    def told(self, head: int) -> None:
+    def head_announced(self, head: int) -> None:
         """The newest number is at least `head`, whatever was delivered."""
         self._highest = max(self._highest, head)
 

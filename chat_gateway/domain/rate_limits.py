@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-LEAST = 0.25  # of the rate: what a bucket gives whatever is spent elsewhere
+GUARANTEED_SHARE = 0.25  # of the rate: what a bucket gives whatever is spent elsewhere
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class TokenBucket:
         """As `take`, of a bucket that others have emptied: they leave a part of the rate, or it might never fill."""
         if now < self._due:
             return self._due - now
-        self._due = now + 1.0 / (self.rate * LEAST)
+        self._due = now + 1.0 / (self.rate * GUARANTEED_SHARE)
         self._tokens = max(-self.burst, self._tokens - 1.0)
         return 0.0
 
@@ -54,7 +54,7 @@ class TokenBucket:
 DELAY_MAX = 1.0  # seconds; who comes while so much is ahead goes with the last of it
 
 
-class Pace:
+class RateLimiter:
     """`burst` at once, then `rate` a second: tells how long to wait, and keeps that place (GCRA).
 
     Beyond `DELAY_MAX` it lets go faster, so that a rush is not paid for long after it.

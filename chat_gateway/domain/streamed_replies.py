@@ -14,7 +14,7 @@ ACTIVE_MAX = 10_000  # replies
 
 
 @dataclass(slots=True)
-class ActiveReply:
+class StreamedReply:
     """`parts` joined are the text of `attempt`; `whole` is false when its beginning was not seen."""
 
     session_id: str
@@ -33,19 +33,19 @@ class ActiveReply:
         return self.parts[0] if self.parts and self.whole else ""
 
 
-class Replies:
+class StreamedReplies:
     """All active replies of the sessions a gateway serves."""
 
     def __init__(self, text_max: int) -> None:
         self._text_max = text_max  # code points of all texts together
         self._text = 0
-        self._active: OrderedDict[str, ActiveReply] = OrderedDict()
+        self._active: OrderedDict[str, StreamedReply] = OrderedDict()
         self._of_session: dict[str, set[str]] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
 
     def streamed(
         self, session_id: str, message_id: str, chatbot_id: str, attempt: int, offset: int, text: str, *, snapshot: bool
-    ) -> ActiveReply | None:
+    ) -> StreamedReply | None:
         """Take a delta in; the reply it belongs to, or `None` if nobody may see this delta."""
         if message_id in self._ended:
             return None
@@ -55,7 +55,7 @@ class Replies:
         if reply is None or attempt > reply.attempt:
             if reply is not None:
                 self._drop(reply)
-            reply = self._begin(ActiveReply(session_id, message_id, chatbot_id, attempt))
+            reply = self._begin(StreamedReply(session_id, message_id, chatbot_id, attempt))
         if snapshot:
             self._replace(reply, text)
         elif reply.whole and offset < reply.length:
@@ -79,7 +79,7 @@ class Replies:
         if len(self._ended) > ENDED_MAX:
             self._ended.popitem(last=False)
 
-    def find(self, message_id: str) -> ActiveReply | None:
+    def find(self, message_id: str) -> StreamedReply | None:
         """An active reply by its message id."""
         return self._active.get(message_id)
 
@@ -92,16 +92,16 @@ class Replies:
         for message_id in self.of_session(session_id):
             self._drop(self._active[message_id])
 
-    def _begin(self, reply: ActiveReply) -> ActiveReply:
+    def _begin(self, reply: StreamedReply) -> StreamedReply:
         self._active[reply.message_id] = reply
         self._of_session.setdefault(reply.session_id, set()).add(reply.message_id)
         return reply
 
-    def _replace(self, reply: ActiveReply, text: str) -> None:
+    def _replace(self, reply: StreamedReply, text: str) -> None:
         self._text += len(text) - sum(map(len, reply.parts))
         reply.parts, reply.length, reply.whole = [text], len(text), True
 
-    def _drop(self, reply: ActiveReply) -> None:
+    def _drop(self, reply: StreamedReply) -> None:
         del self._active[reply.message_id]
         self._text -= sum(map(len, reply.parts))
         ids = self._of_session[reply.session_id]
@@ -109,7 +109,7 @@ class Replies:
         if not ids:
             del self._of_session[reply.session_id]
 
-    def _trim(self, reply: ActiveReply) -> None:
+    def _trim(self, reply: StreamedReply) -> None:
         self._active.move_to_end(reply.message_id)
         while len(self._active) > 1 and (len(self._active) > ACTIVE_MAX or self._text > self._text_max):
             self._drop(next(iter(self._active.values())))

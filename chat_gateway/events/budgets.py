@@ -26,9 +26,9 @@ from shared.contracts.events import UserSpent
 from shared.contracts.topology import DELIVERY, user_key
 from shared.errors import RateLimited
 
-BUCKETS_SWEPT_AT = 1_000  # kept buckets; more than that and the full ones are forgotten
-TOLD_EVERY = 0.5  # seconds
-TOLD_FROM = 0.2  # of the rate, and less than `limits.LEAST`: who is slower is not told of
+SWEEP_AT_LEAST = 1_000  # kept buckets; more than that and the full ones are forgotten
+ANNOUNCE_EVERY = 0.5  # seconds
+ANNOUNCE_FROM = 0.2  # of the rate, and less than `limits.LEAST`: who is slower is not told of
 
 
 class Budgets:
@@ -40,7 +40,7 @@ class Budgets:
         self._limited = settings.limits == "on"
         self._name = uuid.uuid4().hex
         self._buckets: dict[str, TokenBucket] = {}
-        self._sweep_at = BUCKETS_SWEPT_AT
+        self._sweep_at = SWEEP_AT_LEAST
         self._spent: Counter[str] = Counter()  # since it was told
 
     def spend(self, user_id: str) -> None:
@@ -61,11 +61,11 @@ class Budgets:
         if self._limited and data["gateway"] != self._name:
             self._bucket(data["user_id"]).drain(data["events"], time.monotonic())
 
-    async def tell(self) -> None:
+    async def announce_spending(self) -> None:
         """Tell the other gateways of busy users, for ever."""
-        least = self._settings.events_per_second * TOLD_EVERY * TOLD_FROM
+        least = self._settings.events_per_second * ANNOUNCE_EVERY * ANNOUNCE_FROM
         while True:
-            await asyncio.sleep(TOLD_EVERY)
+            await asyncio.sleep(ANNOUNCE_EVERY)
             spent, self._spent = self._spent, Counter()
             for user_id, events in spent.items():
                 if events >= least and self._bus.connected:
@@ -86,4 +86,4 @@ class Budgets:
             return
         now = time.monotonic()
         self._buckets = {user: bucket for user, bucket in self._buckets.items() if not bucket.is_full(now)}
-        self._sweep_at = max(BUCKETS_SWEPT_AT, 2 * len(self._buckets))
+        self._sweep_at = max(SWEEP_AT_LEAST, 2 * len(self._buckets))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from chat_gateway.domain.rate_limits import Pace
+from chat_gateway.domain.rate_limits import RateLimiter
 from chat_gateway.metrics import Metrics
 from chat_gateway.protocol import parsing
 from chat_gateway.settings import GatewaySettings
@@ -18,13 +18,15 @@ from shared.errors import BackchatError, RateLimited, Unavailable
 
 DEADLINE = 5.7  # seconds for a whole event; the contract promises an answer within 6
 REFUSALS_PER_SECOND = 1_000.0  # of all sockets together, for what they did wrong
-OVERLOADED_PER_SECOND = 250.0  # of those that went on, for want of time: more would take it from what is not refused
+OVERLOAD_REFUSALS_PER_SECOND = (
+    250.0  # of those that went on, for want of time: more would take it from what is not refused
+)
 
 
 class Call:
     """One client event, from its arrival to its ack."""
 
-    __slots__ = ("_calls", "_settled", "ack_id", "arrived_at", "event", "socket")
+    __slots__ = ("_answered", "_calls", "ack_id", "arrived_at", "event", "socket")
 
     def __init__(self, calls: Calls, socket: Socket, ack_id: int | None, event: str, arrived_at: float) -> None:
         self.socket = socket
@@ -32,7 +34,7 @@ class Call:
         self.event = event
         self.arrived_at = arrived_at
         self._calls = calls
-        self._settled = False
+        self._answered = False
 
     @property
     def remaining(self) -> float:
@@ -46,17 +48,17 @@ class Call:
 
     def accept(self, fields: dict[str, Any]) -> None:
         """Answer that it was done."""
-        self._settle("ok", parsing.accepted(fields))
+        self._answer("ok", parsing.accepted(fields))
 
     def refuse(self, error: BackchatError) -> None:
         """Answer that it was not done, or that this is unknown."""
-        self._settle(error.code, parsing.refused(error))
+        self._answer(error.code, parsing.refused(error))
 
-    def _settle(self, code: str, body: dict[str, Any]) -> None:
-        if self._settled:
+    def _answer(self, code: str, body: dict[str, Any]) -> None:
+        if self._answered:
             return
         frame = frames.ack(self.ack_id, body) if self.ack_id is not None else None  # if it raises, it stays open
-        self._settled = True
+        self._answered = True
         self._calls.ended(self, code)
         if frame is not None:
             self.socket.send(frame)
@@ -70,13 +72,13 @@ class Calls:
 
     def __init__(self, metrics: Metrics, settings: GatewaySettings) -> None:
         self._metrics = metrics
-        self._most = settings.events_in_flight_all
-        self._most_of_socket = settings.events_in_flight
+        self._max = settings.events_in_flight_all
+        self._max_of_socket = settings.events_in_flight
         self._open = 0
-        self._none_open = asyncio.Event()
-        self._none_open.set()
-        self._refusals = Pace(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
-        self._overloaded = Pace(OVERLOADED_PER_SECOND, OVERLOADED_PER_SECOND)
+        self._all_answered = asyncio.Event()
+        self._all_answered.set()
+        self._refusals = RateLimiter(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
+        self._overloaded = RateLimiter(OVERLOAD_REFUSALS_PER_SECOND, OVERLOAD_REFUSALS_PER_SECOND)
         metrics.in_flight.set_function(lambda: self._open)
 
     def __len__(self) -> int:
@@ -86,22 +88,22 @@ class Calls:
         """A client event has arrived, just now or at that time (monotonic, in seconds)."""
         socket.in_flight += 1
         self._open += 1
-        self._none_open.clear()
+        self._all_answered.clear()
         return Call(self, socket, ack_id, event, time.monotonic() if arrived_at is None else arrived_at)
 
-    def check(self, socket: Socket) -> None:
+    def check_capacity(self, socket: Socket) -> None:
         """Whether there is room for the newest call of this socket.
 
         Raises:
             RateLimited: this socket has too many unanswered ones.
             Unavailable: all sockets together have.
         """
-        if socket.in_flight > self._most_of_socket:
+        if socket.in_flight > self._max_of_socket:
             raise RateLimited("Too many events without an answer.", retry_after=0.5)
-        if self._open > self._most:
-            raise Unavailable("This gateway has too much to do.", retry_after=come_back())
+        if self._open > self._max:
+            raise Unavailable("This gateway has too much to do.", retry_after=overload_retry_after())
 
-    def hold(self, socket: Socket, error: BackchatError) -> float:
+    def pause_after_refusal(self, socket: Socket, error: BackchatError) -> float:
         """How many seconds not to listen to a client that was refused just now.
 
         What it sends meanwhile stays in its own machine, and costs nothing here; who waits for `retry_after`
@@ -110,7 +112,7 @@ class Calls:
         """
         now = time.monotonic()
         if isinstance(error, Unavailable):
-            if not socket.refusals_by_load.delay(now - socket.held):  # by a clock that stands still while it is held
+            if not socket.overload_refusals.delay(now - socket.held):  # by a clock that stands still while it is held
                 return 0.0
             held = self._overloaded.delay(now)
             socket.held += held
@@ -122,14 +124,14 @@ class Calls:
         call.socket.in_flight -= 1
         self._open -= 1
         if not self._open:
-            self._none_open.set()
-        self._metrics.settled(call.event, code, time.monotonic() - call.arrived_at)
+            self._all_answered.set()
+        self._metrics.event_answered(call.event, code, time.monotonic() - call.arrived_at)
 
-    async def answered(self) -> None:
+    async def wait_all_answered(self) -> None:
         """Wait until none is open."""
-        await self._none_open.wait()
+        await self._all_answered.wait()
 
 
-def come_back() -> float:
+def overload_retry_after() -> float:
     """The `retry_after` of a refusal under load, in seconds: spread, so that the refused do not return at once."""
     return random.uniform(0.5, 1.5)  # noqa: S311 - no secret

@@ -11,7 +11,7 @@ import structlog
 
 from chat_gateway.events.budgets import Budgets
 from chat_gateway.events.calls import Call, Calls, Handler
-from chat_gateway.events.message_publisher import Sending
+from chat_gateway.events.message_publisher import MessagePublisher
 from chat_gateway.protocol import parsing, payloads
 from chat_gateway.sessions.joining import Sessions
 from chat_gateway.sockets.socket import Socket
@@ -21,12 +21,12 @@ logger = structlog.get_logger(__name__)
 
 # A page may be large: a socket gets one at a time, and what waits costs no task.
 READS = (payloads.JoinChat, payloads.GetMessages, payloads.ListChats, payloads.SearchMessages)
-READING = "reading"  # the lane of these, beside those of sessions
+READ_LANE = "reading"  # the lane of these, beside those of sessions
 SEND_MESSAGE = "send_message"
-COME_BACK = 1.0  # seconds, `retry_after` of what a stopping gateway refuses
+RETRY_AFTER_STOP = 1.0  # seconds, `retry_after` of what a stopping gateway refuses
 
 
-class Noun(Protocol):
+class EventHandlers(Protocol):
     """What can be done with one kind of thing."""
 
     @property
@@ -38,13 +38,18 @@ class ClientEvents:
     """Takes the events of all sockets."""
 
     def __init__(
-        self, calls: Calls, sending: Sending, sessions: Sessions, budgets: Budgets, nouns: Iterable[Noun]
+        self,
+        calls: Calls,
+        publisher: MessagePublisher,
+        sessions: Sessions,
+        budgets: Budgets,
+        groups: Iterable[EventHandlers],
     ) -> None:
         self._calls = calls
-        self._sending = sending
+        self._publisher = publisher
         self._sessions = sessions
         self._budgets = budgets
-        self._handlers = {payload: handler for noun in nouns for payload, handler in noun.handlers.items()}
+        self._handlers = {payload: handler for group in groups for payload, handler in group.handlers.items()}
         self._tasks: set[asyncio.Future[None]] = set()
         self.stopping = False
 
@@ -61,7 +66,7 @@ class ClientEvents:
         try:
             self._check_budget(socket)
             if name == SEND_MESSAGE:
-                self._sending.check()  # first of all: what is refused for want of time should take none
+                self._publisher.check_capacity()  # first of all: what is refused for want of time should take none
             self._begin(call, parsing.parse(name, arguments))
         except BackchatError as error:
             return self._refuse(call, error)
@@ -70,7 +75,7 @@ class ClientEvents:
             return self._refuse(call, Internal())
         return None
 
-    def malformed(self, socket: Socket, ack_id: int) -> Awaitable[None] | None:
+    def refuse_malformed(self, socket: Socket, ack_id: int) -> Awaitable[None] | None:
         """Answer what is no event; as `take`."""
         call = self._calls.begin(socket, ack_id, "unknown")
         try:
@@ -80,7 +85,7 @@ class ClientEvents:
         return self._refuse(call, InvalidRequest("This is no event."))
 
     def _refuse(self, call: Call, error: BackchatError) -> Awaitable[None] | None:
-        hold = self._calls.hold(call.socket, error)
+        hold = self._calls.pause_after_refusal(call.socket, error)
         if error.retry_after is not None:
             error.retry_after = max(error.retry_after, hold)  # who waits as told finds us listening
         call.refuse(error)
@@ -88,15 +93,15 @@ class ClientEvents:
 
     def _check_budget(self, socket: Socket) -> None:
         if self.stopping:
-            raise Unavailable("This gateway is stopping; connect again.", retry_after=COME_BACK)
+            raise Unavailable("This gateway is stopping; connect again.", retry_after=RETRY_AFTER_STOP)
         self._budgets.spend(socket.user_id)
-        self._calls.check(socket)
+        self._calls.check_capacity(socket)
 
     def _begin(self, call: Call, payload: payloads.ClientPayload) -> None:
         if isinstance(payload, payloads.SendMessage):
-            self._sending.send(call, payload)
+            self._publisher.send(call, payload)
         elif isinstance(payload, READS):
-            call.socket.lanes.put(READING, partial(self._run, call, payload))
+            call.socket.lanes.put(READ_LANE, partial(self._run, call, payload))
         elif isinstance(payload, payloads.Change):
             call.socket.lanes.put(str(payload.session_id), partial(self._publish, call, payload))
         elif not (isinstance(payload, payloads.LeaveChat) and self._leave_joined(call, payload)):
@@ -118,7 +123,7 @@ class ClientEvents:
                 raise Unavailable
             async with asyncio.timeout(call.remaining):
                 if isinstance(payload, READS):
-                    await call.socket.connection.caught_up()
+                    await call.socket.connection.wait_until_read()
                 await self._handlers[type(payload)](call, payload)
         except BackchatError as error:
             call.refuse(error)

@@ -14,10 +14,10 @@ import structlog
 from chat_gateway.events import token_expiry
 from chat_gateway.events.calls import Call, Handler
 from chat_gateway.identity.authentication import Authenticator, Identity
-from chat_gateway.identity.revocation import Ask, Revocation
+from chat_gateway.identity.revocation import FetchRevocations, Revocation
 from chat_gateway.metrics import Metrics
 from chat_gateway.protocol import payloads
-from chat_gateway.sessions.connected_users import Presence
+from chat_gateway.sessions.connected_users import ConnectedUsers
 from chat_gateway.sockets.socket import Socket
 from chat_gateway.transport import frames
 from shared.errors import Forbidden, TokenExpired, Unauthenticated, Unavailable
@@ -28,10 +28,12 @@ logger = structlog.get_logger(__name__)
 class Logins:
     """Who is let in, and who has to go."""
 
-    def __init__(self, authenticator: Authenticator, ask: Ask, presence: Presence, metrics: Metrics) -> None:
+    def __init__(
+        self, authenticator: Authenticator, ask: FetchRevocations, connected_users: ConnectedUsers, metrics: Metrics
+    ) -> None:
         """`ask` is auth's list of revoked logins since a cursor."""
         self._authenticator = authenticator
-        self._presence = presence
+        self._connected_users = connected_users
         self._dismissed = metrics.dismissed
         self.revocation = Revocation(ask, self._revoked)
         metrics.revoked_logins.set_function(lambda: len(self.revocation))
@@ -50,7 +52,7 @@ class Logins:
             Unavailable: that cannot be told just now.
         """
         identity = await self._authenticator.identify(token)
-        if not await self.revocation.settled():
+        if not await self.revocation.wait_until_fresh():
             raise Unavailable("Logins cannot be checked just now.", retry_after=1.0)
         if identity.login_id in self.revocation:
             raise Unauthenticated
@@ -84,12 +86,12 @@ class Logins:
         present = socket.identity
         newer = identity.expires_at >= present.expires_at or identity.login_id != present.login_id
         if socket.open and newer:
-            self._presence.change_login(socket, identity)
+            self._connected_users.change_login(socket, identity)
             token_expiry.watch(socket, self.expired)
         call.accept({"expires_at": token_expiry.expires_at(socket.identity)})
 
     def _revoked(self, login_id: str) -> None:
-        sockets = self._presence.of_login(login_id)
+        sockets = self._connected_users.sockets_of_login(login_id)
         for socket in sockets:
             self._dismiss(socket, "revoked")
         if sockets:

@@ -11,10 +11,10 @@ from typing import Any
 
 import structlog
 
-from chat_gateway.events.calls import Call, come_back
+from chat_gateway.events.calls import Call, overload_retry_after
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sessions.pending_messages import Accepted
+from chat_gateway.sessions.pending_messages import PendingMessages
 from chat_gateway.sessions.persistence_client import SOURCE
 from shared.bus.port import Bus
 from shared.contracts import ids
@@ -26,32 +26,32 @@ from shared.errors import BackchatError, Internal, Unavailable
 
 logger = structlog.get_logger(__name__)
 
-CROWD = 256  # publications under way; with fewer, the age of the oldest says nothing about load
-HEARD_WITHIN = 5.0  # seconds after a gap in which reads show what of it is stored
-PATIENCE = 1.0  # seconds that the oldest may take before newer ones are refused
+CONGESTED_MIN = 256  # publications under way; with fewer, the age of the oldest says nothing about load
+REPUBLISH_AFTER = 5.0  # seconds after a gap in which reads show what of it is stored
+PUBLISH_LAG_MAX = 1.0  # seconds that the oldest may take before newer ones are refused
 
 
-class Sending:
+class MessagePublisher:
     """Puts messages into the log."""
 
-    def __init__(self, bus: Bus, sessions: Sessions, accepted: Accepted, partitions: int) -> None:
+    def __init__(self, bus: Bus, sessions: Sessions, pending_messages: PendingMessages, partitions: int) -> None:
         self._bus = bus
         self._sessions = sessions
-        self._accepted = accepted
+        self._pending_messages = pending_messages
         self._partitions = partitions
         self._log = log(partitions)
-        self._pending: OrderedDict[asyncio.Future[None], float] = OrderedDict()  # with the time of publication
+        self._publications: OrderedDict[asyncio.Future[None], float] = OrderedDict()  # with the time of publication
 
-    def check(self) -> None:
+    def check_capacity(self) -> None:
         """Whether there is time for one more message.
 
         Raises:
             Unavailable: the log, or those who work it off, do not keep up.
         """
         if self._congested():
-            raise Unavailable("The log does not keep up.", retry_after=come_back())
-        if self._accepted.backlogged():
-            raise Unavailable("What was accepted is not stored fast enough.", retry_after=come_back())
+            raise Unavailable("The log does not keep up.", retry_after=overload_retry_after())
+        if self._pending_messages.is_backlogged():
+            raise Unavailable("What was accepted is not stored fast enough.", retry_after=overload_retry_after())
 
     def send(self, call: Call, request: payloads.SendMessage) -> None:
         """Begin at once where possible; what has to wait for its session keeps its place."""
@@ -99,28 +99,33 @@ class Sending:
         }
         published = asyncio.ensure_future(self._bus.publish(self._log, key, event))
         timer = asyncio.get_running_loop().call_later(call.remaining, call.refuse, Unavailable())
-        self._pending[published] = call.arrived_at
+        self._publications[published] = call.arrived_at
         published.add_done_callback(partial(self._published, call, event, fields, timer))
-        self._accepted.add(fields["message_id"], key, event, len(request.content))  # stored may come before held
+        self._pending_messages.add(
+            fields["message_id"], key, event, len(request.content)
+        )  # stored may come before held
 
-    async def again(self, before: float) -> None:
+    async def republish_pending(self, before: float) -> None:
         """Publish once more what was accepted before a gap in the deliveries, and of which nothing was heard.
 
         What is stored stays as it is; what was rejected is rejected again, this time heard (contract P1).
         """
-        await asyncio.sleep(HEARD_WITHIN)
-        while not self._accepted.progressing():  # noqa: ASYNC110 - nobody tells; it is looked at
-            await asyncio.sleep(HEARD_WITHIN)
-        unheard = self._accepted.before(before)
-        for at in range(0, len(unheard), CROWD):
-            publications = [(self._log, waiting.key, waiting.event) for waiting in unheard[at : at + CROWD]]
+        await asyncio.sleep(REPUBLISH_AFTER)
+        while not self._pending_messages.is_progressing():  # noqa: ASYNC110 - nobody tells; it is looked at
+            await asyncio.sleep(REPUBLISH_AFTER)
+        pending = self._pending_messages.accepted_before(before)
+        for at in range(0, len(pending), CONGESTED_MIN):
+            publications = [(self._log, waiting.key, waiting.event) for waiting in pending[at : at + CONGESTED_MIN]]
             with contextlib.suppress(BackchatError):  # told at the next gap, or never: it stays what it is
                 await self._bus.publish_all(publications)
 
     def _congested(self) -> bool:
         """Whether what was taken waits for so long that what came on top would only run out of time."""
-        pending = self._pending
-        return len(pending) >= CROWD and time.monotonic() - next(iter(pending.values())) > PATIENCE
+        publications = self._publications
+        return (
+            len(publications) >= CONGESTED_MIN
+            and time.monotonic() - next(iter(publications.values())) > PUBLISH_LAG_MAX
+        )
 
     def _published(
         self,
@@ -130,13 +135,13 @@ class Sending:
         timer: asyncio.TimerHandle,
         published: asyncio.Future[None],
     ) -> None:
-        del self._pending[published]
+        del self._publications[published]
         timer.cancel()
         error = Unavailable() if published.cancelled() else published.exception()
         if error is None:
             call.accept(fields)
             return
-        self._accepted.withdraw(fields["message_id"], event)
+        self._pending_messages.withdraw(fields["message_id"], event)
         if isinstance(error, BackchatError):
             call.refuse(error)
         else:

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from chat_gateway.events.calls import Call, Handler
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sessions.persistence_client import Questions
+from chat_gateway.sessions.persistence_client import PersistenceClient
 from shared.contracts.queries import ListChatbots, ListSessions, ReadHistory, SearchMessages
 
 
-class Reading:
+class QueryEvents:
     """What people read."""
 
-    def __init__(self, questions: Questions, sessions: Sessions) -> None:
-        self._questions = questions
+    def __init__(self, persistence: PersistenceClient, sessions: Sessions) -> None:
+        self._persistence = persistence
         self._sessions = sessions
 
     @property
@@ -39,7 +39,7 @@ class Reading:
         call.accept({})
 
     async def _get_messages(self, call: Call, request: payloads.GetMessages) -> None:
-        found = await self._questions.ask(
+        found = await self._persistence.query(
             ReadHistory(
                 user_id=call.socket.user_id,
                 session_id=request.session_id,
@@ -51,20 +51,20 @@ class Reading:
         call.accept({"messages": found["messages"], "has_more": found["has_more"]})
 
     async def _list_chats(self, call: Call, request: payloads.ListChats) -> None:
-        found = await self._questions.ask(
+        found = await self._persistence.query(
             ListSessions(user_id=call.socket.user_id, cursor=request.cursor, limit=request.limit)
         )
         call.accept({"sessions": found["sessions"], "next_cursor": found["next_cursor"]})
 
     async def _list_chatbots(self, call: Call, _request: payloads.ListChatbots) -> None:
-        found = await self._questions.ask(ListChatbots())
+        found = await self._persistence.query(ListChatbots())
         call.accept({"chatbots": found["chatbots"]})
 
     async def _search_messages(self, call: Call, request: payloads.SearchMessages) -> None:
         """A session that is not theirs is `not_found` as everywhere, not one in which nothing is found."""
         if request.session_id is not None:
             await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
-        found = await self._questions.ask(
+        found = await self._persistence.query(
             SearchMessages(
                 user_id=call.socket.user_id,
                 query=request.query,

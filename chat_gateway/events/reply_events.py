@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from chat_gateway.events.calls import Call, Handler
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sessions.persistence_client import SOURCE, Questions
+from chat_gateway.sessions.persistence_client import SOURCE, PersistenceClient
 from shared.bus.port import Bus
 from shared.contracts.commands import EditMessage, RateReply, RegenerateReply, StopReply
 from shared.contracts.envelope import Event
@@ -15,12 +15,12 @@ from shared.contracts.topology import CONTROL, CONTROL_KEY
 from shared.contracts.turns import StopTurn
 
 
-class Turns:
+class ReplyEvents:
     """What people do about replies, and to what is replied to."""
 
-    def __init__(self, bus: Bus, questions: Questions, sessions: Sessions) -> None:
+    def __init__(self, bus: Bus, persistence: PersistenceClient, sessions: Sessions) -> None:
         self._bus = bus
-        self._questions = questions
+        self._persistence = persistence
         self._sessions = sessions
 
     @property
@@ -40,14 +40,14 @@ class Turns:
             stop = StopTurn(session_id=session_id, message_id=message_id)
             self._bus.stream(CONTROL, CONTROL_KEY, Event(SOURCE, stop, str(session_id)))
         command = StopReply(session_id=session_id, user_id=user, message_id=message_id)
-        await self._questions.command(session_id, command, call.remaining)
+        await self._persistence.command(session_id, command, call.remaining)
         call.accept({})
 
     async def _regenerate_reply(self, call: Call, request: payloads.RegenerateReply) -> None:
         command = RegenerateReply(
             session_id=request.session_id, user_id=call.socket.user_id, message_id=request.message_id
         )
-        found = await self._questions.command(request.session_id, command, call.remaining)
+        found = await self._persistence.command(request.session_id, command, call.remaining)
         call.accept({"message_id": found["message_id"]})
 
     async def _edit_message(self, call: Call, request: payloads.EditMessage) -> None:
@@ -57,7 +57,7 @@ class Turns:
             message_id=request.message_id,
             content=request.content,
         )
-        await self._questions.command(request.session_id, command, call.remaining)
+        await self._persistence.command(request.session_id, command, call.remaining)
         call.accept({})
 
     async def _rate_reply(self, call: Call, request: payloads.RateReply) -> None:
@@ -68,5 +68,5 @@ class Turns:
             rating=request.rating,
             comment=request.comment,
         )
-        await self._questions.command(request.session_id, command, call.remaining)
+        await self._persistence.command(request.session_id, command, call.remaining)
         call.accept({})

@@ -11,7 +11,7 @@ from chat_gateway.domain import invites
 from chat_gateway.events.calls import Call, Handler
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sessions.persistence_client import Questions
+from chat_gateway.sessions.persistence_client import PersistenceClient
 from chat_gateway.settings import GatewaySettings
 from shared.contracts import ids
 from shared.contracts.commands import (
@@ -29,11 +29,11 @@ from shared.contracts.payload import Payload, rfc3339, utc_now
 from shared.errors import Conflict, NotFound
 
 
-class Rooms:
+class SessionEvents:
     """What people do with sessions as a whole."""
 
-    def __init__(self, questions: Questions, sessions: Sessions, settings: GatewaySettings) -> None:
-        self._questions = questions
+    def __init__(self, persistence: PersistenceClient, sessions: Sessions, settings: GatewaySettings) -> None:
+        self._persistence = persistence
         self._sessions = sessions
         self._settings = settings
 
@@ -66,7 +66,7 @@ class Rooms:
             reply_policy=request.reply_policy,
             created_at=utc_now(),
         )
-        await self._sessions.enter(call.socket, session_id, lambda: self._command(call, command), call.accept)
+        await self._sessions.join_by_command(call.socket, session_id, lambda: self._command(call, command), call.accept)
 
     async def _update_chat(self, call: Call, request: payloads.UpdateChat) -> None:
         command = UpdateSession(
@@ -79,7 +79,7 @@ class Rooms:
 
     async def _delete_chat(self, call: Call, request: payloads.DeleteChat) -> None:
         await self._command(call, DeleteSession(session_id=request.session_id, user_id=call.socket.user_id))
-        self._sessions.bury(call.socket, str(request.session_id))
+        self._sessions.mark_deleted(call.socket, str(request.session_id))
         call.accept({})
 
     async def _add_chatbot(self, call: Call, request: payloads.AddChatbot) -> None:
@@ -113,23 +113,23 @@ class Rooms:
         command = AcceptInvite(
             session_id=session_id, user_id=call.socket.user_id, invite_hash=invites.digest(request.invite)
         )
-        await self._sessions.enter(call.socket, session_id, lambda: self._command(call, command), call.accept)
+        await self._sessions.join_by_command(call.socket, session_id, lambda: self._command(call, command), call.accept)
 
     async def _leave_session(self, call: Call, request: payloads.LeaveSession) -> None:
         user = call.socket.user_id
         await self._command(call, LeaveSession(session_id=request.session_id, user_id=user))
-        self._sessions.cut(str(request.session_id), user)
+        self._sessions.remove_member(str(request.session_id), user)
         call.accept({})
 
     async def _remove_user(self, call: Call, request: payloads.RemoveUser) -> None:
         command = RemoveUser(session_id=request.session_id, user_id=call.socket.user_id, removed_id=request.user_id)
         found = await self._command(call, command)
         if request.user_id not in found["session"]["users"]:
-            self._sessions.cut(str(request.session_id), request.user_id)
+            self._sessions.remove_member(str(request.session_id), request.user_id)
         call.accept({"session": found["session"]})
 
     async def _accept_session(self, call: Call, command: Payload) -> None:
         call.accept({"session": (await self._command(call, command))["session"]})
 
     async def _command(self, call: Call, command: Any) -> dict[str, Any]:
-        return await self._questions.command(command.session_id, command, call.remaining)
+        return await self._persistence.command(command.session_id, command, call.remaining)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from chat_gateway.events.calls import Call, Handler
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sessions.persistence_client import SOURCE, Questions
+from chat_gateway.sessions.persistence_client import SOURCE, PersistenceClient
 from shared.bus.port import Bus
 from shared.contracts import ids
 from shared.contracts.commands import MarkRead
@@ -17,12 +17,12 @@ from shared.contracts.topology import DELIVERY, session_key
 from shared.errors import Unavailable
 
 
-class Showing:
+class TypingEvents:
     """What people show of themselves."""
 
-    def __init__(self, bus: Bus, questions: Questions, sessions: Sessions, partitions: int) -> None:
+    def __init__(self, bus: Bus, persistence: PersistenceClient, sessions: Sessions, partitions: int) -> None:
         self._bus = bus
-        self._questions = questions
+        self._persistence = persistence
         self._sessions = sessions
         self._partitions = partitions
 
@@ -44,5 +44,5 @@ class Showing:
 
     async def _mark_read(self, call: Call, request: payloads.MarkRead) -> None:
         command = MarkRead(session_id=request.session_id, user_id=call.socket.user_id, seq=request.seq)
-        await self._questions.command(request.session_id, command, call.remaining)
+        await self._persistence.command(request.session_id, command, call.remaining)
         call.accept({})

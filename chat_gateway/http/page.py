@@ -24,10 +24,13 @@ PREFIX: Final = "/chat/"
 COMPACT: Final = "embed"  # and all below it: what other sites may show in a frame
 INDEX: Final = "index.html"
 WIDGET: Final = "widget.js"
-FOR_EVER: Final = "public, max-age=31536000, immutable"
-ASK_AGAIN: Final = "no-cache"
+IMMUTABLE: Final = "public, max-age=31536000, immutable"
+REVALIDATE: Final = "no-cache"
 CODINGS: Final = (("br", ".br"), ("gzip", ".gz"))  # as the build writes them, best first
-PLACES: Final = (Path(__file__).parents[1] / "static", Path(__file__).parents[2] / "web" / "dist")  # wheel, checkout
+DIRECTORIES: Final = (
+    Path(__file__).parents[1] / "static",
+    Path(__file__).parents[2] / "web" / "dist",
+)  # wheel, checkout
 
 for suffix, kind in ((".webmanifest", "application/manifest+json"), (".js", "text/javascript")):
     mimetypes.add_type(kind, suffix)
@@ -53,7 +56,7 @@ class File:
                 bodies[coding] = compressed.read_bytes()
         media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
         etag = f'W/"{hashlib.sha256(body).hexdigest()[:24]}"'
-        return cls(media_type, etag, bodies, FOR_EVER if name.startswith("assets/") else ASK_AGAIN)
+        return cls(media_type, etag, bodies, IMMUTABLE if name.startswith("assets/") else REVALIDATE)
 
 
 class Page:
@@ -99,7 +102,7 @@ class Page:
 
 def find(directory: Path | None, frame_ancestors: Iterable[str] = ()) -> Page | None:
     """The page in a directory, or where a wheel and a checkout have it; None where it has not been built."""
-    places = PLACES if directory is None else (directory,)
+    places = DIRECTORIES if directory is None else (directory,)
     built = next((place for place in places if (place / INDEX).is_file()), None)
     return Page(built, frame_ancestors) if built else None
 

@@ -73,7 +73,7 @@ class Sockets:
         refusal = self._refusal(scope)
         if refusal is not None:
             reason, error = refusal
-            self._server.turned_away.labels(reason).inc()
+            self._server.sessions_refused.labels(reason).inc()
             await _refuse(error, scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -93,7 +93,7 @@ class Sockets:
         if self._public.stopping:
             return "stopping", no_room
         admission = self._server.admission
-        reason = admission.refuses(admission.source(scope))
+        reason = admission.refusal(admission.source(scope))
         if reason == "crowded":
             return reason, RateLimited("Too many connections from this address.", retry_after=random.uniform(5, 15))  # noqa: S311
         return (reason, no_room) if reason else None

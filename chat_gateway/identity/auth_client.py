@@ -10,7 +10,9 @@ import httpx2
 import orjson
 
 TIMEOUT = 2.0  # seconds to connect, and between two parts of an answer
-AT_ONCE = 256 * 1024  # bytes that are parsed in one go (about 3 ms); longer answers are parsed beside the event loop
+PARSE_INLINE_MAX = (
+    256 * 1024
+)  # bytes that are parsed in one go (about 3 ms); longer answers are parsed beside the event loop
 
 
 class AuthClient:
@@ -38,12 +40,12 @@ class AuthClient:
         response = await self._http.get("/internal/revocations", params={} if cursor is None else {"cursor": cursor})
         response.raise_for_status()
         body = response.content
-        if len(body) <= AT_ONCE:
+        if len(body) <= PARSE_INLINE_MAX:
             return dict(orjson.loads(body))
-        return await asyncio.to_thread(read_aside, body)
+        return await asyncio.to_thread(parse_in_thread, body)
 
 
-def read_aside(body: bytes) -> dict[str, Any]:
+def parse_in_thread(body: bytes) -> dict[str, Any]:
     """Parse a long answer, in a thread.
 
     One call of a parser written in C keeps the interpreter to itself for as long as it takes, 0.2 s for 300,000

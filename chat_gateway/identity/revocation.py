@@ -20,17 +20,17 @@ logger = structlog.get_logger(__name__)
 
 POLL_EVERY = 0.5  # seconds
 FIRST_POLLS_EVERY = 0.1  # seconds, until there was an answer: nobody can come in before
-TOLD_AFTER = 3  # polls in a row that fail; the first ones may come before auth is up
+WARN_AFTER = 3  # polls in a row that fail; the first ones may come before auth is up
 POLL_WITHIN = 10.0  # seconds for one answer, which may hold hundreds of thousands of logins
 FRESH_FOR = (
     1.5  # seconds; with the 0.5 s of which auth's memory may be behind, a logout is known within 2 (contract §1)
 )
-HOLD_MOST = 5.0  # seconds that events wait for a fresh answer
+HOLD_MAX = 5.0  # seconds that events wait for a fresh answer
 STALLED_FOR = 2.0  # seconds without a heartbeat (each POLL_EVERY), after which we have been paused
 BUCKET = 300  # seconds; logins that may be forgotten in the same five minutes are forgotten together
-AT_ONCE = 2_000  # logins applied before everybody else has a turn
+APPLY_BATCH = 2_000  # logins applied before everybody else has a turn
 
-Ask = Callable[[str | None], Awaitable[dict[str, Any]]]
+FetchRevocations = Callable[[str | None], Awaitable[dict[str, Any]]]
 
 
 class RevokedLogins:
@@ -62,16 +62,16 @@ class RevokedLogins:
 class Revocation:
     """Follows auth's list. `revoked` is called for each login as it becomes known."""
 
-    def __init__(self, ask: Ask, revoked: Callable[[str], None]) -> None:
-        self._ask = ask
+    def __init__(self, fetch: FetchRevocations, revoked: Callable[[str], None]) -> None:
+        self._fetch = fetch
         self._revoked = revoked
         self._logins = RevokedLogins()
         self._cursor: str | None = None
         self.fresh_until = float("-inf")  # till then what was revoked 2 s before is known (monotonic, as all)
         self._hold_until = float("-inf")
         self._alive_at = time.monotonic()
-        self._news = asyncio.Event()  # replaced with each answer
-        self._hurry = asyncio.Event()
+        self._answer_arrived = asyncio.Event()  # replaced with each answer
+        self._poll_now = asyncio.Event()
         self._failed = 0  # polls in a row
 
     @property
@@ -89,18 +89,18 @@ class Revocation:
         """Whether every logout of more than two seconds ago is known."""
         return now <= self.fresh_until
 
-    async def settled(self) -> bool:
+    async def wait_until_fresh(self) -> bool:
         """Wait until the list is fresh, or it is time to go on without; whether it is fresh."""
         if not self.fresh(time.monotonic()):
-            self._beat()  # an event may come before the poller finds out that we were paused
-        until = time.monotonic() + HOLD_MOST  # its own, for answers that come late move `_hold_until` on
+            self._heartbeat()  # an event may come before the poller finds out that we were paused
+        until = time.monotonic() + HOLD_MAX  # its own, for answers that come late move `_hold_until` on
         while not self.fresh(now := time.monotonic()):
             end = min(until, self._hold_until)
             if now >= end:
                 return False
             try:
                 async with asyncio.timeout(end - now):
-                    await self._news.wait()
+                    await self._answer_arrived.wait()
             except TimeoutError:
                 return self.fresh(time.monotonic())
         return True
@@ -108,20 +108,20 @@ class Revocation:
     async def run(self) -> None:
         """Ask for ever."""
         while True:
-            self._beat()
+            self._heartbeat()
             if await self._poll() and not self.fresh(time.monotonic()):
                 continue  # it came, but late; there may be news by now
-            self._hurry.clear()
+            self._poll_now.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_EVERY if self.answered else FIRST_POLLS_EVERY):
-                    await self._hurry.wait()
+                    await self._poll_now.wait()
 
-    def _beat(self) -> None:
+    def _heartbeat(self) -> None:
         """We run. After a pause events wait for a fresh answer, whatever was known before."""
         now = time.monotonic()
         if now - self._alive_at > STALLED_FOR and self.answered:
-            self._hold_until = now + HOLD_MOST
-            self._hurry.set()
+            self._hold_until = now + HOLD_MAX
+            self._poll_now.set()
         self._alive_at = now
 
     async def _poll(self) -> bool:
@@ -130,24 +130,24 @@ class Revocation:
             await self._apply(await self._answer(begun + POLL_WITHIN))
         except Exception as error:  # noqa: BLE001 - whatever the transport raises: the list stays as it is
             self._failed += 1
-            if self._failed == TOLD_AFTER:
+            if self._failed == WARN_AFTER:
                 logger.warning("no revocations from auth", reason=type(error).__name__, answered=self.answered)
             return False
-        if self._failed >= TOLD_AFTER:
+        if self._failed >= WARN_AFTER:
             logger.info("revocations from auth again")
         self._failed = 0
         self.fresh_until = begun + FRESH_FOR
-        self._hold_until = max(self._hold_until, begun + FRESH_FOR + HOLD_MOST)
-        self._news.set()
-        self._news = asyncio.Event()
+        self._hold_until = max(self._hold_until, begun + FRESH_FOR + HOLD_MAX)
+        self._answer_arrived.set()
+        self._answer_arrived = asyncio.Event()
         return True
 
     async def _answer(self, deadline: float) -> dict[str, Any]:
-        asking = asyncio.ensure_future(self._ask(self._cursor))
+        asking = asyncio.ensure_future(self._fetch(self._cursor))
         try:
             while not asking.done() and time.monotonic() < deadline:
                 await asyncio.wait({asking}, timeout=POLL_EVERY)
-                self._beat()
+                self._heartbeat()
             if not asking.done():
                 raise TimeoutError
             return asking.result()
@@ -163,7 +163,7 @@ class Revocation:
             login_id, until = entry["sid"], int(entry["until"])
             if until > now and self._logins.add(login_id, until):
                 self._revoked(login_id)
-            if number % AT_ONCE == 0:
+            if number % APPLY_BATCH == 0:
                 await asyncio.sleep(0)
-                self._beat()
+                self._heartbeat()
         self._cursor = cursor

@@ -25,10 +25,10 @@ from chat_gateway.protocol.fields import (
 )
 from shared.contracts.views import PAGE_DEFAULT, ReplyPolicy
 
-INVITE_EXPIRES_LEAST = 1  # seconds
-INVITE_EXPIRES_MOST = 90 * 24 * 3600  # seconds
+INVITE_EXPIRES_MIN = 1  # seconds
+INVITE_EXPIRES_MAX = 90 * 24 * 3600  # seconds
 INVITE_EXPIRES_DEFAULT = 7 * 24 * 3600  # seconds
-INVITE_USES_MOST = 1_000
+INVITE_USES_MAX = 1_000
 
 
 class ClientPayload(BaseModel):
@@ -120,8 +120,8 @@ class RemoveChatbot(Change):
 class CreateInvite(Change):
     """`create_invite`: `expires_in` in seconds; without `max_uses` any number of people may use it."""
 
-    expires_in: Annotated[StrictInt, Field(ge=INVITE_EXPIRES_LEAST, le=INVITE_EXPIRES_MOST)] = INVITE_EXPIRES_DEFAULT
-    max_uses: Annotated[StrictInt, Field(ge=1, le=INVITE_USES_MOST)] | None = None
+    expires_in: Annotated[StrictInt, Field(ge=INVITE_EXPIRES_MIN, le=INVITE_EXPIRES_MAX)] = INVITE_EXPIRES_DEFAULT
+    max_uses: Annotated[StrictInt, Field(ge=1, le=INVITE_USES_MAX)] | None = None
 
 
 class AcceptInvite(ClientPayload):

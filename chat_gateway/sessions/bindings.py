@@ -25,13 +25,13 @@ class Bindings:
     def __init__(self) -> None:
         self._bindings: dict[str, _Binding] = {}
         self._subscription: Subscription | None = None
-        self._there = asyncio.Event()
+        self._is_subscribed = asyncio.Event()
         self._unbinding: dict[str, asyncio.Task[None]] = {}
 
-    def ready(self, subscription: Subscription) -> None:
+    def subscribed(self, subscription: Subscription) -> None:
         """The queue is there."""
         self._subscription = subscription
-        self._there.set()
+        self._is_subscribed.set()
 
     def acquire(self, key: str) -> None:
         """Use a key; pair with `release`. It is bound when `bound` returns."""
@@ -41,7 +41,7 @@ class Bindings:
             binding.unbinding.cancel()
             binding.unbinding = None
 
-    async def bound(self, key: str, timeout: float) -> None:
+    async def wait_bound(self, key: str, timeout: float) -> None:
         """Wait until an acquired key is bound.
 
         Raises:
@@ -51,7 +51,7 @@ class Bindings:
         task = binding.bound
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = binding.bound = asyncio.create_task(self._bind(key), name=f"bind {key}")
-            task.add_done_callback(_look_at)
+            task.add_done_callback(_retrieve_exception)
         if task.done():
             return
         done, _ = await asyncio.wait({task}, timeout=timeout)
@@ -64,7 +64,7 @@ class Bindings:
         binding = self._bindings[key]
         binding.users -= 1
         if binding.users == 0:
-            binding.unbinding = asyncio.get_running_loop().call_later(LINGER, self._let_go, key)
+            binding.unbinding = asyncio.get_running_loop().call_later(LINGER, self._expire, key)
 
     def close(self) -> None:
         """Stop the clocks and what is under way."""
@@ -77,13 +77,13 @@ class Bindings:
             task.cancel()
 
     async def _bind(self, key: str) -> None:
-        await self._there.wait()
+        await self._is_subscribed.wait()
         assert self._subscription is not None
         if (unbinding := self._unbinding.get(key)) is not None:
             await asyncio.wait({unbinding})  # else it might take away what we bind
         await self._subscription.bind(DELIVERY, key)
 
-    def _let_go(self, key: str) -> None:
+    def _expire(self, key: str) -> None:
         binding = self._bindings.pop(key)
         if binding.bound is not None:
             task = self._unbinding[key] = asyncio.create_task(self._unbind(key, binding.bound), name=f"unbind {key}")
@@ -95,6 +95,6 @@ class Bindings:
             await self._subscription.unbind(DELIVERY, key)
 
 
-def _look_at(task: asyncio.Task[None]) -> None:
+def _retrieve_exception(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         task.exception()  # whoever waits for it has it raised; nobody waiting is no news

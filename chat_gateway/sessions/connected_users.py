@@ -13,17 +13,17 @@ from shared.contracts.topology import user_key
 from shared.errors import RateLimited
 
 
-class Presence:
+class ConnectedUsers:
     """Sockets by user and by login, and the binding of each user's bucket."""
 
     def __init__(self, bindings: Bindings, settings: GatewaySettings) -> None:
         self._bindings = bindings
         self._settings = settings
         self._limited = settings.limits == "on"
-        self._sockets: dict[str, set[Socket]] = {}
-        self._of_login: dict[str, set[Socket]] = {}
+        self._by_user: dict[str, set[Socket]] = {}
+        self._by_login: dict[str, set[Socket]] = {}
 
-    async def enter(self, socket: Socket, timeout: float) -> None:
+    async def add(self, socket: Socket, timeout: float) -> None:
         """Count the socket in and bind its user's bucket.
 
         Raises:
@@ -31,51 +31,51 @@ class Presence:
             Unavailable: the bus is away.
         """
         user = socket.user_id
-        sockets = self._sockets.setdefault(user, set())
+        sockets = self._by_user.setdefault(user, set())
         if self._limited and len(sockets) >= self._settings.sockets_per_user:
             raise RateLimited("Too many connections.", retry_after=5.0)
         key = self._key(user)
         if not sockets:
             self._bindings.acquire(key)
         sockets.add(socket)
-        self._of_login.setdefault(socket.identity.login_id, set()).add(socket)
-        await self._bindings.bound(key, timeout)
+        self._by_login.setdefault(socket.identity.login_id, set()).add(socket)
+        await self._bindings.wait_bound(key, timeout)
 
-    def leave(self, socket: Socket) -> None:
+    def remove(self, socket: Socket) -> None:
         """Count the socket out, if it was in."""
-        sockets = self._sockets.get(socket.user_id)
+        sockets = self._by_user.get(socket.user_id)
         if sockets is None or socket not in sockets:
             return
         sockets.discard(socket)
-        self._leave_login(socket)
+        self._remove_from_login(socket)
         if not sockets:
-            del self._sockets[socket.user_id]
+            del self._by_user[socket.user_id]
             self._bindings.release(self._key(socket.user_id))
 
     def sockets(self, user_id: str) -> Iterable[Socket]:
         """The open sockets of a user on this gateway."""
-        return self._sockets.get(user_id, ())
+        return self._by_user.get(user_id, ())
 
-    def of_login(self, login_id: str) -> list[Socket]:
+    def sockets_of_login(self, login_id: str) -> list[Socket]:
         """The sockets of one login on this gateway."""
-        return list(self._of_login.get(login_id, ()))
+        return list(self._by_login.get(login_id, ()))
 
     def change_login(self, socket: Socket, identity: Identity) -> None:
         """The socket has shown another token of its user."""
-        self._leave_login(socket)
+        self._remove_from_login(socket)
         socket.identity = identity
-        self._of_login.setdefault(identity.login_id, set()).add(socket)
+        self._by_login.setdefault(identity.login_id, set()).add(socket)
 
-    def _leave_login(self, socket: Socket) -> None:
+    def _remove_from_login(self, socket: Socket) -> None:
         login_id = socket.identity.login_id
-        sockets = self._of_login[login_id]
+        sockets = self._by_login[login_id]
         sockets.discard(socket)
         if not sockets:
-            del self._of_login[login_id]
+            del self._by_login[login_id]
 
-    def everybody(self) -> list[Socket]:
+    def all_sockets(self) -> list[Socket]:
         """All open sockets."""
-        return [socket for sockets in self._sockets.values() for socket in sockets]
+        return [socket for sockets in self._by_user.values() for socket in sockets]
 
     def _key(self, user_id: str) -> str:
         return user_key(ids.bucket(user_id, self._settings.partitions))

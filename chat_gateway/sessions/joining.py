@@ -8,21 +8,21 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from chat_gateway.domain.streamed_replies import Replies
+from chat_gateway.domain.streamed_replies import StreamedReplies
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.bindings import Bindings
-from chat_gateway.sessions.catch_up import Following
-from chat_gateway.sessions.persistence_client import Questions
-from chat_gateway.sessions.presence import Attendance
-from chat_gateway.sessions.registry import Registry
-from chat_gateway.sessions.session_state import ServedSession, Subscriber, active_replies
+from chat_gateway.sessions.catch_up import CatchUp
+from chat_gateway.sessions.persistence_client import PersistenceClient
+from chat_gateway.sessions.presence import PresenceTracker
+from chat_gateway.sessions.registry import SessionRegistry
+from chat_gateway.sessions.session_state import ServedSession, Subscriber, describe_active_replies
 from chat_gateway.sockets.socket import Socket
 from shared.bus.port import REQUEST_TIMEOUT
 from shared.contracts.queries import JoinSession, ReadSession
 from shared.contracts.topology import session_key
 from shared.errors import RateLimited, Unavailable
 
-KEEP = 60.0  # seconds that a session nobody has joined stays in memory after its last use
+KEEP_UNUSED = 60.0  # seconds that a session nobody has joined stays in memory after its last use
 SWEEP_EVERY = 5.0  # seconds
 
 Acknowledge = Callable[[dict[str, Any]], None]  # sends the ack with these fields, at once
@@ -33,20 +33,20 @@ class Sessions:
 
     def __init__(
         self,
-        questions: Questions,
+        persistence: PersistenceClient,
         bindings: Bindings,
-        registry: Registry,
-        following: Following,
-        replies: Replies,
-        attendance: Attendance,
-        most_per_socket: int,
+        registry: SessionRegistry,
+        catch_up: CatchUp,
+        replies: StreamedReplies,
+        presence: PresenceTracker,
+        max_per_socket: int,
     ) -> None:
-        self._attendance = attendance
-        self._most_per_socket = most_per_socket
-        self._questions = questions
+        self._presence = presence
+        self._max_per_socket = max_per_socket
+        self._persistence = persistence
         self._bindings = bindings
         self._registry = registry
-        self._following = following
+        self._catch_up = catch_up
         self._replies = replies
 
     def use(self, key: str) -> ServedSession | None:
@@ -72,7 +72,7 @@ class Sessions:
         session.leases += 1
         self._registry.touch(session)
         try:
-            await self._bindings.bound(session_key(session.partition), timeout)
+            await self._bindings.wait_bound(session_key(session.partition), timeout)
             yield session
         finally:
             session.leases -= 1
@@ -90,8 +90,8 @@ class Sessions:
         async with self.lease(session_id, timeout) as session:
             if session.loaded and user_id in session.members:
                 return
-            found = await self._questions.ask(ReadSession(user_id=user_id, session_id=session_id), timeout)
-            self._following.load(session, found["session"])
+            found = await self._persistence.query(ReadSession(user_id=user_id, session_id=session_id), timeout)
+            self._catch_up.load(session, found["session"])
 
     async def join(self, socket: Socket, request: payloads.JoinChat, acknowledge: Acknowledge) -> None:
         """Answer a join and, if the answer is complete, let the socket receive what comes after it.
@@ -101,8 +101,8 @@ class Sessions:
             RateLimited: the socket has joined too many.
         """
         async with self._joining(socket, request.session_id) as (session, subscriber):
-            found = await self._questions.ask(_join_query(socket.user_id, request))
-            self._following.load(session, found["session"])
+            found = await self._persistence.query(_join_query(socket.user_id, request))
+            self._catch_up.load(session, found["session"])
             for message in found["messages"]:
                 if self._replies.find(message["id"]) is not None:
                     self._replies.ended(message["id"])
@@ -111,13 +111,13 @@ class Sessions:
                 "messages": found["messages"],
                 "has_more": found["has_more"],
                 "last_seq": found["last_seq"],
-                "active_replies": active_replies(found["active"], self._replies),
+                "active_replies": describe_active_replies(found["active"], self._replies),
             }
             session.check_current(socket.user_id, found["session"])
             partial = request.after_seq is not None and found["has_more"]
             self._answer(session, subscriber, found["last_seq"], lambda: acknowledge(answer), partial=partial)
 
-    async def enter(
+    async def join_by_command(
         self,
         socket: Socket,
         session_id: UUID,
@@ -131,25 +131,25 @@ class Sessions:
         """
         async with self._joining(socket, session_id) as (session, subscriber):
             view = (await command())["session"]
-            self._following.load(session, view)
+            self._catch_up.load(session, view)
             session.check_current(socket.user_id, view)
             self._answer(session, subscriber, view["last_seq"], lambda: acknowledge({"session": view}), partial=False)
 
     @asynccontextmanager
     async def _joining(self, socket: Socket, session_id: UUID) -> AsyncIterator[tuple[ServedSession, Subscriber]]:
         """From here on the socket misses nothing; unless the block lets it in, all is as before in the end."""
-        if len(socket.joined) >= self._most_per_socket:
+        if len(socket.joined) >= self._max_per_socket:
             raise RateLimited("This socket has joined too many sessions; leave some.", retry_after=1.0)
         async with self.lease(session_id, REQUEST_TIMEOUT) as session:
             subscriber = session.subscribers.setdefault(socket, Subscriber(socket))
             subscriber.joins += 1
             try:
-                async with subscriber.turn:
-                    subscriber.begin()
+                async with subscriber.join_lock:
+                    subscriber.begin_join()
                     try:
                         yield session, subscriber
                     finally:
-                        subscriber.give_up()
+                        subscriber.cancel_join()
             finally:
                 subscriber.joins -= 1
                 if not subscriber.joined and not subscriber.joins:
@@ -158,7 +158,7 @@ class Sessions:
                     self.leave(socket, session.key)
                 elif session.has_joined(socket) and session.key not in socket.joined:
                     socket.joined.add(session.key)
-                    self._attendance.joined(session, socket)
+                    self._presence.joined(session, socket)
 
     def _answer(
         self,
@@ -171,24 +171,24 @@ class Sessions:
     ) -> None:
         """Acknowledge a join; unless it was only one page of several, the socket receives the session from now on."""
         gone = self._registry.find(session.key) is not session
-        if gone or subscriber.overflowed or subscriber.was_cut:
+        if gone or subscriber.overflowed or subscriber.removed:
             raise Unavailable("Too much happened meanwhile; join again.", retry_after=0.5)
         left = session.subscribers.get(subscriber.socket) is not subscriber
         if left or partial:
-            subscriber.give_up()
+            subscriber.cancel_join()
             acknowledge()
             return
-        subscriber.finish(last_seq, acknowledge)
-        subscriber.lacking = set(self._replies.of_session(session.key))
+        subscriber.complete_join(last_seq, acknowledge)
+        subscriber.awaiting_snapshot = set(self._replies.of_session(session.key))
 
-    def cut(self, key: str, user_id: str) -> None:
+    def remove_member(self, key: str, user_id: str) -> None:
         """The user is no member any more: their sockets receive nothing more of this session."""
         session = self._registry.find(key)
-        if session is not None and session.cut(user_id):
+        if session is not None and session.remove_member(user_id):
             self._registry.touch(session)
-            self._attendance.changed(key)
+            self._presence.changed(key)
 
-    def bury(self, socket: Socket, key: str) -> None:
+    def mark_deleted(self, socket: Socket, key: str) -> None:
         """The socket knows that the session is no more; whoever else receives it is still to be told, so it is kept."""
         session = self._registry.find(key)
         if session is not None:
@@ -203,14 +203,14 @@ class Sessions:
             return False
         subscriber.joined = False
         self._registry.touch(session)
-        self._attendance.changed(key)
+        self._presence.changed(key)
         return True
 
     async def sweep(self) -> None:
         """Forget what nobody has needed for a while."""
         while True:
             await asyncio.sleep(SWEEP_EVERY)
-            self._registry.forget_unused(KEEP)
+            self._registry.forget_unused(KEEP_UNUSED)
 
 
 def _remove(session: ServedSession, subscriber: Subscriber) -> None:

@@ -16,7 +16,7 @@ from shared.errors import Internal, Unavailable, from_code
 SOURCE = "chat_gateway"
 
 
-class Questions:
+class PersistenceClient:
     """Requests over the bus, with the answer's error raised as ours."""
 
     def __init__(self, bus: Bus, partitions: int) -> None:
@@ -24,13 +24,13 @@ class Questions:
         self._log = log(partitions)
         self._partitions = partitions
 
-    async def ask(self, query: Payload, timeout: float = REQUEST_TIMEOUT) -> dict[str, Any]:
+    async def query(self, request: Payload, timeout: float = REQUEST_TIMEOUT) -> dict[str, Any]:
         """The raw result of a query.
 
         Raises:
             BackchatError: what the answer says; `Unavailable` if there was none in time.
         """
-        event = Event(source=SOURCE, data=query)
+        event = Event(source=SOURCE, data=request)
         return _result(await self._bus.request(QUERIES, QUERY_KEY, event, timeout))
 
     async def command(self, session_id: UUID, command: Payload, within: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from uuid import UUID
 
-from chat_gateway.domain.streamed_replies import Replies
+from chat_gateway.domain.streamed_replies import StreamedReplies
 from chat_gateway.metrics import Metrics
 from chat_gateway.sessions.bindings import Bindings
 from chat_gateway.sessions.session_state import Recipient, ServedSession
@@ -16,15 +16,17 @@ from shared.contracts.topology import session_key
 from shared.errors import Unavailable
 
 
-class Registry:
+class SessionRegistry:
     """All served sessions. Whoever changes whether one is idle calls `touch` afterwards."""
 
-    def __init__(self, bindings: Bindings, replies: Replies, metrics: Metrics, *, partitions: int, most: int) -> None:
+    def __init__(
+        self, bindings: Bindings, replies: StreamedReplies, metrics: Metrics, *, partitions: int, max_sessions: int
+    ) -> None:
         self._bindings = bindings
         self._replies = replies
         self._count = metrics.sessions
         self._partitions = partitions
-        self._most = most
+        self._max = max_sessions
         self._sessions: dict[str, ServedSession] = {}
         self._idle: OrderedDict[str, ServedSession] = OrderedDict()  # least recently used first
 
@@ -44,7 +46,7 @@ class Registry:
         session = self._sessions.get(str(session_id))
         if session is not None:
             return session
-        if len(self._sessions) >= self._most:
+        if len(self._sessions) >= self._max:
             if not self._idle:
                 raise Unavailable("This gateway serves too many sessions.", retry_after=5.0)
             self.forget(next(iter(self._idle.values())))

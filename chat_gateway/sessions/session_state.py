@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from chat_gateway.domain.cursor import Cursor
-from chat_gateway.domain.streamed_replies import ActiveReply, Replies
+from chat_gateway.domain.streamed_replies import StreamedReplies, StreamedReply
 from chat_gateway.transport import frames
 from chat_gateway.transport.frames import Frame
 from shared.errors import NotFound
@@ -43,15 +43,15 @@ class Subscriber:
     floor: int = 0
     pending: list[tuple[int, Frame]] | None = None
     overflowed: bool = False
-    was_cut: bool = False  # its user ceased to be a member during the join, before or after what the join has read
-    lacking: set[str] = field(default_factory=set)  # replies of which it is owed a snapshot
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one join at a time
+    removed: bool = False  # its user ceased to be a member during the join, before or after what the join has read
+    awaiting_snapshot: set[str] = field(default_factory=set)  # replies of which it is owed a snapshot
+    join_lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one join at a time
     joins: int = 0  # joins under way or waiting for their turn
 
-    def begin(self) -> None:
+    def begin_join(self) -> None:
         """A join starts: from now on nothing may be missed."""
         self.pending = []
-        self.overflowed = self.was_cut = False
+        self.overflowed = self.removed = False
 
     def offer(self, number: int, frame: Frame) -> None:
         """A change was released."""
@@ -61,18 +61,18 @@ class Subscriber:
                 return
             self.overflowed = True
             if self.joined:  # joining again: this join is refused, and the earlier one goes on without a hole
-                self.give_up()
+                self.cancel_join()
         if self.joined and number > self.floor:
             self.floor = number
             self.socket.send(frame)
 
-    def give_up(self) -> None:
+    def cancel_join(self) -> None:
         """The join came to nothing (or was one page of several): as it was before."""
         pending, self.pending = self.pending or [], None
         for number, frame in pending:
             self.offer(number, frame)
 
-    def finish(self, last_seq: int, acknowledge: Callable[[], None]) -> None:
+    def complete_join(self, last_seq: int, acknowledge: Callable[[], None]) -> None:
         """The join is answered, complete up to `last_seq`: the ack, then what is newer."""
         pending, self.pending = self.pending or [], None
         if self.joined:  # what it was to get as a joined socket still comes before the answer
@@ -127,20 +127,20 @@ class ServedSession:
         if self._members_since > session["seq"] and user_id not in self.members:
             raise NotFound
 
-    def show(self, changes: Iterable[Change]) -> list[Recipient]:
+    def release(self, changes: Iterable[Change]) -> list[Recipient]:
         """Let changes out to the joined sockets, each membership before what follows it; the sockets cut off by it."""
-        cut: list[Recipient] = []
+        remove_member: list[Recipient] = []
         for name, payload in changes:
             if name == "session_updated":
                 number = payload["seq"]
-                cut += self.set_members(payload["users"], number)
+                remove_member += self.set_members(payload["users"], number)
             else:
                 number = payload["updated_seq"]
             if self.subscribers:
                 frame = frames.event(name, payload)
                 for subscriber in self.subscribers.values():
                     subscriber.offer(number, frame)
-        return cut
+        return remove_member
 
     def set_members(self, users: Iterable[str], number: int) -> list[Recipient]:
         """Who may receive from `number` on; sockets of others receive nothing more, and are returned."""
@@ -151,10 +151,10 @@ class ServedSession:
             if subscriber.joined and socket.user_id not in self.members and number > subscriber.floor
         ]
         for socket in strangers:
-            self._cut(socket)
+            self._unsubscribe(socket)
         return strangers
 
-    def cut(self, user_id: str, number: int | None = None) -> bool:
+    def remove_member(self, user_id: str, number: int | None = None) -> bool:
         """A member's sockets receive nothing more; whether any did, or was about to.
 
         `number` is what ended the membership: whoever has joined since then is a member again.
@@ -165,11 +165,11 @@ class ServedSession:
             if socket.user_id == user_id and (number is None or not subscriber.joined or subscriber.floor < number)
         ]
         for socket in own:
-            self.subscribers[socket].was_cut = True
-            self._cut(socket)
+            self.subscribers[socket].removed = True
+            self._unsubscribe(socket)
         return bool(own)
 
-    def _cut(self, socket: Recipient) -> None:
+    def _unsubscribe(self, socket: Recipient) -> None:
         subscriber = self.subscribers[socket]
         subscriber.joined = False
         socket.joined.discard(self.key)
@@ -180,7 +180,7 @@ class ServedSession:
         """The session is served no more; the sockets that received it."""
         joined = self.joined()
         for socket in list(self.subscribers):
-            self._cut(socket)
+            self._unsubscribe(socket)
         self.subscribers.clear()
         return joined
 
@@ -197,14 +197,14 @@ class ServedSession:
         subscriber = self.subscribers.get(socket)
         return subscriber is not None and subscriber.joined
 
-    def stream(self, reply: ActiveReply, delta: dict[str, Any]) -> None:
+    def stream(self, reply: StreamedReply, delta: dict[str, Any]) -> None:
         """Pass a delta on; a socket that came in the middle first gets the whole text."""
         frame: Frame | None = None
         for socket, subscriber in self.subscribers.items():
             if not subscriber.joined:
                 continue
-            if reply.message_id in subscriber.lacking and reply.whole:
-                subscriber.lacking.discard(reply.message_id)
+            if reply.message_id in subscriber.awaiting_snapshot and reply.whole:
+                subscriber.awaiting_snapshot.discard(reply.message_id)
                 if not delta["snapshot"]:
                     whole = {**delta, "offset": 0, "text": reply.text, "snapshot": True}
                     socket.send(frames.event("message_delta", whole))
@@ -214,16 +214,16 @@ class ServedSession:
             socket.send(frame)
 
 
-def active_replies(active: Iterable[dict[str, Any]], replies: Replies) -> list[dict[str, Any]]:
+def describe_active_replies(active: Iterable[dict[str, Any]], replies: StreamedReplies) -> list[dict[str, Any]]:
     """The `active_replies` of a join: open turns, with the text and attempt seen here."""
     found = []
-    for turn in active:
-        reply = replies.find(turn["message_id"])
+    for join_lock in active:
+        reply = replies.find(join_lock["message_id"])
         known = reply is not None and reply.whole
         found.append(
             {
-                "message_id": turn["message_id"],
-                "chatbot_id": turn["chatbot_id"],
+                "message_id": join_lock["message_id"],
+                "chatbot_id": join_lock["chatbot_id"],
                 "attempt": reply.attempt if reply is not None and known else 0,
                 "text": reply.text if reply is not None and known else "",
             }

@@ -15,7 +15,7 @@ from chat_gateway.settings import GatewaySettings
 from shared.runtime.forwarded import TrustedProxies, source_of
 
 
-class Newcomer(Protocol):
+class CountedConnection(Protocol):
     """A connection. `address` is its client's, as `Admission.source` says it."""
 
     address: str
@@ -27,55 +27,55 @@ class Admission:
     def __init__(self, settings: GatewaySettings) -> None:
         limited = settings.limits == "on"
         self._proxies = TrustedProxies(settings.trusted_proxies)
-        self._most = settings.handshakes
-        self._most_per_address = settings.handshakes_per_address if limited else settings.handshakes
+        self._max = settings.handshakes
+        self._max_per_address = settings.handshakes_per_address if limited else settings.handshakes
         self._connections_per_address = settings.connections_per_address if limited else None
-        self._newcomers: set[Newcomer] = set()
-        self._newcomers_of: Counter[str] = Counter()
-        self._connections: set[Newcomer] = set()
+        self._handshakes: set[CountedConnection] = set()
+        self._handshakes_of: Counter[str] = Counter()
+        self._connections: set[CountedConnection] = set()
         self._connections_of: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._newcomers)
+        return len(self._handshakes)
 
     def source(self, scope: Scope) -> str:
         """What connections are counted by: the client's address, of an IPv6 address its /64."""
         return source_of(self._proxies.client(scope))
 
-    def refuses(self, address: str) -> str | None:
+    def refusal(self, address: str) -> str | None:
         """Why nobody more may come in, or nobody more from there: `full` or `crowded`."""
         if self._connections_per_address is not None and self._connections_of[address] >= self._connections_per_address:
             return "crowded"
-        if len(self._newcomers) >= self._most or self._newcomers_of[address] >= self._most_per_address:
+        if len(self._handshakes) >= self._max or self._handshakes_of[address] >= self._max_per_address:
             return "full"
         return None
 
-    def arrive(self, connection: Newcomer) -> None:
+    def connection_opened(self, connection: CountedConnection) -> None:
         """A connection was made."""
         if connection not in self._connections:
             self._connections.add(connection)
             self._connections_of[connection.address] += 1
 
-    def depart(self, connection: Newcomer) -> None:
+    def connection_closed(self, connection: CountedConnection) -> None:
         """It has ended."""
         if connection in self._connections:
             self._connections.discard(connection)
-            _less(self._connections_of, connection.address)
+            _decrement(self._connections_of, connection.address)
 
-    def begin(self, newcomer: Newcomer) -> None:
+    def handshake_started(self, connection: CountedConnection) -> None:
         """A handshake begins."""
-        if newcomer not in self._newcomers:
-            self._newcomers.add(newcomer)
-            self._newcomers_of[newcomer.address] += 1
+        if connection not in self._handshakes:
+            self._handshakes.add(connection)
+            self._handshakes_of[connection.address] += 1
 
-    def end(self, newcomer: Newcomer) -> None:
+    def handshake_ended(self, connection: CountedConnection) -> None:
         """It is known who that is, or the connection is gone."""
-        if newcomer in self._newcomers:
-            self._newcomers.discard(newcomer)
-            _less(self._newcomers_of, newcomer.address)
+        if connection in self._handshakes:
+            self._handshakes.discard(connection)
+            _decrement(self._handshakes_of, connection.address)
 
 
-def _less(counts: Counter[str], address: str) -> None:
+def _decrement(counts: Counter[str], address: str) -> None:
     counts[address] -= 1
     if not counts[address]:
         del counts[address]

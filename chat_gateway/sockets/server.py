@@ -19,7 +19,7 @@ from chat_gateway.identity.authentication import token_of
 from chat_gateway.metrics import Metrics
 from chat_gateway.settings import GatewaySettings
 from chat_gateway.sockets.admission import Admission
-from chat_gateway.sockets.socket import Doorkeeper, Socket
+from chat_gateway.sockets.socket import Socket, SocketCallbacks
 from chat_gateway.transport.connection import FRAME_MAX, Connection
 from chat_gateway.transport.engine import Engine
 from chat_gateway.transport.packets import Binary, Malformed, TextPacket
@@ -30,7 +30,7 @@ logger = structlog.get_logger(__name__)
 AUTHENTICATE_WITHIN = 10.0  # seconds (contract §3)
 WATCH_EVERY = 1.0  # seconds
 BUFFERED_MAX = 1024 * 1024  # bytes written and not read by a client; pongs come on top of what the queue allows
-TOLD_ONCE = (  # what python-engineio logs the first time, with the client's own words in it
+LOGGED_ONCE = (  # what python-engineio logs the first time, with the client's own words in it
     *("bad-jsonp-index", "bad-origin", "bad-sid", "bad-transport", "bad-upgrade", "bad-version"),
     *("not-connected", "unexpected-http"),
 )
@@ -41,7 +41,7 @@ NO_CREDENTIALS = {"token": False}  # what a connect that cannot be read is taken
 class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
     """Socket.IO on namespace `/`."""
 
-    def __init__(self, doorkeeper: Doorkeeper, settings: GatewaySettings, metrics: Metrics) -> None:
+    def __init__(self, callbacks: SocketCallbacks, settings: GatewaySettings, metrics: Metrics) -> None:
         quiet = logging.getLogger("chat_gateway.socketio")
         quiet.setLevel(logging.ERROR)  # below it the libraries print packets, tokens included
         super().__init__(
@@ -55,22 +55,22 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
             cors_credentials=False,
             max_http_buffer_size=FRAME_MAX,
         )
-        self._doorkeeper = doorkeeper
+        self._callbacks = callbacks
         self._metrics = metrics
-        self._entering: dict[str, Socket | None] = {}  # by Engine.IO id: connects under way
+        self._connecting: dict[str, Socket | None] = {}  # by Engine.IO id: connects under way
         self.admission = Admission(settings)
-        self.turned_away = metrics.turned_away
+        self.sessions_refused = metrics.sessions_refused
         metrics.handshakes.set_function(lambda: len(self.admission))
         metrics.connections.set_function(lambda: len(self.eio.sockets))
-        self.eio.log_message_keys.update(TOLD_ONCE)
-        self.eio.watcher = self
+        self.eio.log_message_keys.update(LOGGED_ONCE)
+        self.eio.observer = self
         self.eio.address_of = self.admission.source
         self.eio.outbound_packets = settings.outbound_packets
         self.eio.outbound_bytes = settings.outbound_bytes
         self.eio.read_within = settings.read_within
-        self.eio.on("message", self._take)
-        self.on("connect", self._admit)
-        self.on("disconnect", self._leave)
+        self.eio.on("message", self._receive)
+        self.on("connect", self._on_connect)
+        self.on("disconnect", self._on_disconnect)
 
     def _engineio_server_class(self) -> type[Engine]:
         return Engine
@@ -82,17 +82,19 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
 
     def opened(self, connection: Connection) -> None:
         """Count it, and give the client some time to say who it is."""
-        self.admission.arrive(connection)
-        self._await_login(connection)
+        self.admission.connection_opened(connection)
+        self._await_authentication(connection)
 
-    def _await_login(self, connection: Connection) -> None:
-        self.admission.begin(connection)
-        connection.deadline = asyncio.get_running_loop().call_later(AUTHENTICATE_WITHIN, self._reap, connection)
+    def _await_authentication(self, connection: Connection) -> None:
+        self.admission.handshake_started(connection)
+        connection.deadline = asyncio.get_running_loop().call_later(
+            AUTHENTICATE_WITHIN, self._close_unauthenticated, connection
+        )
 
     def closed(self, connection: Connection) -> None:
         """It is gone; nobody waits for it any more."""
-        self._known(connection)
-        self.admission.depart(connection)
+        self._handshake_ended(connection)
+        self.admission.connection_closed(connection)
 
     def dismissed(self, connection: Connection) -> None:
         """As if the client had disconnected the namespace itself; it has some time to close the transport."""
@@ -100,8 +102,8 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         if (sid := self.manager.sid_from_eio_sid(connection.sid, "/")) is not None:
             self.manager.basic_disconnect(sid, "/")
 
-    def _known(self, connection: Connection) -> None:
-        self.admission.end(connection)
+    def _handshake_ended(self, connection: Connection) -> None:
+        self.admission.handshake_ended(connection)
         if connection.deadline is not None:
             connection.deadline.cancel()
             connection.deadline = None
@@ -116,21 +118,21 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         while True:
             await asyncio.sleep(WATCH_EVERY)
             for connection in self.connections:
-                if connection.buffered > BUFFERED_MAX or not connection.reads(WATCH_EVERY):
+                if connection.buffered > BUFFERED_MAX or not connection.is_reading(WATCH_EVERY):
                     connection.cut_off()
 
-    def _reap(self, connection: Connection) -> None:
+    def _close_unauthenticated(self, connection: Connection) -> None:
         if connection.socket is None and not connection.closed:
             self._metrics.aborted.labels("unauthenticated").inc()
-            connection.hang_up()
+            connection.close_after_flush()
 
-    def _take(self, connection: Connection, text: str) -> Any:  # noqa: PLR0911 - one for each kind of packet
+    def _receive(self, connection: Connection, text: str) -> Any:  # noqa: PLR0911 - one for each kind of packet
         """One Socket.IO packet; something to await only where the next one has to wait for it."""
         try:
             packet = TextPacket(encoded_packet=text)
         except Binary:
             self._metrics.aborted.labels("binary").inc()
-            connection.hang_up()
+            connection.close_after_flush()
             return None
         except Malformed as error:
             if error.connect:
@@ -141,7 +143,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
             if not isinstance(data, list) or not data:
                 return self._malformed(connection, packet.id)
             if socket is not None and packet.namespace is None:
-                return self._doorkeeper.event(socket, packet.id, data[0], data[1:])
+                return self._callbacks.handle_event(socket, packet.id, data[0], data[1:])
             return None
         if kind == socketio_packet.CONNECT:
             return self._handle_connect(connection.sid, packet.namespace, data)
@@ -154,7 +156,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
     def _malformed(self, connection: Connection, ack_id: int | None) -> Awaitable[None] | None:
         self._metrics.malformed.inc()
         if connection.socket is not None and ack_id is not None:
-            return self._doorkeeper.malformed(connection.socket, ack_id)
+            return self._callbacks.handle_malformed(connection.socket, ack_id)
         self._refused(connection)
         return None
 
@@ -162,12 +164,12 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         connection.refusals += 1
         if connection.refusals > REFUSALS_MAX:
             self._metrics.aborted.labels("malformed").inc()
-            connection.hang_up()
+            connection.close_after_flush()
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         """As in python-socketio, then `ready`; leaves nothing behind whatever happens."""
         connection: Connection | None = self.eio.sockets.get(eio_sid)
-        if connection is None or connection.socket is not None or eio_sid in self._entering:
+        if connection is None or connection.socket is not None or eio_sid in self._connecting:
             return
         if namespace is not None:
             refusal = {"message": "There is no such namespace.", "data": {"code": "unauthenticated"}}
@@ -176,34 +178,34 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
             )
             self._refused(connection)
             return
-        self._entering[eio_sid] = None
+        self._connecting[eio_sid] = None
         try:
             await super()._handle_connect(eio_sid, namespace, data)
         except Exception:
             logger.exception("a connect failed")
         finally:
-            socket = self._entering.pop(eio_sid)
+            socket = self._connecting.pop(eio_sid)
         if socket is not None and self.manager.is_connected(socket.sid, "/") and not connection.closed:
             connection.socket = socket
-            self._known(connection)
+            self._handshake_ended(connection)
             self.environ[eio_sid] = {}  # its headers are not needed any more
             self._metrics.sockets.inc()
-            self._doorkeeper.welcome(socket)
+            self._callbacks.connected(socket)
             return
         if socket is not None:
-            self._doorkeeper.goodbye(socket)
+            self._callbacks.disconnected(socket)
         if (sid := self.manager.sid_from_eio_sid(eio_sid, "/")) is not None:
             await self.manager.disconnect(sid, "/", ignore_queue=True)
         self._refused(connection)
 
-    async def _admit(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
+    async def _on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
         """The connect handler; every way out but one is a refusal with a code."""
         try:
             eio_sid = self.manager.eio_sid_from_sid(sid, "/")
-            identity = await self._doorkeeper.identify(token_of(auth, environ))
+            identity = await self._callbacks.identify(token_of(auth, environ))
             socket = Socket(self.eio.sockets[eio_sid], sid, identity)
-            self._entering[eio_sid] = socket
-            await self._doorkeeper.enter(socket)
+            self._connecting[eio_sid] = socket
+            await self._callbacks.register(socket)
             self._metrics.connects.labels("ok").inc()
         except BackchatError as error:
             self._refuse(error)
@@ -219,7 +221,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
             data["retry_after"] = round(error.retry_after, 3)
         raise socketio.exceptions.ConnectionRefusedError(error.detail, data) from None
 
-    async def _leave(self, sid: str, _reason: str) -> None:
+    async def _on_disconnect(self, sid: str, _reason: str) -> None:
         """The disconnect handler."""
         eio_sid = self.manager.eio_sid_from_sid(sid, "/")
         connection: Connection | None = self.eio.sockets.get(eio_sid)
@@ -234,8 +236,8 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         connection.socket = None
         self._metrics.sockets.dec()
         try:
-            self._doorkeeper.goodbye(socket)
+            self._callbacks.disconnected(socket)
         except Exception:
             logger.exception("a disconnect failed")
         if not connection.closing and not connection.closed:
-            self._await_login(connection)  # it may connect again, in time
+            self._await_authentication(connection)  # it may connect again, in time

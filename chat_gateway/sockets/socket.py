@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
-from chat_gateway.domain.rate_limits import Pace
+from chat_gateway.domain.rate_limits import RateLimiter
 from chat_gateway.identity.authentication import Identity
 from chat_gateway.sockets.lanes import Lanes
 from chat_gateway.transport import frames
 from chat_gateway.transport.connection import Connection
 
 REFUSALS_PER_SECOND = 200.0  # events of one socket refused at once; after that it is listened to more slowly
-BY_LOAD_AT_ONCE = 32.0  # refusals of one socket for want of time that pause nothing: what was on its way by then,
-BY_LOAD_PER_SECOND = 4.0  # and afterwards what a client with a few events at once gets that waits as it is told
+OVERLOAD_BURST = 32.0  # refusals of one socket for want of time that pause nothing: what was on its way by then,
+OVERLOAD_PER_SECOND = 4.0  # and afterwards what a client with a few events at once gets that waits as it is told
 
 
 class Socket:
@@ -24,8 +24,18 @@ class Socket:
     """
 
     __slots__ = (
-        *("connection", "expiry", "held", "identity", "in_flight", "joined"),
-        *("lanes", "refusals", "refusals_by_load", "sid", "user_id", "valid_until"),
+        "connection",
+        "expiry",
+        "held",
+        "identity",
+        "in_flight",
+        "joined",
+        "lanes",
+        "overload_refusals",
+        "refusals",
+        "sid",
+        "user_id",
+        "valid_until",
     )
 
     def __init__(self, connection: Connection, sid: str, identity: Identity) -> None:
@@ -36,8 +46,8 @@ class Socket:
         self.in_flight = 0
         self.joined: set[str] = set()
         self.lanes = Lanes()
-        self.refusals = Pace(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
-        self.refusals_by_load = Pace(BY_LOAD_PER_SECOND, BY_LOAD_AT_ONCE)
+        self.refusals = RateLimiter(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
+        self.overload_refusals = RateLimiter(OVERLOAD_PER_SECOND, OVERLOAD_BURST)
         self.held = 0.0
         self.valid_until = float("-inf")
         self.expiry: asyncio.TimerHandle | None = None
@@ -60,23 +70,25 @@ class Socket:
             self.connection.dismiss()
 
 
-class Doorkeeper(Protocol):
+class SocketCallbacks(Protocol):
     """Who decides about sockets: the gateway."""
 
     async def identify(self, token: Any) -> Identity:
         """Who that is, or a `BackchatError`."""
 
-    async def enter(self, socket: Socket) -> None:
+    async def register(self, socket: Socket) -> None:
         """Let a socket in, or raise a `BackchatError`; `goodbye` follows in both cases, in the end."""
 
-    def welcome(self, socket: Socket) -> None:
+    def connected(self, socket: Socket) -> None:
         """The socket is connected."""
 
-    def event(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any]) -> Awaitable[None] | None:
+    def handle_event(
+        self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any]
+    ) -> Awaitable[None] | None:
         """A client event; never raises. What it returns is awaited before the next one is taken."""
 
-    def malformed(self, socket: Socket, ack_id: int) -> Awaitable[None] | None:
+    def handle_malformed(self, socket: Socket, ack_id: int) -> Awaitable[None] | None:
         """An event that is none, but can be answered; as `event`."""
 
-    def goodbye(self, socket: Socket) -> None:
+    def disconnected(self, socket: Socket) -> None:
         """The socket is gone."""

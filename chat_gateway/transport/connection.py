@@ -17,17 +17,17 @@ from engineio import async_socket, exceptions
 from engineio import packet as engineio_packet
 
 from chat_gateway.transport.frames import Frame
-from chat_gateway.transport.outbound_queue import Outbound
-from chat_gateway.transport.read_probe import Proof
+from chat_gateway.transport.outbound_queue import OutboundQueue
+from chat_gateway.transport.read_probe import ReadProbe
 from chat_gateway.transport.wire import Stalled, WebSocketProtocol, protocol_of, write_frames
 
 FRAME_MAX = 256 * 1024  # characters of one frame, and bytes of one POST (contract §3)
 POST_PACKETS_MAX = 1_000  # packets in one POST of long-polling
 BURST_FACTOR = 4  # how far over its bounds a queue may go in one burst, as long as the client reads
-LAST_WORDS = 3.0  # seconds that a client gets to read what is queued, then the transport is aborted
-UNREAD = 16 * 1024  # bytes written and not taken by the kernel, with which a client counts as not reading
+FLUSH_WITHIN = 3.0  # seconds that a client gets to read what is queued, then the transport is aborted
+UNREAD_MAX = 16 * 1024  # bytes written and not taken by the kernel, with which a client counts as not reading
 DISCONNECT = b"1"  # the Socket.IO packet, of namespace `/`
-UNINTERRUPTED = 8  # packets of one client that are taken before everybody else has a turn
+PACKETS_BEFORE_YIELD = 8  # packets of one client that are taken before everybody else has a turn
 
 
 class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
@@ -38,7 +38,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
     connected: bool
     last_ping: float | None
     upgraded: bool
-    queue: Outbound
+    queue: OutboundQueue
 
     def __init__(self, server: Any, sid: str) -> None:
         super().__init__(server, sid)
@@ -48,10 +48,10 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         self._pinging: asyncio.TimerHandle | None = None
         self.refusals = 0  # malformed packets and failed connects
         self._protocol: WebSocketProtocol | None = None
-        self._proof: Proof | None = None
-        self._told = False  # something since the client was last asked whether it reads
+        self._read_probe: ReadProbe | None = None
+        self._sent_since_ping = False  # something since the client was last asked whether it reads
         self._cut_off = False
-        self._taken = 0  # packets since everybody else had a turn
+        self._received = 0  # packets since everybody else had a turn
         self._posting = asyncio.Lock()
 
     def schedule_ping(self) -> None:
@@ -81,43 +81,43 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             self.cut_off()
             return
         queue.put_nowait(pkt)
-        self._told = True
+        self._sent_since_ping = True
 
     async def send(self, pkt: engineio_packet.Packet) -> None:
         """As `enqueue`; python-socketio calls this one."""
         self.enqueue(pkt)
 
-    async def caught_up(self) -> None:
+    async def wait_until_read(self) -> None:
         """Wait until the client has read most of what was sent to it, so that a large answer may follow."""
         while not self.closed and not self._cut_off:
-            await self.queue.short.wait()
+            await self.queue.nearly_empty.wait()
             if self._protocol is None or self._protocol.writable.is_set():
                 return
             await self._protocol.writable.wait()
 
-    def hang_up(self) -> None:
+    def close_after_flush(self) -> None:
         """Close the transport after what is queued, so that a stock client comes back by itself."""
         if self.upgraded:
             self.queue.put_nowait(None)
-            asyncio.get_running_loop().call_later(LAST_WORDS, self._abort_if_open)
+            asyncio.get_running_loop().call_later(FLUSH_WITHIN, self._abort_if_open)
         else:
             self.server.close_soon(self)
 
     def dismiss(self) -> None:
         """Disconnect the namespace, and leave it to the client to close the transport."""
         self.enqueue(Frame(DISCONNECT))
-        self.server.watcher.dismissed(self)
+        self.server.observer.dismissed(self)
 
     def cut_off(self) -> None:
         """Abort, because the client does not read."""
         if not self._cut_off:
-            self.server.watcher.overflowed(self)
+            self.server.observer.overflowed(self)
             self.abort()
 
     def abort(self) -> None:
         """Cut the connection now; whatever is queued is lost."""
         self._cut_off = True
-        self.queue.end()
+        self.queue.release_waiters()
         if self._protocol is not None:
             self._protocol.transport.abort()
             self.queue.put_nowait(None)
@@ -129,14 +129,14 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         """Bytes that were written and not yet taken by the kernel, pongs of the WebSocket included."""
         return self._protocol.transport.get_write_buffer_size() if self._protocol is not None else 0
 
-    def reads(self, passed: float) -> bool:
+    def is_reading(self, passed: float) -> bool:
         """Whether the client has shown in time that it reads what it is told; asked once in `passed` seconds."""
-        if self._proof is None or self._cut_off:
+        if self._read_probe is None or self._cut_off:
             return True
-        if self._proof.owed(passed) >= self.server.read_within:
+        if self._read_probe.seconds_owed(passed) >= self.server.read_within:
             return False
-        if self._told and self._proof.ask():
-            self._told = False
+        if self._sent_since_ping and self._read_probe.send_ping():
+            self._sent_since_ping = False
         return True
 
     def _writable(self) -> bool:
@@ -160,11 +160,11 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         self.closed = True
         self.stop_pinging()
         self.queue.put_nowait(None)
-        self.queue.end()
+        self.queue.release_waiters()
         if self._protocol is not None and reason == self.server.reason.PING_TIMEOUT:
             self._protocol.transport.abort()
         self.server.sockets.pop(self.sid, None)
-        self.server.watcher.closed(self)
+        self.server.observer.closed(self)
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Take the packets of a long-polling POST; those of another one beside it (no stock client sends one) later."""
@@ -172,9 +172,9 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         if length > FRAME_MAX:
             raise exceptions.ContentTooLongError
         async with self._posting:
-            await self._take_all(environ, length)
+            await self._receive_packets(environ, length)
 
-    async def _take_all(self, environ: dict[str, Any], length: int) -> None:
+    async def _receive_packets(self, environ: dict[str, Any], length: int) -> None:
         try:
             packets = (await environ["wsgi.input"].read(length)).decode().split("\x1e")
         except UnicodeDecodeError:
@@ -182,10 +182,10 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         if len(packets) > POST_PACKETS_MAX:
             raise exceptions.EngineIOError
         for text in packets:
-            if not await self._take(text):
+            if not await self._receive_packet(text):
                 raise exceptions.EngineIOError
 
-    async def _take(self, text: str) -> bool:
+    async def _receive_packet(self, text: str) -> bool:
         """Take one Engine.IO packet; `False` ends the connection."""
         kind = text[:1]
         if kind == "4":
@@ -200,17 +200,17 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             await self.close(wait=False, abort=True, reason=self.server.reason.CLIENT_DISCONNECT)
         elif kind not in ("2", "5", "6") or not kind:
             return False
-        self._taken += 1
-        if self._taken >= UNINTERRUPTED:  # what is there already is received without a pause
-            self._taken = 0
+        self._received += 1
+        if self._received >= PACKETS_BEFORE_YIELD:  # what is there already is received without a pause
+            self._received = 0
             await asyncio.sleep(0)
         return not self.closed
 
     async def _websocket_handler(self, ws: Any) -> None:
         self._protocol = protocol_of(ws.asgi_send)
         if self._protocol is not None:  # a page of which some is unread is kept whole: no second one beside it
-            self._protocol.transport.set_write_buffer_limits(high=UNREAD, low=0)
-            self._proof = Proof(self._protocol)
+            self._protocol.transport.set_write_buffer_limits(high=UNREAD_MAX, low=0)
+            self._read_probe = ReadProbe(self._protocol)
         if self.connected:
             self.upgrading = True  # what is polled meanwhile is a NOOP
             try:
@@ -225,7 +225,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             await self._read(ws.asgi_receive)
         finally:
             self.queue.put_nowait(None)
-            cutting = asyncio.get_running_loop().call_later(LAST_WORDS, self.abort)  # if it does not read
+            cutting = asyncio.get_running_loop().call_later(FLUSH_WITHIN, self.abort)  # if it does not read
             await writer
             cutting.cancel()
             await self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
@@ -246,7 +246,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             if event["type"] != "websocket.receive":
                 return
             text = event.get("text")
-            if text is None or len(text) > FRAME_MAX or not await self._take(text):
+            if text is None or len(text) > FRAME_MAX or not await self._receive_packet(text):
                 return
 
     async def _write(self, ws: Any) -> None:

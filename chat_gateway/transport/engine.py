@@ -11,7 +11,7 @@ from engineio import packet as engineio_packet
 from starlette.types import Scope
 
 from chat_gateway.transport.connection import Connection
-from chat_gateway.transport.outbound_queue import Outbound
+from chat_gateway.transport.outbound_queue import OutboundQueue
 from chat_gateway.transport.request_environ import translate_request
 from shared.errors import InvalidRequest
 from shared.runtime.http import PROBLEM_JSON, problem
@@ -19,7 +19,7 @@ from shared.runtime.http import PROBLEM_JSON, problem
 DETAIL_MAX = 100  # characters of a refusal's detail, which may name what the client sent
 
 
-class Watcher(Protocol):
+class ConnectionObserver(Protocol):
     """What the engine tells its server about connections."""
 
     def opened(self, connection: Connection) -> None:
@@ -41,7 +41,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
     sockets: dict[str, Connection]
     _async: dict[str, Any]
     start_service_task: bool
-    watcher: Watcher
+    observer: ConnectionObserver
     address_of: Callable[[Scope], str]
     outbound_packets: int
     outbound_bytes: int
@@ -52,9 +52,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         self._async = {**self._async, "translate_request": translate_request}
         self._closing: set[asyncio.Future[None]] = set()
 
-    def create_queue(self, *_args: Any, **_kwargs: Any) -> Outbound:
+    def create_queue(self, *_args: Any, **_kwargs: Any) -> OutboundQueue:
         """The queue of a new connection."""
-        return Outbound()
+        return OutboundQueue()
 
     def message(self, connection: Connection, text: str) -> Any:
         """Hand a Socket.IO packet over; an awaitable where something has to be waited for before the next."""
@@ -77,9 +77,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         connection = Connection(self, sid)
         connection.address = self.address_of(environ["asgi.scope"])
         self.sockets[sid] = connection
-        connection.enqueue(engineio_packet.Packet(engineio_packet.OPEN, self._hello(sid, transport)))
+        connection.enqueue(engineio_packet.Packet(engineio_packet.OPEN, self._handshake_data(sid, transport)))
         await self._trigger_event("connect", sid, environ, run_async=False)
-        self.watcher.opened(connection)
+        self.observer.opened(connection)
         connection.schedule_ping()
         if transport == "websocket":
             try:
@@ -87,7 +87,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
             finally:
                 self.sockets.pop(sid, None)
                 connection.stop_pinging()
-                self.watcher.closed(connection)  # also if it went before its handler began
+                self.observer.closed(connection)  # also if it went before its handler began
         connection.connected = True
         return self._ok(await connection.poll())
 
@@ -97,7 +97,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         headers = [("Content-Type", PROBLEM_JSON)]
         return {"status": "400 BAD REQUEST", "headers": headers, "response": bytes(refusal.body)}
 
-    def _hello(self, sid: str, transport: str) -> dict[str, Any]:
+    def _handshake_data(self, sid: str, transport: str) -> dict[str, Any]:
         return {
             "sid": sid,
             "upgrades": self._upgrades(sid, transport),

@@ -7,37 +7,37 @@ from typing import Any
 
 from chat_gateway.transport.frames import Frame
 
-SHORT = 64 * 1024  # bytes; with less waiting a client counts as reading
+NEARLY_EMPTY = 64 * 1024  # bytes; with less waiting a client counts as reading
 
 
-class Outbound(asyncio.Queue[Any]):
+class OutboundQueue(asyncio.Queue[Any]):
     """The packets that wait for one client, with their bytes. `short` is set while few of them wait."""
 
     size: int
-    short: asyncio.Event
+    nearly_empty: asyncio.Event
 
     def _init(self, maxsize: int) -> None:
         super()._init(maxsize)
         self.size = 0
-        self.short = asyncio.Event()
-        self.short.set()
+        self.nearly_empty = asyncio.Event()
+        self.nearly_empty.set()
 
     def _put(self, item: Any) -> None:
         self.size += _bytes(item)
-        if self.size >= SHORT:
-            self.short.clear()
+        if self.size >= NEARLY_EMPTY:
+            self.nearly_empty.clear()
         super()._put(item)
 
     def _get(self) -> Any:
         item = super()._get()
         self.size -= _bytes(item)
-        if self.size < SHORT:
-            self.short.set()
+        if self.size < NEARLY_EMPTY:
+            self.nearly_empty.set()
         return item
 
-    def end(self) -> None:
+    def release_waiters(self) -> None:
         """Nobody will read any more: let go of whoever waits for that."""
-        self.short.set()
+        self.nearly_empty.set()
 
 
 def _bytes(item: Any) -> int:

@@ -11,22 +11,22 @@ from secrets import token_bytes
 
 from chat_gateway.transport.wire import WebSocketProtocol
 
-ASK_EVERY = 5.0  # seconds between a pong and the next ping, if anything was sent meanwhile
+PING_EVERY = 5.0  # seconds between a pong and the next ping, if anything was sent meanwhile
 NONCE = 4  # bytes
 PING = bytes((0x89, NONCE))  # the head of its frame (RFC 6455, section 5.2)
 
 
-class Proof:
+class ReadProbe:
     """Asks one client, and says whether it has owed its answer for too long."""
 
-    __slots__ = ("_owed", "_protocol", "_rested")
+    __slots__ = ("_owed", "_protocol", "_since_pong")
 
     def __init__(self, protocol: WebSocketProtocol) -> None:
         self._protocol = protocol
         self._owed = 0.0  # seconds
-        self._rested = 0.0  # seconds
+        self._since_pong = 0.0  # seconds
 
-    def owed(self, passed: float) -> float:
+    def seconds_owed(self, passed: float) -> float:
         """Seconds for which the client owes a pong, now that `passed` more are over; 0 if it owes none.
 
         Seconds in which this side did not listen do not count: of a client that is heard more slowly than it speaks,
@@ -35,19 +35,19 @@ class Proof:
         protocol = self._protocol
         if protocol.pending_ping_payload is None:
             self._owed = 0.0
-            self._rested += passed
+            self._since_pong += passed
         elif not protocol.read_paused:
             self._owed += passed
         return self._owed
 
-    def ask(self) -> bool:
+    def send_ping(self) -> bool:
         """Send a ping if it is time for one; whether it was."""
         protocol = self._protocol
-        if protocol.pending_ping_payload is not None or self._rested < ASK_EVERY:
+        if protocol.pending_ping_payload is not None or self._since_pong < PING_EVERY:
             return False
         if protocol.close_sent or protocol.transport.is_closing():
             return False
-        self._rested = 0.0
+        self._since_pong = 0.0
         protocol.pending_ping_payload = token_bytes(NONCE)
         protocol.transport.write(PING + protocol.pending_ping_payload)
         return True

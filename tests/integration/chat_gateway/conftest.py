@@ -143,11 +143,11 @@ class Running:
 
     @property
     def events(self) -> ClientEvents:
-        return self.server._doorkeeper._events
+        return self.server._callbacks._events
 
     def keys_asked_long_ago(self) -> None:
         """The cooldown for unknown keys is over."""
-        self.server._doorkeeper._keys._asked_at = float("-inf")
+        self.server._callbacks._keys._asked_at = float("-inf")
 
     @property
     def url(self) -> str:

@@ -43,8 +43,8 @@ async def test_a_log_that_does_not_keep_up_takes_nothing_on_top(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """New messages are refused at once, instead of running out of time; later they are taken again."""
-    monkeypatch.setattr(message_publisher, "CROWD", 4)
-    monkeypatch.setattr(message_publisher, "PATIENCE", 0.1)
+    monkeypatch.setattr(message_publisher, "CONGESTED_MIN", 4)
+    monkeypatch.setattr(message_publisher, "PUBLISH_LAG_MAX", 0.1)
     ada = await running.client("ada")
     session = await start_chat(ada)
     running.bus.publishing.clear()
@@ -200,7 +200,7 @@ async def test_who_says_to_be_there_and_reads_nothing_is_cut_off(
 ) -> None:
     """Its pongs and events prove nothing, nor does what the kernels take; who reads stays, talkative or silent."""
     monkeypatch.setattr(server, "WATCH_EVERY", 0.05)
-    monkeypatch.setattr(read_probe, "ASK_EVERY", 0.1)
+    monkeypatch.setattr(read_probe, "PING_EVERY", 0.1)
     await gateway.start(read_within=2.0)
     ada = await gateway.client("ada")
     async with raw(gateway, "bob") as bob, raw(gateway, "eve") as eve:
@@ -221,7 +221,7 @@ async def test_a_rejection_lost_in_a_gap_can_be_told_after_it(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No number shows it, so what nothing was heard of is published once more; what is stored is not."""
-    monkeypatch.setattr(message_publisher, "HEARD_WITHIN", 0.1)
+    monkeypatch.setattr(message_publisher, "REPUBLISH_AFTER", 0.1)
     ada = await running.client("ada")
     bus = running.bus
     gone, other = await start_chat(ada), await start_chat(ada)

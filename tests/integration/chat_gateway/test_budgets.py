@@ -14,7 +14,7 @@ from tests.integration.chat_gateway.conftest import Running, until
 
 async def test_what_a_busy_user_spends_is_told_and_taken_off(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the others, by us; by the others, to us. What we told ourselves is not taken off twice."""
-    monkeypatch.setattr(budgets, "TOLD_EVERY", 0.2)
+    monkeypatch.setattr(budgets, "ANNOUNCE_EVERY", 0.2)
     await gateway.start(events_per_second=1, events_burst=20)
     ada, bob = await gateway.client("ada"), await gateway.client("bob")
     for _ in range(10):
@@ -36,11 +36,11 @@ async def test_what_a_busy_user_spends_is_told_and_taken_off(gateway: Running, m
 
 
 async def test_an_ordinary_user_is_not_told_of(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budgets, "TOLD_EVERY", 0.05)
+    monkeypatch.setattr(budgets, "ANNOUNCE_EVERY", 0.05)
     await gateway.start(events_per_second=1_000)
     ada = await gateway.client("ada")
     for _ in range(5):
         assert (await ada.call("list_chats", {}))["ok"]
-    spending = gateway.server._doorkeeper._events._budgets
+    spending = gateway.server._callbacks._events._budgets
     await until(lambda: not spending._spent)
     assert not [spent for _, spent in gateway.bus.streamed if isinstance(spent, UserSpent)]

@@ -60,7 +60,7 @@ async def test_no_token_no_entry(running: Running, auth: Any) -> None:
     server = running.server
     await until(lambda: not server.manager.rooms)
     assert not server.manager.pending_connect
-    assert not server._entering
+    assert not server._connecting
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "exp", "iat", "nbf", "sub", "sid", "jti"])
@@ -182,12 +182,12 @@ async def test_a_client_that_goes_during_its_connect_leaves_nothing(running: Run
     connecting = asyncio.create_task(
         client.connect(running.url, auth={"token": running.issuer.token("zoe")}, transports=["websocket"], wait=False)
     )
-    await until(lambda: running.server._entering)
+    await until(lambda: running.server._connecting)
     await connecting
     for connection in running.server.connections:
         connection.abort()
     running.bus.subscription.bind_gate.set()
-    await until(lambda: not running.server._entering and not running.server.manager.rooms)
+    await until(lambda: not running.server._connecting and not running.server.manager.rooms)
     assert running.metric("sockets") == 0
     assert not running.server.eio.sockets
     await client.disconnect()

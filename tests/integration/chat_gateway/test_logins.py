@@ -108,7 +108,7 @@ async def test_an_older_token_does_not_shorten_the_socket(running: Running) -> N
 async def test_after_the_clock_was_set_back_whose_token_is_over_is_told(running: Running) -> None:
     """The timer goes by the time of day, and comes late; no event is left without a word."""
     ada = await running.client("ada")
-    (socket,) = running.server._doorkeeper._presence.everybody()
+    (socket,) = running.server._callbacks._connected_users.all_sockets()
     socket.valid_until = time.monotonic()
     asked = len(running.bus.asked)
     await ada.emit("list_chats", {})
@@ -158,7 +158,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def known(running: Running) -> revocation.Revocation:
-    return running.server._doorkeeper._logins.revocation
+    return running.server._callbacks._logins.revocation
 
 
 async def later(client: Client, event: str) -> asyncio.Task[Any]:
@@ -170,7 +170,7 @@ async def test_events_wait_for_a_fresh_list_and_the_revoked_ones_are_not_done(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Auth hangs; ada logs out meanwhile. Her event is for nobody, bob's is done as soon as it is known."""
-    monkeypatch.setattr(revocation, "HOLD_MOST", 30.0)
+    monkeypatch.setattr(revocation, "HOLD_MAX", 30.0)
     ada, bob = await running.client("ada"), await running.client("bob")
     running.issuer.revocations_answering.clear()
     await until(lambda: not known(running).fresh(time.monotonic()))
@@ -194,7 +194,7 @@ async def test_without_auth_events_go_on_after_a_while_and_nobody_new_comes_in(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the last known list; when auth is back, all is as before."""
-    monkeypatch.setattr(revocation, "HOLD_MOST", 0.5)
+    monkeypatch.setattr(revocation, "HOLD_MAX", 0.5)
     await gateway.start()
     ada = await gateway.client("ada")
     gateway.issuer.revoke("over")

@@ -33,7 +33,7 @@ async def test_who_is_no_member_any_more_receives_nothing_from_that_moment(runni
         assert client.told("message") == client.told("typing") == []
         assert await code(client, "send_message", session_id=session["id"], content="x") == "not_found"
     assert ada.told("session_deleted") == []
-    assert [socket.joined for socket in running.server._doorkeeper._presence.sockets("bob")] == [set()] * 3
+    assert [socket.joined for socket in running.server._callbacks._connected_users.sockets("bob")] == [set()] * 3
 
 
 async def test_a_removal_whose_delivery_was_lost_is_found_out(running: Running) -> None:

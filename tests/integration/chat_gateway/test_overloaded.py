@@ -25,10 +25,10 @@ LASTS = (EVENTS - AT_ONCE - 2 * ANSWERS) / ANSWERS  # seconds, at the least
 
 @pytest.fixture(autouse=True)
 def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(message_publisher, "CROWD", TAKEN)
-    monkeypatch.setattr(message_publisher, "PATIENCE", 0.1)
-    monkeypatch.setattr(socket, "BY_LOAD_AT_ONCE", float(AT_ONCE))
-    monkeypatch.setattr(calls, "OVERLOADED_PER_SECOND", float(ANSWERS))
+    monkeypatch.setattr(message_publisher, "CONGESTED_MIN", TAKEN)
+    monkeypatch.setattr(message_publisher, "PUBLISH_LAG_MAX", 0.1)
+    monkeypatch.setattr(socket, "OVERLOAD_BURST", float(AT_ONCE))
+    monkeypatch.setattr(calls, "OVERLOAD_REFUSALS_PER_SECOND", float(ANSWERS))
 
 
 async def overload(gateway: Running) -> str:
@@ -40,7 +40,7 @@ async def overload(gateway: Running) -> str:
     for _ in range(TAKEN):
         await eve.emit("send_message", {"session_id": session, "content": "x"})
     await until(lambda: len(gateway.bus.sent) == TAKEN)
-    await until(gateway.events._sending._congested)
+    await until(gateway.events._publisher._congested)
     return str(session)
 
 
@@ -78,7 +78,7 @@ async def test_who_goes_on_waits_for_answers_and_who_waits_does_not(gateway: Run
         assert held_for(gateway, "eve") >= LASTS
         assert held_for(gateway, "ada") == 0.0
         gateway.bus.publishing.set()
-        await until(lambda: not gateway.events._sending._congested())
+        await until(lambda: not gateway.events._publisher._congested())
         await asyncio.sleep(acks[-1]["error"]["retry_after"])
         again = EVENTS + 1
         assert (await eve.ack(message(session, again), again))["ok"]

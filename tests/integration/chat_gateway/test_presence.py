@@ -22,7 +22,7 @@ def present(client: Client) -> list[str]:
 
 async def test_who_is_there_is_shown(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """To who has joined, at once to who comes; nobody who only looks on counts, and one person alone is told nothing."""
-    monkeypatch.setattr(presence, "TOLD_EVERY", 0.1)
+    monkeypatch.setattr(presence, "ANNOUNCE_EVERY", 0.1)
     await gateway.start()
     running = gateway
     session, [ada, bob] = await room(running, "bob")
@@ -43,9 +43,9 @@ async def test_who_is_there_by_other_gateways_is_shown_until_they_fall_silent(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that asks is answered, and tells its changes; one that has died is missed."""
-    monkeypatch.setattr(presence, "TOLD_EVERY", 0.1)
-    monkeypatch.setattr(presence, "SAID_AGAIN_EVERY", 0.1)
-    monkeypatch.setattr(presence, "OVER_AFTER", 2.0)
+    monkeypatch.setattr(presence, "ANNOUNCE_EVERY", 0.1)
+    monkeypatch.setattr(presence, "REPEAT_EVERY", 0.1)
+    monkeypatch.setattr(presence, "EXPIRES_AFTER", 2.0)
     await gateway.start()
     session, [ada, bob] = await room(gateway, "bob")
     await bob.disconnect()
@@ -81,7 +81,7 @@ async def test_typing_and_read_are_shown_once_a_second_and_the_last_one_always(r
     for client in (ada, bob):
         await until(lambda client=client: [each["typing"] for each in client.told("typing")[-1:]] == [False])
         await until(lambda client=client: [each["seq"] for each in client.told("read")[-1:]] == [1])
-        most = 2 + (time.monotonic() - began) // session_deliveries.SHOWN_EVERY  # ten, if nobody counted
+        most = 2 + (time.monotonic() - began) // session_deliveries.SHOW_EVERY  # ten, if nobody counted
         typing, read = client.told("typing"), client.told("read")
         assert max(len(typing), len(read)) <= most
         assert typing[0] == {"session_id": session["id"], "sender_type": "user", "sender_id": "bob", "typing": True}

@@ -50,7 +50,7 @@ async def test_a_stock_client_comes_back_by_itself(running: Running) -> None:
     ada = await running.client(
         "ada", client={"reconnection": True, "reconnection_delay": 0.05, "randomization_factor": 0}
     )
-    running.server.connections[0].hang_up()
+    running.server.connections[0].close_after_flush()
     await ada.hears("ready", 2)
     await running.service.drain()
     async with httpx2.AsyncClient(base_url=running.url) as http:

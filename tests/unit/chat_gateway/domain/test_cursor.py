@@ -45,7 +45,7 @@ class CursorMachine(RuleBasedStateMachine):
 
     @rule()
     def the_head_is_told(self) -> None:
-        self.cursor.told(self._stored())
+        self.cursor.head_announced(self._stored())
 
     @precondition(lambda self: self.start is None)
     @rule()
@@ -53,7 +53,7 @@ class CursorMachine(RuleBasedStateMachine):
         self.start = self._stored()
         self._let_out(self.cursor.loaded(self.start))
 
-    @precondition(lambda self: self.cursor.wants_read)
+    @precondition(lambda self: self.cursor.needs_read)
     @rule()
     def a_read_begins(self) -> None:
         self.reading_from = self.cursor.begin_read()
@@ -100,11 +100,11 @@ class CursorMachine(RuleBasedStateMachine):
         """Told the head and given its reads, the cursor has shown everything as it is now."""
         if self.start is None:
             self.the_session_is_loaded()
-        self.cursor.told(self._stored())
+        self.cursor.head_announced(self._stored())
         for _ in range(10_000):
             if self.reading_from is not None:
                 self.a_page_comes(3)
-            elif self.cursor.wants_read:
+            elif self.cursor.needs_read:
                 self.a_read_begins()
             else:
                 break
@@ -124,7 +124,7 @@ def test_next_numbers_pass_at_once() -> None:
     assert cursor.arrived(5, "five") == ["five"]
     assert cursor.arrived(5, "five") == []
     assert cursor.arrived(6, "six") == ["six"]
-    assert not cursor.wants_read
+    assert not cursor.needs_read
 
 
 def test_a_hole_stops_the_release_until_it_is_filled() -> None:
@@ -132,9 +132,9 @@ def test_a_hole_stops_the_release_until_it_is_filled() -> None:
     cursor: Cursor[str] = Cursor()
     cursor.loaded(0)
     assert cursor.arrived(2, "two") == []
-    assert cursor.wants_read
+    assert cursor.needs_read
     assert cursor.arrived(1, "one") == ["one", "two"]
-    assert not cursor.wants_read
+    assert not cursor.needs_read
 
 
 def test_what_is_held_is_bounded() -> None:
@@ -144,4 +144,4 @@ def test_what_is_held_is_bounded() -> None:
         cursor.arrived(number, number)
     assert len(cursor._held) == HELD_MAX
     assert len(cursor.loaded(1)) == HELD_MAX
-    assert cursor.wants_read
+    assert cursor.needs_read

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_gateway.domain.rate_limits import DELAY_MAX, LEAST, Pace, TokenBucket
+from chat_gateway.domain.rate_limits import DELAY_MAX, GUARANTEED_SHARE, RateLimiter, TokenBucket
 
 
 def test_a_burst_then_the_rate() -> None:
@@ -43,7 +43,7 @@ def test_what_is_spent_elsewhere_is_paid_back() -> None:
     assert [bucket.take(0.0) > 0 for _ in range(51)] == [False] * 50 + [True]
     bucket.drain(10_000, 1.0)
     assert bucket.take(1.0) == 0.0
-    assert bucket.take(1.0) == pytest.approx(1 / (LEAST * 50))
+    assert bucket.take(1.0) == pytest.approx(1 / (GUARANTEED_SHARE * 50))
     assert not bucket.is_full(1.0)
     assert bucket.is_full(1.0 + 400 / 50 + 1)
     assert bucket.take(1.1 + 201 / 50) == 0.0
@@ -64,7 +64,7 @@ def test_two_gateways_that_tell_each_other_grant_about_one_budget(tries: list[tu
         if gateways[second].take(now) == 0.0:
             taken += 1
             untold[second] += 1
-    assert taken <= 2 * burst + rate * (1 + LEAST) * (tries[-1][0] + 2 * told_every) + 1
+    assert taken <= 2 * burst + rate * (1 + GUARANTEED_SHARE) * (tries[-1][0] + 2 * told_every) + 1
 
 
 def test_a_gateway_on_which_a_user_is_busy_starves_none_of_the_others() -> None:
@@ -89,7 +89,7 @@ def test_a_gateway_on_which_a_user_is_busy_starves_none_of_the_others() -> None:
 
 def test_a_pace_lets_a_burst_go_and_spreads_what_follows() -> None:
     """Each one that has to wait gets a place of its own; a pause earns the burst again, and no more."""
-    pace = Pace(rate=10, burst=3)
+    pace = RateLimiter(rate=10, burst=3)
     assert [pace.delay(100.0) for _ in range(3)] == [0.0, 0.0, 0.0]
     assert [pace.delay(100.0) for _ in range(3)] == pytest.approx([0.1, 0.2, 0.3])
     assert [pace.delay(200.0) for _ in range(3)] == [0.0, 0.0, 0.0]
@@ -98,6 +98,6 @@ def test_a_pace_lets_a_burst_go_and_spreads_what_follows() -> None:
 
 def test_a_pace_never_runs_far_ahead() -> None:
     """However many came at once, a while after the last of them all is as before."""
-    pace = Pace(rate=10, burst=3)
+    pace = RateLimiter(rate=10, burst=3)
     assert max(pace.delay(100.0) for _ in range(1_000)) == pytest.approx(DELAY_MAX)
     assert pace.delay(100.0 + DELAY_MAX + 0.3) == 0.0

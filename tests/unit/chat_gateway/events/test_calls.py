@@ -12,14 +12,14 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
-from chat_gateway.domain.rate_limits import DELAY_MAX, Pace
-from chat_gateway.events.calls import DEADLINE, OVERLOADED_PER_SECOND, Calls
+from chat_gateway.domain.rate_limits import DELAY_MAX, RateLimiter
+from chat_gateway.events.calls import DEADLINE, OVERLOAD_REFUSALS_PER_SECOND, Calls
 from chat_gateway.events.client_events import ClientEvents
 from chat_gateway.metrics import Metrics
 from chat_gateway.protocol.payloads import ListChats
 from chat_gateway.settings import GatewaySettings
 from chat_gateway.sockets.lanes import Lanes
-from chat_gateway.sockets.socket import BY_LOAD_AT_ONCE, BY_LOAD_PER_SECOND, REFUSALS_PER_SECOND
+from chat_gateway.sockets.socket import OVERLOAD_BURST, OVERLOAD_PER_SECOND, REFUSALS_PER_SECOND
 from chat_gateway.transport.wire import payload_of
 from shared.errors import Unavailable
 
@@ -27,7 +27,7 @@ from shared.errors import Unavailable
 class FakeConnection:
     """A client that reads."""
 
-    async def caught_up(self) -> None:
+    async def wait_until_read(self) -> None:
         pass
 
 
@@ -39,8 +39,8 @@ class FakeSocket:
         self.in_flight = 0
         self.lanes = Lanes()
         self.connection = FakeConnection()
-        self.refusals = Pace(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
-        self.refusals_by_load = Pace(BY_LOAD_PER_SECOND, BY_LOAD_AT_ONCE)
+        self.refusals = RateLimiter(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
+        self.overload_refusals = RateLimiter(OVERLOAD_PER_SECOND, OVERLOAD_BURST)
         self.held = 0.0
         self.acks: list[Any] = []
 
@@ -56,7 +56,7 @@ class FakeBudgets:
         pass
 
 
-class FakeNoun:
+class FakeEvents:
     """Persistence is silent: whoever asks waits until their time is over."""
 
     def __init__(self) -> None:
@@ -80,13 +80,13 @@ def socket() -> Any:
 
 async def test_what_comes_to_its_turn_too_late_is_not_begun(calls: Calls, socket: Any) -> None:
     """The first takes all the time there is; those behind it in the lane are answered with it."""
-    silent, unused = FakeNoun(), FakeBudgets()
+    silent, unused = FakeEvents(), FakeBudgets()
     events = ClientEvents(calls, unused, unused, unused, [silent])  # type: ignore[arg-type]
     arrived_at = time.monotonic() - DEADLINE + 0.5
     for number in range(200):
         assert events.take(socket, number, "list_chats", [{}], arrived_at) is None
     async with asyncio.timeout(20):
-        await calls.answered()
+        await calls.wait_all_answered()
     assert silent.begun <= 1  # none, if this machine stood still meanwhile
     assert [ack["error"]["code"] for ack in socket.acks] == ["unavailable"] * 200
 
@@ -122,7 +122,7 @@ def flood(calls: Calls, clock: Clock, crowd: list[Any], seconds: float) -> int:
     answered = 0
     while turns[0][0] < until:
         clock.now, number = heapq.heappop(turns)
-        hold = calls.hold(crowd[number], Unavailable())
+        hold = calls.pause_after_refusal(crowd[number], Unavailable())
         assert 0 <= hold <= DELAY_MAX
         heapq.heappush(turns, (clock.now + hold, number))
         answered += 1
@@ -135,31 +135,35 @@ def test_who_goes_on_shares_what_answers_there_is_time_for(calls: Calls, clock: 
     """However much they send, and however many they are, as long as nobody would have to wait for too long."""
     crowd = [FakeSocket() for _ in range(sockets)]
     flood(calls, clock, crowd, 3.0)  # what each gets at once
-    assert flood(calls, clock, crowd, 10.0) <= 10 * OVERLOADED_PER_SECOND + sockets
+    assert flood(calls, clock, crowd, 10.0) <= 10 * OVERLOAD_REFUSALS_PER_SECOND + sockets
 
 
 def test_who_waits_as_told_is_never_held_beside_those_who_do_not(calls: Calls, clock: Clock, socket: Any) -> None:
     """Nor who sends a few at once before it has heard of a refusal."""
     crowd = [FakeSocket() for _ in range(100)]
     flood(calls, clock, crowd, 3.0)
-    assert [calls.hold(socket, Unavailable()) for _ in range(int(BY_LOAD_AT_ONCE))] == [0.0] * int(BY_LOAD_AT_ONCE)
+    assert [calls.pause_after_refusal(socket, Unavailable()) for _ in range(int(OVERLOAD_BURST))] == [0.0] * int(
+        OVERLOAD_BURST
+    )
     for _ in range(20):
         flood(calls, clock, crowd, 1.0)
-        assert [calls.hold(socket, Unavailable()) for _ in range(int(BY_LOAD_PER_SECOND) - 1)] == [0.0] * 3
+        assert [calls.pause_after_refusal(socket, Unavailable()) for _ in range(int(OVERLOAD_PER_SECOND) - 1)] == [
+            0.0
+        ] * 3
 
 
 def test_who_was_held_and_then_waits_is_not_held_any_more(calls: Calls, clock: Clock, socket: Any) -> None:
     """It owes nothing for what it did before."""
     crowd = [socket, *(FakeSocket() for _ in range(100))]
     flood(calls, clock, crowd, 10.0)
-    clock.now += DELAY_MAX + 1 / BY_LOAD_PER_SECOND
-    assert calls.hold(socket, Unavailable()) == 0.0
+    clock.now += DELAY_MAX + 1 / OVERLOAD_PER_SECOND
+    assert calls.pause_after_refusal(socket, Unavailable()) == 0.0
 
 
-class FakeSending:
+class FakePublisher:
     """There is no time for anything."""
 
-    def check(self) -> None:
+    def check_capacity(self) -> None:
         raise Unavailable("Not now.", retry_after=0.5)
 
 
@@ -168,7 +172,7 @@ async def test_a_refusal_says_to_come_back_when_the_socket_is_listened_to_again(
 ) -> None:
     """And nothing of the message is looked at."""
     unused = FakeBudgets()
-    events = ClientEvents(calls, FakeSending(), unused, unused, [])  # type: ignore[arg-type]
+    events = ClientEvents(calls, FakePublisher(), unused, unused, [])  # type: ignore[arg-type]
     flood(calls, clock, [FakeSocket() for _ in range(1_000)], 3.0)
     for number in range(100):
         holding = events.take(socket, number, "send_message", ["no message"])

@@ -11,10 +11,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from chat_gateway.events.calls import DEADLINE, Calls
-from chat_gateway.events.message_publisher import Sending
+from chat_gateway.events.message_publisher import MessagePublisher
 from chat_gateway.metrics import Metrics
 from chat_gateway.protocol.payloads import SendMessage
-from chat_gateway.sessions.pending_messages import Accepted
+from chat_gateway.sessions.pending_messages import PendingMessages
 from chat_gateway.settings import GatewaySettings
 from shared.errors import Unavailable
 from tests.unit.chat_gateway.events.test_calls import FakeSocket
@@ -55,13 +55,13 @@ def message() -> SendMessage:
 
 async def answered(calls: Calls) -> None:
     async with asyncio.timeout(20):
-        await calls.answered()
+        await calls.wait_all_answered()
 
 
 async def test_a_message_whose_turn_comes_too_late_is_not_published(calls: Calls) -> None:
     bus, sessions, socket = FakeBus(), FakeSessions(), FakeSocket()
-    sending: Any = Sending(bus, sessions, Accepted(), 4)  # type: ignore[arg-type]
-    sending.send(calls.begin(socket, 1, "send_message", time.monotonic() - DEADLINE), message())  # type: ignore[arg-type]
+    publisher: Any = MessagePublisher(bus, sessions, PendingMessages(), 4)  # type: ignore[arg-type]
+    publisher.send(calls.begin(socket, 1, "send_message", time.monotonic() - DEADLINE), message())  # type: ignore[arg-type]
     await answered(calls)
     assert [ack["error"]["code"] for ack in socket.acks] == ["unavailable"]
     assert (sessions.loads, bus.published) == (0, [])
@@ -70,12 +70,12 @@ async def test_a_message_whose_turn_comes_too_late_is_not_published(calls: Calls
 @pytest.mark.parametrize("outcome", [Unavailable(), None])
 async def test_a_message_that_was_not_published_is_not_remembered(calls: Calls, outcome: Unavailable | None) -> None:
     """Refused by the bus, or given up: its author was told so, and nothing is published once more behind their back."""
-    bus, accepted, socket = FakeBus(), Accepted(), FakeSocket()
-    sending: Any = Sending(bus, FakeSessions(), accepted, 4)  # type: ignore[arg-type]
+    bus, pending_messages, socket = FakeBus(), PendingMessages(), FakeSocket()
+    publisher: Any = MessagePublisher(bus, FakeSessions(), pending_messages, 4)  # type: ignore[arg-type]
     for number in range(2):
-        sending.send(calls.begin(socket, number, "send_message"), message())  # type: ignore[arg-type]
+        publisher.send(calls.begin(socket, number, "send_message"), message())  # type: ignore[arg-type]
     async with asyncio.timeout(20):
-        while len(accepted) < 2:  # noqa: ASYNC110 - what it remembers is looked at
+        while len(pending_messages) < 2:  # noqa: ASYNC110 - what it remembers is looked at
             await asyncio.sleep(0)
     failed, held = bus.published
     if outcome is None:
@@ -84,5 +84,5 @@ async def test_a_message_that_was_not_published_is_not_remembered(calls: Calls, 
         failed.set_exception(outcome)
     held.set_result(None)
     await answered(calls)
-    assert len(accepted) == 1
+    assert len(pending_messages) == 1
     assert sorted(ack["ok"] for ack in socket.acks) == [False, True]

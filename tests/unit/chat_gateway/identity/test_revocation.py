@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chat_gateway.identity import revocation
-from chat_gateway.identity.auth_client import AT_ONCE, read_aside
+from chat_gateway.identity.auth_client import PARSE_INLINE_MAX, parse_in_thread
 from chat_gateway.identity.revocation import BUCKET, Revocation, RevokedLogins
 
 
@@ -55,7 +55,7 @@ async def test_a_long_list_lets_others_have_their_turn() -> None:
     while not followed.answered:
         turns += 1
         await asyncio.sleep(0)
-    assert turns >= len(entries) / revocation.AT_ONCE
+    assert turns >= len(entries) / revocation.APPLY_BATCH
     assert len(told) == len(followed) == 60_000
     assert "login 1" in followed
     assert "login 0" not in followed
@@ -91,7 +91,7 @@ async def test_an_answer_that_cannot_be_read_changes_nothing() -> None:
 
 async def test_nobody_waits_for_ever_while_late_answers_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them moves the end of the wait on, and none is fresh: what bounds the wait is the waiter's own."""
-    monkeypatch.setattr(revocation, "HOLD_MOST", 0.3)
+    monkeypatch.setattr(revocation, "HOLD_MAX", 0.3)
     monkeypatch.setattr(revocation, "FRESH_FOR", 0.01)
 
     async def ask(_: str | None) -> dict[str, Any]:
@@ -102,7 +102,7 @@ async def test_nobody_waits_for_ever_while_late_answers_come(monkeypatch: pytest
     assert await followed._poll()
     running = asyncio.create_task(followed.run())
     async with asyncio.timeout(20):
-        assert not await followed.settled()
+        assert not await followed.wait_until_fresh()
     running.cancel()
 
 
@@ -110,5 +110,5 @@ def test_a_long_answer_reads_as_a_short_one() -> None:
     """Beside the loop, object by object."""
     answer = {"cursor": "é", "logins": [{"sid": f"login {n}", "until": n} for n in range(10_000)]}
     body = json.dumps(answer).encode()
-    assert len(body) > AT_ONCE
-    assert read_aside(body) == answer
+    assert len(body) > PARSE_INLINE_MAX
+    assert parse_in_thread(body) == answer

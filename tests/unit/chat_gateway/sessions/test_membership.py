@@ -115,19 +115,19 @@ class MembershipMachine(RuleBasedStateMachine):
         first = data.draw(st.integers(1, self.now()))
         last = data.draw(st.integers(first, self.now()))
         for number in range(first, last + 1):
-            self.session.show(self.session.cursor.arrived(number, self.history[number - 1]))
+            self.session.release(self.session.cursor.arrived(number, self.history[number - 1]))
 
     @precondition(lambda self: self.history)
     @rule()
     def all_is_delivered(self) -> None:
         for number, change in enumerate(self.history, 1):
-            self.session.show(self.session.cursor.arrived(number, change))
+            self.session.release(self.session.cursor.arrived(number, change))
 
     @precondition(lambda self: self.farewells)
     @rule()
     def somebody_is_told_to_have_gone(self) -> None:
         user, number = self.farewells.pop(0)
-        self.session.cut(user, number)
+        self.session.remove_member(user, number)
         for device in self.devices:
             if device.user_id == user and not self.session.has_joined(device):
                 device.since = None
@@ -140,7 +140,7 @@ class MembershipMachine(RuleBasedStateMachine):
             return
         subscriber = self.session.subscribers.setdefault(device, Subscriber(device))
         subscriber.joins += 1
-        subscriber.begin()
+        subscriber.begin_join()
         self.joins.append(Join(device, subscriber, self.view()))
 
     @precondition(lambda self: self.joins)
@@ -148,30 +148,30 @@ class MembershipMachine(RuleBasedStateMachine):
     def a_join_is_answered(self) -> None:
         join = self.joins[0]
         view, subscriber, device = join.view, join.subscriber, join.device
-        self.session.show(self.session.load(view))
+        self.session.release(self.session.load(view))
         try:
             self.session.check_current(device.user_id, view)
         except NotFound:
             self.end(join)
             return
-        if not subscriber.was_cut:
+        if not subscriber.removed:
 
             def acknowledge() -> None:
                 device.last = max(device.last, view["last_seq"])
                 device.since = view["last_seq"]
 
-            subscriber.finish(view["last_seq"], acknowledge)
+            subscriber.complete_join(view["last_seq"], acknowledge)
         self.end(join)
 
     def end(self, join: Join) -> None:
         """As `Sessions` does."""
         self.joins.remove(join)
-        join.subscriber.give_up()
+        join.subscriber.cancel_join()
         join.subscriber.joins -= 1
         if not join.subscriber.joined:
             del self.session.subscribers[join.device]
 
-    @precondition(lambda self: self.session.cursor.wants_read)
+    @precondition(lambda self: self.session.cursor.needs_read)
     @rule()
     def a_read_begins(self) -> None:
         self.reading_from = self.session.cursor.begin_read()
@@ -185,7 +185,7 @@ class MembershipMachine(RuleBasedStateMachine):
         found = [(n, self.history[n - 1]) for n in range(self.reading_from + 1, self.now() + 1)]
         found = [(n, change) for n, change in found if change[0] == "message" or n == view["seq"]]
         self.reading_from = None
-        self.session.show(self.session.cursor.read(found, self.now(), more=False))
+        self.session.release(self.session.cursor.read(found, self.now(), more=False))
 
     @invariant()
     def who_has_gone_for_good_receives_not_even_what_has_no_number(self) -> None:
@@ -206,8 +206,8 @@ class MembershipMachine(RuleBasedStateMachine):
             self.a_join_is_answered()
         if not self.session.loaded:
             return
-        self.session.cursor.told(self.now())
-        while self.reading_from is not None or self.session.cursor.wants_read:
+        self.session.cursor.head_announced(self.now())
+        while self.reading_from is not None or self.session.cursor.needs_read:
             if self.reading_from is None:
                 self.a_read_begins()
             self.a_read_ends()

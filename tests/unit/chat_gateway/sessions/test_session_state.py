@@ -46,8 +46,8 @@ def joined(session: ServedSession, user: str, floor: int) -> Recipient:
 
 def test_a_removed_member_does_not_get_the_change_that_removes_them(session: ServedSession) -> None:
     ada, bob = joined(session, "ada", 3), joined(session, "bob", 3)
-    cut = session.show([("session_updated", view(session.id, ["ada"], 4))])
-    assert cut == [bob]
+    remove_member = session.release([("session_updated", view(session.id, ["ada"], 4))])
+    assert remove_member == [bob]
     assert (len(ada.frames), len(bob.frames)) == (1, 0)
     assert (ada.joined, bob.joined) == ({session.key}, set())
     assert bob not in session.subscribers
@@ -56,15 +56,15 @@ def test_a_removed_member_does_not_get_the_change_that_removes_them(session: Ser
 def test_an_older_membership_does_not_cut_off_who_has_come_since(session: ServedSession) -> None:
     """Their join was answered as of number 6, and the changes before it come late."""
     carl = joined(session, "carl", 6)
-    session.show([("session_updated", view(session.id, ["ada"], 4))])
-    session.show([("session_updated", view(session.id, ["ada", "carl"], 6))])
+    session.release([("session_updated", view(session.id, ["ada"], 4))])
+    session.release([("session_updated", view(session.id, ["ada", "carl"], 6))])
     assert session.has_joined(carl)
     session.check_current("carl", view(session.id, ["ada", "carl"], 6))
 
 
 def test_a_join_that_read_before_the_removal_comes_too_late(session: ServedSession) -> None:
     """The answer was made as of number 3, and the removal has been shown meanwhile."""
-    session.show([("session_updated", view(session.id, ["ada"], 4))])
+    session.release([("session_updated", view(session.id, ["ada"], 4))])
     with pytest.raises(NotFound):
         session.check_current("bob", view(session.id, ["ada", "bob"], 3))
     session.check_current("ada", view(session.id, ["ada", "bob"], 3))
@@ -74,11 +74,11 @@ def test_who_is_cut_during_a_join_has_to_join_again(session: ServedSession) -> N
     """Nobody can tell whether the join has read before the removal or after a return."""
     bob = Recipient("bob", session)
     bob.subscriber.joins = 1
-    bob.subscriber.begin()
-    assert session.cut("bob")
-    assert bob.subscriber.was_cut
-    bob.subscriber.begin()
-    assert not bob.subscriber.was_cut
+    bob.subscriber.begin_join()
+    assert session.remove_member("bob")
+    assert bob.subscriber.removed
+    bob.subscriber.begin_join()
+    assert not bob.subscriber.removed
 
 
 def test_too_much_during_a_second_join_is_no_hole_in_the_first(
@@ -89,11 +89,11 @@ def test_too_much_during_a_second_join_is_no_hole_in_the_first(
     ada, bob = joined(session, "ada", 3), Recipient("bob", session)
     frames = [Frame(str(number).encode()) for number in range(4, 10)]
     for recipient in (ada, bob):
-        recipient.subscriber.begin()
+        recipient.subscriber.begin_join()
         for number, frame in enumerate(frames, 4):
             recipient.subscriber.offer(number, frame)
         assert recipient.subscriber.overflowed
-        recipient.subscriber.give_up()
+        recipient.subscriber.cancel_join()
     assert ada.frames == frames
     assert bob.frames == []
 
@@ -109,9 +109,9 @@ def test_closing_tells_who_received_it(session: ServedSession) -> None:
 def test_a_late_farewell_does_not_cut_off_who_has_come_back(session: ServedSession) -> None:
     """Left as of number 4, came back as of number 5 on one device; the other one is still to hear of it."""
     phone, desk = joined(session, "bob", 5), joined(session, "bob", 3)
-    assert session.cut("bob", 4)
+    assert session.remove_member("bob", 4)
     assert session.has_joined(phone)
     assert not session.has_joined(desk)
-    assert not session.cut("bob", 4)
-    assert session.cut("bob")
+    assert not session.remove_member("bob", 4)
+    assert session.remove_member("bob")
     assert not session.has_joined(phone)

@@ -10,7 +10,7 @@ from chat_gateway.sockets.admission import Admission
 
 
 @dataclass(eq=False)
-class Newcomer:
+class FakeConnection:
     address: str
 
 
@@ -20,42 +20,42 @@ def admission(**settings: Any) -> Admission:
 
 def test_an_address_may_not_take_all_the_room() -> None:
     door = admission()
-    crowd = [Newcomer("a"), Newcomer("a")]
-    for newcomer in crowd:
-        assert door.refuses("a") is None
-        door.begin(newcomer)
-    assert door.refuses("a") == "full"
-    assert door.refuses("b") is None
-    door.begin(Newcomer("b"))
-    assert door.refuses("c") == "full"
-    door.end(crowd[0])
-    assert door.refuses("a") is None
-    assert door.refuses("c") is None
+    crowd = [FakeConnection("a"), FakeConnection("a")]
+    for connection in crowd:
+        assert door.refusal("a") is None
+        door.handshake_started(connection)
+    assert door.refusal("a") == "full"
+    assert door.refusal("b") is None
+    door.handshake_started(FakeConnection("b"))
+    assert door.refusal("c") == "full"
+    door.handshake_ended(crowd[0])
+    assert door.refusal("a") is None
+    assert door.refusal("c") is None
 
 
 def test_an_address_has_only_so_many_connections() -> None:
     """Authenticated or not; another address does not feel it."""
     door = admission(connections_per_address=2)
-    crowd = [Newcomer("a"), Newcomer("a")]
-    for newcomer in crowd:
-        assert door.refuses("a") is None
-        door.arrive(newcomer)
-        door.arrive(newcomer)
-    assert door.refuses("a") == "crowded"
-    assert door.refuses("b") is None
-    door.depart(crowd[0])
-    door.depart(crowd[0])
-    assert door.refuses("a") is None
+    crowd = [FakeConnection("a"), FakeConnection("a")]
+    for connection in crowd:
+        assert door.refusal("a") is None
+        door.connection_opened(connection)
+        door.connection_opened(connection)
+    assert door.refusal("a") == "crowded"
+    assert door.refusal("b") is None
+    door.connection_closed(crowd[0])
+    door.connection_closed(crowd[0])
+    assert door.refusal("a") is None
 
 
 def test_a_thousand_sockets_behind_one_address_are_no_crowd() -> None:
     """An office, or the machine of whoever tests us: by default they all come in, also at once."""
     door = Admission(GatewaySettings())
     for _ in range(1_000):
-        assert door.refuses("a") is None
-        newcomer = Newcomer("a")
-        door.arrive(newcomer)
-        door.begin(newcomer)
+        assert door.refusal("a") is None
+        connection = FakeConnection("a")
+        door.connection_opened(connection)
+        door.handshake_started(connection)
 
 
 def test_the_source_is_the_client_behind_trusted_proxies() -> None:
@@ -65,21 +65,21 @@ def test_the_source_is_the_client_behind_trusted_proxies() -> None:
 
 
 def test_everybody_counts_once() -> None:
-    door, newcomer = admission(), Newcomer("a")
+    door, connection = admission(), FakeConnection("a")
     for _ in range(2):
-        door.begin(newcomer)
+        door.handshake_started(connection)
     assert len(door) == 1
     for _ in range(2):
-        door.end(newcomer)
+        door.handshake_ended(connection)
     assert len(door) == 0
-    assert not door._newcomers_of
+    assert not door._handshakes_of
 
 
 def test_without_limits_only_the_room_in_all_counts() -> None:
     door = admission(limits="off", connections_per_address=1)
     for _ in range(3):
-        assert door.refuses("a") is None
-        newcomer = Newcomer("a")
-        door.arrive(newcomer)
-        door.begin(newcomer)
-    assert door.refuses("a") == "full"
+        assert door.refusal("a") is None
+        connection = FakeConnection("a")
+        door.connection_opened(connection)
+        door.handshake_started(connection)
+    assert door.refusal("a") == "full"

@@ -25,11 +25,11 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame, Opcode
 
-from chat_gateway.sockets.server import TOLD_ONCE
+from chat_gateway.sockets.server import LOGGED_ONCE
 from chat_gateway.transport.connection import Connection
 from chat_gateway.transport.engine import Engine
 from chat_gateway.transport.frames import Frame as OurFrame
-from chat_gateway.transport.outbound_queue import SHORT, Outbound
+from chat_gateway.transport.outbound_queue import NEARLY_EMPTY, OutboundQueue
 from chat_gateway.transport.read_probe import NONCE, PING
 from chat_gateway.transport.wire import payload_of, text_frame
 
@@ -84,7 +84,7 @@ def test_attributes_of_a_connection() -> None:
         return Connection(Engine(async_mode="asgi"), "sid")
 
     connection = asyncio.run(make())
-    assert isinstance(connection.queue, Outbound)
+    assert isinstance(connection.queue, OutboundQueue)
     assert {"closed", "closing", "connected", "upgraded", "upgrading", "last_ping", "queue"} <= vars(connection).keys()
     assert isinstance(connection, base_socket.BaseSocket)
 
@@ -93,7 +93,7 @@ def test_what_is_logged_once_with_a_clients_own_words_is_not_logged_at_all() -> 
     """All the keys by which python-engineio remembers what it has said."""
     source = Path(inspect.getfile(engineio.AsyncServer)).read_text()
     said = set(re.findall(r"'((?:bad|not|unexpected)-[a-z-]+)'", source))
-    assert said == set(TOLD_ONCE)
+    assert said == set(LOGGED_ONCE)
     assert isinstance(Engine(async_mode="asgi").log_message_keys, set)
 
 
@@ -136,7 +136,7 @@ def test_frames_are_those_of_websockets(length: int) -> None:
 
 async def test_the_queue_knows_its_size() -> None:
     """In bytes, over put and get; and when there is little in it again."""
-    queue = Outbound()
+    queue = OutboundQueue()
     packet = engineio_packet.Packet(engineio_packet.MESSAGE, "12345")
     queue.put_nowait(packet)
     queue.put_nowait(engineio_packet.Packet(engineio_packet.NOOP))
@@ -144,13 +144,13 @@ async def test_the_queue_knows_its_size() -> None:
     assert queue.size == 5
     assert await queue.get() is packet
     assert queue.size == 0
-    large = OurFrame("ä".encode() * SHORT)
+    large = OurFrame("ä".encode() * NEARLY_EMPTY)
     queue.put_nowait(large)
-    assert queue.size == len(large.wire) > 2 * SHORT
-    assert not queue.short.is_set()
+    assert queue.size == len(large.wire) > 2 * NEARLY_EMPTY
+    assert not queue.nearly_empty.is_set()
     while await queue.get() is not large:
         pass
-    assert queue.short.is_set()
+    assert queue.nearly_empty.is_set()
 
 
 def test_a_frame_is_encoded_once_for_all() -> None:

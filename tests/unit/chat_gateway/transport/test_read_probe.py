@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chat_gateway.transport.read_probe import ASK_EVERY, NONCE, PING, Proof
+from chat_gateway.transport.read_probe import NONCE, PING, PING_EVERY, ReadProbe
 
 
 class Protocol:
@@ -23,48 +23,48 @@ class Protocol:
         self.written.append(data)
 
 
-def proof_of(protocol: Any) -> Proof:
-    return Proof(protocol)
+def probe_of(protocol: Any) -> ReadProbe:
+    return ReadProbe(protocol)
 
 
 def test_one_question_at_a_time_and_not_too_often() -> None:
     """The first one after a while, the next one a while after the answer."""
     protocol = Protocol()
-    proof = proof_of(protocol)
-    assert not proof.ask()
-    assert proof.owed(ASK_EVERY) == 0
-    assert proof.ask()
+    probe = probe_of(protocol)
+    assert not probe.send_ping()
+    assert probe.seconds_owed(PING_EVERY) == 0
+    assert probe.send_ping()
     [ping] = protocol.written
     assert ping == PING + (protocol.pending_ping_payload or b"")
     assert len(ping) == len(PING) + NONCE
-    assert proof.owed(ASK_EVERY) == ASK_EVERY
-    assert not proof.ask()
+    assert probe.seconds_owed(PING_EVERY) == PING_EVERY
+    assert not probe.send_ping()
     protocol.pending_ping_payload = None
-    assert proof.owed(1.0) == 0
-    assert not proof.ask()
-    proof.owed(ASK_EVERY - 1.0)
-    assert proof.ask()
+    assert probe.seconds_owed(1.0) == 0
+    assert not probe.send_ping()
+    probe.seconds_owed(PING_EVERY - 1.0)
+    assert probe.send_ping()
     assert protocol.written[0] != protocol.written[1]
 
 
 def test_only_the_time_counts_in_which_it_is_listened_to() -> None:
     """A pong may stand behind events that are held back."""
     protocol = Protocol()
-    proof = proof_of(protocol)
-    proof.owed(ASK_EVERY)
-    assert proof.ask()
-    assert proof.owed(1.0) == 1.0
+    probe = probe_of(protocol)
+    probe.seconds_owed(PING_EVERY)
+    assert probe.send_ping()
+    assert probe.seconds_owed(1.0) == 1.0
     protocol.read_paused = True
-    assert proof.owed(1.0) == 1.0
+    assert probe.seconds_owed(1.0) == 1.0
     protocol.read_paused = False
-    assert proof.owed(1.0) == 2.0
+    assert probe.seconds_owed(1.0) == 2.0
 
 
 def test_who_was_told_to_go_is_not_asked() -> None:
     """Nothing may follow the frame that closes a WebSocket."""
     protocol = Protocol()
-    proof = proof_of(protocol)
-    proof.owed(ASK_EVERY)
+    probe = probe_of(protocol)
+    probe.seconds_owed(PING_EVERY)
     protocol.close_sent = True
-    assert not proof.ask()
+    assert not probe.send_ping()
     assert protocol.written == []
