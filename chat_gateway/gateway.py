@@ -17,7 +17,7 @@ from chat_gateway.events.client_events import ClientEvents
 from chat_gateway.events.logins import Logins
 from chat_gateway.http.public_app import PublicApp
 from chat_gateway.identity.authentication import Identity, KeyTable
-from chat_gateway.protocol.parsing import PROTOCOL
+from chat_gateway.protocol.server_events import PROTOCOL
 from chat_gateway.sessions.connected_users import ConnectedUsers
 from chat_gateway.sessions.joining import Sessions
 from chat_gateway.settings import GatewaySettings

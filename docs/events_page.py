@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from chat_gateway.protocol.asyncapi import ACKS, SERVER_EVENTS
-from chat_gateway.protocol.parsing import ACK_CODES
+from chat_gateway.protocol.acks import ACK_CODES, ACKS
 from chat_gateway.protocol.payloads import CLIENT_EVENTS
+from chat_gateway.protocol.server_events import SERVER_EVENTS
 from docs.limits import limits
 from shared.errors import CATALOGUE, PayloadTooLarge
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import structlog
 
 from shared.bus.port import REQUEST_TIMEOUT, Bus
-from shared.contracts.envelope import Event, MalformedEvent
+from shared.contracts.envelope import Event
 from shared.contracts.queries import ExportedSession, ExportResult, ExportUser, Reply
 from shared.contracts.topology import QUERIES, QUERY_KEY
-from shared.errors import Internal, Unavailable, from_code
+from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
 
@@ -56,12 +56,4 @@ class ChatExport:
     async def _page(self, user_id: str, cursor: str | None, timeout: float) -> ExportResult:
         event = Event(source=SOURCE, data=ExportUser(user_id=user_id, cursor=cursor))
         answer = await self._bus.request(QUERIES, QUERY_KEY, event, timeout)
-        try:
-            reply = answer.parse(Reply)
-        except MalformedEvent:
-            raise Internal from None
-        if reply.error is not None:
-            raise from_code(reply.error.code, reply.error.message, reply.error.retry_after)
-        if reply.result is None:
-            raise Internal
-        return ExportResult.read(reply.result)
+        return ExportResult.read(Reply.result_of(answer))

@@ -1,4 +1,4 @@
-"""Deliveries: what persistence and the chatbots tell this gateway, and to whom it goes on."""
+"""Consumer of this gateway's delivery queue: what persistence, chatbots and other gateways publish to sockets."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from shared.contracts.topology import delivery_queue
 logger = structlog.get_logger(__name__)
 
 PREFETCH = 500  # bodies
-TAKE = 500  # bodies at once
-YIELD_AFTER = 500  # events or KiB, then the sockets' writers get a turn
+TAKE = 500  # bodies in one batch
+YIELD_AFTER = 500  # events, or KiB of bodies, after which the event loop may run the sockets' writers
 
 
 class DeliveryConsumer:
-    """The consumer of this gateway's own queue."""
+    """Passes events on by their routing key: to the sockets of users, or to those that have joined a session."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class DeliveryConsumer:
         self._counters = {kind: metrics.delivered.labels(kind) for kind in kinds}
 
     async def run(self, name: str) -> None:
-        """Consume for ever."""
+        """Consume the queue `delivery.<name>` until cancelled."""
         subscription = await self._bus.subscribe(delivery_queue(name), prefetch=PREFETCH)
         self._bindings.subscribed(subscription)
         while True:
@@ -71,43 +71,49 @@ class DeliveryConsumer:
             await subscription.ack(batch.deliveries)
 
     def _republish_pending(self) -> None:
-        """A rejection may have been lost with the rest, and no number shows that."""
+        # The gap may have held rejections, which have no sequence number that would show it.
         if self._republishing is not None:
-            self._republishing.cancel()  # the newer gap covers what the older one does
-        self._republishing = asyncio.create_task(self._publisher.republish_pending(time.monotonic()), name="unheard of")
+            self._republishing.cancel()  # the newer gap covers the older one
+        self._republishing = asyncio.create_task(
+            self._publisher.republish_pending(time.monotonic()), name="republish pending messages"
+        )
 
     def close(self) -> None:
-        """Stop what is under way."""
+        """Cancel the tasks and timers."""
         if self._republishing is not None:
             self._republishing.cancel()
         self._session_deliveries.close()
 
     def take(self, delivery: Delivery) -> int:
-        """Pass on what is in one body, how many events; what does not parse is counted and left."""
+        """Pass on the events of one body and return their number; malformed ones are counted and skipped."""
         try:
             events = read_body(delivery.body)
         except MalformedEvent:
             self._malformed.inc()
             return 1
-        user_deliveries = delivery.key.startswith("u.")
+        to_users = delivery.key.startswith("u.")
         for event in events:
             try:
-                self._one(event, delivery.key if user_deliveries else None)
+                if to_users:
+                    self._to_users(event, delivery.key)
+                else:
+                    self._to_session(event)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 self._malformed.inc()
-                logger.warning("event of an unknown form", type=event.type, reason=type(error).__name__)
+                logger.warning("delivery.malformed", type=event.type, reason=type(error).__name__)
         return len(events)
 
-    def _one(self, event: Received, user_bucket: str | None) -> None:
-        if user_bucket is not None:
-            to_users = self._user_deliveries.handlers.get(event.type)
-            if to_users is not None:
-                self._counters[event.type].inc()
-                to_users(event.data, user_bucket)
-            return
-        if self._registry.find(event.subject) is None:
-            return
-        to_session = self._session_deliveries.handlers.get(event.type)
-        if to_session is not None:
+    def _to_users(self, event: Received, bucket: str) -> None:
+        handler = self._user_deliveries.handlers.get(event.type)
+        if handler is not None:
             self._counters[event.type].inc()
-            to_session(event.data)
+            handler(event.data, bucket)
+
+    def _to_session(self, event: Received) -> None:
+        session = self._registry.find(event.subject)
+        if session is None:
+            return
+        handler = self._session_deliveries.handlers.get(event.type)
+        if handler is not None:
+            self._counters[event.type].inc()
+            handler(session, event.data)

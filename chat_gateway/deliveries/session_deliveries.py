@@ -1,4 +1,4 @@
-"""What is told of a session: to the sockets that have joined it."""
+"""Events routed by session: passed to the sockets that have joined it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from chat_gateway.sessions.catch_up import CatchUp
 from chat_gateway.sessions.pacing import Pacing
 from chat_gateway.sessions.presence import PresenceTracker
 from chat_gateway.sessions.registry import SessionRegistry
+from chat_gateway.sessions.session_state import ServedSession
 from chat_gateway.transport import frames
 from shared.contracts.events import (
     MessageStored,
@@ -25,11 +26,12 @@ from shared.contracts.events import (
 
 SHOW_EVERY = 1.0  # seconds between two `typing`, or two `read`, of one user in one session
 
-Shown = tuple[str, str, str]  # `typing` or `read`, the session's id, the user's
+SignalKey = tuple[str, str, str]  # `typing` or `read`, the session's id, the user's id
+SessionHandler = Callable[[ServedSession, dict[str, Any]], None]
 
 
 class SessionDeliveries:
-    """Passes deliveries with a session's key on."""
+    """The handlers of events whose routing key is a session's partition."""
 
     def __init__(
         self, registry: SessionRegistry, catch_up: CatchUp, replies: StreamedReplies, presence: PresenceTracker
@@ -38,8 +40,8 @@ class SessionDeliveries:
         self._catch_up = catch_up
         self._replies = replies
         self._presence = presence
-        self._pacing: Pacing[Shown, dict[str, Any]] = Pacing(SHOW_EVERY, self._show)
-        self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {
+        self._pacing: Pacing[SignalKey, dict[str, Any]] = Pacing(SHOW_EVERY, self._show_signal)
+        self.handlers: dict[str, SessionHandler] = {
             MessageStored.TYPE: self._message_stored,
             MessageUpdated.TYPE: self._message_updated,
             SessionUpdated.TYPE: self._session_updated,
@@ -52,42 +54,32 @@ class SessionDeliveries:
         }
 
     def close(self) -> None:
-        """Show nothing more."""
+        """Cancel the timers of paced signals."""
         self._pacing.close()
 
-    def _message_stored(self, data: dict[str, Any]) -> None:
-        self._message_changed("message", data["message"])
+    def _message_stored(self, session: ServedSession, data: dict[str, Any]) -> None:
+        message = data["message"]
+        self._catch_up.changed(session, message["updated_seq"], ("message", message))
 
-    def _message_updated(self, data: dict[str, Any]) -> None:
-        self._message_changed("message_updated", data["message"])
+    def _message_updated(self, session: ServedSession, data: dict[str, Any]) -> None:
+        message = data["message"]
+        self._catch_up.changed(session, message["updated_seq"], ("message_updated", message))
 
-    def _message_changed(self, name: str, message: dict[str, Any]) -> None:
-        session = self._registry.find(message["session_id"])
-        if session is not None:
-            self._catch_up.changed(session, message["updated_seq"], (name, message))
-
-    def _session_updated(self, data: dict[str, Any]) -> None:
+    def _session_updated(self, session: ServedSession, data: dict[str, Any]) -> None:
         view = data["session"]
-        session = self._registry.find(view["id"])
-        if session is not None and view["seq"] > 0:  # creation takes no number
+        if view["seq"] > 0:  # the creation of a session has no sequence number
             self._catch_up.changed(session, view["seq"], ("session_updated", view))
             self._presence.changed(session.key)
 
-    def _session_deleted(self, data: dict[str, Any]) -> None:
-        """Whole: served no more. Its users are told by their own keys, as those who only ceased to be members."""
-        session = self._registry.find(data["session_id"])
-        if session is not None and data["whole"]:
+    def _session_deleted(self, session: ServedSession, data: dict[str, Any]) -> None:
+        # Only for a deleted session. Its members, and members who left, are notified by a user delivery.
+        if data["whole"]:
             self._registry.forget(session)
 
-    def _session_head(self, data: dict[str, Any]) -> None:
-        session = self._registry.find(data["session_id"])
-        if session is not None:
-            self._catch_up.head_announced(session, data["last_seq"])
+    def _session_head(self, session: ServedSession, data: dict[str, Any]) -> None:
+        self._catch_up.head_announced(session, data["last_seq"])
 
-    def _reply_streamed(self, data: dict[str, Any]) -> None:
-        session = self._registry.find(data["session_id"])
-        if session is None:
-            return
+    def _reply_streamed(self, session: ServedSession, data: dict[str, Any]) -> None:
         reply = self._replies.streamed(
             session.key,
             data["message_id"],
@@ -100,17 +92,17 @@ class SessionDeliveries:
         if reply is not None and session.subscribers:
             session.stream(reply, data)
 
-    def _typing_changed(self, data: dict[str, Any]) -> None:
+    def _typing_changed(self, session: ServedSession, data: dict[str, Any]) -> None:
         if data["sender_type"] == "user":
-            self._pacing.offer(("typing", data["session_id"], data["sender_id"]), data)
-        elif (session := self._registry.find(data["session_id"])) is not None and (joined := session.joined()):
+            self._pacing.offer(("typing", session.key, data["sender_id"]), data)
+        elif joined := session.joined():
             frames.send_all(joined, frames.event("typing", data))
 
-    def _read_marked(self, data: dict[str, Any]) -> None:
-        self._pacing.offer(("read", data["session_id"], data["user_id"]), data)
+    def _read_marked(self, session: ServedSession, data: dict[str, Any]) -> None:
+        self._pacing.offer(("read", session.key, data["user_id"]), data)
 
-    def _show(self, shown: Shown, data: dict[str, Any]) -> None:
-        """To whoever has joined by now; nothing of somebody who is no member (any more, or as far as is known here)."""
+    def _show_signal(self, shown: SignalKey, data: dict[str, Any]) -> None:
+        """Send a signal to the sockets that have joined by now, unless its user is not a known member."""
         name, key, user = shown
         session = self._registry.find(key)
         if session is not None and user in session.members and (joined := session.joined()):

@@ -1,9 +1,9 @@
-"""Client events: each is checked, done, and answered exactly once. What each one does, its noun's module says."""
+"""Dispatcher of client events: checks budgets, parses, and calls the handler, in the order of arrival."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,19 +19,19 @@ from shared.errors import BackchatError, Internal, InvalidRequest, Unavailable
 
 logger = structlog.get_logger(__name__)
 
-# A page may be large: a socket gets one at a time, and what waits costs no task.
+# Answers may be large, so a socket gets one at a time; queued reads cost no task.
 READS = (payloads.JoinChat, payloads.GetMessages, payloads.ListChats, payloads.SearchMessages)
-READ_LANE = "reading"  # the lane of these, beside those of sessions
+READ_LANE = "reading"  # the socket's lane for `READS`; its other lanes are named after sessions
 SEND_MESSAGE = "send_message"
-RETRY_AFTER_STOP = 1.0  # seconds, `retry_after` of what a stopping gateway refuses
+RETRY_AFTER_STOP = 1.0  # seconds, `retry_after` of refusals by a stopping gateway
 
 
 class EventHandlers(Protocol):
-    """What can be done with one kind of thing."""
+    """The handlers of one group of client events."""
 
     @property
     def handlers(self) -> Mapping[type[payloads.ClientPayload], Handler]:
-        """What does each event."""
+        """The handler of each event, by the event's payload model."""
 
 
 class ClientEvents:
@@ -53,43 +53,47 @@ class ClientEvents:
         self._tasks: set[asyncio.Future[None]] = set()
         self.stopping = False
 
+    def handles(self, payload: type[payloads.ClientPayload]) -> bool:
+        """Whether events with this payload have a handler."""
+        return payload is payloads.SendMessage or payload in self._handlers
+
     def take(
         self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any], arrived_at: float | None = None
     ) -> Awaitable[None] | None:
-        """Begin an event; returns at once, so that events begin in the order in which they arrive.
+        """Begin an event and return at once, so that events begin in the order in which they arrive.
 
-        `arrived_at` is monotonic (in seconds), by default now. What it returns is to be awaited before the next event
-        of this socket is taken.
+        `arrived_at` is monotonic (seconds; default: now). The result, if any, must be awaited before the next event of
+        this socket is taken.
         """
         known = isinstance(name, str) and name in payloads.CLIENT_EVENTS
         call = self._calls.begin(socket, ack_id, name if known else "unknown", arrived_at)
         try:
             self._check_budget(socket)
             if name == SEND_MESSAGE:
-                self._publisher.check_capacity()  # first of all: what is refused for want of time should take none
+                self._publisher.check_capacity()  # before parsing: a refusal for overload must cost little CPU
             self._begin(call, parsing.parse(name, arguments))
         except BackchatError as error:
             return self._refuse(call, error)
         except Exception:
-            logger.exception("an event failed", name=call.event)
+            logger.exception("client_event.failed", name=call.event)
             return self._refuse(call, Internal())
         return None
 
     def refuse_malformed(self, socket: Socket, ack_id: int) -> Awaitable[None] | None:
-        """Answer what is no event; as `take`."""
+        """Refuse a packet that is not an event but has an ack id; the result is as in `take`."""
         call = self._calls.begin(socket, ack_id, "unknown")
         try:
             self._check_budget(socket)
         except BackchatError as error:
             return self._refuse(call, error)
-        return self._refuse(call, InvalidRequest("This is no event."))
+        return self._refuse(call, InvalidRequest("This packet is not an event."))
 
     def _refuse(self, call: Call, error: BackchatError) -> Awaitable[None] | None:
-        hold = self._calls.pause_after_refusal(call.socket, error)
+        pause = self._calls.pause_after_refusal(call.socket, error)
         if error.retry_after is not None:
-            error.retry_after = max(error.retry_after, hold)  # who waits as told finds us listening
+            error.retry_after = max(error.retry_after, pause)  # so that a retry comes when the pause is over
         call.refuse(error)
-        return asyncio.sleep(hold) if hold else None
+        return asyncio.sleep(pause) if pause else None
 
     def _check_budget(self, socket: Socket) -> None:
         if self.stopping:
@@ -113,28 +117,24 @@ class ClientEvents:
         task.add_done_callback(self._tasks.discard)
 
     async def _publish(self, call: Call, payload: payloads.Change) -> None:
-        """Begin a change; what came behind it may begin as soon as its command is with the publisher."""
+        """Begin a change. The next work of its lane may begin once the command is with the publisher."""
         self._start(call, payload)
-        await asyncio.sleep(0)  # the task runs now, up to where it waits for the answer
+        await asyncio.sleep(0)  # lets the task run up to the point where it awaits the answer
 
-    async def _run(self, call: Call, payload: payloads.ClientPayload) -> None:
-        try:
-            if call.overdue:  # it has waited in its lane
-                raise Unavailable
-            async with asyncio.timeout(call.remaining):
-                if isinstance(payload, READS):
-                    await call.socket.connection.wait_until_read()
-                await self._handlers[type(payload)](call, payload)
-        except BackchatError as error:
-            call.refuse(error)
-        except TimeoutError:
-            call.refuse(Unavailable())
-        except Exception:
-            logger.exception("an event failed", name=call.event)
-            call.refuse(Internal())
+    def _run(self, call: Call, payload: payloads.ClientPayload) -> Coroutine[Any, Any, None]:
+        return call.run(partial(self._handle, call, payload))
+
+    async def _handle(self, call: Call, payload: payloads.ClientPayload) -> None:
+        if isinstance(payload, READS):
+            await call.socket.connection.wait_until_read()
+        handler = self._handlers.get(type(payload))
+        if handler is None:  # tests/unit/chat_gateway/events/test_completeness.py finds this earlier
+            logger.error("client_event.unhandled", name=call.event)
+            raise Internal
+        await handler(call, payload)
 
     def _leave_joined(self, call: Call, request: payloads.LeaveChat) -> bool:
-        """At once, also while a join is under way; false if there is nothing to leave."""
+        """Leave at once, also while a join is in progress; return whether the socket had joined or was joining."""
         socket, key = call.socket, str(request.session_id)
         socket.joined.discard(key)
         if left := self._sessions.leave(socket, key):

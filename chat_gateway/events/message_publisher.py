@@ -1,4 +1,4 @@
-"""`send_message`: published in the order in which a socket sent to a session, acked when the bus holds it."""
+"""`send_message`: published in the order in which a socket sent to a session, acked when the bus holds the command."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from shared.errors import BackchatError, Internal, Unavailable
 
 logger = structlog.get_logger(__name__)
 
-CONGESTED_MIN = 256  # publications under way; with fewer, the age of the oldest says nothing about load
-REPUBLISH_AFTER = 5.0  # seconds after a gap in which reads show what of it is stored
-PUBLISH_LAG_MAX = 1.0  # seconds that the oldest may take before newer ones are refused
+CONGESTED_MIN = 256  # publications in flight; with fewer, the age of the oldest says nothing about load
+PUBLISH_LAG_MAX = 1.0  # seconds that the oldest publication may take before new messages are refused
+REPUBLISH_AFTER = 5.0  # seconds after a gap; until then catch-up reads find the messages that are stored
+REPUBLISH_BATCH = 256  # messages in one publication
 
 
 class MessagePublisher:
-    """Puts messages into the log."""
+    """Publishes messages to the log."""
 
     def __init__(self, bus: Bus, sessions: Sessions, pending_messages: PendingMessages, partitions: int) -> None:
         self._bus = bus
@@ -40,43 +41,32 @@ class MessagePublisher:
         self._pending_messages = pending_messages
         self._partitions = partitions
         self._log = log(partitions)
-        self._publications: OrderedDict[asyncio.Future[None], float] = OrderedDict()  # with the time of publication
+        self._publications: OrderedDict[asyncio.Future[None], float] = OrderedDict()  # with the event's arrival time
 
     def check_capacity(self) -> None:
-        """Whether there is time for one more message.
+        """Check that the log and its consumers keep up.
 
         Raises:
-            Unavailable: the log, or those who work it off, do not keep up.
+            Unavailable: publishing or storing is too slow to take one more message.
         """
         if self._congested():
-            raise Unavailable("The log does not keep up.", retry_after=overload_retry_after())
+            raise Unavailable("Messages are published too slowly.", retry_after=overload_retry_after())
         if self._pending_messages.is_backlogged():
-            raise Unavailable("What was accepted is not stored fast enough.", retry_after=overload_retry_after())
+            raise Unavailable("Messages are stored too slowly.", retry_after=overload_retry_after())
 
     def send(self, call: Call, request: payloads.SendMessage) -> None:
-        """Begin at once where possible; what has to wait for its session keeps its place."""
+        """Publish a message, at once if the session is loaded, else in its lane after loading the session."""
         socket, key = call.socket, str(request.session_id)
         if not socket.lanes.busy(key):
             session = self._sessions.use(key)
             if session is not None and session.loaded and socket.user_id in session.members:
                 self._publish(call, request)
                 return
-        socket.lanes.put(key, partial(self._load_and_publish, call, request))
+        socket.lanes.put(key, partial(call.run, partial(self._load_and_publish, call, request)))
 
     async def _load_and_publish(self, call: Call, request: payloads.SendMessage) -> None:
-        try:
-            if call.overdue:  # it has waited in its lane
-                raise Unavailable
-            async with asyncio.timeout(call.remaining):
-                await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
-            self._publish(call, request)
-        except BackchatError as error:
-            call.refuse(error)
-        except TimeoutError:
-            call.refuse(Unavailable())
-        except Exception:
-            logger.exception("an event failed", name=call.event)
-            call.refuse(Internal())
+        await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
+        self._publish(call, request)
 
     def _publish(self, call: Call, request: payloads.SendMessage) -> None:
         user, session_id = call.socket.user_id, request.session_id
@@ -101,26 +91,25 @@ class MessagePublisher:
         timer = asyncio.get_running_loop().call_later(call.remaining, call.refuse, Unavailable())
         self._publications[published] = call.arrived_at
         published.add_done_callback(partial(self._published, call, event, fields, timer))
-        self._pending_messages.add(
-            fields["message_id"], key, event, len(request.content)
-        )  # stored may come before held
+        # Added now, because the message may be stored before the publication is confirmed.
+        self._pending_messages.add(fields["message_id"], key, event, len(request.content))
 
-    async def republish_pending(self, before: float) -> None:
-        """Publish once more what was accepted before a gap in the deliveries, and of which nothing was heard.
+    async def republish_pending(self, accepted_before: float) -> None:
+        """Publish again the pending messages that were accepted before a gap in the deliveries (monotonic seconds).
 
-        What is stored stays as it is; what was rejected is rejected again, this time heard (contract P1).
+        Their rejection may have been lost in the gap. A stored message is not stored twice; a rejected one is rejected
+        again and this time its author is notified (contract P1).
         """
         await asyncio.sleep(REPUBLISH_AFTER)
-        while not self._pending_messages.is_progressing():  # noqa: ASYNC110 - nobody tells; it is looked at
+        while not self._pending_messages.is_progressing():  # noqa: ASYNC110 - no event says so
             await asyncio.sleep(REPUBLISH_AFTER)
-        pending = self._pending_messages.accepted_before(before)
-        for at in range(0, len(pending), CONGESTED_MIN):
-            publications = [(self._log, waiting.key, waiting.event) for waiting in pending[at : at + CONGESTED_MIN]]
-            with contextlib.suppress(BackchatError):  # told at the next gap, or never: it stays what it is
-                await self._bus.publish_all(publications)
+        pending = self._pending_messages.accepted_before(accepted_before)
+        for at in range(0, len(pending), REPUBLISH_BATCH):
+            batch = [(self._log, message.key, message.event) for message in pending[at : at + REPUBLISH_BATCH]]
+            with contextlib.suppress(BackchatError):  # they stay pending until the next gap
+                await self._bus.publish_all(batch)
 
     def _congested(self) -> bool:
-        """Whether what was taken waits for so long that what came on top would only run out of time."""
         publications = self._publications
         return (
             len(publications) >= CONGESTED_MIN
@@ -145,5 +134,5 @@ class MessagePublisher:
         if isinstance(error, BackchatError):
             call.refuse(error)
         else:
-            logger.error("a publication failed", exc_info=error)
+            logger.error("message.publish_failed", exc_info=error)
             call.refuse(Internal())

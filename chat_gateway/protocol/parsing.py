@@ -12,21 +12,7 @@ from pydantic import ValidationError
 
 from chat_gateway.protocol.payloads import CLIENT_EVENTS, ClientPayload, EditMessage, GetMessages, SendMessage
 from shared.contracts.views import USER_CONTENT_MAX
-from shared.errors import BackchatError, InvalidRequest, PayloadTooLarge
-
-PROTOCOL = 1
-ACK_CODES = frozenset(
-    {
-        "invalid_request",
-        "not_found",
-        "forbidden",
-        "rate_limited",
-        "payload_too_large",
-        "conflict",
-        "unavailable",
-        "internal",
-    }
-)
+from shared.errors import InvalidRequest, PayloadTooLarge
 
 
 def parse(name: Any, arguments: list[Any]) -> ClientPayload:
@@ -66,19 +52,3 @@ def _explain(error: ValidationError) -> str:
     first = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"][:2])
     return f"{field}: {first['msg']}" if field else str(first["msg"])
-
-
-def accepted(fields: dict[str, Any]) -> dict[str, Any]:
-    """The ack of an event that was done."""
-    return {"ok": True, **fields}
-
-
-def refused(error: BackchatError) -> dict[str, Any]:
-    """The ack of an event that was not done, or of which that is not known."""
-    code = error.code if error.code in ACK_CODES else "internal"
-    body: dict[str, Any] = {"code": code, "message": error.detail}
-    if error.retry_after is not None:
-        body["retry_after"] = round(error.retry_after, 3)
-    elif code in ("unavailable", "rate_limited"):
-        body["retry_after"] = 1.0
-    return {"ok": False, "error": body}

@@ -1,7 +1,8 @@
-"""Attendance: who of a session's people has joined it just now, on whatever gateway. Volatile, like typing.
+"""Presence: which members of a session have joined it on any gateway. Volatile, like typing.
 
-Each gateway tells the others who is there by it, when that changes and every so often besides; what was not said
-again in time is over, so that a gateway that has died is missed. Sessions of one person say nothing.
+Each gateway announces its own users to the other gateways when they change, and every `REPEAT_EVERY` seconds. An
+announcement that is not repeated expires, so that the users of a dead gateway disappear. Sessions with one member are
+not announced.
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ from shared.contracts.envelope import Event
 from shared.contracts.events import PeoplePresent
 from shared.contracts.topology import DELIVERY, session_key
 
-ANNOUNCE_EVERY = 1.0  # seconds between two changes that are told of one session
+ANNOUNCE_EVERY = 1.0  # seconds between two announcements of one session's changes
 REPEAT_EVERY = 30.0  # seconds
-EXPIRES_AFTER = 75.0  # seconds: twice unheard, and some
+EXPIRES_AFTER = 75.0  # seconds: two missed repetitions and a margin
 
 
 @dataclass(slots=True)
 class SessionPresence:
-    """What is known of one session: who is there by us as we told it, by others as they did, and what was shown."""
+    """One session: the local users last announced, the users of other gateways, and what local sockets were shown."""
 
     announced: frozenset[str] = frozenset()
-    by_gateway: dict[str, tuple[frozenset[str], float]] = field(default_factory=dict)  # by gateway, with the time
+    by_gateway: dict[str, tuple[frozenset[str], float]] = field(default_factory=dict)  # with the time of receipt
     shown: frozenset[str] = frozenset()
 
 
 class PresenceTracker:
-    """All sessions that this gateway serves and that several people share."""
+    """The presence of all served sessions with several members."""
 
     def __init__(self, bus: Bus, registry: SessionRegistry) -> None:
         self._bus = bus
@@ -49,7 +50,7 @@ class PresenceTracker:
         self._pacing: Pacing[str, None] = Pacing(ANNOUNCE_EVERY, lambda key, _: self._publish_changes(key))
 
     def joined(self, session: ServedSession, socket: Recipient) -> None:
-        """A socket has joined: it is shown who is there, and the others that it has come."""
+        """Send the present users to a socket that has just joined, and announce its user."""
         if session.members <= {socket.user_id}:
             return
         known = self._by_session.setdefault(session.key, SessionPresence())
@@ -57,14 +58,13 @@ class PresenceTracker:
         self._pacing.offer(session.key, None)
 
     def changed(self, key: str) -> None:
-        """A socket receives the session no longer, or its members have changed."""
+        """Publish changes after a socket left the session or its members changed."""
         if key in self._by_session:
             self._pacing.offer(key, None)
 
-    def received(self, data: dict[str, Any]) -> None:
-        """Another gateway, or our own, said who is there by it."""
-        session = self._registry.find(data["session_id"])
-        if session is None or data["gateway"] == self._name:
+    def received(self, session: ServedSession, data: dict[str, Any]) -> None:
+        """Take a `PeoplePresent` from another gateway; those of this one are ignored."""
+        if data["gateway"] == self._name:
             return
         known = self._by_session.setdefault(session.key, SessionPresence())
         if data["users"]:
@@ -77,13 +77,13 @@ class PresenceTracker:
         self._pacing.offer(session.key, None)
 
     async def announce_periodically(self) -> None:
-        """Every so often: say who is here, and forget what others have not said again."""
+        """Repeat the announcements and drop the expired ones of other gateways, until cancelled."""
         while True:
             await asyncio.sleep(REPEAT_EVERY)
-            over = time.monotonic() - EXPIRES_AFTER
+            expired = time.monotonic() - EXPIRES_AFTER
             for key, known in list(self._by_session.items()):
                 session = self._registry.find(key)
-                known.by_gateway = {name: seen for name, seen in known.by_gateway.items() if seen[1] > over}
+                known.by_gateway = {name: seen for name, seen in known.by_gateway.items() if seen[1] > expired}
                 if session is None or not (session.present() or known.announced or known.by_gateway):
                     del self._by_session[key]
                     continue
@@ -92,32 +92,32 @@ class PresenceTracker:
                 self._pacing.offer(key, None)
 
     def close(self) -> None:
-        """Say nothing more."""
+        """Cancel the timers."""
         self._pacing.close()
 
     def _publish_changes(self, key: str) -> None:
-        """What has changed is told to the other gateways, and shown to the sockets here."""
+        """Announce changed local users to the other gateways, and send a changed list to the local sockets."""
         session, known = self._registry.find(key), self._by_session.get(key)
         if session is None or known is None:
             return
         here = session.present()
         if here != known.announced:
-            asking = not known.announced
+            is_first = not known.announced  # then the lists of the other gateways are requested
             known.announced = here
-            self._announce(session, here, ask=asking)
+            self._announce(session, here, ask=is_first)
         present = self._present(session, known)
         if present != known.shown:
             known.shown = present
             frames.send_all(session.joined(), _frame(session, present))
 
     def _present(self, session: ServedSession, known: SessionPresence) -> frozenset[str]:
-        by_gateway = (users for users, _ in known.by_gateway.values())
-        return session.present().union(*by_gateway) & session.members
+        elsewhere = (users for users, _ in known.by_gateway.values())
+        return session.present().union(*elsewhere) & session.members
 
     def _announce(self, session: ServedSession, users: Iterable[str], *, ask: bool) -> None:
         if self._bus.connected:
-            said = PeoplePresent(session_id=session.id, gateway=self._name, users=sorted(users), ask=ask)
-            self._bus.stream(DELIVERY, session_key(session.partition), Event(SOURCE, said, session.key))
+            data = PeoplePresent(session_id=session.id, gateway=self._name, users=sorted(users), ask=ask)
+            self._bus.stream(DELIVERY, session_key(session.partition), Event(SOURCE, data, session.key))
 
 
 def _frame(session: ServedSession, users: frozenset[str]) -> Frame:

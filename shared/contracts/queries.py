@@ -7,8 +7,10 @@ from uuid import UUID
 
 from pydantic import Field
 
+from shared.contracts.envelope import MalformedEvent, Received
 from shared.contracts.payload import Model, Payload
 from shared.contracts.views import ActiveTurn, Chatbot, ErrorView, Message, OwnSession, Session
+from shared.errors import Internal, from_code
 
 
 class JoinSession(Payload):
@@ -221,6 +223,24 @@ class Reply(Payload):
 
     result: dict[str, Any] | None = None
     error: Failure | None = None
+
+    @classmethod
+    def result_of(cls, answer: Received) -> dict[str, Any]:
+        """Return the raw result of a received answer.
+
+        Raises:
+            Internal: the answer is not a `Reply`, or has neither a result nor an error.
+            BackchatError: the error that the answer carries.
+        """
+        try:
+            reply = answer.parse(cls)
+        except MalformedEvent:
+            raise Internal from None
+        if reply.error is not None:
+            raise from_code(reply.error.code, reply.error.message, reply.error.retry_after)
+        if reply.result is None:
+            raise Internal
+        return reply.result
 
 
 QUERIES: tuple[type[Payload], ...] = (

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_gateway.protocol import parsing, payloads
+from chat_gateway.protocol import payloads
 from chat_gateway.protocol.parsing import parse
-from shared.errors import CATALOGUE, BackchatError, InvalidRequest, PayloadTooLarge, RateLimited, UserExists
+from shared.errors import BackchatError, InvalidRequest, PayloadTooLarge
 
 SESSION = "6F1a7d0e-3c52-4d0b-9a55-0b7c1b7e4a10"
 
@@ -249,14 +249,3 @@ FIELDS = st.sampled_from(
 def test_any_json_is_a_payload_or_a_refusal(name: str, arguments: list[Any]) -> None:
     with contextlib.suppress(InvalidRequest, PayloadTooLarge):
         parse(name, arguments)
-
-
-def test_acks() -> None:
-    assert parsing.accepted({"a": 1}) == {"ok": True, "a": 1}
-    assert parsing.refused(RateLimited("slow down", retry_after=0.02)) == {
-        "ok": False,
-        "error": {"code": "rate_limited", "message": "slow down", "retry_after": 0.02},
-    }
-    assert parsing.refused(UserExists())["error"]["code"] == "internal"
-    codes = {parsing.refused(error())["error"]["code"] for error in CATALOGUE.values()}
-    assert codes == parsing.ACK_CODES
