@@ -43,6 +43,18 @@ from shared.contracts.topology import CONTROL, DELIVERY, QUERIES, log
 from shared.runtime.service import Service, Tasks
 
 
+def event_handlers(
+    bus: Bus, persistence: PersistenceClient, sessions: Sessions, settings: GatewaySettings
+) -> list[EventHandlers]:
+    """Return the handlers of all client events but `send_message` and `refresh_token`."""
+    return [
+        SessionEvents(persistence, sessions, settings),
+        ReplyEvents(bus, persistence, sessions),
+        QueryEvents(persistence, sessions),
+        TypingEvents(bus, persistence, sessions, settings.partitions),
+    ]
+
+
 def build(
     settings: GatewaySettings,
     *,
@@ -53,40 +65,32 @@ def build(
 ) -> Service:
     """Wire the gateway.
 
-    `jwks` fetches auth's public keys (a JWK set), `revocations` the logins revoked since a cursor (`None`: all that
-    still matter, as `{"cursor": …, "logins": [{"sid": …, "until": seconds since 1970}]}`), both as often as asked.
+    `jwks` fetches the public keys of auth (a JWK set). `revocations` fetches the logins revoked since a cursor (`None`:
+    all whose tokens may be unexpired) as `{"cursor": …, "logins": [{"sid": …, "until": seconds since 1970}]}`.
     """
     metrics = Metrics(registry)
     keys = KeyTable(jwks)
     bindings = Bindings()
     persistence = PersistenceClient(bus, settings.partitions)
     replies = StreamedReplies(settings.reply_text_bytes)
-    sessions_served = SessionRegistry(
+    served = SessionRegistry(
         bindings, replies, metrics, partitions=settings.partitions, max_sessions=settings.sessions_served
     )
     pending_messages = PendingMessages()
-    catch_up = CatchUp(persistence, sessions_served, replies, pending_messages, metrics)
-    presence = PresenceTracker(bus, sessions_served)
-    sessions = Sessions(
-        persistence, bindings, sessions_served, catch_up, replies, presence, settings.sessions_per_socket
-    )
+    catch_up = CatchUp(persistence, served, replies, pending_messages, metrics)
+    presence = PresenceTracker(bus, served)
+    sessions = Sessions(persistence, bindings, served, catch_up, replies, presence, settings.sessions_per_socket)
     budgets = Budgets(bus, settings)
     connected_users = ConnectedUsers(bindings, settings)
     logins = Logins(Authenticator(keys, issuer=settings.issuer), revocations, connected_users, metrics)
     calls = Calls(metrics, settings)
-    sending = MessagePublisher(bus, sessions, pending_messages, settings.partitions)
-    groups: list[EventHandlers] = [
-        SessionEvents(persistence, sessions, settings),
-        ReplyEvents(bus, persistence, sessions),
-        QueryEvents(persistence, sessions),
-        TypingEvents(bus, persistence, sessions, settings.partitions),
-        logins,
-    ]
-    events = ClientEvents(calls, sending, sessions, budgets, groups)
-    session_deliveries = SessionDeliveries(sessions_served, catch_up, replies, presence)
-    user_deliveries = UserDeliveries(sessions_served, pending_messages, connected_users, budgets, settings.partitions)
+    publisher = MessagePublisher(bus, sessions, pending_messages, settings.partitions)
+    groups = [*event_handlers(bus, persistence, sessions, settings), logins]
+    events = ClientEvents(calls, publisher, sessions, budgets, groups)
+    session_deliveries = SessionDeliveries(served, catch_up, replies, presence)
+    user_deliveries = UserDeliveries(served, pending_messages, connected_users, budgets, settings.partitions)
     deliveries = DeliveryConsumer(
-        bus, bindings, sessions_served, catch_up, sending, session_deliveries, user_deliveries, metrics
+        bus, bindings, served, catch_up, publisher, session_deliveries, user_deliveries, metrics
     )
     gateway = Gateway(bus, keys, logins, sessions, connected_users, calls, events, settings)
     server = SocketServer(gateway, settings, metrics)
@@ -108,7 +112,7 @@ def build(
                 tasks.start("gateway budgets", budgets.announce_spending())
                 tasks.start("gateway buffers", server.watch_buffers())
                 tasks.start("gateway sweep", sessions.sweep())
-                tasks.start("gateway attendance", presence.announce_periodically())
+                tasks.start("gateway presence", presence.announce_periodically())
                 yield tasks
             finally:
                 await server.shutdown()
