@@ -52,7 +52,7 @@ async def assemble(settings: EmbeddedSettings, data: DataDirectory, stack: Async
     await auth_service.app.migrate(auth_engine)
     await persistence_worker.app.migrate(chat_engine)
     persistence_settings = load(persistence_worker.settings.PersistenceSettings)
-    await persistence_worker.app.agree(persistence_settings, engine=chat_engine)
+    await persistence_worker.app.check_partitions(persistence_settings, engine=chat_engine)
     bus: Bus = await stack.enter_async_context(InProcessBus(data.journal))
     auth_settings = load(auth_service.settings.AuthSettings)
     keys = auth_service.app.load_keys(auth_settings, settings.signing_keys or data.keys)

@@ -1,4 +1,4 @@
-"""The process: `python -m persistence_worker [serve | migrate | repartition | dead list | dead show | dead replay]`."""
+"""The process `python -m persistence_worker [serve | migrate | repartition | dead list | dead show | dead replay]`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ from shared.runtime.http import WithHealth
 from shared.runtime.process import Assembly, run
 from shared.runtime.settings import DistributedSettings, load
 
-SPARE_CONNECTIONS = 3  # catalogue, overdue turns, watch
+SPARE_CONNECTIONS = 3  # for the catalogue, the periodic jobs, and the probe
 
 
 def main() -> None:
-    """Read the command and the environment, then do as told."""
+    """Run the command of the command line with the settings of the environment."""
     parser = argparse.ArgumentParser(prog="persistence_worker")
     commands = parser.add_subparsers(dest="command")
-    commands.add_parser("serve", help="the default")
-    commands.add_parser("migrate", help="bring the tables up to this release")
-    commands.add_parser("repartition", help="take BACKCHAT_PARTITIONS for the database, once the old queues are empty")
-    dead_letter_command.add_arguments(commands.add_parser("dead", help="look at dead letters and replay them"))
+    commands.add_parser("serve", help="run the worker (default)")
+    commands.add_parser("migrate", help="migrate the schema to this release")
+    commands.add_parser(
+        "repartition", help="change the database to BACKCHAT_PARTITIONS partitions; the old queues must be empty"
+    )
+    dead_letter_command.add_arguments(commands.add_parser("dead", help="inspect and replay dead letters"))
     chosen = parser.parse_args()
     if chosen.command == "migrate":
         migrate(load(PersistenceMigrationSettings))
@@ -45,7 +47,7 @@ def main() -> None:
 
 
 def dead(settings: DistributedSettings, chosen: argparse.Namespace) -> int:
-    """Look at dead letters or replay them; the exit code."""
+    """Inspect or replay dead letters; return the exit code."""
     logs.configure(app.NAME, level="error", form=settings.log_format)
 
     async def work() -> int:
@@ -56,7 +58,7 @@ def dead(settings: DistributedSettings, chosen: argparse.Namespace) -> int:
 
 
 def repartition(settings: PersistenceProcessSettings) -> int:
-    """Take another number of partitions; the exit code."""
+    """Change the number of partitions; return the exit code."""
     logs.configure(app.NAME, level="error", form=settings.log_format)
 
     async def work() -> int:
@@ -71,7 +73,7 @@ def repartition(settings: PersistenceProcessSettings) -> int:
 
 
 def migrate(settings: PersistenceMigrationSettings) -> None:
-    """Bring the tables up to this release and end."""
+    """Migrate the schema to this release."""
     logs.configure(app.NAME, level=settings.log_level, form=settings.log_format)
 
     async def work() -> None:
@@ -85,14 +87,14 @@ def migrate(settings: PersistenceMigrationSettings) -> None:
 
 
 def serve(settings: PersistenceProcessSettings) -> None:
-    """Serve until a signal comes."""
+    """Run the worker until a signal arrives."""
     logs.configure(app.NAME, level=settings.log_level, form=settings.log_format)
 
     async def assemble(stack: AsyncExitStack) -> Assembly:
         connections = settings.partitions + settings.queries_in_flight + SPARE_CONNECTIONS
         engine: AsyncEngine = open_engine(settings.database_url, schema=SCHEMA, pool_size=connections)
         stack.push_async_callback(engine.dispose)
-        await app.agree(settings, engine=engine)
+        await app.check_partitions(settings, engine=engine)
         registry = CollectorRegistry()
         bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name=app.NAME, registry=registry))
         service = app.build(settings, bus=bus, engine=engine, registry=registry)

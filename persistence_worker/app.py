@@ -9,23 +9,27 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker.commands.activity_notices import Notices
+from persistence_worker.commands.activity_notifier import ActivityNotifier
+from persistence_worker.commands.context_builder import ContextBuilder
 from persistence_worker.commands.dead_letters import DeadLetterPublisher
-from persistence_worker.commands.group_commit import Committer
-from persistence_worker.commands.partition_consumer import Partition
-from persistence_worker.commands.transaction import Ledger
-from persistence_worker.consumers.account_erasure import Accounts
-from persistence_worker.consumers.catalogue_announcements import Announcements
+from persistence_worker.commands.group_commit import GroupCommitter
+from persistence_worker.commands.partition_consumer import PartitionConsumer
+from persistence_worker.commands.transaction import TransactionRunner
+from persistence_worker.consumers.account_erasure import AccountErasure
+from persistence_worker.consumers.catalogue_updates import CatalogueUpdates
 from persistence_worker.domain.catalogue import Catalogue
 from persistence_worker.domain.unit_of_work import Limits
-from persistence_worker.jobs.overdue_turns import Overdue
+from persistence_worker.jobs.overdue_turns import OverdueTurns
 from persistence_worker.jobs.sweep import Sweep
-from persistence_worker.jobs.unanswered_stops import Stops
+from persistence_worker.jobs.unanswered_stops import UnansweredStops
 from persistence_worker.metrics import Metrics
 from persistence_worker.reads.queries import Queries
 from persistence_worker.reads.query_server import QueryServer
 from persistence_worker.settings import PersistenceSettings
 from persistence_worker.storage.database import MIGRATIONS, Database, refuse_other_partitions
+from persistence_worker.storage.session_reader import SessionReader
+from persistence_worker.storage.session_store import SessionStore
+from persistence_worker.storage.summary_store import SummaryStore
 from persistence_worker.storage.tables import SCHEMA
 from shared.bus.port import Bus
 from shared.database import migrations
@@ -35,80 +39,82 @@ NAME = "persistence_worker"
 
 
 async def migrate(engine: AsyncEngine) -> None:
-    """Bring the tables up to this release."""
+    """Migrate the schema to this release."""
     await migrations.upgrade(engine, MIGRATIONS, schema=SCHEMA)
 
 
-async def agree(settings: PersistenceSettings, *, engine: AsyncEngine) -> None:
-    """See whether the database is one for these settings, before anything else is opened.
+async def check_partitions(settings: PersistenceSettings, *, engine: AsyncEngine) -> None:
+    """Check, before anything else is opened, that the database was created with this number of partitions.
 
     Raises:
-        SystemExit: it was made with another number of partitions (exit code 2, one line).
+        SystemExit: it was created with another number (exit code 2).
     """
     await refuse_other_partitions(engine, settings.partitions)
 
 
 def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, registry: CollectorRegistry) -> Service:
-    """The service; its tables must have been migrated by someone, sooner or later."""
+    """Build the service. It starts without a schema, and waits until another process has migrated it."""
     metrics = Metrics(registry)
+    partitions = settings.partitions
     catalogue = Catalogue()
-    database = Database(engine, settings.partitions)
+    database = Database(engine, partitions)
+    store = SessionStore(database.dialect)
+    reader = SessionReader(store, database.dialect)
+    contexts = ContextBuilder(reader, SummaryStore(database.dialect), catalogue)
     limits = Limits(chatbots=settings.chatbots_max, users=settings.users_max)
-    ledger = Ledger(database, catalogue, limits=limits)
-    notices = Notices(bus=bus, partitions=settings.partitions)
-    committer = Committer(bus=bus, ledger=ledger, notices=notices, metrics=metrics, partitions=settings.partitions)
-    dead_letters = DeadLetterPublisher(bus, metrics, settings.partitions)
-    announcements = Announcements(bus=bus, database=database, catalogue=catalogue, dead_letters=dead_letters)
-    overdue = Overdue(
+    runner = TransactionRunner(database, catalogue, contexts, limits=limits)
+    activity = ActivityNotifier(bus=bus, partitions=partitions)
+    committer = GroupCommitter(bus=bus, runner=runner, activity=activity, metrics=metrics, partitions=partitions)
+    dead_letters = DeadLetterPublisher(bus, metrics, partitions)
+    catalogue_updates = CatalogueUpdates(bus=bus, database=database, catalogue=catalogue, dead_letters=dead_letters)
+    account_erasure = AccountErasure(
+        bus=bus, database=database, dead_letters=dead_letters, metrics=metrics, partitions=partitions
+    )
+    overdue_turns = OverdueTurns(
         bus=bus,
         database=database,
-        ledger=ledger,
-        announcements=announcements,
+        store=store,
+        reader=reader,
+        contexts=contexts,
+        catalogue=catalogue_updates,
         metrics=metrics,
-        partitions=settings.partitions,
+        partitions=partitions,
         patience=settings.turn_patience,
     )
-    server = QueryServer(
-        bus=bus,
-        database=database,
-        queries=Queries(ledger.reads),
-        metrics=metrics,
-        in_flight=settings.queries_in_flight,
-    )
-    accounts = Accounts(
-        bus=bus, database=database, dead_letters=dead_letters, metrics=metrics, partitions=settings.partitions
-    )
-    stops = Stops(bus=bus, database=database, metrics=metrics, partitions=settings.partitions)
+    unanswered_stops = UnansweredStops(bus=bus, database=database, metrics=metrics, partitions=partitions)
     sweep = Sweep(database=database)
-    partitions = [
-        Partition(
+    server = QueryServer(
+        bus=bus, database=database, queries=Queries(reader), metrics=metrics, in_flight=settings.queries_in_flight
+    )
+    consumers = [
+        PartitionConsumer(
             number,
-            settings.partitions,
+            partitions,
             bus=bus,
             database=database,
-            ledger=ledger,
+            runner=runner,
             committer=committer,
             dead_letters=dead_letters,
         )
-        for number in range(settings.partitions)
+        for number in range(partitions)
     ]
 
     async def stop() -> None:
-        await asyncio.gather(server.stop(), *(partition.stop() for partition in partitions))
+        await asyncio.gather(server.stop(), *(consumer.stop() for consumer in consumers))
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[Tasks]:
         async with Tasks() as tasks:
             tasks.start("database", database.watch())
-            tasks.start("catalogue", announcements.run())
-            tasks.start("overdue turns", overdue.run())
-            tasks.start("accounts", accounts.run())
-            tasks.start("stops", stops.run())
+            tasks.start("catalogue updates", catalogue_updates.run())
+            tasks.start("overdue turns", overdue_turns.run())
+            tasks.start("account erasure", account_erasure.run())
+            tasks.start("unanswered stops", unanswered_stops.run())
             tasks.start("sweep", sweep.run())
             tasks.start("queries", server.run())
-            tasks.start("notices", notices.run())
-            for number, partition in enumerate(partitions):
-                tasks.start(f"partition {number}", partition.run())
+            tasks.start("activity", activity.run())
+            for number, consumer in enumerate(consumers):
+                tasks.start(f"partition {number}", consumer.run())
             try:
                 yield tasks
             finally:

@@ -8,18 +8,27 @@ from shared.runtime.settings import CommonSettings, DistributedSettings, Url
 
 
 class PersistenceSettings(CommonSettings):
-    """What `build` takes."""
+    """Settings of the service, embedded or as a separate process."""
 
-    chatbots_max: int = Field(default=8, ge=1, description="Chatbots of one session; more are refused `conflict`")
-    users_max: int = Field(default=100, ge=1, description="Users of one session; more are refused `conflict`")
-    queries_in_flight: int = Field(default=8, ge=1, le=100, description="Reads that one worker runs at once")
+    chatbots_max: int = Field(
+        default=8, ge=1, description="Maximum chatbots of one session. Above it, requests fail with `conflict`."
+    )
+    users_max: int = Field(
+        default=100, ge=1, description="Maximum members of one session. Above it, requests fail with `conflict`."
+    )
+    queries_in_flight: int = Field(
+        default=8,
+        ge=1,
+        le=100,
+        description="Maximum queries that one worker runs at once. Further queries wait in the queue.",
+    )
     turn_patience: float = Field(
-        default=600.0, ge=1, description="Seconds after which a turn that is still open is published again"
+        default=600.0, ge=1, description="Seconds after which a turn that is still open is republished."
     )
 
 
 class PersistenceMigrationSettings(CommonSettings):
-    """What `migrate` reads."""
+    """Settings of `migrate`."""
 
     database_url: Url = Field(
         pattern=r"^postgresql\+asyncpg://", repr=False, description="PostgreSQL, as `postgresql+asyncpg://…`"
@@ -27,4 +36,4 @@ class PersistenceMigrationSettings(CommonSettings):
 
 
 class PersistenceProcessSettings(PersistenceSettings, PersistenceMigrationSettings, DistributedSettings):
-    """What a process of its own reads."""
+    """Settings of the worker as a separate process."""

@@ -55,7 +55,7 @@ class DeadLetterPublisher:
             letter,
             source=publications.SOURCE,
             subject=subject,
-            notices=[] if rejection is None else [publications.rejected(rejection, self._partitions)],
+            notices=[] if rejection is None else [publications.of_rejection(rejection, self._partitions)],
         )
         if envelope is not None and envelope.replyto is not None:
             self._bus.respond(envelope, Event(publications.SOURCE, refusal(Internal()), subject=subject))

@@ -1,19 +1,20 @@
-"""One partition of the log: take what is there, apply it in one transaction, tell everybody, ack."""
+"""The consumer of one partition of the log: take deliveries, commit their commands, acknowledge."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from persistence_worker.commands.dead_letters import DeadLetterPublisher, DeliveredTooOften, failed_reply
-from persistence_worker.commands.group_commit import Committer
-from persistence_worker.commands.transaction import Ledger
-from persistence_worker.domain.command_batch import TYPES, Order
+from persistence_worker.commands.group_commit import GroupCommitter
+from persistence_worker.commands.transaction import TransactionRunner
+from persistence_worker.domain.command_batch import ReceivedCommand
+from persistence_worker.domain.rules.registry import COMMAND_TYPES
 from persistence_worker.storage.database import Database
-from persistence_worker.storage.errors import is_permanent, reason
+from persistence_worker.storage.errors import is_permanent, origin, reason
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts import topology
 from shared.contracts.envelope import MalformedEvent, Received, read_body
@@ -22,24 +23,24 @@ from shared.errors import Unavailable
 logger = structlog.get_logger(__name__)
 
 PREFETCH = 100  # bodies
-PIECE_EVENTS = 500  # of one transaction, unless one body has more
-PIECE_BYTES = 2 * 1024 * 1024
-CAREFUL_FROM = 3  # earlier deliveries of a body from which on it goes with few others, at first with none
-SUSPECT_FROM = 100  # and from which on its first event that is not yet applied counts as poison
-TRIES_A_SUSPECT = 10  # further deliveries after which one event more of the body does
+BATCH_EVENTS = 500  # of one transaction, unless one body has more
+BATCH_BYTES = 2 * 1024 * 1024
+CAREFUL_FROM = 3  # earlier deliveries; a body with so many may crash its consumer, and is first processed separately
+SUSPECT_FROM = 100  # earlier deliveries; of such a body the first event that is not applied counts as poison
+DELIVERIES_PER_SUSPECT = 10  # further deliveries after which one more event of the body counts as poison
 RETRY_PAUSE = 0.1  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One event and the delivery that it came in."""
+class DeliveredEvent:
+    """An event and the delivery that contained it."""
 
-    received: Received
+    envelope: Received
     delivery: Delivery
 
 
-class Partition:
-    """The consumer of one partition, run by one task."""
+class PartitionConsumer:
+    """Consumes one partition, in one task."""
 
     def __init__(
         self,
@@ -48,24 +49,24 @@ class Partition:
         *,
         bus: Bus,
         database: Database,
-        ledger: Ledger,
-        committer: Committer,
+        runner: TransactionRunner,
+        committer: GroupCommitter,
         dead_letters: DeadLetterPublisher,
     ) -> None:
         self._queue = topology.log_queue(number, partitions)
         self._bus = bus
         self._database = database
-        self._ledger = ledger
+        self._runner = runner
         self._committer = committer
         self._dead_letters = dead_letters
         self._task: asyncio.Task[None] | None = None
         self._busy = False
         self._stopping = False
-        self._survived = False  # something was tried here, and this process still lives
-        self._together = 1  # bodies that go together where they were delivered often: twice as many after each success
+        self._survived = False  # a batch was processed, and the process is still alive
+        self._bodies_max = 1  # of a batch with a body that was delivered often; doubled after each success
 
     async def run(self) -> None:
-        """Consume until `stop`; while the database is away nothing is held."""
+        """Consume until `stop` is called. While the database is unavailable, no deliveries are held."""
         self._task = asyncio.current_task()
         exchanges = (topology.DELIVERY, topology.CONTROL, topology.TURNS, topology.DEAD)
         await self._bus.declare(exchanges, (topology.dead_queue(self._queue),))
@@ -75,17 +76,17 @@ class Partition:
             try:
                 await self._consume(subscription)
             except Exception as error:
-                if is_permanent(error):  # no event's fault, or it would have been buried: ours
+                if is_permanent(error):  # no event caused it, or that event would be a dead letter now
                     raise
-                logger.warning("batch goes back", queue=self._queue.name, reason=type(error).__name__)
+                logger.warning("batch.requeued", queue=self._queue.name, reason=type(error).__name__)
                 if not isinstance(error, Unavailable):
-                    self._database.doubt()
+                    self._database.report_failure()
                 await asyncio.sleep(RETRY_PAUSE)
             finally:
                 await subscription.close()
 
     async def stop(self) -> None:
-        """Finish the transaction under way and hand the rest back."""
+        """Finish the running transaction, and requeue all other deliveries."""
         self._stopping = True
         if self._task is None or self._task.done():
             return
@@ -100,114 +101,131 @@ class Partition:
             try:
                 left = taken.deliveries
                 while left and not self._stopping:
-                    piece = first_piece(left, self._together)
-                    await self._settle(piece)
-                    await subscription.ack(piece)
-                    left = left[len(piece) :]
+                    batch = next_batch(left, self._bodies_max)
+                    await self._process(batch)
+                    await subscription.ack(batch)
+                    left = left[len(batch) :]
             finally:
                 self._busy = False
 
-    async def _settle(self, deliveries: Sequence[Delivery]) -> None:
-        items = [item for delivery in deliveries for item in await self._read(delivery)]
+    async def _process(self, deliveries: Sequence[Delivery]) -> None:
+        """Commit the events of deliveries together; one by one if they were delivered often, or if one is poison."""
+        events = [event for delivery in deliveries for event in await self._read(delivery)]
         earlier = deliveries[0].delivery_count
-        together, self._together = self._together, 1
+        bodies_max, self._bodies_max = self._bodies_max, 1
         try:
             if earlier >= SUSPECT_FROM and not self._survived:
-                items = await self._without_suspects(items, 1 + (earlier - SUSPECT_FROM) // TRIES_A_SUSPECT)
-            if earlier >= CAREFUL_FROM and together == 1:
-                for item in items:
-                    await self._handle([item], alone=True)
-            else:
-                await self._handle(items)
-            self._together = min(2 * together, PREFETCH)
+                suspects = 1 + (earlier - SUSPECT_FROM) // DELIVERIES_PER_SUSPECT
+                events = await self._without_suspects(events, suspects)
+            if earlier >= CAREFUL_FROM and bodies_max == 1:
+                for event in events:
+                    await self._commit_each(await self._parse([event]))
+            elif parsed := await self._parse(events):
+                try:
+                    await self._committer.commit([command for _, command in parsed])
+                except Exception as error:
+                    if not is_permanent(error):
+                        raise
+                    await self._isolate(parsed, error)
+            self._bodies_max = min(2 * bodies_max, PREFETCH)
         finally:
             self._survived = True
 
-    async def _read(self, delivery: Delivery) -> list[Item]:
+    async def _read(self, delivery: Delivery) -> list[DeliveredEvent]:
         try:
-            return [Item(received, delivery) for received in read_body(delivery.body)]
+            return [DeliveredEvent(envelope, delivery) for envelope in read_body(delivery.body)]
         except MalformedEvent as error:
             await self._dead_letters.publish(self._queue, delivery, None, error)
             return []
 
-    async def _without_suspects(self, items: Sequence[Item], most: int) -> list[Item]:
-        """Put aside the first events that are not yet applied, `most` at most; what is left, in order.
+    async def _parse(self, events: Sequence[DeliveredEvent]) -> list[tuple[DeliveredEvent, ReceivedCommand]]:
+        """Return the commands of events; an event that is not a valid command becomes a dead letter."""
+        parsed = []
+        for event in events:
+            try:
+                parsed.append((event, _command(event)))
+            except MalformedEvent as error:
+                await self._dead_letter(event, error)
+        return parsed
 
-        Each delivery of this body may have ended a process, at the first event that was not applied: all before
-        it had transactions of their own. Only the first body that a process meets is suspected, since what
-        waited behind it was delivered as often, and an event that was tried and let us live ends nobody.
+    async def _isolate(self, parsed: Sequence[tuple[DeliveredEvent, ReceivedCommand]], error: Exception) -> None:
+        """Find the poison among commands whose common transaction failed with a permanent `error`."""
+        if len(parsed) == 1:
+            await self._dead_letter(parsed[0][0], error)
+        else:
+            await self._commit_each([(event, replace(command, redelivered=True)) for event, command in parsed])
+
+    async def _commit_each(self, parsed: Sequence[tuple[DeliveredEvent, ReceivedCommand]]) -> None:
+        """Commit each command in a separate transaction; one that fails permanently becomes a dead letter."""
+        for event, command in parsed:
+            try:
+                await self._committer.commit([command], exclusive=True)
+            except Exception as error:
+                if not is_permanent(error):
+                    raise
+                await self._dead_letter(event, error)
+
+    async def _without_suspects(self, events: Sequence[DeliveredEvent], suspects_max: int) -> list[DeliveredEvent]:
+        """Turn the first `suspects_max` events that are not applied into dead letters; return the remaining ones.
+
+        Each delivery of this body may have crashed its consumer, at the first event that is not applied: all events
+        before it were committed in separate transactions. Only the first body that a process takes is suspect:
+        the bodies behind it were delivered as often, and an event that was processed without a crash is innocent.
         """
-        suspects: list[Item] = []
-        left: list[Item] = []
-        for item in items:
-            if len(suspects) < most and not await self._is_applied(item):
-                suspects.append(item)
+        suspects: list[DeliveredEvent] = []
+        left: list[DeliveredEvent] = []
+        for event in events:
+            if len(suspects) < suspects_max and not await self._is_applied(event):
+                suspects.append(event)
             else:
-                left.append(item)
-        for item in suspects:
-            await self._bury(item, DeliveredTooOften())
+                left.append(event)
+        for event in suspects:
+            await self._dead_letter(event, DeliveredTooOften())
         return left
 
-    async def _is_applied(self, item: Item) -> bool:
+    async def _is_applied(self, event: DeliveredEvent) -> bool:
         try:
-            return await self._ledger.is_applied(_order(item))
+            return await self._runner.is_applied(_command(event))
         except MalformedEvent:
             return False
 
-    async def _bury(self, item: Item, error: Exception) -> None:
-        """Put one event aside; a reply that cannot be stored ends its turn all the same, as failed."""
-        await self._dead_letters.publish(self._queue, item.delivery, item.received, error)
-        failed = failed_reply(item.received)
+    async def _dead_letter(self, event: DeliveredEvent, error: Exception) -> None:
+        """Publish an event as a dead letter; the turn of a reply that cannot be stored ends as failed."""
+        await self._dead_letters.publish(self._queue, event.delivery, event.envelope, error)
+        failed = failed_reply(event.envelope)
         if failed is None:
             return
+        command = ReceivedCommand(event.envelope, failed, redelivered=True)
         try:
-            await self._committer.commit([Order(item.received, failed, redelivered=True)], alone=True)
-        except Exception as again:
-            if not is_permanent(again):
+            await self._committer.commit([command], exclusive=True)
+        except Exception as second:
+            if not is_permanent(second):
                 raise
-            logger.error("turn left open", queue=self._queue.name, reason=reason(again))  # noqa: TRY400 - no content
-
-    async def _handle(self, items: Sequence[Item], *, alone: bool = False, again: bool = False) -> None:
-        """Apply these events together; if one of them turns out to be poison, one by one, `again`."""
-        sound: list[tuple[Item, Order]] = []
-        for item in items:
-            try:
-                sound.append((item, _order(item, again=again)))
-            except MalformedEvent as error:
-                await self._bury(item, error)
-        if not sound:
-            return
-        try:
-            await self._committer.commit([order for _, order in sound], alone=alone)
-        except Exception as error:
-            if not is_permanent(error):
-                raise
-            if len(sound) == 1:
-                await self._bury(sound[0][0], error)
-                return
-            for item, _ in sound:
-                await self._handle([item], alone=True, again=True)
+            logger.error(  # noqa: TRY400 - a traceback may quote content
+                "turn.left_open", queue=self._queue.name, reason=reason(second), origin=origin(second)
+            )
 
 
-def first_piece(deliveries: Sequence[Delivery], together: int) -> Sequence[Delivery]:
-    """What goes into the next transaction; `together` bodies at most where one of them was delivered often.
+def next_batch(deliveries: Sequence[Delivery], bodies_max: int) -> Sequence[Delivery]:
+    """Return the first deliveries that share a transaction: at most `bodies_max` bodies if one was delivered often.
 
-    One of these may end its process. Whoever counts from one again after that, and doubles with each success, has
-    fewer and fewer bodies before that one: after seven ends it is the first, and is taken event by event.
+    A body that was delivered often may crash the process. A new process begins with batches of one body and doubles
+    them after each success, so that after each crash fewer bodies are in the batch with it: after seven crashes it is
+    the first, and its events are processed one by one.
     """
     events = size = 0
     for place, delivery in enumerate(deliveries):
-        events += delivery.body.count(b'"specversion"')  # no fewer than the events in it, and cheap
+        events += delivery.body.count(b'"specversion"')  # at least the number of its events, and cheap
         size += len(delivery.body)
         often = max(delivery.delivery_count, deliveries[0].delivery_count) >= CAREFUL_FROM
-        if place and ((often and place >= together) or events > PIECE_EVENTS or size > PIECE_BYTES):
+        if place and ((often and place >= bodies_max) or events > BATCH_EVENTS or size > BATCH_BYTES):
             return deliveries[:place]
     return deliveries
 
 
-def _order(item: Item, *, again: bool = False) -> Order:
-    received = item.received
-    payload = TYPES.get(received.type)
+def _command(event: DeliveredEvent) -> ReceivedCommand:
+    envelope = event.envelope
+    payload = COMMAND_TYPES.get(envelope.type)
     if payload is None:
-        raise MalformedEvent(f"{received.type}: no command of this release")
-    return Order(received, received.parse(payload), redelivered=again or item.delivery.delivery_count > 0)
+        raise MalformedEvent(f"{envelope.type}: not a command of this release")
+    return ReceivedCommand(envelope, envelope.parse(payload), redelivered=event.delivery.delivery_count > 0)

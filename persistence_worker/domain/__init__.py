@@ -4,5 +4,5 @@ Here     the state that a transaction locks (`state`), the unit of work that col
          command (`rules`), reply policies, titles, the context of a turn, and the publications that follow a commit.
 Takes    loaded sessions and commands as plain objects.
 Gives    changes to write, answers, and publications.
-Never    reads a clock, opens a connection, awaits, or imports a library that does I/O.
+Never    awaits, opens a connection, or imports a library that does I/O.
 """

@@ -1,4 +1,4 @@
-"""What those who wait are answered, and what an author hears whose message could not be stored. No I/O."""
+"""Answers to commands and queries, and rejections of messages. No I/O."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from shared.errors import BackchatError, Unavailable
 
 
 def result(model: Model) -> Reply:
-    """What was asked for."""
+    """Return a successful answer."""
     return Reply(result=model.model_dump(mode="json"))
 
 
 def refusal(error: BackchatError) -> Reply:
-    """An error as the answer to whoever waits."""
+    """Return the answer that carries an error."""
     return Reply(error=Failure(code=error.code, message=error.detail, retry_after=error.retry_after))
 
 
-def answered_before(kept: str | None) -> Reply:
-    """The first answer to a command that comes again; it was done, but its words may have had to go since."""
-    return Reply.model_validate_json(kept) if kept is not None else refusal(Unavailable())
+def answered_before(stored: str | None) -> Reply:
+    """Return the first answer to a repeated command: `unavailable` if its text has been redacted since."""
+    return Reply.model_validate_json(stored) if stored is not None else refusal(Unavailable())
 
 
 def rejection(command: SendMessage, code: str) -> MessageRejected:
-    """What the author of a message hears that could not be stored."""
+    """Return the event that informs the author of a message that it is not stored."""
     return MessageRejected(
         session_id=command.session_id,
         message_id=command.message_id,

@@ -1,14 +1,13 @@
-"""What the bus is told after a commit, in which order and by which keys. No I/O."""
+"""The publications of a committed batch: exchanges, routing keys, events, and their order. No I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from uuid import uuid4
 
-from persistence_worker.domain.command_batch import Applied
+from persistence_worker.domain.command_batch import AppliedBatch
 from persistence_worker.domain.context import Contexts
-from persistence_worker.domain.reply_policy import CHATBOT_UNAVAILABLE
-from persistence_worker.domain.unit_of_work import Start
+from persistence_worker.domain.unit_of_work import TurnStart
 from shared.contracts import ids, topology
 from shared.contracts.commands import EraseAuthor, FinishReply
 from shared.contracts.envelope import Event
@@ -23,63 +22,71 @@ from shared.contracts.events import (
 )
 from shared.contracts.payload import Payload
 from shared.contracts.turns import RunTurn
+from shared.contracts.views import ErrorView
 
 SOURCE = "persistence_worker"
-ROUND_BYTES = 4 * 1024 * 1024  # of one `publish_all`, so that a large batch does not overrun the bus's bound
+CHUNK_BYTES = 4 * 1024 * 1024  # of one `publish_all`; a larger call could exceed the bound of the bus
+CHATBOT_UNAVAILABLE = ErrorView(
+    code="chatbot_unavailable", message="This chatbot is not available any more, so nobody could answer."
+)
 
 Publication = tuple[topology.Exchange, str, Event]
 
 
-def of(applied: Applied, partitions: int) -> list[Publication]:
-    """Deliveries first, then the turns: nobody answers what nobody has been shown. Before these, what is to stop."""
-    told = [
-        (topology.DELIVERY, key, event)
-        for payload, received in applied.batch.deliveries
-        for key, event in _delivery(payload, received.traceparent, partitions)
-    ]
+def of_batch(applied: AppliedBatch, partitions: int) -> list[Publication]:
+    """Return all publications of a batch: deliveries, then stops, then turns, then follow-up commands.
+
+    Turns come after deliveries, so that clients see a message before its reply.
+    """
     batch = applied.batch
+    deliveries = [
+        (topology.DELIVERY, key, event)
+        for payload, envelope in batch.deliveries
+        for key, event in _delivery(payload, envelope.traceparent, partitions)
+    ]
     stops = [
         (topology.CONTROL, topology.CONTROL_KEY, Event(SOURCE, stop, subject=str(stop.session_id)))
-        for stop in batch.stops
+        for stop in batch.turn_stops
     ]
-    further = [commanded(command, partitions) for command in batch.further]
-    return [*told, *stops, *of_turns(batch.starts, applied.contexts, partitions), *further]
+    follow_ups = [of_command(command, partitions) for command in batch.follow_ups]
+    return [*deliveries, *stops, *of_turns(batch.turn_starts, applied.contexts, partitions), *follow_ups]
 
 
-def commanded(command: FinishReply | EraseAuthor, partitions: int, traceparent: str | None = None) -> Publication:
-    """A command of our own: it goes through the log like every other write."""
+def of_command(command: FinishReply | EraseAuthor, partitions: int, traceparent: str | None = None) -> Publication:
+    """Return the publication of a command that the worker itself sends: it goes through the log."""
     key = str(ids.partition(command.session_id, partitions))
     event = Event(SOURCE, command, subject=str(command.session_id), traceparent=traceparent)
     return topology.log(partitions), key, event
 
 
-def of_turns(starts: Sequence[Start], contexts: Contexts, partitions: int) -> list[Publication]:
-    """Turns to run; the failed reply instead where the chatbot is gone, through the log like every other write."""
+def of_turns(starts: Sequence[TurnStart], contexts: Contexts, partitions: int) -> list[Publication]:
+    """Return a `RunTurn` for each turn, or its failed reply if the chatbot is not available any more."""
     return [_turn(start, contexts, partitions) for start in starts]
 
 
-def rejected(rejection: MessageRejected, partitions: int) -> Publication:
-    """A refusal for the author's sockets."""
+def of_rejection(rejection: MessageRejected, partitions: int) -> Publication:
+    """Return the publication of a rejected message to its author."""
     [(key, event)] = _delivery(rejection, None, partitions)
     return topology.DELIVERY, key, event
 
 
-def rounds(publications: Sequence[Publication]) -> Iterator[list[Publication]]:
-    """The same, in pieces that the bus can hold."""
-    piece: list[Publication] = []
-    room = ROUND_BYTES
+def chunks(publications: Sequence[Publication]) -> Iterator[list[Publication]]:
+    """Split publications, in order, into chunks of about `CHUNK_BYTES`."""
+    chunk: list[Publication] = []
+    room = CHUNK_BYTES
     for publication in publications:
-        weight = _weight(publication[2].data)
-        if piece and weight > room:
-            yield piece
-            piece, room = [], ROUND_BYTES
-        piece.append(publication)
-        room -= weight
-    if piece:
-        yield piece
+        size = _estimated_size(publication[2].data)
+        if chunk and size > room:
+            yield chunk
+            chunk, room = [], CHUNK_BYTES
+        chunk.append(publication)
+        room -= size
+    if chunk:
+        yield chunk
 
 
 def _delivery(payload: Payload, traceparent: str | None, partitions: int) -> Iterator[tuple[str, Event]]:
+    """Yield routing key and event for the session's partition and for the buckets of the addressed users."""
     users: list[str] = []
     event_id = None
     match payload:
@@ -105,29 +112,30 @@ def _delivery(payload: Payload, traceparent: str | None, partitions: int) -> Ite
         yield topology.user_key(bucket), event
 
 
-def _turn(start: Start, contexts: Contexts, partitions: int) -> Publication:
+def _turn(start: TurnStart, contexts: Contexts, partitions: int) -> Publication:
     turn = start.turn
-    subject = str(turn.session_id)
     context = contexts.get(turn.id)
-    if context is not None:
-        run = RunTurn(
-            session_id=turn.session_id,
-            message_id=turn.id,
-            chatbot_id=turn.chatbot_id,
-            reply_to=turn.reply_to,
-            starts=start.starts,
-            again=start.again,
-            context=context.messages,
-            as_of=context.as_of,
-            summary=context.summary,
+    if context is None:
+        failed = FinishReply.empty(
+            turn.session_id, turn.id, turn.chatbot_id, status="failed", error=CHATBOT_UNAVAILABLE
         )
-        event = Event(SOURCE, run, subject, f"{turn.id}:{start.starts}", traceparent=turn.traceparent)
-        return topology.TURNS, turn.chatbot_id, event
-    failed = FinishReply.empty(turn.session_id, turn.id, turn.chatbot_id, status="failed", error=CHATBOT_UNAVAILABLE)
-    return commanded(failed, partitions, turn.traceparent)
+        return of_command(failed, partitions, turn.traceparent)
+    run = RunTurn(
+        session_id=turn.session_id,
+        message_id=turn.id,
+        chatbot_id=turn.chatbot_id,
+        reply_to=turn.reply_to,
+        starts=start.starts,
+        again=start.republished,
+        context=context.messages,
+        as_of=context.as_of,
+        summary=context.summary,
+    )
+    event = Event(SOURCE, run, str(turn.session_id), f"{turn.id}:{start.starts}", traceparent=turn.traceparent)
+    return topology.TURNS, turn.chatbot_id, event
 
 
-def _weight(payload: Payload) -> int:
+def _estimated_size(payload: Payload) -> int:
     match payload:
         case MessageStored() | MessageUpdated():
             return 512 + 2 * len(payload.message.content)

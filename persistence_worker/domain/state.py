@@ -1,4 +1,4 @@
-"""What a batch has in hand: sessions and their turns as they were locked, and as commands change them. No I/O."""
+"""The state that a transaction locks and changes: sessions, their turns, and what commands refer to. No I/O."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from shared.contracts.turns import Summary
 from shared.contracts.views import Message, ReplyPolicy
 
 Spans = list[list[int]]
-"""Numbers as closed ranges, ascending: `[[5, 9], [12, 12]]`. Short however many messages wait."""
+"""Sequence numbers as closed ranges, ascending: `[[5, 9], [12, 12]]`. Short for any number of messages."""
 
 
 def extended(spans: Spans, number: int) -> Spans:
-    """The spans with a number above all of theirs added."""
+    """Return the spans plus a number that is greater than all of theirs."""
     if spans and spans[-1][1] == number - 1:
         return [*spans[:-1], [spans[-1][0], number]]
     return [*spans, [number, number]]
 
 
 def merged(spans: Spans, others: Spans) -> Spans:
-    """All numbers of both, ascending."""
-    together: Spans = []
+    """Return all numbers of both, ascending."""
+    union: Spans = []
     for first, last in sorted([*spans, *others]):
-        if together and first <= together[-1][1] + 1:
-            together[-1][1] = max(together[-1][1], last)
+        if union and first <= union[-1][1] + 1:
+            union[-1][1] = max(union[-1][1], last)
         else:
-            together.append([first, last])
-    return together
+            union.append([first, last])
+    return union
 
 
-def holds(spans: Spans, number: int) -> bool:
+def contains(spans: Spans, number: int) -> bool:
     """Whether a number is in one of the spans."""
-    for first, last in spans:  # noqa: SIM110 - twice as fast as `any`, and asked for every message of a context
+    for first, last in spans:  # noqa: SIM110 - twice as fast as `any`, and called for every message of a context
         if first <= number <= last:
             return True
     return False
@@ -42,55 +42,51 @@ def holds(spans: Spans, number: int) -> bool:
 
 @dataclass(slots=True)
 class Turn:
-    """A reply that is owed. `asked` is what it answers; `waiting` what arrived meanwhile, for the next one.
+    """A reply that a chatbot owes in a session. A chatbot has at most one open turn in a session."""
 
-    `depth` counts the chatbots that answered chatbots before it. Its context ends before the number `until`.
-    `waiting_id` is the next turn's id where somebody has been told it. From `stop_at` on nobody waits for it longer.
-    """
-
-    id: UUID
+    id: UUID  # of the message that the reply becomes
     session_id: UUID
     chatbot_id: str
-    reply_to: UUID
-    asked: Spans
-    waiting: Spans
+    reply_to: UUID  # the newest message that the reply answers
+    asked: Spans  # numbers of the messages that the reply answers
+    waiting: Spans  # numbers of the messages that the next turn answers
     waiting_reply_to: UUID | None
     starts: int  # publications so far
     published_at: datetime
     closed_at: datetime | None = None
-    depth: int = 0
-    until: int | None = None
+    depth: int = 0  # length of the chain of chatbots that answered chatbots before this reply
+    until: int | None = None  # the context ends before this number
     waiting_depth: int | None = None
-    waiting_id: UUID | None = None
-    stop_at: datetime | None = None
-    new: bool = False
+    waiting_id: UUID | None = None  # id of the next turn, where a published message refers to it already
+    stop_at: datetime | None = None  # after it the turn is ended as stopped, without text
+    new: bool = False  # opened in this transaction
     traceparent: str | None = None
 
 
 @dataclass(slots=True)
 class SessionState:
-    """A locked session. `users` are its members, the longest first; `turns` the open ones, by chatbot."""
+    """A locked session with its members, chatbots and open turns."""
 
     id: UUID
     title: str | None
-    titled_by: str | None
+    titled_by: str | None  # the user whose text the title is
     owner_id: str
     reply_policy: ReplyPolicy
-    rotation: int
-    seq: int
-    last_seq: int
+    rotation: int  # messages that `round_robin` has assigned so far
+    seq: int  # number of the latest change of the session itself
+    last_seq: int  # number of the latest change of all
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
-    users: list[str] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)  # members, the longest first
     chatbots: list[str] = field(default_factory=list)
-    turns: dict[str, Turn] = field(default_factory=dict)
-    first_words: tuple[str, str] | None = None  # of its first user message, with its author; where a title is wanted
-    new: bool = False
+    turns: dict[str, Turn] = field(default_factory=dict)  # open turns by chatbot
+    title_source: tuple[str, str] | None = None  # text and author of the first message; loaded if a title is needed
+    new: bool = False  # created in this transaction
     changed: bool = False
 
     def next_seq(self, now: datetime) -> int:
-        """Take the next number for a change at `now`."""
+        """Take the next sequence number for a change at `now`."""
         self.last_seq += 1
         self.updated_at = max(self.updated_at, now)
         self.changed = True
@@ -99,18 +95,18 @@ class SessionState:
 
 @dataclass(slots=True)
 class Invite:
-    """A way in, known by the hash of its secret."""
+    """An invite to a session, identified by the hash of its secret."""
 
     hash: str
     session_id: UUID
     expires_at: datetime
-    max_uses: int | None
+    max_uses: int | None  # `None`: unlimited
     uses: int = 0
     ended: bool = False
 
 
 class Rating(NamedTuple):
-    """What a member thinks of a reply; 0 is no opinion any more."""
+    """A member's rating of a reply; 0 withdraws it."""
 
     session_id: UUID
     rating: int
@@ -119,52 +115,47 @@ class Rating(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a command that looks back has found: messages, and the turns whose replies some of them are.
-
-    `is_last`: an edited message is its author's newest. `more`: the number after which an erasure goes on.
-    """
+    """Older messages of a session that an exclusive command needs, and the turns that some of them answered."""
 
     messages: list[Message] = field(default_factory=list)
     turns: dict[UUID, Turn] = field(default_factory=dict)
-    is_last: bool = False
-    more: int | None = None
+    is_last: bool = False  # of an edited message: it is its author's newest
+    more: int | None = None  # of an erasure: the number after which it continues
 
 
 @dataclass(slots=True)
 class Loaded:
-    """What was read under the locks: sessions by id (missing ones left out) and the session of each known message.
+    """The state read under the locks. Missing sessions, messages and invites have no entry.
 
-    The rest is filled only where a command needs it: answers of commands applied before (`None`: not kept),
-    messages by id, invites by hash, read marks, erased users among those who want in, commands whose summary is
-    of what has changed since, and what lies back.
+    Fields other than `sessions` and `message_sessions` are loaded only for commands that need them.
     """
 
     sessions: dict[UUID, SessionState] = field(default_factory=dict)
-    known: dict[UUID, UUID] = field(default_factory=dict)
-    applied: dict[str, str | None] = field(default_factory=dict)
+    message_sessions: dict[UUID, UUID] = field(default_factory=dict)  # session of each stored message
+    applied: dict[str, str | None] = field(default_factory=dict)  # answers by command id; `None`: redacted since
     messages: dict[UUID, Message] = field(default_factory=dict)
-    invites: dict[str, Invite] = field(default_factory=dict)
-    read: dict[tuple[UUID, str], int] = field(default_factory=dict)
-    erased: set[str] = field(default_factory=set)
-    outdated: set[str] = field(default_factory=set)
+    invites: dict[str, Invite] = field(default_factory=dict)  # by hash
+    read_marks: dict[tuple[UUID, str], int] = field(default_factory=dict)  # by session and user
+    erased_users: set[str] = field(default_factory=set)  # of the users who enter a session
+    outdated: set[str] = field(default_factory=set)  # ids of commands whose summary covers messages changed since
     history: History = field(default_factory=History)
 
 
 @dataclass(slots=True)
 class Writes:
-    """What a batch changes beside the numbers, the new messages and the turns of its sessions."""
+    """Changes of a batch, except new messages, turns, and the sequence numbers of sessions."""
 
-    messages: dict[UUID, Message] = field(default_factory=dict)  # stored before this batch
-    changed: dict[UUID, int] = field(default_factory=dict)  # by session, the earliest place of what changed in it
+    messages: dict[UUID, Message] = field(default_factory=dict)  # changed; stored by an earlier batch
+    first_changed: dict[UUID, int] = field(default_factory=dict)  # by session, the lowest `seq` of a changed message
     summaries: dict[tuple[UUID, str], Summary] = field(default_factory=dict)  # by session and chatbot
-    sessions: set[UUID] = field(default_factory=set)  # owner, policy or deletion
-    joined: dict[tuple[UUID, str], datetime] = field(default_factory=dict)
-    left: set[tuple[UUID, str]] = field(default_factory=set)
+    sessions: set[UUID] = field(default_factory=set)  # whose owner, reply policy or deletion changed
+    joined: dict[tuple[UUID, str], datetime] = field(default_factory=dict)  # new members, by session and user
+    left: set[tuple[UUID, str]] = field(default_factory=set)  # ended memberships
     chatbots: set[UUID] = field(default_factory=set)  # sessions whose list of chatbots changed
     invites: dict[str, Invite] = field(default_factory=dict)  # new or used
-    uninvited: set[UUID] = field(default_factory=set)  # sessions whose open invites end
-    read: dict[tuple[UUID, str], int] = field(default_factory=dict)
+    ended_invites: set[UUID] = field(default_factory=set)  # sessions whose open invites end
+    read_marks: dict[tuple[UUID, str], int] = field(default_factory=dict)
     ratings: dict[tuple[UUID, str], Rating] = field(default_factory=dict)  # by message and user
-    forgotten: set[tuple[UUID, str]] = field(default_factory=set)  # whose ratings in a session go
-    erased: set[tuple[UUID, str]] = field(default_factory=set)  # of whom nothing is left in a session
-    answers: list[tuple[str, UUID, str]] = field(default_factory=list)  # command, session, answer in JSON
+    deleted_ratings: set[tuple[UUID, str]] = field(default_factory=set)  # users whose ratings in a session are deleted
+    erased_members: set[tuple[UUID, str]] = field(default_factory=set)  # users of whom the session has nothing left
+    answers: list[tuple[str, UUID, str]] = field(default_factory=list)  # command id, session id, answer as JSON

@@ -1,12 +1,12 @@
-"""The title of a session, taken from its first message. No I/O."""
+"""Titles of sessions, derived from their first message. No I/O."""
 
 from __future__ import annotations
 
 import re
 
-TITLE_LENGTH = 60  # code points of a title that is taken from a message
+TITLE_LENGTH = 60  # code points, of a derived title
 
-# Quadratic at worst, and only ever for the first words of a message (`store.FIRST_WORDS`).
+# Quadratic at worst, but applied only to the beginning of a message (`session_store.TITLE_SOURCE_LENGTH`).
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~).*$", re.MULTILINE)
 _LINE_MARK = re.compile(r"^ {0,3}(?:(?:#{1,6}|[-*+]|>)(?:[ \t]+|$))+", re.MULTILINE)
 _LINK = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\n]*\)")
@@ -15,8 +15,8 @@ _EMPHASIS = re.compile(r"(?<!\w)([*_])(?=\S)(.+?)(?<=\S)\1(?!\w)")
 
 
 def title_from(content: str) -> str | None:
-    """A title of one line without the marks of Markdown, cut at a word; `None` if nothing is left to show."""
-    words = _words(without_marks(content)) or _words(content)
+    """Return a title of one line without Markdown, cut at a word boundary; `None` if no printable text is left."""
+    words = _words(without_markdown(content)) or _words(content)
     line = " ".join(words)
     if len(line) <= TITLE_LENGTH:
         return line or None
@@ -24,8 +24,8 @@ def title_from(content: str) -> str | None:
     return line[: cut if cut > TITLE_LENGTH // 2 else TITLE_LENGTH - 1].rstrip() + "…"
 
 
-def without_marks(content: str) -> str:
-    """A text as Markdown would show it, as good as always: a title is plain text."""
+def without_markdown(content: str) -> str:
+    """Remove the Markdown syntax of the usual cases: a title is plain text."""
     content = _FENCE.sub("", content)
     content = _LINE_MARK.sub("", content)
     content = _LINK.sub(r"\1", content)

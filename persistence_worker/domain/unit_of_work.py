@@ -1,4 +1,4 @@
-"""What follows from a batch: what to write, to tell, to start and to answer; and how turns begin and end. No I/O."""
+"""The unit of work: collects what commands change, publish and answer, until the transaction writes it. No I/O."""
 
 from __future__ import annotations
 
@@ -21,99 +21,114 @@ from shared.contracts.views import Message
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one session holds."""
+    """Maximum numbers of chatbots and of members of one session."""
 
     chatbots: int
     users: int
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """A turn that is to be published; `starts` is how often it was before."""
+class TurnStart:
+    """A turn to publish. `starts` is the number of earlier publications."""
 
     turn: Turn
     starts: int
-    again: bool
+    republished: bool  # the turn may have run already
 
 
 @dataclass(slots=True)
-class Work:
-    """The accumulated consequences of commands, and the steps that they have in common."""
+class UnitOfWork:
+    """The state that was loaded, the changes of a batch of commands, and the steps that rules have in common."""
 
     loaded: Loaded
     catalogue: Catalogue
     limits: Limits
     now: datetime
-    messages: dict[UUID, Message] = field(default_factory=dict)  # new ones, as they are at the end
+    new_messages: dict[UUID, Message] = field(default_factory=dict)  # in their final state
+    changed_turns: dict[UUID, Turn] = field(default_factory=dict)
     writes: Writes = field(default_factory=Writes)
     deliveries: list[tuple[Payload, Received]] = field(default_factory=list)
-    stops: list[StopTurn] = field(default_factory=list)
-    starts: list[Start] = field(default_factory=list)
-    further: list[EraseAuthor] = field(default_factory=list)  # commands that go on where these had to end
+    turn_stops: list[StopTurn] = field(default_factory=list)
+    turn_starts: list[TurnStart] = field(default_factory=list)
+    follow_ups: list[EraseAuthor] = field(default_factory=list)  # commands that continue a bounded one
     answers: list[tuple[Received, Reply]] = field(default_factory=list)
-    changed_turns: dict[UUID, Turn] = field(default_factory=dict)
+    redelivered: set[str] = field(default_factory=set)  # ids of commands that may have been committed before
+    repeats: dict[UUID, Received] = field(default_factory=dict)  # sessions of repeated commands
+    unpublished: set[UUID] = field(default_factory=set)  # sessions whose latest change may not have been published
 
-    def deliver(self, payload: Payload, received: Received) -> None:
-        """Tell the gateways."""
-        self.deliveries.append((payload, received))
+    def repeat(self, session: SessionState, envelope: Received) -> None:
+        """Note that a command was applied before, so that its publications are repeated."""
+        self.repeats.setdefault(session.id, envelope)
+        if envelope.id in self.redelivered:
+            self.unpublished.add(session.id)
 
-    def number(self, session: SessionState, received: Received) -> None:
-        """A change of the session itself: it takes a number, and everybody in it hears of it."""
+    def deliver(self, payload: Payload, envelope: Received) -> None:
+        """Publish an event to the gateways."""
+        self.deliveries.append((payload, envelope))
+
+    def deliver_session(self, session: SessionState, envelope: Received) -> None:
+        """Publish the present state of a session to its members."""
+        self.deliver(SessionUpdated(session=views.session(session, self.catalogue)), envelope)
+
+    def change_session(self, session: SessionState, envelope: Received) -> None:
+        """Number a change of the session itself, and publish its new state."""
         session.seq = session.next_seq(self.now)
-        self.tell(session, received)
+        self.deliver_session(session, envelope)
 
-    def tell(self, session: SessionState, received: Received) -> None:
-        """Everybody in it hears how the session is now."""
-        self.deliver(SessionUpdated(session=views.session(session, self.catalogue)), received)
+    def store_message(self, session: SessionState, envelope: Received, message_id: UUID, **fields: Any) -> Message:
+        """Store a new message with these fields of `Message` under the session's next number."""
+        seq = session.next_seq(self.now)
+        message = Message(id=message_id, session_id=session.id, seq=seq, updated_seq=seq, **fields)
+        self.new_messages[message.id] = message
+        self.loaded.message_sessions[message.id] = session.id
+        self.deliver(MessageStored(message=message), envelope)
+        return message
 
-    def store(self, message: Message, received: Received) -> None:
-        """A new message."""
-        self.messages[message.id] = message
-        self.loaded.known[message.id] = message.session_id
-        self.deliver(MessageStored(message=message), received)
-
-    def change(self, session: SessionState, message: Message, received: Received, **fields: Any) -> None:
-        """A stored message changes, under a number of its own."""
+    def change_message(self, session: SessionState, message: Message, envelope: Received, **fields: Any) -> None:
+        """Change fields of a stored message under the session's next number."""
         changed = message.model_copy(update={**fields, "updated_seq": session.next_seq(self.now)})
-        if message.id in self.messages:
-            self.messages[message.id] = changed
+        if message.id in self.new_messages:
+            self.new_messages[message.id] = changed
         else:
             self.writes.messages[message.id] = self.loaded.messages[message.id] = changed
-            self.writes.changed[session.id] = min(message.seq, self.writes.changed.get(session.id, message.seq))
-        self.deliver(MessageUpdated(message=changed), received)
+            first = self.writes.first_changed.get(session.id, message.seq)
+            self.writes.first_changed[session.id] = min(message.seq, first)
+        self.deliver(MessageUpdated(message=changed), envelope)
 
     def message(self, session: SessionState, message_id: UUID) -> Message | None:
-        """A message of this session that is at hand."""
-        found = self.messages.get(message_id) or self.loaded.messages.get(message_id)
+        """Return a message of this session that is new or loaded."""
+        found = self.new_messages.get(message_id) or self.loaded.messages.get(message_id)
         return found if found is not None and found.session_id == session.id else None
 
-    def ask(self, session: SessionState, chatbot: str, message: Message, received: Received, depth: int = 0) -> None:
-        """A chatbot owes an answer to a message: now, or with its next reply."""
+    def request_reply(
+        self, session: SessionState, chatbot: str, message: Message, envelope: Received, depth: int = 0
+    ) -> None:
+        """Let a chatbot answer a message: with a new turn, or with its next turn if one is open."""
         turn = session.turns.get(chatbot)
         if turn is None:
-            self.open(session, chatbot, message.id, [[message.seq, message.seq]], received, depth=depth)
+            self.open_turn(session, chatbot, message.id, [[message.seq, message.seq]], envelope, depth=depth)
             return
-        if turn.new:  # not published yet: it can answer this one too
+        if turn.new:  # not published yet, so that it can answer this message too
             turn.asked, turn.reply_to = extended(turn.asked, message.seq), message.id
             turn.depth = min(turn.depth, depth)
             return
         turn.waiting, turn.waiting_reply_to = extended(turn.waiting, message.seq), message.id
         turn.waiting_depth = depth if turn.waiting_depth is None else min(turn.waiting_depth, depth)
-        self.touch(turn)
+        self.save_turn(turn)
 
-    def open(
+    def open_turn(
         self,
         session: SessionState,
         chatbot: str,
         reply_to: UUID,
         asked: list[list[int]],
-        received: Received,
+        envelope: Received,
         *,
         depth: int = 0,
         until: int | None = None,
         turn_id: UUID | None = None,
     ) -> Turn:
-        """A turn begins."""
+        """Open a turn and schedule its publication. The parameters are fields of `Turn`."""
         turn = Turn(
             id=turn_id or uuid4(),
             session_id=session.id,
@@ -127,57 +142,55 @@ class Work:
             depth=depth,
             until=until,
             new=True,
-            traceparent=received.traceparent,
+            traceparent=envelope.traceparent,
         )
         session.turns[chatbot] = turn
-        self.touch(turn)
-        self.starts.append(Start(turn, starts=0, again=False))
+        self.save_turn(turn)
+        self.turn_starts.append(TurnStart(turn, starts=0, republished=False))
         return turn
 
-    def close(self, session: SessionState, turn: Turn, received: Received) -> None:
-        """A turn has ended; what waited for its end begins."""
-        self.end(session, turn)
+    def close_turn(self, session: SessionState, turn: Turn, envelope: Received) -> None:
+        """End a turn, and open the next one for the messages that arrived in the meantime."""
+        self.end_turn(session, turn)
         if turn.waiting_reply_to is not None:
-            self.open(
+            self.open_turn(
                 session,
                 turn.chatbot_id,
                 turn.waiting_reply_to,
                 turn.waiting,
-                received,
+                envelope,
                 depth=turn.waiting_depth or 0,
                 turn_id=turn.waiting_id,
             )
 
-    def end(self, session: SessionState, turn: Turn) -> None:
-        """A turn is over, and nothing follows from it."""
+    def end_turn(self, session: SessionState, turn: Turn) -> None:
+        """End a turn without a successor."""
         turn.closed_at = self.now
-        self.touch(turn)
+        self.save_turn(turn)
         del session.turns[turn.chatbot_id]
-        if turn.new:  # nobody has heard of it
-            self.starts = [start for start in self.starts if start.turn is not turn]
+        if turn.new:  # not published yet
+            self.turn_starts = [start for start in self.turn_starts if start.turn is not turn]
 
-    def stop(self, turn: Turn) -> None:
-        """Whoever runs this turn is to stop at once."""
+    def stop_turn(self, turn: Turn) -> None:
+        """Publish a stop to the chatbot workers if the turn was published."""
         if not turn.new:
-            self.stops.append(StopTurn(session_id=turn.session_id, message_id=turn.id))
+            self.turn_stops.append(StopTurn(session_id=turn.session_id, message_id=turn.id))
 
-    def cut(
+    def store_stopped_reply(
         self,
         session: SessionState,
         turn: Turn,
-        received: Received,
+        envelope: Received,
         *,
         reply_to: UUID,
         superseded_by: UUID | None = None,
     ) -> None:
-        """Store the reply of a turn that is ended from here: stopped and empty."""
-        self.stop(turn)
-        seq = session.next_seq(self.now)
-        reply = Message(
-            id=turn.id,
-            session_id=session.id,
-            seq=seq,
-            updated_seq=seq,
+        """Stop a turn, and store its reply as stopped, without text."""
+        self.stop_turn(turn)
+        self.store_message(
+            session,
+            envelope,
+            turn.id,
             sender_type="chatbot",
             sender_id=turn.chatbot_id,
             content="",
@@ -186,15 +199,14 @@ class Work:
             status="stopped",
             superseded_by=superseded_by,
         )
-        self.store(reply, received)
 
-    def publish_again(self, turn: Turn) -> None:
-        """Whoever should run a turn may not have heard of it."""
-        self.starts.append(Start(turn, starts=turn.starts, again=True))
+    def republish_turn(self, turn: Turn) -> None:
+        """Republish a turn whose publication may have been lost."""
+        self.turn_starts.append(TurnStart(turn, starts=turn.starts, republished=True))
         turn.starts += 1
         turn.published_at = self.now
-        self.touch(turn)
+        self.save_turn(turn)
 
-    def touch(self, turn: Turn) -> None:
-        """A turn is to be written."""
+    def save_turn(self, turn: Turn) -> None:
+        """Mark a turn as changed."""
         self.changed_turns[turn.id] = turn

@@ -1,4 +1,4 @@
-"""Stored things as the contract shows them. No I/O."""
+"""Sessions as the public contract shows them. No I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.contracts.views import ChatbotRef, OwnSession, Session
 
 
 def session(state: SessionState, catalogue: Catalogue) -> Session:
-    """A session as everybody sees it."""
+    """Return the view of a session that is the same for all members."""
     return Session(
         id=state.id,
         title=state.title,
@@ -24,5 +24,5 @@ def session(state: SessionState, catalogue: Catalogue) -> Session:
 
 
 def own_session(state: SessionState, catalogue: Catalogue, read_seq: int) -> OwnSession:
-    """A session as its caller sees it."""
+    """Return the view of a session for one member, with that member's read mark."""
     return OwnSession(**dict(session(state, catalogue)), read_seq=read_seq)

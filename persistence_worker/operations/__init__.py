@@ -1,4 +1,4 @@
 """The operator's commands: `dead list | show | replay` and `repartition`.
 
-They run in processes of their own, against the same bus and database.
+Each runs in a separate process, on the same bus and database.
 """

@@ -1,4 +1,4 @@
-"""Dead letters in a person's hands: looked at, and replayed once what made them poison is mended. Over the bus."""
+"""Inspects and replays dead letters over the bus."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from shared.contracts.registry import PAYLOADS
 from shared.errors import Unavailable
 
 SOURCE = "persistence_worker dead"
-MOST = 100  # bodies of one queue that are looked at; the rest shows when these are gone
-QUIET = 1.0  # seconds without another letter after which all are there
-AGAIN = replace(topology.DIRECT, persistent=True, mandatory=True)  # straight to the queue that it came from
+BODIES_MAX = 100  # bodies of one queue that are read; further ones can be read after these are replayed
+QUIET = 1.0  # seconds without another letter after which a queue counts as read
+REPLAY = replace(topology.DIRECT, persistent=True, mandatory=True)  # routes directly to the original queue
 
 
 class CannotReplay(Exception):
-    """This release cannot read what the letter keeps."""
+    """This release cannot parse the event that the letter contains."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One letter. `id` names it on the command line."""
+class StoredLetter:
+    """A dead letter in its queue. `id` identifies it on the command line."""
 
     id: str
     time: str
@@ -37,89 +37,95 @@ class Found:
 
     @property
     def types(self) -> list[str]:
-        """What it keeps, by type; empty when that cannot be read."""
+        """The types of the events that it contains; empty if they cannot be read."""
         try:
-            return [received.type for received in read_body(self.letter.original())]
+            return [envelope.type for envelope in read_body(self.letter.original())]
         except MalformedEvent:
             return []
 
     def events(self) -> list[Event]:
-        """What it keeps, to be published once more under the same ids. Whoever waited for an answer is gone.
+        """Return the events to publish again under the same ids, without a reply address: its client does not wait.
 
         Raises:
-            CannotReplay: it is no event of this release.
+            CannotReplay: this release cannot parse them.
         """
         try:
-            return [_event(received) for received in read_body(self.letter.original())]
+            return [_event(envelope) for envelope in read_body(self.letter.original())]
         except (MalformedEvent, KeyError, ValueError) as error:
             raise CannotReplay(f"{self.id}: {error or type(error).__name__}") from None
 
 
-class Box:
-    """The dead letters of one queue, held while the box is open and handed back, in order, when it is closed."""
+class DeadLetterBox:
+    """The dead letters of one queue. They are held while the box is open; `close` requeues them in order."""
 
     def __init__(self, bus: Bus, subscription: Subscription) -> None:
         self._bus = bus
         self._subscription = subscription
-        self.letters: list[Found] = []
+        self.letters: list[StoredLetter] = []
 
     async def read(self) -> None:
-        """Take what is there, `MOST` bodies at most."""
+        """Take the letters of at most `BODIES_MAX` bodies."""
         taken: list[Delivery] = []
         with suppress(TimeoutError):
-            while len(taken) < MOST:
+            while len(taken) < BODIES_MAX:
                 async with asyncio.timeout(QUIET):
-                    taken += (await self._subscription.take(MOST - len(taken))).deliveries
-        self.letters = [found for delivery in taken for found in _found(delivery)]
+                    taken += (await self._subscription.take(BODIES_MAX - len(taken))).deliveries
+        self.letters = [letter for delivery in taken for letter in _letters(delivery)]
 
     async def replay(self, ids: Collection[str] | None) -> tuple[int, list[str]]:
-        """Publish letters to the queue they came from, all or those with these ids: how many, and why not the others.
+        """Publish letters, all or those with these ids, to their original queues.
 
-        A body of letters is acked only when the bus holds what it kept, so a crash repeats and never loses.
-        Letters that travelled with a chosen one are put back as they were.
+        A body is acknowledged only after the bus has confirmed all of its letters, so that a crash repeats a replay but
+        loses nothing. Letters in the same body that were not chosen are published again as dead letters.
+
+        Returns:
+            The number of replayed letters, and for each letter that cannot be replayed the reason.
 
         Raises:
-            Unavailable: not known to be held; nothing more was done, and it can be done again.
+            Unavailable: the bus did not confirm a letter. The rest is not replayed; the command can be repeated.
         """
         replayed = 0
-        refused: list[str] = []
-        for tag in dict.fromkeys(found.delivery.tag for found in self.letters):
-            together = [found for found in self.letters if found.delivery.tag == tag]
+        failures: list[str] = []
+        for tag in dict.fromkeys(stored.delivery.tag for stored in self.letters):
+            body = [stored for stored in self.letters if stored.delivery.tag == tag]
             publications = []
             kept = []
-            for found in together:
+            for stored in body:
                 try:
-                    events = found.events() if ids is None or found.id in ids else None
+                    events = stored.events() if ids is None or stored.id in ids else None
                 except CannotReplay as error:
-                    refused.append(str(error))
+                    failures.append(str(error))
                     events = None
                 if events is None:
-                    kept.append((topology.DEAD, found.letter.queue, Event(SOURCE, found.letter, id=found.id)))
+                    kept.append((topology.DEAD, stored.letter.queue, Event(SOURCE, stored.letter, id=stored.id)))
                 else:
-                    publications += [(AGAIN, found.letter.queue, event) for event in events]
+                    publications += [(REPLAY, stored.letter.queue, event) for event in events]
             if publications:
                 await self._bus.publish_all([*publications, *kept])
-                await self._subscription.ack([together[0].delivery])
-                replayed += len(together) - len(kept)
-        return replayed, refused
+                await self._subscription.ack([body[0].delivery])
+                replayed += len(body) - len(kept)
+        return replayed, failures
 
     async def close(self) -> None:
-        """Hand back what was not replayed."""
+        """Requeue the letters that were not replayed."""
         await self._subscription.close()
 
 
-async def open_box(bus: Bus, queue: str) -> Box | None:
-    """The dead letters of the queue of that name, read; none if nobody has declared a queue for them."""
+async def open_box(bus: Bus, queue: str) -> DeadLetterBox | None:
+    """Open and read the dead letters of the queue with this name; `None` if it has no queue for dead letters."""
     dead = topology.dead_queue(topology.Queue(queue, "quorum"))
     if not await bus.exists(dead):
         return None
-    box = Box(bus, await bus.subscribe(dead, prefetch=MOST))
+    box = DeadLetterBox(bus, await bus.subscribe(dead, prefetch=BODIES_MAX))
     await box.read()
     return box
 
 
 async def queues(bus: Bus, partitions: int) -> tuple[list[str], bool]:
-    """The names of all queues that may have dead letters; whether the chatbots could be asked for."""
+    """Return the names of all queues that may have dead letters, and whether the queues of chatbots are included.
+
+    They are missing if no persistence worker answers which chatbots there are.
+    """
     known = [topology.log_queue(number, partitions).name for number in range(partitions)]
     known += [topology.catalogue_queue().name, topology.accounts_queue().name]
     try:
@@ -130,31 +136,31 @@ async def queues(bus: Bus, partitions: int) -> tuple[list[str], bool]:
     return known + [topology.turn_queue(chatbot.id).name for chatbot in chatbots], True
 
 
-def lines(letters: Iterable[Found]) -> list[str]:
-    """One line a letter, with nothing of what people wrote."""
+def lines(letters: Iterable[StoredLetter]) -> list[str]:
+    """Return one line for each letter, without content of messages."""
     return [
-        f"{found.id}  {found.time}  {found.letter.queue}  {found.letter.reason}"
-        f"  after {found.letter.attempts} deliveries  {', '.join(found.types) or 'unreadable'}"
-        for found in letters
+        f"{stored.id}  {stored.time}  {stored.letter.queue}  {stored.letter.reason}"
+        f"  after {stored.letter.attempts} deliveries  {', '.join(stored.types) or 'unreadable'}"
+        for stored in letters
     ]
 
 
-def _found(delivery: Delivery) -> Sequence[Found]:
+def _letters(delivery: Delivery) -> Sequence[StoredLetter]:
     try:
         return [
-            Found(received.id, received.time, received.parse(DeadLetter), delivery)
-            for received in read_body(delivery.body)
+            StoredLetter(envelope.id, envelope.time, envelope.parse(DeadLetter), delivery)
+            for envelope in read_body(delivery.body)
         ]
-    except MalformedEvent:  # not ours: it stays where it is
+    except MalformedEvent:  # not a dead letter of this system: it stays in the queue
         return []
 
 
-def _event(received: Received) -> Event:
+def _event(envelope: Received) -> Event:
     return Event(
-        received.source,
-        received.parse(PAYLOADS[received.type]),
-        subject=received.subject,
-        id=received.id,
-        time=datetime.fromisoformat(received.time),
-        traceparent=received.traceparent,
+        envelope.source,
+        envelope.parse(PAYLOADS[envelope.type]),
+        subject=envelope.subject,
+        id=envelope.id,
+        time=datetime.fromisoformat(envelope.time),
+        traceparent=envelope.traceparent,
     )

@@ -1,4 +1,4 @@
-"""Where a list goes on: a moment and an id, opaque to clients. No I/O."""
+"""Cursors of lists: a position in a list as text that is opaque to clients. No I/O."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from shared.errors import InvalidRequest
 
 
 def cursor(moment: datetime, last: UUID) -> str:
-    """The place just after something in a list by time."""
-    return write([rfc3339(moment), last.hex])
+    """Return the cursor after an entry of a list that is ordered by time and id."""
+    return encode([rfc3339(moment), last.hex])
 
 
 def read_cursor(text: str) -> tuple[datetime, UUID]:
-    """What `cursor` wrote.
+    """Return time and id of a cursor.
 
     Raises:
-        InvalidRequest: it did not.
+        InvalidRequest: the text is not a cursor of `cursor`.
     """
     try:
-        moment, last = read(text)
+        moment, last = decode(text)
         when = datetime.fromisoformat(moment)
         if when.tzinfo is None:
             raise ValueError("naive")
-        return when.astimezone(UTC), UUID(last)  # the years 1 and 9999 end before they do elsewhere: `OverflowError`
+        return when.astimezone(UTC), UUID(last)  # `OverflowError` near the years 1 and 9999
     except (ValueError, TypeError, AttributeError, OverflowError):
-        raise InvalidRequest("This cursor is none of ours.") from None
+        raise InvalidRequest("This cursor is not valid.") from None
 
 
-def write(place: list[Any]) -> str:
-    """A place as text."""
-    return urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+def encode(position: list[Any]) -> str:
+    """Encode a position."""
+    return urlsafe_b64encode(orjson.dumps(position)).decode().rstrip("=")
 
 
-def read(text: str) -> list[Any]:
-    """The place that a text names.
+def decode(text: str) -> list[Any]:
+    """Decode a position.
 
     Raises:
-        InvalidRequest: it names none.
+        InvalidRequest: the text is not an encoded position.
     """
     try:
-        place = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if not isinstance(place, list):
-            raise TypeError("place")
+        position = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if not isinstance(position, list):
+            raise TypeError("position")
     except (ValueError, TypeError):
-        raise InvalidRequest("This cursor is none of ours.") from None
-    return place
+        raise InvalidRequest("This cursor is not valid.") from None
+    return position

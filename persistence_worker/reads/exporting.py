@@ -1,4 +1,4 @@
-"""What is kept about a user, page by page: their sessions, and what they wrote and rated there."""
+"""Exports the data of a user page by page: sessions, and the messages and ratings of the user in them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from persistence_worker.domain import views
 from persistence_worker.domain.catalogue import Catalogue
 from persistence_worker.domain.state import SessionState
 from persistence_worker.reads import cursors
-from persistence_worker.storage.history import SESSIONS, WINDOW, WINDOW_END, WRITTEN
+from persistence_worker.storage.history import ALL_SESSIONS_OF_USER, MESSAGES_OF_AUTHOR, WINDOW, WINDOW_END
 from persistence_worker.storage.mappers import message_of
-from persistence_worker.storage.session_reader import Reads
+from persistence_worker.storage.session_reader import SessionReader
 from persistence_worker.storage.tables import chat_messages, message_ratings
 from shared.contracts.payload import rfc3339
 from shared.contracts.queries import ExportedSession, ExportResult, ExportUser
 from shared.contracts.views import PAGE_BYTES_MAX, Message, OwnSession
 from shared.errors import InvalidRequest
 
-ROOM = PAGE_BYTES_MAX - 128 * 1024  # bytes of a page, whose last message may be as long as any
-ROWS = 100  # messages, and ratings, that are read at once
-STEPS = 20  # looks into sessions for one page
-AROUND = 32  # bytes beside each part
+ROOM = PAGE_BYTES_MAX - 128 * 1024  # bytes after which a page ends; its last message may exceed it
+ROWS = 100  # messages, and ratings, of one read
+STEPS = 20  # reads of sessions for one page
+PART_OVERHEAD = 32  # bytes of JSON between two parts
 
 RATED = (
     select(
@@ -47,54 +47,54 @@ RATED = (
 )
 
 
-def export(connection: Connection, reads: Reads, catalogue: Catalogue, query: ExportUser) -> ExportResult:
-    """One page, by session and place.
+def export(connection: Connection, reader: SessionReader, catalogue: Catalogue, query: ExportUser) -> ExportResult:
+    """Return one page, ordered by session and sequence number.
 
     Raises:
-        InvalidRequest: the cursor is none of ours.
+        InvalidRequest: the cursor is not valid.
     """
-    session_id, after = (UUID(int=0), 0) if query.cursor is None else _place(query.cursor)
+    session_id, after = (UUID(int=0), 0) if query.cursor is None else _position(query.cursor)
     room = ROOM
     parts: list[ExportedSession] = []
     for _ in range(STEPS):
-        found = connection.scalar(SESSIONS, {"user": query.user_id, "from": session_id, "most": 1})
+        found = connection.scalar(ALL_SESSIONS_OF_USER, {"user": query.user_id, "from": session_id, "limit": 1})
         if found is None:
             return ExportResult(sessions=parts, next_cursor=None)
         if found != session_id:
             session_id, after = found, 0
-        session, former = _session(connection, reads, catalogue, session_id, query.user_id)
+        session, former = _session(connection, reader, catalogue, session_id, query.user_id)
         if session is None:  # deleted
             session_id, after = UUID(int=session_id.int + 1), 0
             continue
         part, more = _part(connection, session, query.user_id, after, room, former=former)
         parts.append(part)
-        room -= len(part.model_dump_json()) + AROUND
+        room -= len(part.model_dump_json()) + PART_OVERHEAD
         session_id, after = (session_id, more) if more is not None else (UUID(int=session_id.int + 1), 0)
         if room <= 0:
             break
-    return ExportResult(sessions=parts, next_cursor=cursors.write([session_id.hex, after]))
+    return ExportResult(sessions=parts, next_cursor=cursors.encode([session_id.hex, after]))
 
 
-def _place(text: str) -> tuple[UUID, int]:
+def _position(text: str) -> tuple[UUID, int]:
     try:
-        session_id, after = cursors.read(text)
+        session_id, after = cursors.decode(text)
         return UUID(session_id), int(after)
     except (ValueError, TypeError, AttributeError):
-        raise InvalidRequest("This cursor is none of ours.") from None
+        raise InvalidRequest("This cursor is not valid.") from None
 
 
 def _session(
-    connection: Connection, reads: Reads, catalogue: Catalogue, session_id: UUID, user_id: str
+    connection: Connection, reader: SessionReader, catalogue: Catalogue, session_id: UUID, user_id: str
 ) -> tuple[OwnSession | None, bool]:
-    """A session as its member sees it; of one that the user has left, only that and when it was."""
-    mine = reads.session(connection, session_id, user_id)
-    if mine is not None:
-        return views.own_session(mine[0], catalogue, mine[1]), False
-    found = reads.session(connection, session_id)
-    return (None, True) if found is None else (_left(found[0], user_id), True)
+    """Return the view of a session, and whether the user is a former member, who sees only its id and creation time."""
+    own = reader.session(connection, session_id, user_id)
+    if own is not None:
+        return views.own_session(own[0], catalogue, own[1]), False
+    found = reader.session(connection, session_id)
+    return (None, True) if found is None else (_former_view(found[0], user_id), True)
 
 
-def _left(state: SessionState, user_id: str) -> OwnSession:
+def _former_view(state: SessionState, user_id: str) -> OwnSession:
     return OwnSession(
         id=state.id,
         title=None,
@@ -113,17 +113,17 @@ def _left(state: SessionState, user_id: str) -> OwnSession:
 def _part(
     connection: Connection, session: OwnSession, user_id: str, after: int, room: int, *, former: bool
 ) -> tuple[ExportedSession, int | None]:
-    """What fits of a session from a place on, and the place after which it goes on."""
-    values: dict[str, Any] = {"session": session.id, "user": user_id, "after": after, "window": WINDOW, "most": ROWS}
-    end, looked_at = connection.execute(WINDOW_END, values).one()
+    """Return messages and ratings of a session after a number, and the number after which the next page continues."""
+    values: dict[str, Any] = {"session": session.id, "user": user_id, "after": after, "window": WINDOW, "limit": ROWS}
+    end, examined = connection.execute(WINDOW_END, values).one()
     messages: list[Message] = []
     ratings: list[dict[str, Any]] = []
     if end is None:
         return ExportedSession(session=session, former=former, messages=[], ratings=[]), None
-    written = [message_of(row) for row in connection.execute(WRITTEN, values | {"end": end})]
+    written = [message_of(row) for row in connection.execute(MESSAGES_OF_AUTHOR, values | {"end": end})]
     rated = connection.execute(RATED, values | {"end": end}).all()
     cut = [rows[-1].seq for rows in (written, rated) if len(rows) == ROWS]
-    more = min(cut) if cut else end if looked_at == WINDOW else None
+    more = min(cut) if cut else end if examined == WINDOW else None
     found: list[tuple[int, Any]] = [*((m.seq, m) for m in written), *((r.seq, r) for r in rated)]
     for seq, item in sorted(found, key=itemgetter(0)):
         if more is not None and seq > more:

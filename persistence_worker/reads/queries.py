@@ -1,4 +1,4 @@
-"""Reads: each query on one snapshot, answered with its result or a stable error."""
+"""Queries: each is answered from one snapshot, with its result or a stable error."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from persistence_worker.reads.cursors import cursor, read_cursor
 from persistence_worker.reads.exporting import export
 from persistence_worker.reads.searching import search
 from persistence_worker.storage.catalogue_store import load_catalogue
-from persistence_worker.storage.session_reader import Reads
+from persistence_worker.storage.session_reader import SessionReader
 from shared.contracts import queries as q
 from shared.contracts.payload import Model, Payload
 from shared.contracts.views import PAGE_BYTES_MAX, Chatbot, Message
 from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 
-PAGE_ROOM = PAGE_BYTES_MAX - 16 * 1024  # bytes of an answer that its messages may take
+PAGE_ROOM = PAGE_BYTES_MAX - 16 * 1024  # bytes of an answer for its messages
 NO_SESSION = "There is no such session."
 
 
 class Queries:
-    """Answers queries inside a transaction that its caller opens."""
+    """Answers queries in a transaction of the caller."""
 
-    def __init__(self, reads: Reads) -> None:
-        self._reads = reads
+    def __init__(self, reader: SessionReader) -> None:
+        self._reader = reader
         self._answers: dict[type[Payload], Callable[[Connection, Any], Model]] = {
             q.JoinSession: self._join,
             q.ReadSession: self._session,
@@ -44,10 +44,13 @@ class Queries:
         }
 
     def answer(self, connection: Connection, query: Payload) -> Model:
-        """The result of a query.
+        """Return the result of a query.
 
         Raises:
-            NotFound, Conflict, InvalidRequest, Unavailable: as contract §3 says.
+            NotFound: the session is missing, or the user is not a member.
+            Conflict: the cursor is ahead of the session.
+            InvalidRequest: parameters exclude each other, or a cursor is not valid.
+            Unavailable: no catalogue is stored yet, or a search took too long.
         """
         return self._answers[type(query)](connection, query)
 
@@ -58,14 +61,14 @@ class Queries:
             last_seq = session.last_seq
         else:
             if query.after_seq > session.last_seq:
-                raise Conflict("This session is not as far as your cursor: load it anew.")
+                raise Conflict("This session is not as far as your cursor: load it again.")
             messages, has_more, last_seq = self._after(connection, session, query.after_seq, query.limit)
         return q.JoinResult(
             session=views.own_session(session, _catalogue(connection), read_seq),
             messages=messages,
             has_more=has_more,
             last_seq=last_seq,
-            active=self._reads.active(connection, session.id),
+            active=self._reader.open_turns(connection, session.id),
         )
 
     def _changes(self, connection: Connection, query: q.ReadChanges) -> q.ChangesResult:
@@ -89,35 +92,35 @@ class Queries:
         if query.after_seq is None:
             messages, has_more = self._newest(connection, session.id, query.before_seq, query.limit)
         else:
-            rows = self._reads.following(connection, session.id, query.after_seq, query.limit, PAGE_ROOM)
+            rows = self._reader.following(connection, session.id, query.after_seq, query.limit, PAGE_ROOM)
             messages = fitting(rows, query.limit)
-            has_more = bool(messages) and self._reads.is_beyond(connection, session.id, "seq", messages[-1].seq)
+            has_more = bool(messages) and self._reader.has_later(connection, session.id, "seq", messages[-1].seq)
         return q.HistoryResult(messages=messages, has_more=has_more)
 
     def _newest(
         self, connection: Connection, session_id: UUID, below: int | None, limit: int
     ) -> tuple[list[Message], bool]:
-        rows = self._reads.newest(connection, session_id, below, limit, PAGE_ROOM)
+        rows = self._reader.newest(connection, session_id, below, limit, PAGE_ROOM)
         messages = fitting(rows[::-1], limit)[::-1]
-        return messages, bool(messages) and self._reads.is_before(connection, session_id, messages[0].seq)
+        return messages, bool(messages) and self._reader.has_earlier(connection, session_id, messages[0].seq)
 
     def _after(
         self, connection: Connection, session: SessionState, after: int, limit: int
     ) -> tuple[list[Message], bool, int]:
-        rows = self._reads.changed(connection, session.id, after, limit, PAGE_ROOM)
+        rows = self._reader.changed(connection, session.id, after, limit, PAGE_ROOM)
         messages = fitting(rows, limit)
         newest = messages[-1].updated_seq if messages else session.last_seq
-        if messages and self._reads.is_beyond(connection, session.id, "updated_seq", newest):
+        if messages and self._reader.has_later(connection, session.id, "updated_seq", newest):
             return messages, True, newest
         return messages, False, session.last_seq
 
     def _heads(self, connection: Connection, query: q.ReadHeads) -> q.HeadsResult:
-        heads = self._reads.heads(connection, query.session_ids)
+        heads = self._reader.heads(connection, query.session_ids)
         return q.HeadsResult(heads={str(session_id): seq for session_id, seq in heads.items()})
 
     def _sessions(self, connection: Connection, query: q.ListSessions) -> q.SessionsResult:
         after = None if query.cursor is None else read_cursor(query.cursor)
-        found = self._reads.sessions_of(connection, query.user_id, after, query.limit + 1)
+        found = self._reader.sessions_of(connection, query.user_id, after, query.limit + 1)
         page = found[: query.limit]
         catalogue = _catalogue(connection)
         return q.SessionsResult(
@@ -139,7 +142,7 @@ class Queries:
         )
 
     def _turn(self, connection: Connection, query: q.IsTurnOpen) -> q.TurnResult:
-        return q.TurnResult(open=self._reads.is_open(connection, query.session_id, query.message_id))
+        return q.TurnResult(open=self._reader.is_open(connection, query.session_id, query.message_id))
 
     def _search(self, connection: Connection, query: q.SearchMessages) -> q.SearchResult:
         if query.session_id is not None:
@@ -147,17 +150,17 @@ class Queries:
         return search(connection, query)
 
     def _export(self, connection: Connection, query: q.ExportUser) -> q.ExportResult:
-        return export(connection, self._reads, _catalogue(connection), query)
+        return export(connection, self._reader, _catalogue(connection), query)
 
     def _found(self, connection: Connection, session_id: UUID, user_id: str | None) -> tuple[SessionState, int]:
-        found = self._reads.session(connection, session_id, user_id)
+        found = self._reader.session(connection, session_id, user_id)
         if found is None:
             raise NotFound(NO_SESSION)
         return found
 
 
 def fitting(messages: list[Message], limit: int) -> list[Message]:
-    """The first messages whose JSON fits into an answer: one at least, `limit` at most."""
+    """Return the first messages whose JSON fits into an answer: at least one, at most `limit`."""
     room = PAGE_ROOM
     for n, message in enumerate(messages[:limit]):
         room -= len(message.model_dump_json())

@@ -1,4 +1,4 @@
-"""The consumer of `chat.queries`: bounded, each query on a connection of its own, each answered or too late."""
+"""The consumer of `chat.queries`: runs a bounded number of queries in parallel, each on a separate connection."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from shared.errors import BackchatError, Internal, InvalidRequest, Unavailable
 
 logger = structlog.get_logger(__name__)
 
-PREFETCH_EACH = 4  # bodies for each query that may run, so that none of them waits for the broker
+PREFETCH_FACTOR = 4  # prefetched bodies per parallel query, so that a slot does not wait for the broker
 RETRY_AFTER = 1.0  # seconds
 
-COSTLY = (SearchMessages, ExportUser)  # they may read much: the rest keeps most of the connections
-COSTLY_SHARE = 4  # one of so many may be such a one
+COSTLY = (SearchMessages, ExportUser)  # may read many rows, so that they get only a part of the connections
+COSTLY_SHARE = 4  # one of so many parallel queries may be costly
 
 TYPES = {query.TYPE: query for query in QUERIES}
 
 
 class QueryServer:
-    """Answers whoever asks, at most `in_flight` at once; what may be costly is refused while enough of it runs."""
+    """Answers at most `in_flight` queries at once. Costly queries above their share are refused as `unavailable`."""
 
     def __init__(self, *, bus: Bus, database: Database, queries: Queries, metrics: Metrics, in_flight: int) -> None:
         self._bus = bus
@@ -40,14 +40,14 @@ class QueryServer:
         self._metrics = metrics
         self._in_flight = in_flight
         self._slots = asyncio.Semaphore(in_flight)
-        self._costly = 0  # of those that run
+        self._costly = 0  # running costly queries
         self._running: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Consume until cancelled or stopped."""
+        """Consume until cancelled, or until `stop` is called."""
         self._task = asyncio.current_task()
-        subscription = await self._bus.subscribe(query_queue(), prefetch=PREFETCH_EACH * self._in_flight)
+        subscription = await self._bus.subscribe(query_queue(), prefetch=PREFETCH_FACTOR * self._in_flight)
         try:
             while True:
                 taken = await subscription.take()
@@ -60,7 +60,7 @@ class QueryServer:
             await subscription.close()
 
     async def stop(self) -> None:
-        """Take no more; answer what runs."""
+        """Stop consuming, and wait for running queries."""
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait((self._task,))
@@ -69,20 +69,20 @@ class QueryServer:
 
     async def _serve(self, subscription: Subscription, delivery: Delivery) -> None:
         try:
-            for received in read_body(delivery.body):
-                if received.replyto is not None and not received.is_late(utc_now()):
-                    await self._answer(received)
+            for envelope in read_body(delivery.body):
+                if envelope.replyto is not None and not envelope.is_late(utc_now()):
+                    await self._answer(envelope)
         except MalformedEvent:
-            logger.warning("query not readable")
+            logger.warning("query.rejected", reason="MalformedEvent")
         finally:
             self._slots.release()
             await subscription.ack([delivery])
 
-    async def _answer(self, received: Received) -> None:
-        payload = TYPES.get(received.type)
-        with self._metrics.queries.labels(received.type if payload else "unknown").time():
-            reply = await self._reply(received)
-        self._bus.respond(received, Event(SOURCE, reply, subject=received.subject))
+    async def _answer(self, envelope: Received) -> None:
+        payload = TYPES.get(envelope.type)
+        with self._metrics.queries.labels(envelope.type if payload else "unknown").time():
+            reply = await self._reply(envelope)
+        self._bus.respond(envelope, Event(SOURCE, reply, subject=envelope.subject))
 
     async def _read(self, query: Payload) -> Model:
         if not isinstance(query, COSTLY):
@@ -95,12 +95,12 @@ class QueryServer:
         finally:
             self._costly -= 1
 
-    async def _reply(self, received: Received) -> Reply:
+    async def _reply(self, envelope: Received) -> Reply:
         try:
-            payload = TYPES.get(received.type)
+            payload = TYPES.get(envelope.type)
             if payload is None:
                 raise InvalidRequest("There is no such query.")
-            query = received.parse(payload)
+            query = envelope.parse(payload)
             return Reply(result=(await self._read(query)).model_dump(mode="json"))
         except MalformedEvent:
             return refusal(InvalidRequest())
@@ -108,7 +108,7 @@ class QueryServer:
             return refusal(error)
         except Exception as error:
             if is_permanent(error):
-                logger.exception("query failed", type=received.type)
+                logger.exception("query.failed", type=envelope.type)
                 return refusal(Internal())
-            self._database.doubt()
+            self._database.report_failure()
             return refusal(Unavailable(retry_after=RETRY_AFTER))

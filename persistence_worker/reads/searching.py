@@ -1,4 +1,4 @@
-"""Finding words in the messages of a user's own sessions, newest first."""
+"""Searches messages in the sessions of a user, newest first."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from shared.contracts.views import PAGE_BYTES_MAX
 from shared.database.engine import UtcDateTime
 from shared.errors import Unavailable
 
-ROOM = PAGE_BYTES_MAX - 16 * 1024  # bytes of a page that its messages may take
-AROUND = 1_024  # bytes of a hit beside the content, its snippet and title among them
-PATIENCE = 3  # seconds of a search, so that a common word in many sessions holds nobody up
+ROOM = PAGE_BYTES_MAX - 16 * 1024  # bytes of a page for its messages
+HIT_OVERHEAD = 1_024  # bytes of a hit without the content, with its snippet and title
+TIMEOUT = 3  # seconds of a search, which occupies a connection
 NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
 
-# A plan for any words at all may read every message of the user's: over 3 s for a rare word, against 7 ms by its own.
-PATIENTLY = text(
-    f"SELECT set_config('statement_timeout', '{PATIENCE}s', true), "
+# A generic plan may read every message of the user: over 3 s for a rare word, against 7 ms with a plan for that word.
+SET_LIMITS = text(
+    f"SELECT set_config('statement_timeout', '{TIMEOUT}s', true), "
     "set_config('plan_cache_mode', 'force_custom_plan', true)"
 )
 
@@ -42,7 +42,7 @@ _FOUND = {
         SELECT {_COLUMNS}, s.title AS title, octet_length(m.content) AS size
         FROM chat.chat_messages AS m {_OWN.format("chat.")}
           AND to_tsvector('chat.words', translate(m.content, '@./:-_?&=#+', '           '))
-              @@ plainto_tsquery('chat.words', :words)""",  # noqa: S608 - all of it stands above
+              @@ plainto_tsquery('chat.words', :words)""",  # noqa: S608 - built of constants only
     "sqlite": f"""
         SELECT {_COLUMNS}, s.title AS title, length(CAST(m.content AS BLOB)) AS size
         FROM chat_messages_words AS w JOIN chat_messages AS m ON m.rowid = w.rowid {_OWN.format("")}
@@ -56,15 +56,15 @@ def _statement(found: str) -> Any:
         text(f"""
         SELECT * FROM (
             SELECT f.*, sum(f.size) OVER ({order}) AS total, count(*) OVER () AS found
-            FROM ({found} ORDER BY m.created_at DESC, m.id DESC LIMIT :most) AS f
+            FROM ({found} ORDER BY m.created_at DESC, m.id DESC LIMIT :limit) AS f
         ) AS summed WHERE total <= :room OR total = size {order}
-        """)  # noqa: S608 - all of it stands above
+        """)  # noqa: S608 - built of constants only
         .bindparams(
             bindparam("session", type_=Uuid),
             bindparam("moment", type_=UtcDateTime),
             bindparam("last", type_=Uuid),
             bindparam("room", type_=BigInteger),
-            bindparam("most", type_=Integer),
+            bindparam("limit", type_=Integer),
         )
         .columns(
             *(chat_messages.c[name] for name in MESSAGE_COLUMNS),
@@ -80,13 +80,13 @@ STATEMENTS = {dialect: _statement(found) for dialect, found in _FOUND.items()}
 
 
 def search(connection: Connection, query: SearchMessages) -> SearchResult:
-    """One page.
+    """Return one page of hits.
 
     Raises:
-        InvalidRequest: the cursor is none of ours.
-        Unavailable: it took too long.
+        InvalidRequest: the cursor is not valid.
+        Unavailable: the search took longer than `TIMEOUT`.
     """
-    wanted = search_terms.words(query.query)
+    wanted = search_terms.terms(query.query)
     moment, last = NEWEST if query.cursor is None else read_cursor(query.cursor)
     if not wanted:
         return SearchResult(hits=[], next_cursor=None)
@@ -99,8 +99,8 @@ def search(connection: Connection, query: SearchMessages) -> SearchResult:
             "session": query.session_id or UUID(int=0),
             "moment": moment,
             "last": last,
-            "most": query.limit + 1,
-            "room": ROOM - query.limit * AROUND,
+            "limit": query.limit + 1,
+            "room": ROOM - query.limit * HIT_OVERHEAD,
         },
     )
     shown = rows[: query.limit]
@@ -117,11 +117,11 @@ def search(connection: Connection, query: SearchMessages) -> SearchResult:
 def _rows(connection: Connection, wanted: Sequence[str], values: dict[str, Any]) -> Sequence[Any]:
     dialect = connection.dialect.name
     if dialect == "sqlite":
-        return connection.execute(STATEMENTS[dialect], values | {"words": search_terms.match(wanted)}).all()
-    connection.execute(PATIENTLY)
+        return connection.execute(STATEMENTS[dialect], values | {"words": search_terms.fts5_query(wanted)}).all()
+    connection.execute(SET_LIMITS)
     try:
         return connection.execute(STATEMENTS[dialect], values | {"words": " ".join(wanted)}).all()
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != "57014":
             raise
-        raise Unavailable("This search takes too long; look for rarer words, or in one session.") from None
+        raise Unavailable("This search takes too long; search for rarer words, or in one session.") from None

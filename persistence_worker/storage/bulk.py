@@ -1,6 +1,6 @@
-"""Many rows in one statement whose text never changes: arrays on PostgreSQL, `executemany` on SQLite.
+"""Inserts and updates of many rows with a constant statement text: arrays on PostgreSQL, `executemany` on SQLite.
 
-On PostgreSQL `unnest` of one array a column costs a third of one parameter set a row, on both sides.
+On PostgreSQL, `unnest` of one array per column costs a third of one parameter set per row, in client and server.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Rows = Sequence[tuple[Any, ...]]
 
 
 class BulkInsert:
-    """`INSERT` of rows given as tuples in the order of `columns`."""
+    """`INSERT` of rows, which are tuples in the order of `columns`."""
 
     def __init__(self, table: Table, columns: Sequence[str], dialect: str) -> None:
         self._arrays = dialect == "postgresql"
@@ -36,13 +36,17 @@ class BulkInsert:
         self._names = [f"new_{name}" for name in columns] if self._arrays else list(columns)
 
     def __call__(self, connection: Connection, rows: Rows) -> None:
-        """Insert them all, or raise."""
+        """Insert rows.
+
+        Raises:
+            IntegrityError: a key exists already; nothing is inserted.
+        """
         if rows:
             connection.execute(self._statement, _parameters(self._names, rows, arrays=self._arrays))
 
 
 class BulkUpdate:
-    """`UPDATE` by primary key `id`, which comes first in each tuple, before the values of `columns`."""
+    """`UPDATE` by the primary key `id`, which is first in each row, followed by the values of `columns`."""
 
     def __init__(self, table: Table, columns: Sequence[str], dialect: str) -> None:
         self._arrays = dialect == "postgresql"
@@ -55,7 +59,7 @@ class BulkUpdate:
         self._statement = update(table).where(table.c.id == key).values(values)
 
     def __call__(self, connection: Connection, rows: Rows) -> None:
-        """Update them all."""
+        """Update rows; ids that do not exist are skipped."""
         if rows:
             connection.execute(self._statement, _parameters(self._names, rows, arrays=self._arrays))
 

@@ -1,4 +1,4 @@
-"""The catalogue's table: read whole, replaced by whatever is newer. Never commits."""
+"""Loads and replaces the catalogue of chatbots. Never commits."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ NEWEST = select(chatbots.c.modified_at).order_by(chatbots.c.modified_at.desc()).
 
 
 def load_catalogue(connection: Connection) -> list[Listed]:
-    """All chatbots that any catalogue has named, in the newest one's order."""
+    """Return all chatbots that any catalogue has listed, in the order of the newest one."""
     return [_listed(row) for row in connection.execute(SELECT)]
 
 
 def save_catalogue(connection: Connection, announced: ChatbotsAnnounced) -> bool:
-    """Take a catalogue unless the one held is newer, or the same; says whether it was taken.
+    """Replace the stored catalogue unless it is newer or the same; return whether it was replaced.
 
-    Of two with one date the last announced is taken: the built-in list has one date, with and without
-    the local language model.
+    Of two catalogues with the same date, the last announced one is stored: the built-in catalogue has one date, with
+    and without the local language model.
     """
     newest: datetime | None = connection.scalar(NEWEST)
     if newest is not None and newest > announced.modified_at:
         return False
     if newest == announced.modified_at:
-        held = [listed.card for listed in load_catalogue(connection) if listed.available]
-        if held == announced.chatbots:
+        stored = [listed.card for listed in load_catalogue(connection) if listed.available]
+        if stored == announced.chatbots:
             return False
     connection.execute(update(chatbots).values(available=False, is_default=False, modified_at=announced.modified_at))
     connection.execute(delete(chatbots).where(chatbots.c.id.in_([card.id for card in announced.chatbots])))

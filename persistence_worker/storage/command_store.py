@@ -1,4 +1,7 @@
-"""What commands beside messages, replies and new sessions read and write; runs only where a batch holds some."""
+"""Loads and saves what commands need beyond sessions, messages and turns. Never commits.
+
+It is not used for a batch that has only new sessions, messages and replies.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from persistence_worker.domain.state import Invite, Loaded, Writes
 from persistence_worker.storage.bulk import BulkInsert, BulkUpdate
+from persistence_worker.storage.dialect_sql import is_among
 from persistence_worker.storage.mappers import (
     MESSAGE_CHANGES,
     MESSAGE_COLUMNS,
     SESSION_RARE_CHANGES,
     message_change,
     message_of,
+    session_rare_change,
 )
-from persistence_worker.storage.mappers import session_rare_change as rare_change
-from persistence_worker.storage.session_store import among
 from persistence_worker.storage.tables import (
     applied_commands,
     chat_messages,
@@ -33,93 +36,98 @@ from persistence_worker.storage.tables import (
 )
 from shared.contracts.payload import utc_now
 
-ERASURE_LOCK = 0x6261636B_65726173  # of whoever lets a user in, shared; of whoever erases one, alone
+ERASURE_LOCK = 0x6261636B_65726173  # shared: a user enters a session; exclusive: a user is erased
 SHARED_LOCK = text("SELECT pg_advisory_xact_lock_shared(:key)").bindparams(key=ERASURE_LOCK)
 
 
-class RoomStore:
-    """The statements for one dialect. Never commits."""
+class CommandStore:
+    """Statements for one dialect."""
 
     def __init__(self, dialect: str) -> None:
         self._postgresql = dialect == "postgresql"
-        self._reading(dialect)
+        self._build_selects(dialect)
         insert: Any = postgresql.insert if self._postgresql else sqlite.insert
-        self._rare = BulkUpdate(chat_sessions, SESSION_RARE_CHANGES, dialect)
-        self._messages = BulkUpdate(chat_messages, MESSAGE_CHANGES, dialect)
-        self._answers = BulkInsert(applied_commands, ("id", "session_id", "result", "applied_at"), dialect)
-        self._chatbots = BulkInsert(session_chatbots, ("session_id", "chatbot_id", "position"), dialect)
-        self._former = insert(former_users).on_conflict_do_nothing()
+        self._update_session = BulkUpdate(chat_sessions, SESSION_RARE_CHANGES, dialect)
+        self._update_message = BulkUpdate(chat_messages, MESSAGE_CHANGES, dialect)
+        self._insert_answer = BulkInsert(applied_commands, ("id", "session_id", "result", "applied_at"), dialect)
+        self._insert_chatbot = BulkInsert(session_chatbots, ("session_id", "chatbot_id", "position"), dialect)
+        self._insert_former_user = insert(former_users).on_conflict_do_nothing()
         invite = insert(session_invites)
-        self._invite = invite.on_conflict_do_update(
+        self._save_invite = invite.on_conflict_do_update(
             index_elements=["hash"], set_={"uses": invite.excluded.uses, "ended": invite.excluded.ended}
         )
         rating = insert(message_ratings)
-        self._rating = rating.on_conflict_do_update(
+        self._save_rating = rating.on_conflict_do_update(
             index_elements=["message_id", "user_id"],
             set_={name: rating.excluded[name] for name in ("rating", "comment", "rated_at")},
         )
 
-    def _reading(self, dialect: str) -> None:
+    def _build_selects(self, dialect: str) -> None:
         messages, invites = chat_messages.c, session_invites.c
-        self._applied = select(applied_commands.c.id, applied_commands.c.result).where(
-            among(applied_commands.c.id, "ids", dialect)
+        self._applied_by_id = select(applied_commands.c.id, applied_commands.c.result).where(
+            is_among(applied_commands.c.id, "ids", dialect)
         )
-        self._by_id = select(*(messages[name] for name in MESSAGE_COLUMNS)).where(among(messages.id, "ids", dialect))
-        self._by_hash = select(
+        self._message_by_id = select(*(messages[name] for name in MESSAGE_COLUMNS)).where(
+            is_among(messages.id, "ids", dialect)
+        )
+        self._invite_by_hash = select(
             invites.hash, invites.session_id, invites.expires_at, invites.max_uses, invites.uses, invites.ended
-        ).where(among(invites.hash, "ids", dialect))
-        self._read = select(session_users.c.session_id, session_users.c.user_id, session_users.c.read_seq).where(
-            among(session_users.c.session_id, "ids", dialect), among(session_users.c.user_id, "users", dialect)
+        ).where(is_among(invites.hash, "ids", dialect))
+        self._read_marks = select(session_users.c.session_id, session_users.c.user_id, session_users.c.read_seq).where(
+            is_among(session_users.c.session_id, "ids", dialect), is_among(session_users.c.user_id, "users", dialect)
         )
-        self._erased = select(erased_users.c.user_id).where(among(erased_users.c.user_id, "ids", dialect))
+        self._erased_users = select(erased_users.c.user_id).where(is_among(erased_users.c.user_id, "ids", dialect))
 
     def load_applied(self, connection: Connection, loaded: Loaded, ids: Collection[str]) -> None:
-        """The answers of commands applied before."""
-        loaded.applied = {row[0]: row[1] for row in connection.execute(self._applied, {"ids": list(ids)})}
+        """Load the answers of commands that were applied before."""
+        loaded.applied = {row[0]: row[1] for row in connection.execute(self._applied_by_id, {"ids": list(ids)})}
 
     def load_messages(self, connection: Connection, loaded: Loaded, ids: Collection[UUID]) -> None:
-        """Messages that commands name."""
-        found = [message_of(row) for row in connection.execute(self._by_id, {"ids": list(ids)})]
+        """Load messages by id."""
+        found = [message_of(row) for row in connection.execute(self._message_by_id, {"ids": list(ids)})]
         loaded.messages |= {message.id: message for message in found}
 
     def load_invites(self, connection: Connection, loaded: Loaded, hashes: Collection[str]) -> None:
-        """Invites that commands name."""
-        rows = connection.execute(self._by_hash, {"ids": list(hashes)})
+        """Load invites by hash."""
+        rows = connection.execute(self._invite_by_hash, {"ids": list(hashes)})
         loaded.invites = {row[0]: Invite(*row) for row in rows}
 
-    def load_read(self, connection: Connection, loaded: Loaded, pairs: Collection[tuple[UUID, str]]) -> None:
-        """How far these members have read."""
-        values = {"ids": list({pair[0] for pair in pairs}), "users": list({pair[1] for pair in pairs})}
-        loaded.read = {(row[0], row[1]): row[2] for row in connection.execute(self._read, values)}
+    def load_read_marks(self, connection: Connection, loaded: Loaded, members: Collection[tuple[UUID, str]]) -> None:
+        """Load read marks by session and user."""
+        values = {"ids": list({pair[0] for pair in members}), "users": list({pair[1] for pair in members})}
+        loaded.read_marks = {(row[0], row[1]): row[2] for row in connection.execute(self._read_marks, values)}
 
-    def load_erased(self, connection: Connection, loaded: Loaded, users: Collection[str]) -> None:
-        """Which of those who want in are erased; whoever erases one of them waits until this is committed."""
+    def load_erased_users(self, connection: Connection, loaded: Loaded, users: Collection[str]) -> None:
+        """Load which of the users who enter a session are erased.
+
+        The shared lock delays the erasure of such a user until this transaction is committed.
+        """
         if self._postgresql:
             connection.execute(SHARED_LOCK)
-        loaded.erased = set(connection.scalars(self._erased, {"ids": list(users)}))
+        loaded.erased_users = set(connection.scalars(self._erased_users, {"ids": list(users)}))
 
     def save(self, connection: Connection, loaded: Loaded, writes: Writes) -> None:
-        """Write it, after sessions and new messages."""
+        """Save changes, after sessions and new messages."""
         sessions = [loaded.sessions[session_id] for session_id in writes.sessions]
-        self._rare(connection, [rare_change(session) for session in sessions if not session.new])
-        self._messages(connection, [message_change(message) for message in writes.messages.values()])
+        self._update_session(connection, [session_rare_change(session) for session in sessions if not session.new])
+        self._update_message(connection, [message_change(message) for message in writes.messages.values()])
         former = [{"session_id": session_id, "user_id": user_id} for session_id, user_id in writes.left]
-        _each(connection, self._former, former)
+        _execute_each(connection, self._insert_former_user, former)
         self._save_invites(connection, writes)
         self._save_chatbots(connection, loaded, writes.chatbots)
-        reads = [{"session": key[0], "user": key[1], "seq": seq} for key, seq in writes.read.items()]
-        _each(connection, MARK_READ, reads)
+        reads = [{"session": key[0], "user": key[1], "seq": seq} for key, seq in writes.read_marks.items()]
+        _execute_each(connection, MARK_READ, reads)
         self._save_ratings(connection, writes)
         now = utc_now()
-        self._answers(connection, [(*answer, now) for answer in writes.answers])
+        self._insert_answer(connection, [(*answer, now) for answer in writes.answers])
 
-    def part(self, connection: Connection, writes: Writes) -> None:
-        """End memberships; before anybody joins, since it may be the same one."""
+    def end_memberships(self, connection: Connection, writes: Writes) -> None:
+        """Delete ended memberships, before new ones are saved: a user may have left and joined in one batch."""
         left = [{"session": session_id, "user": user_id} for session_id, user_id in writes.left]
-        _each(connection, LEAVE, left)
+        _execute_each(connection, END_MEMBERSHIP, left)
 
     def _save_invites(self, connection: Connection, writes: Writes) -> None:
-        _each(connection, UNINVITE, [{"session": session_id} for session_id in writes.uninvited])
+        _execute_each(connection, END_INVITES, [{"session": session_id} for session_id in writes.ended_invites])
         invites = [
             {
                 "hash": invite.hash,
@@ -131,53 +139,55 @@ class RoomStore:
             }
             for invite in writes.invites.values()
         ]
-        _each(connection, self._invite, invites)
+        _execute_each(connection, self._save_invite, invites)
 
     def _save_chatbots(self, connection: Connection, loaded: Loaded, changed: Iterable[UUID]) -> None:
         sessions = [loaded.sessions[session_id] for session_id in changed if not loaded.sessions[session_id].new]
-        _each(connection, NO_CHATBOTS, [{"session": session.id} for session in sessions])
+        _execute_each(connection, DELETE_CHATBOTS, [{"session": session.id} for session in sessions])
         rows = [(session.id, bot, n) for session in sessions for n, bot in enumerate(session.chatbots)]
-        self._chatbots(connection, rows)
+        self._insert_chatbot(connection, rows)
 
     def _save_ratings(self, connection: Connection, writes: Writes) -> None:
         now = utc_now()
-        given: list[dict[str, Any]] = []
-        taken: list[dict[str, Any]] = []
+        stored: list[dict[str, Any]] = []
+        withdrawn: list[dict[str, Any]] = []
         for (message_id, user_id), rating in writes.ratings.items():
             if rating.rating:
                 row = {"message_id": message_id, "user_id": user_id, "rated_at": now, **rating._asdict()}
-                given.append(row)
+                stored.append(row)
             else:
-                taken.append({"message": message_id, "user": user_id})
-        _each(connection, self._rating, given)
-        _each(connection, NO_RATING, taken)
-        for session_id, user_id in writes.forgotten:
-            connection.execute(FORGET, {"session": session_id, "user": user_id})
-            connection.execute(REDACT, {"session": session_id})
-        for session_id, user_id in writes.erased:
-            connection.execute(NEVER_THERE, {"session": session_id, "user": user_id})
+                withdrawn.append({"message": message_id, "user": user_id})
+        _execute_each(connection, self._save_rating, stored)
+        _execute_each(connection, DELETE_RATING, withdrawn)
+        for session_id, user_id in writes.deleted_ratings:
+            connection.execute(DELETE_RATINGS_OF_USER, {"session": session_id, "user": user_id})
+            connection.execute(REDACT_ANSWERS, {"session": session_id})
+        for session_id, user_id in writes.erased_members:
+            connection.execute(DELETE_FORMER_USER, {"session": session_id, "user": user_id})
 
 
-def _each(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
+def _execute_each(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
     if rows:
         connection.execute(statement, rows)
 
 
 MEMBERSHIP = (session_users.c.session_id == bindparam("session"), session_users.c.user_id == bindparam("user"))
 MARK_READ = update(session_users).where(*MEMBERSHIP).values(read_seq=bindparam("seq"))
-LEAVE = delete(session_users).where(*MEMBERSHIP)
-UNINVITE = update(session_invites).where(session_invites.c.session_id == bindparam("session")).values(ended=True)
-NO_CHATBOTS = delete(session_chatbots).where(session_chatbots.c.session_id == bindparam("session"))
-NO_RATING = delete(message_ratings).where(
+END_MEMBERSHIP = delete(session_users).where(*MEMBERSHIP)
+END_INVITES = update(session_invites).where(session_invites.c.session_id == bindparam("session")).values(ended=True)
+DELETE_CHATBOTS = delete(session_chatbots).where(session_chatbots.c.session_id == bindparam("session"))
+DELETE_RATING = delete(message_ratings).where(
     message_ratings.c.message_id == bindparam("message"), message_ratings.c.user_id == bindparam("user")
 )
-FORGET = delete(message_ratings).where(
+DELETE_RATINGS_OF_USER = delete(message_ratings).where(
     message_ratings.c.session_id == bindparam("session"), message_ratings.c.user_id == bindparam("user")
 )
-NEVER_THERE = delete(former_users).where(
+DELETE_FORMER_USER = delete(former_users).where(
     former_users.c.session_id == bindparam("session"), former_users.c.user_id == bindparam("user")
 )
-WORDY = applied_commands.c.result.like('{"result":{"session":%')  # answers that show a session, and its title
-REDACT = (
-    update(applied_commands).where(applied_commands.c.session_id == bindparam("session"), WORDY).values(result=None)
+WITH_SESSION = applied_commands.c.result.like('{"result":{"session":%')  # answers that contain a session's title
+REDACT_ANSWERS = (
+    update(applied_commands)
+    .where(applied_commands.c.session_id == bindparam("session"), WITH_SESSION)
+    .values(result=None)
 )

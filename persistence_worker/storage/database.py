@@ -1,4 +1,4 @@
-"""Transactions on either dialect, and whether the database can be worked with at all."""
+"""Opens transactions, and watches whether the database is available."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from shared.runtime.settings import refuse
 logger = structlog.get_logger(__name__)
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-PROBE_INTERVAL = 5.0  # seconds between looks at a database that answers
-PROBE_BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between looks at one that does not; the last one repeats
+PROBE_INTERVAL = 5.0  # seconds between probes of an available database
+PROBE_BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between probes of an unavailable one; the last value repeats
 
-# PostgreSQL's own timeouts leave one gap: a backend that waits for a frozen client in the middle of a statement
-# (its result half read, its next message half sent) counts as active and holds its locks for as long as it likes.
-FROZEN = text("""
+# The timeouts of PostgreSQL have a gap: a backend that waits for a frozen client in the middle of a statement (its
+# result half read, or its next message half sent) counts as active and keeps its locks without a limit.
+TERMINATE_FROZEN = text("""
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND usename = current_user AND application_name = 'backchat'
       AND xact_start IS NOT NULL AND wait_event_type = 'Client'
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class Database:
-    """One engine: writes one after another on SQLite, reads beside them; synchronous work in one greenlet."""
+    """Runs functions in transactions of one engine. On SQLite, one write runs at a time, in parallel with reads."""
 
     def __init__(self, engine: AsyncEngine, partitions: int) -> None:
         self._engine = engine
@@ -50,7 +50,7 @@ class Database:
             read_only=True,
         )
         self._ready = asyncio.Event()
-        self._doubted = asyncio.Event()
+        self._failed = asyncio.Event()
         self._missing = ["database"]
 
     @property
@@ -60,16 +60,16 @@ class Database:
 
     @property
     def missing(self) -> Sequence[str]:
-        """`database` or `migrations`, while they are."""
+        """`database` while it is unavailable, `migrations` while its schema is not current; else empty."""
         return self._missing
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in one transaction and commit."""
+        """Run `work` in a transaction and commit it."""
         async with self._writer, self._engine.begin() as connection:
             return await connection.run_sync(work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on one snapshot; once more if the pooled connection turns out to be dead."""
+        """Run `work` on one snapshot; a second time if the pooled connection was closed by the server."""
         try:
             return await self._read(work)
         except DBAPIError as error:
@@ -82,38 +82,38 @@ class Database:
             return await connection.run_sync(work)
 
     async def ready(self) -> None:
-        """Wait until the database answers and has our tables."""
+        """Wait until the database is available and its schema is current."""
         await self._ready.wait()
 
-    def doubt(self) -> None:
-        """Something failed: nobody begins before the database has been looked at again."""
+    def report_failure(self) -> None:
+        """Report a failed transaction: `ready` waits until the next probe succeeds."""
         self._ready.clear()
-        self._doubted.set()
+        self._failed.set()
         self._missing = ["database"]
 
     async def watch(self) -> None:
-        """Look after the database for as long as the service lives.
+        """Probe the database until cancelled.
 
         Raises:
-            SystemExit: it was made with another number of partitions (exit code 2, one line).
+            SystemExit: the database was created with another number of partitions (exit code 2).
         """
         failures = 0
-        agreed = False
+        checked = False
         while True:
             try:
                 if not await is_current(self._engine, MIGRATIONS, schema=SCHEMA):
-                    self.doubt()
+                    self.report_failure()
                     self._missing = ["migrations"]
                 else:
-                    agreed = agreed or await self._agree()
-                    await self._end_frozen()
+                    checked = checked or await self._check_partitions()
+                    await self._terminate_frozen()
                     self._missing = []
                     self._ready.set()
                     failures = 0
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, we look again
-                self.doubt()
+            except Exception as error:  # noqa: BLE001 - the next probe decides
+                self.report_failure()
                 if failures == 0:
-                    logger.warning("database away", reason=type(error).__name__)
+                    logger.warning("database.unavailable", reason=type(error).__name__)
             if self._missing:
                 await asyncio.sleep(PROBE_BACKOFF[min(failures, len(PROBE_BACKOFF) - 1)])
                 failures += 1
@@ -121,50 +121,50 @@ class Database:
                 await self._pause()
 
     async def _pause(self) -> None:
-        """Sleep, but look at once when somebody doubts."""
-        self._doubted.clear()
+        """Sleep until the next probe, or until a failure is reported."""
+        self._failed.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._doubted.wait(), PROBE_INTERVAL)
+            await asyncio.wait_for(self._failed.wait(), PROBE_INTERVAL)
 
-    async def _end_frozen(self) -> None:
-        """End transactions whose worker does not answer PostgreSQL: else nobody gets at the sessions that they hold."""
+    async def _terminate_frozen(self) -> None:
+        """Terminate transactions of frozen workers, which would keep their sessions locked."""
         if self.dialect != "postgresql":
             return
         async with self._engine.connect() as connection:
-            ended = len((await connection.execute(FROZEN)).all())
+            ended = len((await connection.execute(TERMINATE_FROZEN)).all())
         if ended:
-            logger.warning("transactions of frozen workers ended", transactions=ended)
+            logger.warning("frozen_transactions.terminated", transactions=ended)
 
-    async def _agree(self) -> bool:
-        _compare(await self.write(_keep_partitions(self._partitions)), self._partitions)
+    async def _check_partitions(self) -> bool:
+        _compare(await self.write(_store_partitions(self._partitions)), self._partitions)
         return True
 
 
 async def refuse_other_partitions(engine: AsyncEngine, partitions: int) -> None:
-    """End at once, before anything is opened, where a look can already tell; a database that is away cannot.
+    """Check the number of partitions before anything is opened. An unavailable database is checked later, by `watch`.
 
     Raises:
-        SystemExit: the database was made with another number of partitions.
+        SystemExit: the database was created with another number of partitions (exit code 2).
     """
     with suppress(SQLAlchemyError, OSError, TimeoutError):
         async with engine.connect() as connection:
-            kept = await connection.scalar(PARTITIONS)
-        _compare(kept, partitions)
+            stored = await connection.scalar(PARTITIONS)
+        _compare(stored, partitions)
 
 
-def _compare(kept: int | str | None, partitions: int) -> None:
-    if kept is not None and int(kept) != partitions:
-        raise refuse("PARTITIONS", f"is {partitions}, but the database was made with {kept}")
+def _compare(stored: int | str | None, partitions: int) -> None:
+    if stored is not None and int(stored) != partitions:
+        raise refuse("PARTITIONS", f"is {partitions}, but the database was created with {stored}")
 
 
-def _keep_partitions(partitions: int) -> Callable[[Connection], int]:
+def _store_partitions(partitions: int) -> Callable[[Connection], int]:
     def work(connection: Connection) -> int:
         found = connection.scalar(PARTITIONS)
         if found is None:
             try:
                 with connection.begin_nested():
                     connection.execute(insert(settings).values(name="partitions", value=str(partitions)))
-            except IntegrityError:  # another worker was faster
+            except IntegrityError:  # another worker stored it first
                 found = connection.scalar(PARTITIONS)
         return int(found) if found is not None else partitions
 

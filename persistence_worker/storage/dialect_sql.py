@@ -1,11 +1,51 @@
-"""The two statements that each dialect says in its own way."""
+"""SQL that differs between PostgreSQL and SQLite: two statements, and the test for membership in a list."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Integer, Text, Uuid, column, text
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Dialect,
+    Integer,
+    Text,
+    TypeDecorator,
+    Uuid,
+    any_,
+    bindparam,
+    column,
+    func,
+    select,
+    text,
+)
+
+
+class JsonArray(TypeDecorator[Sequence[UUID | str]]):
+    """A list of ids or texts, bound as one JSON text; ids in the form in which SQLite stores them."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[UUID | str] | None, dialect: Dialect) -> str:  # noqa: ARG002
+        """Encode the list."""
+        return orjson.dumps([each.hex if isinstance(each, UUID) else each for each in value or ()]).decode()
+
+
+def is_among(value: ColumnElement[Any], name: str, dialect: str) -> ColumnElement[bool]:
+    """Return the condition that `value` (UUID or text) is in the list bound as `name`."""
+    if dialect == "postgresql":
+        return value == any_(bindparam(name, type_=ARRAY(value.type)))
+    values = func.json_each(bindparam(name, type_=JsonArray)).table_valued("value")
+    return value.in_(select(values.c.value))
+
 
 MEMBERS_COLUMNS = (column("id", Uuid), column("users", Text), column("chatbots", Text), column("turns", Text))
-"""One JSON text for each kind of member: one row a session, whatever it holds."""
+"""Members, chatbots and open turns of a session, each as one JSON text: one row per session."""
 
 MEMBERS = {
     "postgresql": text("""
@@ -43,19 +83,19 @@ CONTEXTS_COLUMNS = (
     column("sender_id", Text),
     column("content", Text),
 )
-"""Rows of a context: `n` is the place of the want that they belong to."""
+"""Rows of contexts; `n` is the index of the requested `RowRange`."""
 
 CONTEXTS = {
     "postgresql": text("""
         SELECT CAST(w.n - 1 AS integer) AS n, c.seq, c.id, c.sender_type, c.sender_id, c.content
         FROM unnest(CAST(:sessions AS uuid[]), CAST(:above AS bigint[]), CAST(:below AS bigint[]),
-                    CAST(:most AS integer[])) WITH ORDINALITY AS w(session_id, above, below, most, n)
+                    CAST(:limits AS integer[])) WITH ORDINALITY AS w(session_id, above, below, row_limit, n)
         CROSS JOIN LATERAL (
             SELECT m.*, sum(octet_length(m.content)) OVER (ORDER BY m.seq DESC) AS bytes
             FROM (SELECT seq, id, sender_type, sender_id, content FROM chat.chat_messages
                   WHERE session_id = w.session_id AND seq > w.above AND seq < w.below
                     AND superseded_by IS NULL AND content <> ''
-                  ORDER BY seq DESC LIMIT w.most) AS m
+                  ORDER BY seq DESC LIMIT w.row_limit) AS m
         ) AS c
         WHERE c.bytes <= :bytes
         """).columns(*CONTEXTS_COLUMNS),
@@ -63,7 +103,7 @@ CONTEXTS = {
         SELECT n, seq, id, sender_type, sender_id, content
         FROM (SELECT w.key AS n, m.seq, m.id, m.sender_type, m.sender_id, m.content,
                      sum(length(CAST(m.content AS BLOB))) OVER (PARTITION BY w.key ORDER BY m.seq DESC) AS bytes
-              FROM json_each(:wants) AS w
+              FROM json_each(:ranges) AS w
               JOIN chat_messages AS m
                 ON m.session_id = json_extract(w.value, '$[0]') AND m.seq < json_extract(w.value, '$[2]')
                AND m.seq > max(json_extract(w.value, '$[1]'),
@@ -71,7 +111,7 @@ CONTEXTS = {
                                          WHERE o.session_id = json_extract(w.value, '$[0]')
                                            AND o.seq < json_extract(w.value, '$[2]')
                                            AND o.superseded_by IS NULL AND o.content <> ''
-                                         ORDER BY seq DESC LIMIT 1 OFFSET :most), 0))
+                                         ORDER BY seq DESC LIMIT 1 OFFSET :limit), 0))
               WHERE m.superseded_by IS NULL AND m.content <> '')
         WHERE bytes <= :bytes
         """).columns(*CONTEXTS_COLUMNS),

@@ -82,7 +82,7 @@ TURN_CHANGES = (
 
 
 def turn_of(row: Sequence[Any]) -> Turn:
-    """From a row of `TURN_COLUMNS`, or from the JSON array of one."""
+    """Return the turn of a row of `TURN_COLUMNS`, or of such a row as a JSON array."""
     return Turn(
         id=_uuid(row[0]),
         session_id=_uuid(row[1]),
@@ -112,7 +112,7 @@ def _moment(value: datetime | str) -> datetime:
 
 
 def turn_row(turn: Turn) -> tuple[Any, ...]:
-    """In the order of `TURN_COLUMNS`."""
+    """Return the row of a turn, in the order of `TURN_COLUMNS`."""
     return (
         turn.id,
         turn.session_id,
@@ -133,7 +133,7 @@ def turn_row(turn: Turn) -> tuple[Any, ...]:
 
 
 def turn_change(turn: Turn) -> tuple[Any, ...]:
-    """The id, and the rest in the order of `TURN_CHANGES`."""
+    """Return the id of a turn and its mutable columns, in the order of `TURN_CHANGES`."""
     return (
         turn.id,
         orjson.dumps(turn.waiting).decode(),
@@ -148,7 +148,7 @@ def turn_change(turn: Turn) -> tuple[Any, ...]:
 
 
 def message_of(row: Row[Any]) -> Message:
-    """From a row of `MESSAGE_COLUMNS`."""
+    """Return the message of a row of `MESSAGE_COLUMNS`."""
     return Message(
         id=row.id,
         session_id=row.session_id,
@@ -167,7 +167,7 @@ def message_of(row: Row[Any]) -> Message:
 
 
 def message_row(message: Message) -> tuple[Any, ...]:
-    """In the order of `MESSAGE_COLUMNS`."""
+    """Return the row of a message, in the order of `MESSAGE_COLUMNS`."""
     error = message.error
     return (
         message.id,

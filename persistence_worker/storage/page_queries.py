@@ -1,7 +1,6 @@
-"""The pages, lists and look-ups of the read side, built once; every one goes by an index and a bound.
+"""Statements for pages, lists and look-ups, built once. Each uses an index and has a row limit.
 
-A page is cut by bytes in the database, so that no answer ever pulls more than it may show: only rows
-whose contents, summed in the page's order, still fit come over.
+The database cuts pages by size: it returns only rows whose contents, summed in the page's order, fit into a page.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ SESSIONS, MESSAGES, USERS, TURNS = chat_sessions.c, chat_messages.c, session_use
 
 
 class octets(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
-    """Bytes of a text in UTF-8 (PostgreSQL answers without unpacking a large one)."""
+    """Bytes of a text in UTF-8. PostgreSQL does not decompress a large text for it."""
 
     type = BigInteger()
     inherit_cache = True
@@ -38,7 +37,10 @@ def _octets_sqlite(element: octets, compiler: SQLCompiler, **more: Any) -> str:
 
 
 def _page(by: str, *, below: bool = False) -> Select[Any]:
-    """Rows before (`below`) or after `:number`, `:most` of them, contents within `:room` bytes, one at least."""
+    """Return the statement for at most `:limit` rows before (`below`) or after `:number`.
+
+    Their contents have at most `:room` bytes in total, except that there is at least one row.
+    """
 
     def order(table: FromClause) -> ColumnElement[Any]:
         return table.c[by].desc() if below else table.c[by].asc()
@@ -51,7 +53,7 @@ def _page(by: str, *, below: bool = False) -> Select[Any]:
             MESSAGES[by] < number if below else MESSAGES[by] > number,
         )
         .order_by(order(chat_messages))
-        .limit(bindparam("most", type_=Integer))
+        .limit(bindparam("limit", type_=Integer))
         .subquery()
     )
     size = octets(rows.c.content)
@@ -61,15 +63,15 @@ def _page(by: str, *, below: bool = False) -> Select[Any]:
     return select(*(summed.c[name] for name in MESSAGE_COLUMNS)).where(fits).order_by(order(summed))
 
 
-NEWEST, FOLLOWING, CHANGED = _page("seq", below=True), _page("seq"), _page("updated_seq")
+BEFORE_SEQ, AFTER_SEQ, AFTER_UPDATED_SEQ = _page("seq", below=True), _page("seq"), _page("updated_seq")
 
-BEYOND = {
+LATER = {
     by: select(MESSAGES[by])
     .where(MESSAGES.session_id == bindparam("session"), MESSAGES[by] > bindparam("number"))
     .limit(1)
     for by in ("seq", "updated_seq")
 }
-BEFORE = (
+EARLIER = (
     select(MESSAGES.seq).where(MESSAGES.session_id == bindparam("session"), MESSAGES.seq < bindparam("number")).limit(1)
 )
 
@@ -81,14 +83,14 @@ OWN_SESSION = (
     .join_from(chat_sessions, session_users, _MINE)
     .where(SESSIONS.id == bindparam("session"), SESSIONS.deleted_at.is_(None))
 )
-SESSIONS_OF = (
+SESSIONS_OF_USER = (
     select(*_COLUMNS, USERS.read_seq)
     .join_from(session_users, chat_sessions, _MINE)
     .where(SESSIONS.deleted_at.is_(None))
     .order_by(SESSIONS.updated_at.desc(), SESSIONS.id)
-    .limit(bindparam("most", type_=Integer))
+    .limit(bindparam("limit", type_=Integer))
 )
-SESSIONS_AFTER = SESSIONS_OF.where(
+SESSIONS_OF_USER_AFTER = SESSIONS_OF_USER.where(
     or_(
         SESSIONS.updated_at < bindparam("moment"),
         and_(SESSIONS.updated_at == bindparam("moment"), SESSIONS.id > bindparam("last")),
@@ -96,8 +98,8 @@ SESSIONS_AFTER = SESSIONS_OF.where(
 )
 
 _OPEN = TURNS.closed_at.is_(None)
-ACTIVE = (
+OPEN_TURNS_OF_SESSION = (
     select(TURNS.id, TURNS.chatbot_id).where(TURNS.session_id == bindparam("session"), _OPEN).order_by(TURNS.chatbot_id)
 )
-OPEN = select(TURNS.id).where(TURNS.id == bindparam("turn"), TURNS.session_id == bindparam("session"), _OPEN)
-OPEN_TURNS = select(func.count()).select_from(turns).where(_OPEN)
+OPEN_TURN = select(TURNS.id).where(TURNS.id == bindparam("turn"), TURNS.session_id == bindparam("session"), _OPEN)
+OPEN_TURN_COUNT = select(func.count()).select_from(turns).where(_OPEN)

@@ -1,4 +1,4 @@
-"""Summaries as they are stored. Never commits."""
+"""Loads and saves chatbots' summaries of sessions. Never commits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from persistence_worker.domain.state import Loaded, Writes
-from persistence_worker.storage.session_store import among
+from persistence_worker.storage.dialect_sql import is_among
 from persistence_worker.storage.tables import chat_messages, chat_sessions, session_summaries
 from shared.contracts.commands import SummarizeSession
 from shared.contracts.payload import utc_now
@@ -25,50 +25,50 @@ CHANGED_SINCE = (  # by the index of (session_id, updated_seq)
     )
     .limit(1)
 )
-DROP = delete(session_summaries).where(
+DELETE_CHANGED = delete(session_summaries).where(
     session_summaries.c.session_id == bindparam("session"),
     session_summaries.c.up_to_seq >= bindparam("changed", type_=BigInteger),
 )
 
 
 class SummaryStore:
-    """The statements for one dialect."""
+    """Statements on `session_summaries` for one dialect."""
 
     def __init__(self, dialect: str) -> None:
-        sessions, kept = chat_sessions.c, session_summaries.c
+        sessions, summaries = chat_sessions.c, session_summaries.c
         self._of_sessions = (
-            select(sessions.id, sessions.last_seq, kept.chatbot_id, kept.up_to_seq, kept.text)
-            .join_from(chat_sessions, session_summaries, kept.session_id == sessions.id, isouter=True)
-            .where(among(sessions.id, "ids", dialect))
+            select(sessions.id, sessions.last_seq, summaries.chatbot_id, summaries.up_to_seq, summaries.text)
+            .join_from(chat_sessions, session_summaries, summaries.session_id == sessions.id, isouter=True)
+            .where(is_among(sessions.id, "ids", dialect))
         )
         insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
         row = insert(session_summaries)
-        self._keep = row.on_conflict_do_update(
+        self._store = row.on_conflict_do_update(
             index_elements=["session_id", "chatbot_id"],
             set_={name: row.excluded[name] for name in ("up_to_seq", "text", "updated_at")},
-            where=row.excluded.up_to_seq > kept.up_to_seq,
+            where=row.excluded.up_to_seq > summaries.up_to_seq,
         )
 
     @staticmethod
     def load_outdated(connection: Connection, loaded: Loaded, commands: Iterable[tuple[str, SummarizeSession]]) -> None:
-        """Which of these commands, by their ids, sum up what has changed since."""
+        """Load the ids of commands whose summary covers a message that has changed since."""
         for command_id, command in commands:
             values = {"session": command.session_id, "as_of": command.as_of, "up_to": command.up_to_seq}
             if connection.scalar(CHANGED_SINCE, values) is not None:
                 loaded.outdated.add(command_id)
 
     def save(self, connection: Connection, writes: Writes) -> None:
-        """Drop those of messages that have changed, and keep the new ones."""
-        for session_id, seq in writes.changed.items():
-            connection.execute(DROP, {"session": session_id, "changed": seq})
+        """Delete summaries of changed messages, and store new ones."""
+        for session_id, seq in writes.first_changed.items():
+            connection.execute(DELETE_CHANGED, {"session": session_id, "changed": seq})
         for (session_id, chatbot_id), summary in writes.summaries.items():
             values = {"session_id": session_id, "chatbot_id": chatbot_id, "updated_at": utc_now()}
-            connection.execute(self._keep, values | summary.model_dump())
+            connection.execute(self._store, values | summary.model_dump())
 
     def of_sessions(
         self, connection: Connection, session_ids: Iterable[UUID]
     ) -> Mapping[UUID, tuple[int, Mapping[str, Summary]]]:
-        """The newest number of each session, and its summaries by chatbot."""
+        """Return each session's newest number, and its summaries by chatbot."""
         found: dict[UUID, tuple[int, dict[str, Summary]]] = {}
         for session_id, last_seq, chatbot_id, up_to_seq, text in connection.execute(
             self._of_sessions, {"ids": list(session_ids)}

@@ -1,4 +1,4 @@
-"""The tables of schema `chat` (contract §5). Alembic's scripts in `migrations/` make them; a test compares."""
+"""The tables of schema `chat`. Alembic's scripts in `migrations/` create them; a test compares both."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ chat_sessions = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("title", Text),
-    Column("titled_by", Text),  # whose words the title is
+    Column("titled_by", Text),  # the user whose text the title is
     Column("owner_id", Text, nullable=False),
     Column("reply_policy", Text, nullable=False),
-    Column("rotation", Integer, nullable=False),  # messages answered so far under `round_robin`
-    Column("seq", BigInteger, nullable=False),  # the session's own latest change
-    Column("last_seq", BigInteger, nullable=False),  # the newest number of all
+    Column("rotation", Integer, nullable=False),  # messages that `round_robin` has assigned so far
+    Column("seq", BigInteger, nullable=False),  # number of the latest change of the session itself
+    Column("last_seq", BigInteger, nullable=False),  # number of the latest change of all
     Column("created_at", UtcDateTime, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False),  # not indexed: every message changes it, and stays a HOT update
-    Column("deleted_at", UtcDateTime),  # a tombstone: the id never lives again
-    Column("purged_at", UtcDateTime),  # of a tombstone: since then nothing else of the session is kept
+    Column("updated_at", UtcDateTime, nullable=False),  # not indexed, so that each message is a HOT update
+    Column("deleted_at", UtcDateTime),  # set: a tombstone, whose id is never used again
+    Column("purged_at", UtcDateTime),  # since then only the tombstone is left of the session
     CheckConstraint("reply_policy IN ('mentioned', 'all', 'round_robin', 'silent')", name="reply_policy"),
     CheckConstraint("seq >= 0 AND seq <= last_seq", name="seq"),
 )
@@ -104,21 +104,21 @@ session_chatbots = Table(
 turns = Table(
     "turns",
     metadata,
-    Column("id", Uuid, primary_key=True),  # of the message that the reply will be
+    Column("id", Uuid, primary_key=True),  # of the message that the reply becomes
     Column("session_id", Uuid, ForeignKey(chat_sessions.c.id), nullable=False),
     Column("chatbot_id", Text, nullable=False),
-    Column("reply_to", Uuid, nullable=False),  # the newest message that it answers
-    Column("asked", Text, nullable=False),  # spans of `seq` that it answers: [[5,9],[12,12]]
-    Column("waiting", Text, nullable=False),  # spans that arrived meanwhile: the next turn's
+    Column("reply_to", Uuid, nullable=False),  # the newest message that the reply answers
+    Column("asked", Text, nullable=False),  # `seq` ranges that it answers: [[5,9],[12,12]]
+    Column("waiting", Text, nullable=False),  # `seq` ranges that the next turn answers
     Column("waiting_reply_to", Uuid),
-    Column("starts", Integer, nullable=False),  # how often it was published
+    Column("starts", Integer, nullable=False),  # publications so far
     Column("published_at", UtcDateTime, nullable=False),
     Column("closed_at", UtcDateTime),
-    Column("depth", Integer, nullable=False, server_default="0"),  # chatbots that answered chatbots before it
-    Column("until", BigInteger),  # its context ends before this number
+    Column("depth", Integer, nullable=False, server_default="0"),  # length of the chain of chatbots before it
+    Column("until", BigInteger),  # the context ends before this number
     Column("waiting_depth", Integer),
-    Column("waiting_id", Uuid),  # of the next turn, where somebody was told it already
-    Column("stop_at", UtcDateTime),  # to be stopped: from then on it is stored as stopped and empty
+    Column("waiting_id", Uuid),  # of the next turn, where a message refers to it already
+    Column("stop_at", UtcDateTime),  # after it the turn is ended as stopped, without text
 )
 Index(
     "turns_open_idx",
@@ -136,7 +136,7 @@ Index(
     sqlite_where=and_(turns.c.closed_at.is_(None), turns.c.stop_at.is_not(None)),
 )
 
-former_users = Table(  # whoever ceased to be a member may have written there: erasure and export must find it
+former_users = Table(  # former members, whose messages erasure and export must find
     "former_users",
     metadata,
     Column("user_id", Text, primary_key=True),
@@ -144,7 +144,7 @@ former_users = Table(  # whoever ceased to be a member may have written there: e
     Index(None, "session_id"),
 )
 
-erased_users = Table(  # kept for ever: a late command must not bring anything of theirs back
+erased_users = Table(  # kept permanently: a late command must not store anything of theirs
     "erased_users",
     metadata,
     Column("user_id", Text, primary_key=True),
@@ -177,22 +177,22 @@ message_ratings = Table(
     CheckConstraint("rating IN (-1, 1)", name="rating"),
 )
 
-session_summaries = Table(  # what a chatbot's language model made of what lies further back
+session_summaries = Table(  # of older messages, by a chatbot's language model
     "session_summaries",
     metadata,
     Column("session_id", Uuid, ForeignKey(chat_sessions.c.id), primary_key=True),
     Column("chatbot_id", Text, primary_key=True),
-    Column("up_to_seq", BigInteger, nullable=False),  # the newest message in it
+    Column("up_to_seq", BigInteger, nullable=False),  # the newest message that it covers
     Column("text", Text, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
 
-applied_commands = Table(  # kept for a day; messages and replies are known by their own keys
+applied_commands = Table(  # kept for a day; messages and replies are identified by their keys
     "applied_commands",
     metadata,
     Column("id", Text, primary_key=True),  # of the envelope
     Column("session_id", Uuid, nullable=False),
-    Column("result", Text),  # the answer, JSON; null once the words in it had to go
+    Column("result", Text),  # the answer as JSON; null after its text was redacted
     Column("applied_at", UtcDateTime, nullable=False),
     Index(None, "session_id"),
     Index(None, "applied_at"),
@@ -210,8 +210,8 @@ chatbots = Table(
     Column("context_bytes", Integer, nullable=False),
     Column("context_summary", Boolean, nullable=False, server_default=false()),
     Column("position", Integer, nullable=False),
-    Column("available", Boolean, nullable=False),  # false: gone from the catalogue, its name still needed
-    Column("modified_at", UtcDateTime, nullable=False),  # of the catalogue that said so
+    Column("available", Boolean, nullable=False),  # false: removed from the catalogue; its name is still shown
+    Column("modified_at", UtcDateTime, nullable=False),  # of the catalogue that listed it
 )
 
 settings = Table(

@@ -1,5 +1,5 @@
-"""The rule of each command type, in one module for each subject.
+"""The rules: what each command type does. One module for each subject, and `registry` with the table of all.
 
-A rule takes the unit of work, the command and its envelope. It returns the answer, or raises a `BackchatError` before
-it changes anything. `RULES` of each module maps command types to rules.
+A rule takes the unit of work, the command and its envelope. It returns the command's answer, or raises a
+`BackchatError` before it changes anything.
 """

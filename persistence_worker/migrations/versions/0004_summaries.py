@@ -1,4 +1,4 @@
-"""Summaries of what lies further back in a session, one a chatbot, and which chatbots want them."""
+"""Summaries of older messages, one per session and chatbot, and which chatbots want them."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from persistence_worker import app
 from persistence_worker.storage.tables import SCHEMA
 from shared.database.engine import open_engine, sqlite_url
-from tests.contract.store.desk import Desk
+from tests.contract.store.harness import StoreHarness
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
@@ -31,8 +31,8 @@ async def engine(empty_engine: AsyncEngine) -> AsyncEngine:
 
 
 @pytest.fixture
-async def desk(engine: AsyncEngine) -> Desk:
-    """A desk whose catalogue is known."""
-    desk = Desk(engine)
-    await desk.announce()
-    return desk
+async def store(engine: AsyncEngine) -> StoreHarness:
+    """A store whose catalogue is known."""
+    store = StoreHarness(engine)
+    await store.announce()
+    return store

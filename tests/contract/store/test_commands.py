@@ -1,4 +1,4 @@
-"""Commands: what is stored once, what is refused, what is told again."""
+"""Commands on each database: stored once, refused, and published again after a crash."""
 
 from __future__ import annotations
 
@@ -8,119 +8,119 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import update
 
-from persistence_worker.domain.command_batch import TURN_HEARD
+from persistence_worker.domain.command_batch import REPUBLISH_AFTER
 from persistence_worker.domain.unit_of_work import Limits
 from persistence_worker.storage.tables import chat_sessions, session_users, turns
 from shared.contracts.events import MessageRejected, SessionHead
 from shared.contracts.payload import utc_now
 from shared.contracts.views import ErrorView
-from tests.contract.store.desk import NOON, Desk, answer, card, finish, order, send, soon, start
+from tests.contract.store.harness import StoreHarness, answer
+from tests.support.commands import NOON, card, finish, received, send, soon, start
 
 
-async def test_a_message_sent_again_is_stored_once_and_the_first_content_wins(desk: Desk) -> None:
-    """The repeat changes nothing; a redelivered one tells the head and the open turn, marked and counted."""
-    session_id = await desk.session()
+async def test_repeated_message_is_stored_once_with_its_first_content(store: StoreHarness) -> None:
+    """A repeat changes nothing; a redelivered one publishes the head, and the open turn as republished."""
+    session_id = await store.session()
     message = send(session_id, "first")
-    await desk.apply(message)
-    [turn] = desk.turns
-    await desk.apply_orders(order(message.model_copy(update={"content": "second"}), redelivered=True))
-    assert desk.stored == []
-    assert [h.last_seq for h in desk.events(SessionHead)] == [1]
-    [again] = desk.turns
+    await store.apply(message)
+    [turn] = store.turns
+    await store.apply_received(received(message.model_copy(update={"content": "second"}), redelivered=True))
+    assert store.stored == []
+    assert [h.last_seq for h in store.events(SessionHead)] == [1]
+    [again] = store.turns
     assert (again.message_id, again.starts, again.again) == (turn.message_id, 1, True)
     assert [m.content for m in again.context] == ["first"]
-    await desk.apply_orders(order(message, redelivered=True))
-    assert [t.starts for t in desk.turns] == [2]
-    assert [m.content for m in (await desk.join(session_id)).messages] == ["first"]
+    await store.apply_received(received(message, redelivered=True))
+    assert [t.starts for t in store.turns] == [2]
+    assert [m.content for m in (await store.join(session_id)).messages] == ["first"]
 
 
-async def test_a_message_that_its_author_sends_again_does_not_fill_the_queues_of_turns(desk: Desk) -> None:
-    """The head is told each time; the open turn only if its publication is long ago, and then once."""
-    session_id = await desk.session()
-    await desk.apply(message := send(session_id))
+async def test_resent_message_republishes_its_turn_only_after_a_while(store: StoreHarness) -> None:
+    """The head is published each time."""
+    session_id = await store.session()
+    await store.apply(message := send(session_id))
     for _ in range(3):
-        await desk.apply(message, message)
-        assert desk.turns == []
-        assert [h.last_seq for h in desk.events(SessionHead)] == [1]
-    long_ago = utc_now() - TURN_HEARD
-    await desk.database.write(lambda c: c.execute(update(turns).values(published_at=long_ago)))
-    await desk.apply(message, message)
-    assert [t.again for t in desk.turns] == [True]
-    await desk.apply(message)
-    assert desk.turns == []
+        await store.apply(message, message)
+        assert store.turns == []
+        assert [h.last_seq for h in store.events(SessionHead)] == [1]
+    long_ago = utc_now() - REPUBLISH_AFTER
+    await store.database.write(lambda c: c.execute(update(turns).values(published_at=long_ago)))
+    await store.apply(message, message)
+    assert [t.again for t in store.turns] == [True]
+    await store.apply(message)
+    assert store.turns == []
 
 
-async def test_repeats_within_one_batch_are_one(desk: Desk) -> None:
-    """A resend that lands in the same transaction starts no second turn."""
-    session_id = await desk.session()
+async def test_repetition_within_one_batch_starts_no_second_turn(store: StoreHarness) -> None:
+    session_id = await store.session()
     message = send(session_id)
-    await desk.apply(message, message, message)
-    assert len(desk.stored) == 1
-    assert [t.again for t in desk.turns] == [False]
+    await store.apply(message, message, message)
+    assert len(store.stored) == 1
+    assert [t.again for t in store.turns] == [False]
 
 
-async def test_numbers_follow_the_order_of_the_batch_without_a_hole(desk: Desk) -> None:
-    """Interleaved sessions each count for themselves."""
-    one, two = await desk.session(), await desk.session()
+async def test_numbers_follow_the_order_of_the_batch_without_a_gap(store: StoreHarness) -> None:
+    """For each of several interleaved sessions."""
+    one, two = await store.session(), await store.session()
     commands = [send(one if n % 3 else two, str(n)) for n in range(30)]
-    await desk.apply(*commands)
+    await store.apply(*commands)
     for session_id in (one, two):
-        messages = (await desk.join(session_id)).messages
+        messages = (await store.join(session_id)).messages
         assert [m.seq for m in messages] == list(range(1, len(messages) + 1))
         assert [m.content for m in messages] == [c.content for c in commands if c.session_id == session_id]
 
 
 @pytest.mark.parametrize("why", ["missing", "stranger", "deleted"])
-async def test_a_message_that_may_not_be_stored_is_rejected(desk: Desk, why: str) -> None:
-    """Missing, deleted and foreign sessions look the same; the author is told."""
-    session_id = await desk.session() if why != "missing" else uuid4()
+async def test_message_that_may_not_be_stored_is_rejected(store: StoreHarness, why: str) -> None:
+    """A client cannot distinguish a missing session, a deleted one, and one of other users."""
+    session_id = await store.session() if why != "missing" else uuid4()
     if why == "deleted":
-        await desk.database.write(lambda c: c.execute(update(chat_sessions).values(deleted_at=NOON)))
+        await store.database.write(lambda c: c.execute(update(chat_sessions).values(deleted_at=NOON)))
     author = "eve" if why == "stranger" else "ada"
     message = send(session_id, user=author, client_message_id="c1")
-    await desk.apply(message)
-    [rejected] = desk.events(MessageRejected)
+    await store.apply(message)
+    [rejected] = store.events(MessageRejected)
     assert (rejected.code, rejected.user_id, rejected.message_id) == ("not_found", author, message.message_id)
     assert rejected.client_message_id == "c1"
-    assert desk.stored == desk.turns == []
+    assert store.stored == store.turns == []
 
 
-async def test_reply_to_must_name_a_message_of_the_session(desk: Desk) -> None:
-    """Of the same session, of the same batch too; anything else is stored as null."""
-    session_id, other = await desk.session(), await desk.session()
+async def test_reply_to_must_refer_to_a_message_of_the_session(store: StoreHarness) -> None:
+    """A message of the same batch counts; every other value is stored as null."""
+    session_id, other = await store.session(), await store.session()
     first, foreign = send(session_id), send(other)
-    await desk.apply(first, foreign)
-    await desk.apply(
+    await store.apply(first, foreign)
+    await store.apply(
         good := send(session_id, reply_to=first.message_id),
         send(session_id, reply_to=good.message_id),
         send(session_id, reply_to=foreign.message_id),
         send(session_id, reply_to=uuid4()),
     )
-    assert [m.reply_to for m in desk.stored] == [first.message_id, good.message_id, None, None]
+    assert [m.reply_to for m in store.stored] == [first.message_id, good.message_id, None, None]
 
 
-async def test_a_start_that_a_crash_swallowed_is_told_again(desk: Desk) -> None:
-    """Creation takes no number, so no gap would ever show it; sent again by its author it is only answered."""
+async def test_redelivered_start_is_published_again(store: StoreHarness) -> None:
+    """A creation has no number, so that clients cannot detect its loss; one resent by its author is only answered."""
     command = start(title="one")
-    answer(await desk.apply(command))
-    answer(await desk.apply(command))
-    assert desk.updated == []
-    answer(await desk.apply_orders(order(command, redelivered=True)))
-    assert [session.id for session in desk.updated] == [command.session_id]
+    answer(await store.apply(command))
+    answer(await store.apply(command))
+    assert store.updated == []
+    answer(await store.apply_received(received(command, redelivered=True)))
+    assert [session.id for session in store.updated] == [command.session_id]
 
 
-async def test_start_again_answers_with_what_it_is(desk: Desk) -> None:
-    """The first payload wins; another's id, or a deleted one's, is not found."""
+async def test_repeated_start_is_answered_with_the_existing_session(store: StoreHarness) -> None:
+    """The id of another user's session, or of a deleted one, is not found."""
     command = start(title="one")
-    first = answer(await desk.apply(command))
-    again = answer(await desk.apply(command.model_copy(update={"title": "two"})))
+    first = answer(await store.apply(command))
+    again = answer(await store.apply(command.model_copy(update={"title": "two"})))
     assert again.result == first.result
-    assert desk.updated == []
-    stolen = answer(await desk.apply(command.model_copy(update={"user_id": "eve"})))
+    assert store.updated == []
+    stolen = answer(await store.apply(command.model_copy(update={"user_id": "eve"})))
     assert stolen.error is not None
     assert stolen.error.code == "not_found"
-    await desk.database.write(lambda c: c.execute(update(chat_sessions).values(deleted_at=NOON)))
-    deleted = answer(await desk.apply(command))
+    await store.database.write(lambda c: c.execute(update(chat_sessions).values(deleted_at=NOON)))
+    deleted = answer(await store.apply(command))
     assert deleted.error is not None
     assert deleted.error.code == "not_found"
 
@@ -128,60 +128,60 @@ async def test_start_again_answers_with_what_it_is(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("wanted", "code"), [(["echo", "nobody"], "not_found"), (["echo", "eliza", "third"], "conflict")]
 )
-async def test_chatbots_that_cannot_be_had_are_refused(desk: Desk, wanted: list[str], code: str) -> None:
-    """Unknown ones are not found; more than a session holds conflict; nothing is stored."""
-    desk.ledger._limits = Limits(chatbots=2, users=2)
-    await desk.announce([card("echo"), card("eliza"), card("third")], NOON + timedelta(hours=1))
+async def test_start_with_unknown_or_too_many_chatbots_stores_nothing(
+    store: StoreHarness, wanted: list[str], code: str
+) -> None:
+    """Unknown ones are not found; too many conflict."""
+    store.runner._limits = Limits(chatbots=2, users=2)
+    await store.announce([card("echo"), card("eliza"), card("third")], NOON + timedelta(hours=1))
     command = start(chatbot_ids=wanted)
-    refused = answer(await desk.apply(command))
+    refused = answer(await store.apply(command))
     assert refused.error is not None
     assert refused.error.code == code
-    await desk.apply(send(command.session_id))
-    assert desk.events(MessageRejected)
+    await store.apply(send(command.session_id))
+    assert store.events(MessageRejected)
 
 
-async def test_duplicate_chatbots_collapse_and_keep_their_order(desk: Desk) -> None:
-    """The session names each once."""
-    reply = answer(await desk.apply(start(chatbot_ids=["eliza", "echo", "eliza"])))
+async def test_duplicate_chatbots_are_stored_once_in_their_order(store: StoreHarness) -> None:
+    reply = answer(await store.apply(start(chatbot_ids=["eliza", "echo", "eliza"])))
     assert reply.result is not None
     assert [c["id"] for c in reply.result["session"]["chatbots"]] == ["eliza", "echo"]
 
 
-async def test_without_a_catalogue_nothing_can_be_started(engine: object) -> None:
-    """Until the first announcement: unavailable, try again."""
-    reply = answer(await Desk(engine).apply(start()))  # type: ignore[arg-type]
+async def test_start_before_the_first_catalogue_is_unavailable(engine: object) -> None:
+    reply = answer(await StoreHarness(engine).apply(start()))  # type: ignore[arg-type]
     assert reply.error is not None
     assert (reply.error.code, reply.error.retry_after) == ("unavailable", 2.0)
 
 
-async def test_a_command_past_its_deadline_changes_nothing(desk: Desk) -> None:
-    """Neither stored nor answered; its neighbours are."""
+async def test_command_past_its_deadline_is_neither_stored_nor_answered(store: StoreHarness) -> None:
+    """All timely commands of its batch are."""
     late, live = start(), start()
-    applied = await desk.apply_orders(order(late, soon(-1)), order(live, soon(60)))
+    applied = await store.apply_received(received(late, soon(-1)), received(live, soon(60)))
     assert [received.subject for received, _ in applied.batch.answers] == [str(live.session_id)]
-    await desk.apply(send(late.session_id))
-    assert desk.events(MessageRejected)
+    await store.apply(send(late.session_id))
+    assert store.events(MessageRejected)
 
 
-async def test_what_was_committed_and_not_told_is_told_after_its_deadline(desk: Desk) -> None:
-    """Its redelivery is answered and tells what was done; with it nothing that is late is begun."""
+async def test_redelivered_command_is_published_after_its_deadline_if_it_was_committed(store: StoreHarness) -> None:
+    """A late command that was not committed is not applied."""
     begun, message, never = start(), send(uuid4()), start()
     message = message.model_copy(update={"session_id": begun.session_id})
-    await desk.apply(begun, message)
-    late = [order(command, soon(-1), redelivered=True) for command in (begun, message, never)]
-    applied = await desk.apply_orders(*late)
+    await store.apply(begun, message)
+    late = [received(command, soon(-1), redelivered=True) for command in (begun, message, never)]
+    applied = await store.apply_received(*late)
     assert [received.subject for received, _ in applied.batch.answers] == [str(begun.session_id)]
-    assert [t.again for t in desk.turns] == [True]
-    assert [h.last_seq for h in desk.events(SessionHead)] == [1]
-    await desk.apply(send(never.session_id))
-    assert desk.events(MessageRejected)
+    assert [t.again for t in store.turns] == [True]
+    assert [h.last_seq for h in store.events(SessionHead)] == [1]
+    await store.apply(send(never.session_id))
+    assert store.events(MessageRejected)
 
 
-async def test_a_deadline_that_passes_before_the_commit_takes_it_all_back(desk: Desk) -> None:
-    """Checked last: the transaction is applied anew without the late one."""
+async def test_deadline_that_passes_before_the_commit_rolls_back(store: StoreHarness) -> None:
+    """The transaction is applied again without the late command."""
     late, live = start(), start()
     runs = []
-    contexts = desk.ledger.contexts
+    contexts = store.contexts.build
 
     def slow(*args: object) -> object:
         runs.append(1)
@@ -189,96 +189,94 @@ async def test_a_deadline_that_passes_before_the_commit_takes_it_all_back(desk: 
             pass
         return contexts(*args)  # type: ignore[arg-type]
 
-    desk.ledger.contexts = slow  # type: ignore[method-assign, assignment]
+    store.contexts.build = slow  # type: ignore[method-assign, assignment]
     deadline = soon(0.3)
-    applied = await desk.apply_orders(order(late, deadline), order(live))
+    applied = await store.apply_received(received(late, deadline), received(live))
     assert len(runs) == 2
     assert [received.subject for received, _ in applied.batch.answers] == [str(live.session_id)]
-    await desk.apply(send(late.session_id), send(live.session_id))
-    assert len(desk.stored) == len(desk.events(MessageRejected)) == 1
+    await store.apply(send(late.session_id), send(live.session_id))
+    assert len(store.stored) == len(store.events(MessageRejected)) == 1
 
 
-async def test_the_first_finished_reply_wins(desk: Desk) -> None:
-    """A second finish of the same turn, in whatever batch, only tells the head."""
-    session_id = await desk.session()
-    await desk.apply(send(session_id))
-    [turn] = desk.turns
-    await desk.apply(finish(turn, "first"), finish(turn, "second"))
-    assert [m.content for m in desk.stored] == ["first"]
-    await desk.apply(finish(turn, "third"))
-    assert desk.stored == desk.turns == []
-    assert [h.last_seq for h in desk.events(SessionHead)] == [3]
+async def test_first_reply_of_a_turn_wins(store: StoreHarness) -> None:
+    """Another one, in the same or a later batch, only publishes the head."""
+    session_id = await store.session()
+    await store.apply(send(session_id))
+    [turn] = store.turns
+    await store.apply(finish(turn, "first"), finish(turn, "second"))
+    assert [m.content for m in store.stored] == ["first"]
+    await store.apply(finish(turn, "third"))
+    assert store.stored == store.turns == []
+    assert [h.last_seq for h in store.events(SessionHead)] == [3]
 
 
-async def test_a_finish_of_no_turn_is_ignored(desk: Desk) -> None:
-    """Nobody can put words into a session without an open turn of that chatbot."""
-    session_id = await desk.session(chatbot_ids=["echo", "eliza"])
-    await desk.apply(send(session_id, "hello @echo"))
-    [turn] = desk.turns
-    await desk.apply(finish(turn.model_copy(update={"chatbot_id": "eliza"})))
-    await desk.apply(finish(turn.model_copy(update={"message_id": uuid4()})))
-    assert desk.stored == []
+async def test_reply_without_an_open_turn_of_its_chatbot_is_dropped(store: StoreHarness) -> None:
+    session_id = await store.session(chatbot_ids=["echo", "eliza"])
+    await store.apply(send(session_id, "hello @echo"))
+    [turn] = store.turns
+    await store.apply(finish(turn.model_copy(update={"chatbot_id": "eliza"})))
+    await store.apply(finish(turn.model_copy(update={"message_id": uuid4()})))
+    assert store.stored == []
 
 
-async def test_a_reply_that_is_too_long_is_cut(desk: Desk) -> None:
-    """At 100,000 code points, stopped, with the reason; NUL is dropped, which PostgreSQL has none of."""
-    session_id = await desk.session()
-    await desk.apply(send(session_id))
-    await desk.apply(finish(desk.turns[0], "\x00" + "ä" * 100_001))
-    [reply] = (await desk.join(session_id)).messages[1:]
+async def test_reply_that_is_too_long_is_cut(store: StoreHarness) -> None:
+    """At 100,000 code points, as stopped; NUL is removed, because PostgreSQL cannot store it."""
+    session_id = await store.session()
+    await store.apply(send(session_id))
+    await store.apply(finish(store.turns[0], "\x00" + "ä" * 100_001))
+    [reply] = (await store.join(session_id)).messages[1:]
     assert (len(reply.content), reply.status) == (100_000, "stopped")
     assert reply.error is not None
     assert reply.error.code == "too_long"
 
 
-async def test_a_failed_reply_keeps_its_error(desk: Desk) -> None:
-    """Status and error come back as they were."""
-    session_id = await desk.session(title="given")
-    await desk.apply(send(session_id))
+async def test_failed_reply_keeps_its_error(store: StoreHarness) -> None:
+    session_id = await store.session(title="given")
+    await store.apply(send(session_id))
     error = ErrorView(code="timeout", message="Too slow.")
-    await desk.apply(finish(desk.turns[0], "", status="failed", error=error))
-    reply = (await desk.join(session_id)).messages[-1]
+    await store.apply(finish(store.turns[0], "", status="failed", error=error))
+    reply = (await store.join(session_id)).messages[-1]
     assert (reply.status, reply.error, reply.content) == ("failed", error, "")
-    assert desk.updated == []  # a title that is set stays
+    assert store.updated == []  # a title that is set stays
 
 
-async def test_a_chatbot_gone_from_the_catalogue_fails_through_the_log(desk: Desk) -> None:
-    """Instead of a turn, a failed reply is put into the session's partition."""
-    session_id = await desk.session(chatbot_ids=["eliza"])
-    await desk.announce([card("echo")], NOON + timedelta(hours=1))
-    await desk.apply(send(session_id))
-    assert desk.turns == []
-    exchange, _, event = desk.told[-1]
+async def test_turn_of_a_chatbot_without_a_card_fails_through_the_log(store: StoreHarness) -> None:
+    """A failed reply is published to the session's partition instead of a turn."""
+    session_id = await store.session(chatbot_ids=["eliza"])
+    await store.announce([card("echo")], NOON + timedelta(hours=1))
+    await store.apply(send(session_id))
+    assert store.turns == []
+    exchange, _, event = store.published[-1]
     assert exchange.name == "chat.log.4"
-    await desk.apply(event.data)
-    [reply] = desk.stored
+    await store.apply(event.data)
+    [reply] = store.stored
     assert reply.status == "failed"
     assert reply.error is not None
     assert reply.error.code == "chatbot_unavailable"
-    assert desk.updated[0].chatbots[0].name == "Eliza"  # its name is kept
+    assert store.updated[0].chatbots[0].name == "Eliza"  # its name is kept
 
 
-async def test_the_newest_catalogue_wins(desk: Desk) -> None:
-    """An older announcement, or the same again, changes nothing; of two as new, the last is taken."""
-    assert not await desk.announce([card("old")], NOON - timedelta(hours=1))
-    assert not await desk.announce(at=NOON)
-    assert await desk.announce([card("other")], NOON)
-    assert not await desk.announce([card("other")], NOON)
-    assert await desk.announce([card("new")], NOON + timedelta(seconds=1))
-    assert [c.id for c in desk.catalogue.cards] == ["new"]
+async def test_newest_catalogue_wins(store: StoreHarness) -> None:
+    """Of two with the same date, the last one is stored."""
+    assert not await store.announce([card("old")], NOON - timedelta(hours=1))
+    assert not await store.announce(at=NOON)
+    assert await store.announce([card("other")], NOON)
+    assert not await store.announce([card("other")], NOON)
+    assert await store.announce([card("new")], NOON + timedelta(seconds=1))
+    assert [c.id for c in store.catalogue.cards] == ["new"]
 
 
-async def test_policies(desk: Desk) -> None:
-    """Who is asked, over three messages."""
+async def test_reply_policy_decides_which_chatbots_answer(store: StoreHarness) -> None:
+    """Over three messages."""
     asked: dict[str, list[list[str]]] = {}
     for policy in ("mentioned", "all", "round_robin", "silent"):
-        session_id = await desk.session(chatbot_ids=["echo", "eliza"], reply_policy=policy)
+        session_id = await store.session(chatbot_ids=["echo", "eliza"], reply_policy=policy)
         asked[policy] = []
         for content in ("hello", "hello @eliza", "third"):
-            await desk.apply(send(session_id, content))
-            asked[policy].append([t.chatbot_id for t in desk.turns])
-            for turn in desk.turns:
-                await desk.apply(finish(turn))
+            await store.apply(send(session_id, content))
+            asked[policy].append([t.chatbot_id for t in store.turns])
+            for turn in store.turns:
+                await store.apply(finish(turn))
     assert asked == {
         "mentioned": [["echo"], ["eliza"], ["echo"]],
         "all": [["echo", "eliza"]] * 3,
@@ -287,16 +285,15 @@ async def test_policies(desk: Desk) -> None:
     }
 
 
-async def test_every_user_hears_of_a_new_session_once_a_bucket(desk: Desk) -> None:
-    """Creation takes no number and goes to the owner's bucket too."""
-    await desk.apply(start())
-    assert sorted(key[0] for _, key, _ in desk.told) == ["s", "u"]
-    assert [s.seq for s in desk.updated] == [0]
+async def test_new_session_is_published_to_its_partition_and_its_owners_bucket(store: StoreHarness) -> None:
+    await store.apply(start())
+    assert sorted(key[0] for _, key, _ in store.published) == ["s", "u"]
+    assert [s.seq for s in store.updated] == [0]
 
 
-async def test_former_members_are_strangers(desk: Desk) -> None:
-    """Membership is read under the lock, for every batch."""
-    session_id = await desk.session()
-    await desk.database.write(lambda c: c.execute(session_users.delete()))
-    await desk.apply(send(session_id))
-    assert desk.events(MessageRejected)
+async def test_former_members_are_not_members(store: StoreHarness) -> None:
+    """Membership is loaded under the lock for every batch."""
+    session_id = await store.session()
+    await store.database.write(lambda c: c.execute(session_users.delete()))
+    await store.apply(send(session_id))
+    assert store.events(MessageRejected)

@@ -1,4 +1,4 @@
-"""The migrations: up, down and up again; nothing differs from the tables that the code uses."""
+"""Migrations: up, down and up again, to the same tables as the code uses."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ async def tables(engine: AsyncEngine) -> set[str]:
         return set(await connection.run_sync(lambda c: inspect(c).get_table_names(schema=where)))
 
 
-async def test_migrations_make_exactly_the_tables(engine: AsyncEngine) -> None:
-    """Alembic finds nothing to change between metadata and database, the index of words apart."""
+async def test_migrations_create_exactly_the_tables_of_the_code(engine: AsyncEngine) -> None:
+    """Except for the full-text index."""
     assert await migrations.differences(engine, metadata, schema=SCHEMA, apart=("chat_messages_words",)) == []
 
 
-async def test_down_and_up_again(engine: AsyncEngine) -> None:
-    """Each step can be taken back, and leaves nothing."""
+async def test_migrations_can_be_reverted_and_repeated(engine: AsyncEngine) -> None:
     assert await migrations.is_current(engine, MIGRATIONS, schema=SCHEMA)
     await migrations.downgrade(engine, MIGRATIONS, schema=SCHEMA)
     assert await tables(engine) == {"alembic_version"}
@@ -34,12 +33,12 @@ async def test_down_and_up_again(engine: AsyncEngine) -> None:
     assert {"chat_sessions", "chat_messages", "chatbots", "session_users", "session_chatbots"} < await tables(engine)
 
 
-async def test_two_may_migrate_at_once(empty_engine: AsyncEngine) -> None:
-    """The second one waits and finds everything done."""
+async def test_two_processes_may_migrate_at_the_same_time(empty_engine: AsyncEngine) -> None:
+    """The second one waits for the first one."""
     await asyncio.gather(app.migrate(empty_engine), app.migrate(empty_engine))
     assert await migrations.is_current(empty_engine, MIGRATIONS, schema=SCHEMA)
 
 
-async def test_an_unmigrated_database_is_not_current(empty_engine: AsyncEngine) -> None:
-    """A worker waits for the migration instead of failing."""
+async def test_unmigrated_database_is_not_current(empty_engine: AsyncEngine) -> None:
+    """So that a worker waits for the migration."""
     assert not await migrations.is_current(empty_engine, MIGRATIONS, schema=SCHEMA)

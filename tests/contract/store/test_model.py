@@ -1,4 +1,4 @@
-"""Any sequence of commands, against a model that fits on a page: numbers without a hole, and what they are for."""
+"""Random sequences of commands compared with a small model: numbers without a gap, and the same state for all readers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from persistence_worker import app
-from persistence_worker.domain.command_batch import Order
+from persistence_worker.domain.command_batch import ReceivedCommand
 from persistence_worker.storage.tables import SCHEMA
 from shared.contracts.commands import (
     AcceptInvite,
@@ -40,7 +40,8 @@ from shared.contracts.turns import RunTurn
 from shared.contracts.views import Message, Session
 from shared.database.engine import open_engine, sqlite_url
 from shared.errors import NotFound
-from tests.contract.store.desk import Desk, finish, order, outcome, send, soon, start
+from tests.contract.store.harness import StoreHarness, outcome
+from tests.support.commands import finish, received, send, soon, start
 
 pytestmark = pytest.mark.timeout(240)  # of computing on a busy machine; nothing here waits
 
@@ -54,7 +55,7 @@ POLICIES = st.sampled_from(["mentioned", "all", "round_robin", "silent"])
 
 @dataclass
 class Model:
-    """What anybody who has listened from the beginning knows of the session."""
+    """The state that a subscriber derives from the published events."""
 
     owner: str = "ada"
     users: list[str] = field(default_factory=lambda: ["ada"])
@@ -64,33 +65,33 @@ class Model:
     session: Session | None = None
     turns: dict[UUID, RunTurn] = field(default_factory=dict)
 
-    def hear(self, desk: Desk) -> None:
-        """Apply what was told: each number follows the one before it."""
-        for _, key, event in desk.told:
-            told = event.data
-            if isinstance(told, (MessageStored, MessageUpdated)):
-                assert told.message.updated_seq == self.last + 1
-                assert isinstance(told, MessageUpdated) == (told.message.id in self.messages)
+    def apply_published(self, store: StoreHarness) -> None:
+        """Apply the published events; each number must follow the last one."""
+        for _, key, event in store.published:
+            published = event.data
+            if isinstance(published, (MessageStored, MessageUpdated)):
+                assert published.message.updated_seq == self.last + 1
+                assert isinstance(published, MessageUpdated) == (published.message.id in self.messages)
                 self.last += 1
-                self.messages[told.message.id] = told.message
-                self.turns.pop(told.message.id, None)
-            elif isinstance(told, SessionUpdated) and key.startswith("s.") and told.session.seq > self.last:
-                assert told.session.seq == self.last + 1
+                self.messages[published.message.id] = published.message
+                self.turns.pop(published.message.id, None)
+            elif isinstance(published, SessionUpdated) and key.startswith("s.") and published.session.seq > self.last:
+                assert published.session.seq == self.last + 1
                 self.last += 1
-                self.session = told.session
-            elif isinstance(told, RunTurn):
-                self.turns[told.message_id] = told
+                self.session = published.session
+            elif isinstance(published, RunTurn):
+                self.turns[published.message_id] = published
 
 
 class Commands(RuleBasedStateMachine):
-    """One session, three people, two chatbots, on SQLite."""
+    """One session, three users and two chatbots, on SQLite."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.folder = Path(tempfile.mkdtemp())
         self.model = Model()
-        self.applied: list[tuple[Order, Any]] = []
+        self.applied: list[tuple[ReceivedCommand, Any]] = []
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -98,12 +99,12 @@ class Commands(RuleBasedStateMachine):
     @initialize(policy=POLICIES)
     def begin(self, policy: str) -> None:
         self.engine = open_engine(sqlite_url(self.folder / "chat.db"), schema=SCHEMA)
-        self.desk = Desk(self.engine)
+        self.store = StoreHarness(self.engine)
         self.run(app.migrate(self.engine))
-        self.run(self.desk.announce())
+        self.run(self.store.announce())
         command = start(chatbot_ids=["echo", "eliza"], reply_policy=policy)
         self.id = command.session_id
-        self.run(self.desk.apply(command))
+        self.run(self.store.apply(command))
         self.do(CreateInvite, "ada", invite_hash="h", expires_at=soon(600), max_uses=None)
 
     def teardown(self) -> None:
@@ -113,9 +114,9 @@ class Commands(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     def do(self, kind: type[Payload], user: str, **fields: Any) -> Any:
-        command = order(kind(session_id=self.id, user_id=user, **fields))  # type: ignore[call-arg]
-        answered = outcome(self.run(self.desk.apply_orders(command)))
-        self.model.hear(self.desk)
+        command = received(kind(session_id=self.id, user_id=user, **fields))  # type: ignore[call-arg]
+        answered = outcome(self.run(self.store.apply_received(command)))
+        self.model.apply_published(self.store)
         if self.model.deleted or (user not in self.model.users and kind is not AcceptInvite):
             assert answered == "not_found"
         self.applied.append((command, answered))
@@ -131,8 +132,8 @@ class Commands(RuleBasedStateMachine):
     @rule(user=USERS, content=WORDS, many=st.integers(1, 3))
     def send(self, user: str, content: str, many: int) -> None:
         before = len(self.model.messages)
-        self.run(self.desk.apply(*(send(self.id, content, user) for _ in range(many))))
-        self.model.hear(self.desk)
+        self.run(self.store.apply(*(send(self.id, content, user) for _ in range(many))))
+        self.model.apply_published(self.store)
         stored = many if user in self.model.users and not self.model.deleted else 0
         assert len(self.model.messages) == before + stored
 
@@ -140,8 +141,8 @@ class Commands(RuleBasedStateMachine):
     @rule(data=st.data(), content=WORDS, status=st.sampled_from(["complete", "stopped", "failed"]))
     def finish(self, data: st.DataObject, content: str, status: str) -> None:
         turn = data.draw(st.sampled_from(list(self.model.turns.values())))
-        self.run(self.desk.apply(finish(turn, content, status=status)))
-        self.model.hear(self.desk)
+        self.run(self.store.apply(finish(turn, content, status=status)))
+        self.model.apply_published(self.store)
         self.model.turns.pop(turn.message_id, None)
 
     @rule(user=USERS)
@@ -178,7 +179,7 @@ class Commands(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.messages)
     @rule(user=USERS, data=st.data(), content=WORDS, kind=st.sampled_from([EditMessage, RegenerateReply, StopReply]))
-    def look_back(self, user: str, data: st.DataObject, content: str, kind: type[Payload]) -> None:
+    def edit_or_regenerate(self, user: str, data: st.DataObject, content: str, kind: type[Payload]) -> None:
         ids = [*self.model.messages, *self.model.turns]  # in the order of their coming: ids are random
         fields = {"content": content} if kind is EditMessage else {}
         self.do(kind, user, message_id=data.draw(st.sampled_from(ids)), **fields)
@@ -190,14 +191,14 @@ class Commands(RuleBasedStateMachine):
         if isinstance(command.command, MarkRead):
             return
         before = self.model.last
-        assert outcome(self.run(self.desk.apply_orders(command))) == answered
-        self.model.hear(self.desk)
+        assert outcome(self.run(self.store.apply_received(command))) == answered
+        self.model.apply_published(self.store)
         assert self.model.last == before
 
     @rule(user=st.sampled_from(["cem", "bob"]))
     def erase(self, user: str) -> None:
-        self.run(self.desk.apply(EraseAuthor(session_id=self.id, user_id=user)))
-        self.model.hear(self.desk)
+        self.run(self.store.apply(EraseAuthor(session_id=self.id, user_id=user)))
+        self.model.apply_published(self.store)
         if user in self.model.users and not self.model.deleted:
             self.part(user)
         # Answers kept for repeats may show a title of theirs: such an answer goes, and says that it is not known.
@@ -212,16 +213,16 @@ class Commands(RuleBasedStateMachine):
             self.model.deleted = True
 
     @invariant()
-    def the_database_says_the_same(self) -> None:
-        """Whoever joins now knows what whoever has listened knows."""
+    def database_has_the_same_state(self) -> None:
+        """A user who joins now gets the state that a subscriber has."""
         model = self.model
         if model.deleted:
             try:
-                self.run(self.desk.join(self.id))
+                self.run(self.store.join(self.id))
             except NotFound:
                 return
             raise AssertionError("it lives")
-        joined = self.run(self.desk.join(self.id, user=model.owner, limit=200))
+        joined = self.run(self.store.join(self.id, user=model.owner, limit=200))
         assert joined.last_seq == model.last
         assert {m.id: m for m in joined.messages} == model.messages
         assert (joined.session.users, joined.session.owner_id) == (model.users, model.owner)

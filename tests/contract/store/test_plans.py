@@ -1,4 +1,4 @@
-"""Query plans: what is on the path of every message goes by an index from the first message on."""
+"""Query plans: statements on the path of every message use an index, also while the tables are empty."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ HOT = {
 
 
 @pytest.mark.parametrize("statement", HOT.values(), ids=HOT.keys())
-async def test_an_empty_table_is_not_scanned(engine: AsyncEngine, statement: str) -> None:
-    """A plan made now is kept by a prepared statement when the table has grown."""
+async def test_statement_on_an_empty_table_uses_an_index(engine: AsyncEngine, statement: str) -> None:
+    """A prepared statement keeps its first plan when the table has grown."""
     postgresql = engine.dialect.name == "postgresql"
     explain = "EXPLAIN " if postgresql else "EXPLAIN QUERY PLAN "
     async with asyncio.timeout(20), engine.connect() as connection:

@@ -1,10 +1,11 @@
-"""The main job over the buses that the product runs on: SQLite in process, PostgreSQL with RabbitMQ."""
+"""A worker on the buses of the product: in-process with SQLite, RabbitMQ with PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,14 +29,15 @@ from shared.contracts.payload import Payload
 from shared.contracts.queries import JoinResult, JoinSession, ListChatbots, Reply
 from shared.contracts.turns import RunTurn, StopTurn
 from shared.database.engine import open_engine, sqlite_url
-from tests.contract.store.desk import ADA, CARDS, NOON, finish, send, soon, start
+from tests.support.commands import ADA, CARDS, NOON, finish, send, soon, start
+from tests.support.waiting import until
 
 PARTITIONS = 4
 
 
 @pytest.fixture(params=["in_process", pytest.param("rabbitmq", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql])])
 async def parts(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Bus, AsyncEngine]]:
-    """A bus and a migrated database as one of the two ways of running has them."""
+    """Open the bus and the migrated database of one of the two ways to run."""
     async with AsyncExitStack() as stack:
         bus: Bus
         if request.param == "in_process":
@@ -49,14 +51,8 @@ async def parts(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield bus, engine
 
 
-async def there(bus: Bus, queue: topology.Queue) -> None:
-    """Wait until somebody has declared a queue."""
-    while not await bus.exists(queue):  # noqa: ASYNC110 - the port has no event for it
-        await asyncio.sleep(0.02)
-
-
 async def stopping_and_erasing(bus: Bus, session_id: UUID, put: Any, take: Any, deliveries: Any, turns: Any) -> None:
-    """A stop reaches every chatbot worker, an account's end every session: the two other exchanges."""
+    """Use the two other exchanges: a stop is sent to every chatbot worker, a deleted account to every session."""
     control = await bus.subscribe(topology.control_queue("tests"), prefetch=10)
     await put(send(session_id, "stop this"))
     turn = (await take(turns, RunTurn)).parse(RunTurn)
@@ -75,8 +71,8 @@ async def stopping_and_erasing(bus: Bus, session_id: UUID, put: Any, take: Any, 
 
 
 @pytest.mark.timeout(180)
-async def test_the_main_job_over_a_real_bus(parts: tuple[Bus, AsyncEngine]) -> None:
-    """Announce, start, send, run, finish, join: every exchange and queue of the worker is used."""
+async def test_every_exchange_and_queue_of_the_worker_is_used(parts: tuple[Bus, AsyncEngine]) -> None:
+    """Announce, start, send, finish, join, stop, erase."""
     bus, engine = parts
     settings = PersistenceSettings(partitions=PARTITIONS)
     service = app.build(settings, bus=bus, engine=engine, registry=CollectorRegistry())
@@ -92,12 +88,11 @@ async def test_the_main_job_over_a_real_bus(parts: tuple[Bus, AsyncEngine]) -> N
 
     async with asyncio.timeout(100), service.lifespan():
         for queue in (topology.log_queue(PARTITIONS - 1, PARTITIONS), topology.catalogue_queue()):
-            await there(bus, queue)
-        while service.missing():  # noqa: ASYNC110 - a probe is asked, it does not tell
-            await asyncio.sleep(0.02)
+            await until(partial(bus.exists, queue))
+        await until(lambda: not service.missing())
         announced = ChatbotsAnnounced(chatbots=CARDS, modified_at=NOON)
         await bus.publish(topology.CATALOGUE, topology.CATALOGUE_KEY, Event("tests", announced))
-        await there(bus, topology.turn_queue("eliza"))
+        await until(lambda: bus.exists(topology.turn_queue("eliza")))
         command = start(chatbot_ids=["eliza"])
         number = ids.partition(command.session_id, PARTITIONS)
         deliveries = await bus.subscribe(topology.delivery_queue("tests"), prefetch=100)

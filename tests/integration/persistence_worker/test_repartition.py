@@ -1,4 +1,4 @@
-"""Another number of partitions: only once nothing is left in the old ones."""
+"""The command `repartition`: it changes the number of partitions only when the old queues are empty."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from shared.bus.in_process import InProcessBus
 from shared.contracts import topology
 from shared.contracts.envelope import Event
 from shared.database.engine import open_engine, sqlite_url
-from tests.contract.store.desk import start
+from tests.support.commands import start
 
 OLD, NEW = 2, 3
 
 
-async def kept(engine: AsyncEngine, partitions: int) -> None:
-    """A database that was made with so many."""
+async def create(engine: AsyncEngine, partitions: int) -> None:
+    """Create the database with a number of partitions."""
     await app.migrate(engine)
-    assert await Database(engine, partitions)._agree()
+    assert await Database(engine, partitions)._check_partitions()
 
 
-async def test_nothing_is_left_behind(
+async def test_repartition_is_refused_while_an_old_queue_has_a_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Refused while a command waits in an old queue; done when it is gone; done once."""
+    """When the queue is empty, the number changes; a second call has nothing to do."""
     monkeypatch.setattr(repartitioning, "QUIET", 0.2)
     engine = open_engine(sqlite_url(tmp_path / "chat.db"), schema=SCHEMA)
-    await kept(engine, OLD)
+    await create(engine, OLD)
     async with InProcessBus(tmp_path / "bus.db") as bus:
         queues = [topology.log_queue(number, OLD) for number in range(OLD)]
         await bus.declare((topology.log(OLD),), queues)

@@ -1,13 +1,10 @@
-"""Who answers, what a session is called, how a reply is cut."""
+"""Which chatbots answer a message."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from persistence_worker.domain.reply_policy import TOO_LONG, answering, as_stored, called_upon, names
-from persistence_worker.domain.titles import TITLE_LENGTH, title_from
+from persistence_worker.domain.reply_policy import answering, answering_chatbot, mentions
 from shared.contracts.views import ReplyPolicy
 
 BOTS = ["echo", "eliza"]
@@ -24,69 +21,32 @@ BOTS = ["echo", "eliza"]
         ("@eliza2 or @eliza-x", ["echo"]),
     ],
 )
-def test_mentioned_with_several(content: str, asked: list[str]) -> None:
-    """Those named, in the session's order; else the first."""
+def test_mentioned_chatbots_answer_else_the_first(content: str, asked: list[str]) -> None:
+    """In the session's order."""
     assert answering("mentioned", BOTS, content, 0) == asked
 
 
-def test_one_chatbot_answers_everything() -> None:
-    """A mention of somebody else does not change that."""
+def test_only_chatbot_of_a_session_answers_every_message() -> None:
+    """Also one that mentions another chatbot."""
     assert answering("mentioned", ["echo"], "@eliza?", 0) == ["echo"]
 
 
-def test_round_robin_turns() -> None:
-    """One after another."""
+def test_round_robin_assigns_messages_in_turn() -> None:
     assert [answering("round_robin", BOTS, "", n) for n in range(3)] == [["echo"], ["eliza"], ["echo"]]
 
 
 @pytest.mark.parametrize("policy", ["mentioned", "all", "round_robin", "silent"])
-def test_nobody_answers_without_chatbots(policy: str) -> None:
-    """People may talk alone."""
+def test_message_has_no_answer_in_a_session_without_chatbots(policy: str) -> None:
     assert answering(policy, [], "hello", 3) == []  # type: ignore[arg-type]
 
 
-def test_names_are_not_patterns() -> None:
-    """A dot in an id is a dot."""
-    assert names("@a.b", "a.b")
-    assert not names("@axb", "a.b")
+def test_chatbot_id_is_not_a_regular_expression() -> None:
+    assert mentions("@a.b", "a.b")
+    assert not mentions("@axb", "a.b")
 
 
 @pytest.mark.parametrize(
-    ("content", "title"),
-    [
-        ("  hello\n\tthere  ", "hello there"),
-        ("word " * 20, "word " * 10 + "word word…"),
-        ("x" * 61, "x" * 59 + "…"),
-        ("x" * 60, "x" * 60),
-        ("\u200b\n\x07", None),
-        ("# Plan\n- **buy** `milk`\n- call [Bob](https://b.example/?q=1)", "Plan buy milk call Bob"),
-        ("> > quoted *words* and __more__, ~~less~~", "quoted words and more, less"),
-        ("```python\nprint(a_b * 2 * c_d)\n```", "print(a_b * 2 * c_d)"),
-        ("is 2 * 3 > 5? #1, a-b, [x] (y)", "is 2 * 3 > 5? #1, a-b, [x] (y)"),
-        ("```", "```"),
-        ("**", "**"),
-    ],
-)
-def test_titles(content: str, title: str | None) -> None:
-    """One line, at most 60, cut at a word; the marks of Markdown are left out, unless there is nothing else."""
-    assert title_from(content) == title
-
-
-@given(st.text(max_size=400))
-def test_any_content_makes_a_title_or_none(content: str) -> None:
-    """Always 1 … 60 printable characters without a stray blank."""
-    title = title_from(content)
-    assert title is None or (0 < len(title) <= TITLE_LENGTH and title.isprintable() and title == title.strip())
-
-
-def test_a_reply_is_cut_at_its_limit() -> None:
-    """Exactly at the limit nothing happens."""
-    assert as_stored("x" * 100_000, "complete", None) == ("x" * 100_000, "complete", None)
-    assert as_stored("x" * 100_001, "complete", None) == ("x" * 100_000, "stopped", TOO_LONG)
-
-
-@pytest.mark.parametrize(
-    ("policy", "speaker", "content", "depth", "asked"),
+    ("policy", "author", "content", "depth", "asked"),
     [
         ("mentioned", "a", "@b what do you say?", 0, ["b"]),
         ("all", "a", "@a @b @c @user", 2, ["b", "c"]),
@@ -95,8 +55,8 @@ def test_a_reply_is_cut_at_its_limit() -> None:
         ("silent", "a", "@b", 0, []),
     ],
 )
-def test_a_chatbot_calls_upon_those_it_names(
-    policy: ReplyPolicy, speaker: str, content: str, depth: int, asked: list[str]
+def test_chatbots_that_a_reply_mentions_answer_it(
+    policy: ReplyPolicy, author: str, content: str, depth: int, asked: list[str]
 ) -> None:
-    """Never itself, never beyond the length of a chain, never where nobody is to answer."""
-    assert called_upon(policy, ["a", "b", "c"], speaker, content, depth) == asked
+    """But not its author, not above the maximum length of a chain, and not under the policy `silent`."""
+    assert answering_chatbot(policy, ["a", "b", "c"], author, content, depth) == asked

@@ -1,4 +1,4 @@
-"""What is looked for, and what is shown of it."""
+"""Terms of a search query, and snippets of messages."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from persistence_worker.reads import search_terms
         ("x" * 200, ["x" * 64]),
     ],
 )
-def test_a_query_is_its_words(query: str, wanted: list[str]) -> None:
-    """Nothing of what a database would take for an operator is left."""
-    assert search_terms.words(query) == wanted
+def test_query_is_divided_into_words(query: str, wanted: list[str]) -> None:
+    """No character is left that a database could interpret as an operator."""
+    assert search_terms.terms(query) == wanted
 
 
 @given(st.text(), st.text(min_size=1))
-def test_nothing_breaks_a_query_or_a_snippet(content: str, query: str) -> None:
-    """Quotes stay balanced, and a snippet is one bounded line."""
-    wanted = search_terms.words(query)
-    assert search_terms.match(wanted).count('"') == 2 * len(wanted)
+def test_any_text_makes_a_valid_query_and_a_bounded_snippet(content: str, query: str) -> None:
+    """Quotes are balanced, and a snippet is one line."""
+    wanted = search_terms.terms(query)
+    assert search_terms.fts5_query(wanted).count('"') == 2 * len(wanted)
     shown = search_terms.snippet(content, wanted)
     assert len(shown) <= 2 * search_terms.AROUND + 2
     assert "\n" not in shown
 
 
-def test_a_snippet_shows_the_first_word_that_is_found() -> None:
-    """As it stands, or as much of its beginning as there is; else the beginning of the message."""
+def test_snippet_shows_the_first_match() -> None:
+    """A word that equals a term or begins like it; without a match, the beginning of the message."""
     content = "x " * 200 + "the singing\n canary " + "y " * 200
     shown = search_terms.snippet(content, ["canaries"])
     assert shown.startswith("…")

@@ -1,4 +1,4 @@
-"""Which failures are permanent."""
+"""Permanent and transient failures, and what is logged of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.errors import Unavailable
 
 
 class Refused(Exception):
-    """What a driver raises."""
+    """The error of a driver."""
 
     def __init__(self, sqlstate: str | None = None) -> None:
         self.sqlstate = sqlstate
@@ -28,8 +28,8 @@ class Refused(Exception):
         KeyError("a rule"),
     ],
 )
-def test_the_events_own_fault(error: Exception) -> None:
-    """Class 22 and 23, what cannot be bound or parsed, and rules that raise."""
+def test_invalid_data_and_rules_that_raise_are_permanent(error: Exception) -> None:
+    """SQLSTATE classes 22 and 23, values that cannot be bound or parsed."""
     assert is_permanent(error)
 
 
@@ -48,11 +48,10 @@ def test_the_events_own_fault(error: Exception) -> None:
         Unavailable(),
     ],
 )
-def test_nobodys_fault(error: Exception) -> None:
-    """Connections, timeouts, deadlocks, a missing table."""
+def test_connections_timeouts_deadlocks_and_missing_tables_are_transient(error: Exception) -> None:
     assert not is_permanent(error)
 
 
-def test_a_reason_names_no_content() -> None:
-    """The error's text may quote what people wrote; its class and state do not."""
+def test_reason_has_no_content() -> None:
+    """The message of an error may quote content; its class and SQLSTATE do not."""
     assert reason(exc.DataError("INSERT secret", {"content": "secret"}, Refused("22021"))) == "DataError 22021"

@@ -1,4 +1,4 @@
-"""Real workers under load: commands go straight into the log, and what became of them is read from PostgreSQL."""
+"""Puts real workers under load: sends commands to the log, and checks in PostgreSQL how they were stored."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ from shared.contracts.events import MessageStored, SessionHead
 from shared.contracts.queries import ListChatbots, Reply
 from shared.database.engine import open_engine
 from shared.errors import Unavailable
-from tests.contract.store.desk import send, start
+from tests.support.commands import send, start
 from tests.support.stack import DistributedStack, Part
+from tests.support.waiting import until
 
 WORKERS = ("persistence_worker-1", "persistence_worker-2")
-PATIENCE = 60.0  # seconds for what takes a few on an idle machine
-LOOK = 0.02  # seconds between two looks
+PATIENCE = 60.0  # seconds; on an idle machine every wait takes a few
+QUIET = 0.5  # seconds without a dead letter after which there is none
 CHATBOTS = """
 [[chatbots]]
 id = "echo"
@@ -44,7 +45,7 @@ options = {delay = 0}
 
 
 class Workers(DistributedStack):
-    """Two persistence workers on one partition, and a chatbot worker that answers at once."""
+    """Two persistence workers on one partition, and a chatbot worker that answers without a delay."""
 
     def _parts(self) -> dict[str, Part]:
         (self.directory / "chatbots.toml").write_text(CHATBOTS)
@@ -54,13 +55,13 @@ class Workers(DistributedStack):
         return {**parts, "chatbot_worker": Part("chatbot_worker", self._broker)}
 
     async def crash(self, name: str) -> None:
-        """`kill -9`, and start it again without waiting for it."""
+        """Kill a worker, and restart it without waiting until it is ready."""
         await self.kill9(name)
         part = self.parts[name]
         part.child = self.spawn(name, part.module, "serve", settings=part.settings, port=part.port)
 
     async def commands(self, name: str) -> float:
-        """How many commands a worker has applied since its start; 0 if it does not answer."""
+        """Return the number of commands that a worker has applied since its start; 0 if it does not answer."""
 
         def read() -> float:
             try:
@@ -73,36 +74,37 @@ class Workers(DistributedStack):
         return await asyncio.to_thread(read)
 
     async def active(self) -> str:
-        """The worker that applies commands just now; there must be load."""
+        """Return the active consumer of the partition. There must be load."""
         before = {name: await self.commands(name) for name in WORKERS}
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                for name in WORKERS:
-                    if await self.commands(name) > before[name]:
-                        return name
-                await asyncio.sleep(LOOK)
+
+        async def found() -> str | None:
+            for name in WORKERS:
+                if await self.commands(name) > before[name]:
+                    return name
+            return None
+
+        return str(await until(found, PATIENCE))
 
 
 @dataclass
-class Crowd:
-    """Sessions with a chatbot, everything that was sent to them, and the numbers that the world was told."""
+class CommandLoad:
+    """Sessions with a chatbot, the messages sent to them, and the events that were published about them."""
 
     bus: Bus
     engine: AsyncEngine
     sessions: list[UUID] = field(default_factory=list)
     sent: dict[UUID, list[str]] = field(default_factory=lambda: defaultdict(list))
-    told: Counter[UUID] = field(default_factory=Counter)  # by message
-    heads: dict[UUID, int] = field(default_factory=dict)  # highest number heard, by session
+    published: Counter[UUID] = field(default_factory=Counter)  # `message_stored` events by message
+    heads: dict[UUID, int] = field(default_factory=dict)  # highest published number by session
     _numbers: count[int] = field(default_factory=count)
 
-    async def gather(self, sessions: int) -> None:
-        """Start sessions, as soon as the chatbots are known."""
+    async def start_sessions(self, sessions: int) -> None:
+        """Start sessions when the chatbots are known."""
         log = topology.log(1)
+        await until(self._chatbots_known, PATIENCE)
         async with asyncio.timeout(PATIENCE):
-            while not await self._chatbots_known():  # noqa: ASYNC110 - another process is asked
-                await asyncio.sleep(LOOK)
             for _ in range(sessions):
-                command = start(title="crowd")
+                command = start(title="load")
                 answer = await self.bus.request(log, "0", Event("tests", command, subject=str(command.session_id)))
                 assert answer.parse(Reply).error is None
                 self.sessions.append(command.session_id)
@@ -114,8 +116,8 @@ class Crowd:
             return False
         return answer.parse(Reply).error is None
 
-    async def say(self, rounds: int) -> None:
-        """Send `rounds` messages to each session; returns when the log holds them all."""
+    async def send(self, rounds: int) -> None:
+        """Send `rounds` messages to each session; return when the log has them all."""
         publications = []
         for _ in range(rounds):
             for session in self.sessions:
@@ -123,24 +125,25 @@ class Crowd:
                 self.sent[session].append(content)
                 event = Event("tests", send(session, content), subject=str(session))
                 publications.append((topology.log(1), "0", event))
-        with suppress(Unavailable):  # unknown: the bus goes on until the broker holds them
+        with suppress(Unavailable):  # unknown outcome: the bus publishes them until the broker confirms
             await self.bus.publish_all(publications)
 
-    async def talk(self, rounds: int, ahead: int) -> None:
-        """Go on sending until cancelled; never more than `ahead` messages a session before what is stored.
+    async def send_continuously(self, rounds: int, ahead: int) -> None:
+        """Send until cancelled, at most `ahead` messages per session more than are stored.
 
         More than 700 would not fit into the context of one turn.
         """
         while True:
-            await self.say(rounds)
-            async with asyncio.timeout(PATIENCE):
-                while self.total - await self.stored() > ahead * len(self.sessions):  # noqa: ASYNC110 - another process is asked
-                    await asyncio.sleep(LOOK)
+            await self.send(rounds)
+            await until(lambda: self._backlog_below(ahead * len(self.sessions)), PATIENCE)
+
+    async def _backlog_below(self, messages: int) -> bool:
+        return self.total - await self.stored() <= messages
 
     @asynccontextmanager
-    async def talking(self, rounds: int, ahead: int) -> AsyncIterator[None]:
-        """Talk meanwhile."""
-        task = asyncio.create_task(self.talk(rounds, ahead))
+    async def running(self, rounds: int, ahead: int) -> AsyncIterator[None]:
+        """Send continuously in the background."""
+        task = asyncio.create_task(self.send_continuously(rounds, ahead))
         try:
             yield
         finally:
@@ -148,79 +151,78 @@ class Crowd:
             await asyncio.gather(task, return_exceptions=True)
 
     async def listen(self) -> None:
-        """Keep what is told of stored messages and heads, until cancelled."""
-        subscription = await self.bus.subscribe(topology.delivery_queue("crowd"), prefetch=500)
+        """Count the published events of stored messages and heads, until cancelled."""
+        subscription = await self.bus.subscribe(topology.delivery_queue("load"), prefetch=500)
         await subscription.bind(topology.DELIVERY, topology.session_key(0))
         while True:
             batch = await subscription.take()
             await subscription.ack(batch.deliveries)
-            if batch.gap:  # a loaded machine lost our own connection: read what was missed, as a gateway does
+            if batch.gap:  # the connection of the test was lost: read the numbers that it missed, as a gateway does
                 for session, last in await self._last():
-                    self._hear(session, last)
+                    self._note_number(session, last)
             for event in (event for delivery in batch.deliveries for event in read_body(delivery.body)):
                 if event.type == MessageStored.TYPE:
                     message = event.data["message"]
-                    self.told[UUID(message["id"])] += 1
-                    self._hear(UUID(message["session_id"]), message["updated_seq"])
+                    self.published[UUID(message["id"])] += 1
+                    self._note_number(UUID(message["session_id"]), message["updated_seq"])
                 elif event.type == SessionHead.TYPE:
-                    self._hear(UUID(event.data["session_id"]), event.data["last_seq"])
+                    self._note_number(UUID(event.data["session_id"]), event.data["last_seq"])
 
-    def _hear(self, session: UUID, number: int) -> None:
+    def _note_number(self, session: UUID, number: int) -> None:
         self.heads[session] = max(number, self.heads.get(session, 0))
 
     @property
     def total(self) -> int:
-        """Messages sent so far."""
+        """The number of messages sent so far."""
         return sum(map(len, self.sent.values()))
 
     async def stored(self) -> int:
-        """Users' messages in the database."""
+        """Return the number of users' messages in the database."""
         return int((await self._rows("SELECT count(*) FROM chat.chat_messages WHERE sender_type = 'user'"))[0][0])
 
-    async def gone_on(self, most: int) -> None:
-        """Wait until so many messages are stored; say who holds them up if they are not."""
+    async def wait_until_stored(self, count: int) -> None:
+        """Wait until `count` messages are stored; on a timeout report the open transactions."""
         try:
-            async with asyncio.timeout(PATIENCE / 2):
-                while await self.stored() < most:  # noqa: ASYNC110 - another process is asked
-                    await asyncio.sleep(LOOK)
-        except TimeoutError:
+            await until(lambda: self._has_stored(count), PATIENCE / 2)
+        except AssertionError:
             columns = "state, wait_event_type, wait_event, now() - state_change, left(query, 80)"
             held = await self._rows(f"SELECT {columns} FROM pg_stat_activity WHERE xact_start IS NOT NULL")
-            pytest.fail(f"nothing goes on: {held}")
+            pytest.fail(f"not stored; open transactions: {held}")
 
-    async def transactions(self) -> int:
-        """Transactions of workers that are open and wait for the worker's next statement."""
+    async def _has_stored(self, count: int) -> bool:
+        return await self.stored() >= count
+
+    async def open_transactions(self) -> int:
+        """Return the number of open transactions of workers that wait for the worker's next statement."""
         query = (
             "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
         )
         return int((await self._rows(query))[0][0])
 
-    async def settled(self) -> None:
-        """Wait until everything sent is stored and answered, and told."""
+    async def wait_until_published(self) -> None:
+        """Wait until all messages are stored and answered, and all changes published."""
         try:
-            await self._settle()
-        except TimeoutError:
-            told = sum(self.heads.get(session) == last for session, last in await self._last())
-            pytest.fail(f"{await self.stored()} of {self.total} stored; {told} of {len(self.sessions)} sessions told")
-
-    async def _settle(self) -> None:
-        open_turns = "SELECT count(*) FROM chat.turns WHERE closed_at IS NULL"
-        async with asyncio.timeout(PATIENCE):
-            while await self.stored() < self.total or (await self._rows(open_turns))[0][0]:  # noqa: ASYNC110 - another process is asked
-                await asyncio.sleep(LOOK)
+            await until(self._all_answered, PATIENCE)
             last = dict(await self._last())
-            while any(self.heads.get(session) != last[session] for session in self.sessions):  # noqa: ASYNC110 - another process is asked
-                await asyncio.sleep(LOOK)
+            await until(lambda: all(self.heads.get(session) == last[session] for session in self.sessions), PATIENCE)
+        except AssertionError:
+            complete = sum(self.heads.get(session) == last for session, last in await self._last())
+            stored = f"{await self.stored()} of {self.total} messages stored"
+            pytest.fail(f"{stored}; {complete} of {len(self.sessions)} sessions published")
+
+    async def _all_answered(self) -> bool:
+        open_turns = "SELECT count(*) FROM chat.turns WHERE closed_at IS NULL"
+        return await self.stored() >= self.total and not (await self._rows(open_turns))[0][0]
 
     async def check(self) -> None:
-        """Nothing lost, doubled or out of order; no hole; every message answered once; nothing told twice."""
+        """Check that every message is stored, numbered, answered and published exactly once, in order and without a gap."""
         columns = "session_id, seq, updated_seq, sender_type, content, status, error_code"
         rows = await self._rows(f"SELECT {columns} FROM chat.chat_messages ORDER BY session_id, seq")
         by_session = {session: list(group) for session, group in groupby(rows, key=itemgetter(0))}
         assert set(by_session) == set(self.sessions)
         last = dict(await self._last())
         for session, messages in by_session.items():
-            assert [m.seq for m in messages] == list(range(1, len(messages) + 1)), "a hole, or a number twice"
+            assert [m.seq for m in messages] == list(range(1, len(messages) + 1)), "a gap, or a duplicate number"
             assert [m.updated_seq for m in messages] == [m.seq for m in messages]
             assert last[session] == len(messages)
             assert [m.content for m in messages if m.sender_type == "user"] == self.sent[session]
@@ -228,21 +230,19 @@ class Crowd:
             assert replies
             ends = Counter((m.status, m.error_code) for m in replies)
             assert set(ends) == {("complete", None)}, ends
-            assert "\n".join(m.content for m in replies).split("\n") == self.sent[session], "answered twice, or not"
-        assert max(self.told.values()) == 1
+            assert "\n".join(m.content for m in replies).split("\n") == self.sent[session], "answered twice, or never"
+        assert max(self.published.values()) == 1
         letters = await self.bus.exists(topology.dead_queue(topology.log_queue(0, 1)))
         assert letters
         async with asyncio.timeout(PATIENCE):
             box = await self.bus.subscribe(topology.dead_queue(topology.log_queue(0, 1)), prefetch=10)
-            try:
-                async with asyncio.timeout(0.5):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(QUIET):
                     assert not (await box.take()).deliveries, "a dead letter"
-            except TimeoutError:
-                pass
             await box.close()
 
     async def _last(self) -> list[tuple[UUID, int]]:
-        """The newest number of each session."""
+        """Return the newest number of each session."""
         return await self._rows("SELECT id, last_seq FROM chat.chat_sessions")  # type: ignore[return-value]
 
     async def _rows(self, query: str) -> list[tuple[object, ...]]:
@@ -251,20 +251,20 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowded(
+async def load(
     directory: Path, postgresql_url: str, amqp_url: str, sessions: int
-) -> AsyncIterator[tuple[Workers, Crowd]]:
-    """Running workers and a crowd that has not spoken yet; they must end cleanly after all that was done to them."""
+) -> AsyncIterator[tuple[Workers, CommandLoad]]:
+    """Start workers, and a load that has not begun; check that the workers end cleanly."""
     workers = Workers(directory, postgresql_url=postgresql_url, amqp_url=amqp_url)
     engine = open_engine(postgresql_url, schema=SCHEMA)
     try:
         await workers.start()
-        async with RabbitMQBus(amqp_url, name="crowd") as bus:
-            crowd = Crowd(bus, engine)
-            await crowd.gather(sessions)
-            listening = asyncio.create_task(crowd.listen())
+        async with RabbitMQBus(amqp_url, name="load") as bus:
+            commands = CommandLoad(bus, engine)
+            await commands.start_sessions(sessions)
+            listening = asyncio.create_task(commands.listen())
             try:
-                yield workers, crowd
+                yield workers, commands
             finally:
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)

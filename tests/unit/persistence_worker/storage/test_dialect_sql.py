@@ -1,4 +1,4 @@
-"""Rows whose key is among given ones, on SQLite: one statement whatever their number, and by the key's index."""
+"""The condition on a list, on SQLite: one statement text for all lengths, and by the index of the key."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Column, Connection, MetaData, Table, Text, Uuid, create_engine, event, insert, select
 
-from persistence_worker.storage.session_store import among
+from persistence_worker.storage.dialect_sql import is_among
 
 METADATA = MetaData()
 BY_ID = Table("by_id", METADATA, Column("id", Uuid, primary_key=True))
@@ -30,8 +30,10 @@ def connection() -> Iterator[Connection]:
 
 
 @pytest.mark.parametrize(("table", "keys", "stranger"), [(BY_ID, IDS, UUID(int=999)), (BY_NAME, NAMES, "nobody")])
-def test_finds_them_with_one_statement(connection: Connection, table: Table, keys: list[Any], stranger: Any) -> None:
-    statement = select(table.c.id).where(among(table.c.id, "ids", "sqlite"))
+def test_rows_of_a_list_are_found_with_one_statement_by_index(
+    connection: Connection, table: Table, keys: list[Any], stranger: Any
+) -> None:
+    statement = select(table.c.id).where(is_among(table.c.id, "ids", "sqlite"))
     texts = set()
     event.listen(connection, "before_cursor_execute", lambda *arguments: texts.add(arguments[2]))
     for count in (0, 1, 7, 300):

@@ -1,4 +1,4 @@
-"""Consuming a queue whose deliveries are taken one by one, each acked when what it asks for is stored."""
+"""The loop of consumers that process deliveries one by one and acknowledge each when its effect is stored."""
 
 from __future__ import annotations
 
@@ -19,40 +19,39 @@ PREFETCH = 10  # bodies
 RETRY_PAUSE = 1.0  # seconds
 
 
-async def _nothing() -> None:
-    """What there is to do first, where there is nothing."""
-
-
 async def consume(
     queue: Queue,
-    take: Callable[[Delivery], Awaitable[None]],
+    process: Callable[[Delivery], Awaitable[None]],
     *,
     bus: Bus,
     database: Database,
-    first: Callable[[], Awaitable[None]] = _nothing,
+    on_subscribe: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Consume until cancelled; while the database is away nothing is held. `first` runs at each subscription.
+    """Call `process` for each delivery until cancelled, and `on_subscribe` after each subscription.
+
+    While the database is unavailable, no deliveries are held.
 
     Raises:
-        Exception: `take` raised poison; it is to bury that itself.
+        Exception: `process` raised a permanent error, which it should have turned into a dead letter.
     """
     while True:
         await database.ready()
         await bus.declare((DEAD,), (dead_queue(queue),))
         subscription = await bus.subscribe(queue, prefetch=PREFETCH)
         try:
-            await first()
+            if on_subscribe is not None:
+                await on_subscribe()
             while True:
                 taken = await subscription.take()
                 for delivery in taken.deliveries:
-                    await take(delivery)
+                    await process(delivery)
                     await subscription.ack([delivery])
         except Exception as error:
             if is_permanent(error):
                 raise
-            logger.warning("deliveries wait", queue=queue.name, reason=type(error).__name__)
+            logger.warning("consumer.paused", queue=queue.name, reason=type(error).__name__)
             if not isinstance(error, Unavailable):
-                database.doubt()
+                database.report_failure()
             await asyncio.sleep(RETRY_PAUSE)
         finally:
             await subscription.close()

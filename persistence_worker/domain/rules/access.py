@@ -1,0 +1,44 @@
+"""Membership and ownership, which most rules check first. No I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from persistence_worker.domain import views
+from persistence_worker.domain.state import SessionState
+from persistence_worker.domain.unit_of_work import UnitOfWork
+from shared.contracts.queries import SessionResult
+from shared.errors import Forbidden, NotFound
+
+NO_SESSION = "There is no such session."
+OWNER_ONLY = "Only the owner of the session may do this."
+
+
+def joined_session(work: UnitOfWork, command: Any) -> SessionState:
+    """Return the session of a command.
+
+    Raises:
+        NotFound: the session is missing or deleted, or the user is not a member; clients get the same answer.
+    """
+    session = work.loaded.sessions.get(command.session_id)
+    if session is None or session.deleted_at is not None or command.user_id not in session.users:
+        raise NotFound(NO_SESSION)
+    return session
+
+
+def owned_session(work: UnitOfWork, command: Any) -> SessionState:
+    """Return the session of a command of its owner.
+
+    Raises:
+        NotFound: as `joined_session`.
+        Forbidden: the user is a member, but not the owner.
+    """
+    session = joined_session(work, command)
+    if session.owner_id != command.user_id:
+        raise Forbidden(OWNER_ONLY)
+    return session
+
+
+def session_result(work: UnitOfWork, session: SessionState) -> SessionResult:
+    """Return the present state of a session as an answer."""
+    return SessionResult(session=views.session(session, work.catalogue))
