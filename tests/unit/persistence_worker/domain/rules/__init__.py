@@ -1,0 +1,1 @@
+"""The rule of each command type, without a database."""
