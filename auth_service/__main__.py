@@ -25,8 +25,9 @@ from auth_service.storage.user_command_store import UserCommandStore
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.database.engine import open_engine
 from shared.errors import Unavailable
-from shared.runtime import health, logs, process
-from shared.runtime.http import WithHealth
+from shared.http import health
+from shared.http.health import WithHealth
+from shared.runtime import logs, process
 from shared.runtime.settings import load
 
 logger = structlog.get_logger(__name__)

@@ -51,9 +51,9 @@ from auth_service.use_cases.login_lifecycle import LoginLifecycle
 from auth_service.use_cases.throttle import NoThrottle, TallyThrottle, Throttle
 from shared.bus.port import Bus
 from shared.database import migrations
-from shared.runtime.forwarded import TrustedProxies
+from shared.http.forwarded_headers import TrustedProxies
 from shared.runtime.service import Service, Tasks
-from shared.runtime.settings import refuse
+from shared.runtime.settings import config_error
 
 if TYPE_CHECKING:
     from auth_service.oidc.http_client import ProviderHttpClient
@@ -70,7 +70,7 @@ def load_keys(settings: AuthSettings, directory: Path) -> KeyDirectory:
     try:
         return KeyDirectory(directory, overlap=settings.key_overlap, token_ttl=settings.access_token_ttl)
     except UnusableKeys as error:
-        raise refuse("SIGNING_KEYS", str(error)) from None
+        raise config_error("SIGNING_KEYS", str(error)) from None
 
 
 async def migrate(engine: AsyncEngine) -> None:

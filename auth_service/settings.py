@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from shared.runtime.settings import CommonSettings, DistributedSettings, OriginSettings, Url, strong
+from shared.runtime.settings import CommonSettings, DistributedSettings, OriginSettings, Url, require_strong
 
 ACCESS_TOKEN_TTL_MAX = 86_400  # seconds; tokens with a longer lifetime are refused
 
@@ -157,7 +157,7 @@ class AuthSettings(OriginSettings):
     @field_validator("oidc_client_secret")
     @classmethod
     def _no_placeholder(cls, client_secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        return client_secret and strong(client_secret, info.data.get("oidc_issuer") or "")
+        return client_secret and require_strong(client_secret, info.data.get("oidc_issuer") or "")
 
     @field_validator("oidc_redirect_uri")
     @classmethod

@@ -12,8 +12,9 @@ from chat_gateway.app import build
 from chat_gateway.identity.auth_client import AuthClient
 from chat_gateway.settings import GatewayProcessSettings
 from shared.bus.rabbitmq import RabbitMQBus
-from shared.runtime import health, logs
-from shared.runtime.http import WithHealth
+from shared.http import health
+from shared.http.health import WithHealth
+from shared.runtime import logs
 from shared.runtime.process import Assembly, run
 from shared.runtime.settings import load
 

@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry
 from chatbot_worker.app import build
 from chatbot_worker.settings import ChatbotProcessSettings
 from shared.bus.rabbitmq import RabbitMQBus
-from shared.runtime import health, logs
-from shared.runtime.http import WithHealth
+from shared.http import health
+from shared.http.health import WithHealth
+from shared.runtime import logs
 from shared.runtime.process import Assembly, run
 from shared.runtime.settings import load
 

@@ -21,7 +21,7 @@ from chatbot_worker.turns.typing_indicator import AtWork
 from shared.bus.port import Bus
 from shared.contracts.topology import CATALOGUE, DEAD, DELIVERY, QUERIES, TURNS, log
 from shared.runtime.service import Service, Tasks
-from shared.runtime.settings import refuse
+from shared.runtime.settings import config_error
 
 
 def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -> Service:
@@ -34,7 +34,7 @@ def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -
     try:
         found = loading.load(settings.chatbots, local_model=settings.local_model == "on")
     except loading.CatalogueError as error:
-        raise refuse("CHATBOTS", str(error)) from None
+        raise config_error("CHATBOTS", str(error)) from None
     workplace = Workplace(
         bus=bus,
         partitions=settings.partitions,

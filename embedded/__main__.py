@@ -9,7 +9,7 @@ from embedded.data import InUse, hold
 from embedded.settings import EmbeddedSettings
 from shared.runtime import logs
 from shared.runtime.process import Assembly, run
-from shared.runtime.settings import load, refuse
+from shared.runtime.settings import config_error, load
 
 
 def announce(address: str) -> None:
@@ -29,9 +29,9 @@ def main() -> None:
 
             run(build, host=settings.host, port=settings.port, announce=announce)
     except InUse as error:
-        raise refuse("DATA_DIR", str(error)) from None
+        raise config_error("DATA_DIR", str(error)) from None
     except OSError as error:
-        raise refuse("DATA_DIR", f"{settings.data_dir}: {error.strerror}") from None
+        raise config_error("DATA_DIR", f"{settings.data_dir}: {error.strerror}") from None
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from embedded.settings import EmbeddedSettings
 from shared.bus.in_process import InProcessBus
 from shared.bus.port import Bus
 from shared.database.engine import open_engine, sqlite_url
-from shared.runtime import health
-from shared.runtime.http import WithHealth
+from shared.http import health
+from shared.http.health import WithHealth
 from shared.runtime.process import Assembly
 from shared.runtime.service import Service
 from shared.runtime.settings import load

@@ -16,9 +16,8 @@ from persistence_worker.settings import PersistenceMigrationSettings, Persistenc
 from persistence_worker.storage.tables import SCHEMA
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.database.engine import open_engine
+from shared.http.health import WithHealth, routes
 from shared.runtime import logs
-from shared.runtime.health import routes
-from shared.runtime.http import WithHealth
 from shared.runtime.process import Assembly, run
 from shared.runtime.settings import DistributedSettings, load
 

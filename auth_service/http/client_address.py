@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
 
-from shared.runtime.forwarded import TrustedProxies
+from shared.http.forwarded_headers import TrustedProxies
 
 
 def trust_proxies(app: FastAPI, proxies: TrustedProxies) -> None:

@@ -18,7 +18,7 @@ from shared.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from shared.runtime.http import PROBLEM_JSON
+from shared.http.problems import PROBLEM_JSON
 
 BODY_PROBLEMS = (InvalidRequest, PayloadTooLarge, UnsupportedMediaType)
 BEARER_PROBLEMS = (TokenInvalid, TokenExpired, Unavailable)

@@ -20,7 +20,7 @@ from shared.errors import (
     TokenExpired,
     TokenInvalid,
 )
-from shared.runtime.http import from_http_exception, problem
+from shared.http.problems import from_http_exception, problem
 
 
 def problem_response(error: BackchatError) -> Response:

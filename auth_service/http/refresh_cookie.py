@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from auth_service.domain.logins import Tokens
 from shared.errors import Forbidden
-from shared.runtime.forwarded import TrustedProxies
+from shared.http.forwarded_headers import TrustedProxies
 
 HEADER, COOKIE_FORM = "X-Backchat-Session", "cookie"
 NAME = "backchat_refresh"

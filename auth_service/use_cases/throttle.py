@@ -19,7 +19,7 @@ from auth_service.domain.throttle_rules import Bucket, Budget, Outcome
 from auth_service.metrics import Metrics
 from auth_service.settings import AuthSettings
 from shared.errors import InvalidCredentials, RateLimited, Unavailable
-from shared.runtime.forwarded import source_of
+from shared.http.forwarded_headers import address_block
 
 logger = structlog.get_logger(__name__)
 
@@ -105,7 +105,7 @@ class TallyThrottle:
         """Count the attempt as pending during the block, and as failed if that raises `InvalidCredentials`."""
         own, address = (
             self._own(user_id, client_address),
-            self._bucket(self._address, "address", source_of(client_address)),
+            self._bucket(self._address, "address", address_block(client_address)),
         )
         others = [address, self._bucket(self._account, "account", user_id)]
         seconds, known = await self._store.begin(own, others, known_for=KNOWN_FOR)
@@ -124,7 +124,7 @@ class TallyThrottle:
 
     async def admit_registration(self, client_address: str) -> None:
         """Count a registration, successful or not."""
-        await self._charge("registration", self._registrations, source_of(client_address))
+        await self._charge("registration", self._registrations, address_block(client_address))
 
     async def record_registration(self, user_id: str, client_address: str) -> None:
         """Record the address as known."""
@@ -133,7 +133,7 @@ class TallyThrottle:
 
     async def admit_guest(self, client_address: str) -> None:
         """Count a guest."""
-        await self._charge("guest", self._guests, source_of(client_address))
+        await self._charge("guest", self._guests, address_block(client_address))
 
     async def admit_export(self, user_id: str) -> None:
         """Count an export."""
@@ -144,7 +144,7 @@ class TallyThrottle:
             raise self._refused(what, seconds)
 
     def _own(self, user_id: str, client_address: str) -> Bucket:
-        return self._bucket(self._pair, "pair", user_id, source_of(client_address))
+        return self._bucket(self._pair, "pair", user_id, address_block(client_address))
 
     def _bucket(self, budget: Budget, *of: str) -> Bucket:
         return Bucket(hmac.digest(self._key, "\0".join(of).encode(), "sha256"), budget)

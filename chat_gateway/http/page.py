@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import MethodNotAllowed, NotFound
-from shared.runtime.http import problem
+from shared.http.problems import problem
 
 PREFIX: Final = "/chat/"
 COMPACT: Final = "embed"  # and all below it: what other sites may show in a frame

@@ -21,8 +21,8 @@ from chat_gateway.sockets.server import SocketServer
 from chat_gateway.transport.wire import cut_if_unread
 from shared import __version__
 from shared.errors import BackchatError, Forbidden, MethodNotAllowed, RateLimited, Unavailable
-from shared.runtime.forwarded import TrustedProxies
-from shared.runtime.http import plain_app, problem
+from shared.http.forwarded_headers import TrustedProxies
+from shared.http.problems import plain_app, problem
 
 SOCKET_PATHS = ("/socket.io/", "/socket.io")
 SOCKET_METHODS = ("GET", "POST", "OPTIONS")

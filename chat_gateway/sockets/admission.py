@@ -12,7 +12,7 @@ from typing import Protocol
 from starlette.types import Scope
 
 from chat_gateway.settings import GatewaySettings
-from shared.runtime.forwarded import TrustedProxies, source_of
+from shared.http.forwarded_headers import TrustedProxies, address_block
 
 
 class CountedConnection(Protocol):
@@ -40,7 +40,7 @@ class Admission:
 
     def source(self, scope: Scope) -> str:
         """What connections are counted by: the client's address, of an IPv6 address its /64."""
-        return source_of(self._proxies.client(scope))
+        return address_block(self._proxies.client(scope))
 
     def refusal(self, address: str) -> str | None:
         """Why nobody more may come in, or nobody more from there: `full` or `crowded`."""

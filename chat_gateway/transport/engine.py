@@ -14,7 +14,7 @@ from chat_gateway.transport.connection import Connection
 from chat_gateway.transport.outbound_queue import OutboundQueue
 from chat_gateway.transport.request_environ import translate_request
 from shared.errors import InvalidRequest
-from shared.runtime.http import PROBLEM_JSON, problem
+from shared.http.problems import PROBLEM_JSON, problem
 
 DETAIL_MAX = 100  # characters of a refusal's detail, which may name what the client sent
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import SecretStr, StringConstraints
 
 from chatbot_worker.chatbots.protocol import Unusable
-from shared.runtime.settings import secret, strong
+from shared.runtime.settings import require_strong, secret
 
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
 
@@ -21,7 +21,7 @@ def read_secret(field: str, name: str | None, url: str) -> SecretStr | None:
     if not name:
         return None
     try:
-        return strong(secret(name), url)
+        return require_strong(secret(name), url)
     except LookupError as error:
         raise Unusable(f"options.{field}: {error.args[0]}") from None
     except ValueError as error:

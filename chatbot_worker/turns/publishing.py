@@ -13,7 +13,7 @@ from shared.backoff import Backoff
 from shared.bus.port import Bus, Delivery
 from shared.contracts import ids
 from shared.contracts.commands import FinishReply, SummarizeSession
-from shared.contracts.dead import DeadLetter
+from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import Event, MalformedEvent
 from shared.contracts.queries import IsTurnOpen, Reply, TurnResult
 from shared.contracts.topology import DEAD, QUERIES, QUERY_KEY, TURNS, Exchange, Queue, log

@@ -13,7 +13,7 @@ from persistence_worker.storage.errors import origin, reason
 from shared.bus.dead_letters import publish_dead_letter
 from shared.bus.port import Bus, Delivery
 from shared.contracts.commands import FinishReply, SendMessage
-from shared.contracts.dead import DeadLetter
+from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import Event, Received, join
 from shared.contracts.events import MessageRejected
 from shared.contracts.topology import Queue

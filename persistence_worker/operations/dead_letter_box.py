@@ -10,7 +10,7 @@ from datetime import datetime
 
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts import topology
-from shared.contracts.dead import DeadLetter
+from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import Event, MalformedEvent, Received, read_body
 from shared.contracts.queries import ChatbotsResult, ListChatbots, Reply
 from shared.contracts.registry import PAYLOADS

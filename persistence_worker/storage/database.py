@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker.storage.tables import SCHEMA, settings
 from shared.database.migrations import is_current
-from shared.runtime.settings import refuse
+from shared.runtime.settings import config_error
 
 logger = structlog.get_logger(__name__)
 
@@ -154,7 +154,7 @@ async def refuse_other_partitions(engine: AsyncEngine, partitions: int) -> None:
 
 def _compare(stored: int | str | None, partitions: int) -> None:
     if stored is not None and int(stored) != partitions:
-        raise refuse("PARTITIONS", f"is {partitions}, but the database was created with {stored}")
+        raise config_error("PARTITIONS", f"is {partitions}, but the database was created with {stored}")
 
 
 def _store_partitions(partitions: int) -> Callable[[Connection], int]:

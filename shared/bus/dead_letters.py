@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from shared.contracts.dead import DeadLetter
+from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import Event
 from shared.contracts.topology import DEAD, Exchange, Queue
 from shared.errors import PayloadTooLarge

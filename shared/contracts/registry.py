@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.contracts.accounts import ACCOUNT_EVENTS
 from shared.contracts.commands import COMMANDS
-from shared.contracts.dead import DEAD
+from shared.contracts.dead_letters import DEAD
 from shared.contracts.events import EVENTS
 from shared.contracts.payload import Payload
 from shared.contracts.queries import QUERIES, Reply

@@ -23,11 +23,11 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from shared.runtime.http_protocol import IDLE_WITHIN, GuardedProtocol
-from shared.runtime.last_resort import LastResort
+from shared.http.http_protocol import IDLE_WITHIN, BoundedHttpProtocol
+from shared.http.websocket_protocol import BoundedWebSocketProtocol
 from shared.runtime.service import Service, close_all
-from shared.runtime.settings import refuse
-from shared.runtime.websocket_protocol import SlicingProtocol
+from shared.runtime.settings import config_error
+from shared.runtime.stop_watchdog import StopWatchdog
 
 logger = structlog.get_logger(__name__)
 
@@ -82,7 +82,7 @@ async def _main(assemble: Assemble, host: str, port: int, announce: Callable[[st
     stop = _stop_on_signals()
     listener = _bind(host, port)
     stack = AsyncExitStack()
-    last_resort = LastResort()
+    stop_watchdog = StopWatchdog()
     try:
         assembly = await assemble(stack)
         _reload_on_signal(stop, [service.reload for service in assembly.services if service.reload])
@@ -101,14 +101,14 @@ async def _main(assemble: Assemble, host: str, port: int, announce: Callable[[st
         ends: list[asyncio.Future[Any]] = [serving, stopping, *failures]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         clean = stop.is_set()
-        last_resort.arm()
+        stop_watchdog.arm()
         logger.info("stopping", clean=clean)
         await _drain(assembly.services)
         server.should_exit = True
         await serving
         return clean
     finally:
-        last_resort.arm()  # the start may have failed
+        stop_watchdog.arm()  # the start may have failed
         await close_all(stack)
         listener.close()
         logger.info("stopped")
@@ -181,7 +181,7 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except socket.gaierror as error:
         listener.close()
-        raise refuse("HOST", f"{host}: {error.strerror}") from None
+        raise config_error("HOST", f"{host}: {error.strerror}") from None
     except OSError as error:
         listener.close()
         logger.error("cannot listen", host=host, port=port, reason=error.strerror)  # noqa: TRY400
@@ -195,8 +195,8 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
-        http=GuardedProtocol,
-        ws=SlicingProtocol,
+        http=BoundedHttpProtocol,
+        ws=BoundedWebSocketProtocol,
         ws_max_size=FRAME_MAX,
         ws_per_message_deflate=False,  # doubles the memory of an idle socket
         ws_ping_interval=None,  # Engine.IO pings by itself

@@ -126,13 +126,13 @@ def load(model: type[S]) -> S:
         raise SystemExit(CONFIG_ERROR) from None
 
 
-def refuse(variable: str, reason: str) -> SystemExit:
+def config_error(variable: str, reason: str) -> SystemExit:
     """The same one line and exit code for what only shows after reading (a file missing, say)."""
     print(f"{PREFIX}{variable}: {reason}", file=sys.stderr)
     return SystemExit(CONFIG_ERROR)
 
 
-def strong(value: SecretStr, url: str) -> SecretStr:
+def require_strong(value: SecretStr, url: str) -> SecretStr:
     """A credential that is shown at an address, unless that is beyond this machine and anybody could guess it.
 
     Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chat_gateway.settings import GatewaySettings
-from shared.runtime import http_protocol
+from shared.http import http_protocol
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/explanation/security.md").read_text()

@@ -7,7 +7,7 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import PayloadTooLarge
-from shared.runtime.http import problem
+from shared.http.problems import problem
 
 BODY_MAX = 8 * 1024  # bytes (contract §1)
 LINGER = 2.0  # seconds in which the rest of a refused body is read and dropped, so that the client reads the response

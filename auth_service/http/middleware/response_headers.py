@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.runtime.forwarded import TrustedProxies
+from shared.http.forwarded_headers import TrustedProxies
 
 SECURITY = {
     "X-Content-Type-Options": "nosniff",

@@ -17,7 +17,7 @@ from chat_gateway.events import calls, message_publisher
 from chat_gateway.sockets import server
 from chat_gateway.transport import read_probe
 from chat_gateway.transport.connection import Connection
-from shared.runtime.http_protocol import GuardedProtocol
+from shared.http.http_protocol import BoundedHttpProtocol
 from tests.integration.chat_gateway.conftest import Client, Running, start_chat, until
 from tests.integration.chat_gateway.test_hostile import raw
 
@@ -154,7 +154,7 @@ async def test_a_closed_connection_is_freed_at_once(running: Running) -> None:
     """Without the collector, which looks at what has lived for a while once in hours: reference counts alone."""
 
     def kept() -> int:
-        return sum(type(thing) in (Connection, GuardedProtocol) for thing in gc.get_objects())
+        return sum(type(thing) in (Connection, BoundedHttpProtocol) for thing in gc.get_objects())
 
     gc.collect()
     gc.disable()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from chatbot_worker.chatbots.protocol import Turn
-from shared.contracts.dead import DeadLetter
+from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import read_body
 from shared.contracts.events import ReplyStreamed, TypingChanged
 from shared.contracts.topology import log

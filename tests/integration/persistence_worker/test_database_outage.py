@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from persistence_worker import app
 from persistence_worker.storage.tables import SCHEMA
 from shared.contracts import topology
-from shared.contracts.dead import DeadLetter
+from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import Event
 from shared.contracts.events import MessageStored
 from shared.contracts.queries import ListChatbots

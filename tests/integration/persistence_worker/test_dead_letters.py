@@ -25,7 +25,7 @@ from shared.bus.port import Bus
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.contracts import ids, topology
 from shared.contracts.commands import SendMessage
-from shared.contracts.dead import DeadLetter
+from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import Event, Received, join, read_body
 from shared.contracts.events import ChatbotsAnnounced, MessageRejected, MessageStored
 from shared.contracts.turns import RunTurn

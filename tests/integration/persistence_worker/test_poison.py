@@ -11,7 +11,7 @@ from persistence_worker.commands.partition_consumer import CAREFUL_FROM, DELIVER
 from persistence_worker.domain.rules import messages, registry
 from shared.contracts import topology
 from shared.contracts.commands import RateReply
-from shared.contracts.dead import DeadLetter
+from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import Event, read_body
 from shared.contracts.events import MessageRejected, MessageStored
 from shared.contracts.turns import RunTurn

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker.storage.database import Database, refuse_other_partitions
 from shared.contracts import topology
-from shared.contracts.dead import DeadLetter
+from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import Event, read_body
 from shared.contracts.events import ChatbotsAnnounced, MessageRejected, MessageStored, SessionHead
 from shared.contracts.queries import IsTurnOpen, JoinSession

@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from shared.runtime import http_protocol
+from shared.http import http_protocol
 from shared.runtime.process import _config, _Server
 
 PATIENCE = 20.0  # seconds for what takes a fraction of one

@@ -14,13 +14,13 @@ PROGRAM = """
 import asyncio, sys, threading, time
 from contextlib import asynccontextmanager
 from starlette.applications import Starlette
-from shared.runtime import last_resort
+from shared.runtime import stop_watchdog
 from shared.runtime.process import Assembly, run
 from shared.runtime.service import Service, Tasks
 
 hangs = sys.argv[2]
 if hangs != "nothing":
-    last_resort.STOP_WITHIN = 1.0
+    stop_watchdog.STOP_WITHIN = 1.0
 
 async def deaf():
     while True:

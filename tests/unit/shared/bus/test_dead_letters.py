@@ -8,7 +8,7 @@ import pytest
 
 from shared.bus.dead_letters import Publication, publish_dead_letter
 from shared.contracts import topology
-from shared.contracts.dead import DeadLetter
+from shared.contracts.dead_letters import DeadLetter
 from shared.errors import PayloadTooLarge, Unavailable
 
 QUEUE = topology.turn_queue("echo")

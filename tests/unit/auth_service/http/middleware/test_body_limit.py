@@ -8,7 +8,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from auth_service.http.middleware.body_limit import BODY_MAX, BodyLimit
 from shared.errors import PayloadTooLarge
-from shared.runtime.http import problem
+from shared.http.problems import problem
 
 
 class Reader:

@@ -13,7 +13,7 @@ logger = structlog.get_logger(__name__)
 STOP_WITHIN = 20.0  # seconds for a whole stop, twice what one may take (contract P8)
 
 
-class LastResort:
+class StopWatchdog:
     """Ends this process by force, with exit code 1, unless its stop has ended by itself in time."""
 
     def __init__(self) -> None:

@@ -11,8 +11,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
+from shared.http.websocket_protocol import SLICE, BoundedWebSocketProtocol
 from shared.runtime.process import _config
-from shared.runtime.websocket_protocol import SLICE, SlicingProtocol
 
 READ = 256 * 1024  # bytes that the loop reads at once
 HANDSHAKE = (
@@ -51,7 +51,7 @@ def text(content: str) -> bytes:
 
 
 @pytest.fixture
-async def protocol() -> SlicingProtocol:
+async def protocol() -> BoundedWebSocketProtocol:
     """A WebSocket that an application has accepted, and does not read from by itself."""
 
     async def app(_scope: Any, receive: Any, send: Any) -> None:
@@ -63,7 +63,7 @@ async def protocol() -> SlicingProtocol:
     accepted = asyncio.Event()
     config = _config(app)
     config.load()
-    protocol = SlicingProtocol(config, ServerState(), {})
+    protocol = BoundedWebSocketProtocol(config, ServerState(), {})
     protocol.connection_made(Transport())
     protocol.data_received(HANDSHAKE)
     await accepted.wait()
@@ -71,7 +71,7 @@ async def protocol() -> SlicingProtocol:
 
 
 async def test_of_a_read_full_of_frames_a_slice_is_parsed_and_all_of_it_arrives_in_order(
-    protocol: SlicingProtocol,
+    protocol: BoundedWebSocketProtocol,
 ) -> None:
     texts = [f"{number:017}" for number in range(READ // 23)]
     protocol.data_received(b"".join(map(text, texts)))
@@ -85,7 +85,7 @@ async def test_of_a_read_full_of_frames_a_slice_is_parsed_and_all_of_it_arrives_
     assert protocol.transport.reading  # type: ignore[attr-defined]
 
 
-async def test_a_message_longer_than_a_slice_is_whole(protocol: SlicingProtocol) -> None:
+async def test_a_message_longer_than_a_slice_is_whole(protocol: BoundedWebSocketProtocol) -> None:
     """With what comes before it and behind it, in reads that end anywhere."""
     long = "x" * (3 * SLICE)
     stream = text("before") + text(long) + text("behind")
@@ -95,7 +95,7 @@ async def test_a_message_longer_than_a_slice_is_whole(protocol: SlicingProtocol)
     assert [(await protocol.receive())["text"] for _ in range(2)] == [long, "behind"]
 
 
-async def test_what_comes_although_reads_wait_keeps_its_place(protocol: SlicingProtocol) -> None:
+async def test_what_comes_although_reads_wait_keeps_its_place(protocol: BoundedWebSocketProtocol) -> None:
     """A transport may have read already when it is told to pause."""
     first, second = [str(number) for number in range(5_000)], ["late"]
     protocol.data_received(b"".join(map(text, first)))
@@ -103,7 +103,7 @@ async def test_what_comes_although_reads_wait_keeps_its_place(protocol: SlicingP
     assert [(await protocol.receive())["text"] for _ in first + second] == first + second
 
 
-async def test_behind_the_end_nothing_is_parsed(protocol: SlicingProtocol) -> None:
+async def test_behind_the_end_nothing_is_parsed(protocol: BoundedWebSocketProtocol) -> None:
     """Nor is anything of a message that is too long."""
     protocol.data_received(text("x" * 2 * 1024 * 1024))
     assert (await protocol.receive())["type"] == "websocket.disconnect"

@@ -1,6 +1,6 @@
 """WebSockets with a bound on what is made of one read: uvicorn has none.
 
-Leans on private parts of uvicorn 0.54 (tests/unit/shared/runtime/test_websocket_protocol.py says which).
+Leans on private parts of uvicorn 0.54 (tests/unit/shared/http/test_websocket_protocol.py says which).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ SLICE = 16 * 1024  # bytes that are parsed at once
 NOTHING = memoryview(b"")
 
 
-class SlicingProtocol(WebSocketsSansIOProtocol):
+class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """Parses the rest of a read when what came before it has been taken.
 
     The loop reads up to 256 KiB at once. In frames of a few bytes that is 11,000 messages, and as objects they take ten

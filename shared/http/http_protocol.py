@@ -1,6 +1,6 @@
 """HTTP/1.1 with bounds on what a client may make us wait for and keep: uvicorn has none.
 
-Leans on private parts of uvicorn 0.54 (tests/unit/shared/runtime/test_http_protocol.py says which).
+Leans on private parts of uvicorn 0.54 (tests/unit/shared/http/test_http_protocol.py says which).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from shared.errors import BackchatError, InvalidRequest, PayloadTooLarge
-from shared.runtime.http import problem
+from shared.http.problems import problem
 
 HEAD_WITHIN = 9.0  # seconds for a whole request line with its headers, from the connection or its first byte
 BODY_WITHIN = 9.0  # seconds for a whole body,
@@ -42,7 +42,7 @@ class HeadTooLong(PayloadTooLarge):
     status = 431
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class BoundedHttpProtocol(HttpToolsProtocol):
     """Cuts off who sends too slowly or too much, or does not read; a WebSocket is left alone once it is one."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

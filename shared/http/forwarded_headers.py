@@ -66,7 +66,7 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
 
-def source_of(address: str) -> str:
+def address_block(address: str) -> str:
     """What limits are counted by: an IPv4 address itself, of an IPv6 address its /64, which is one customer's."""
     found = _address(address)
     return str(IPv6Network((found, 64), strict=False)) if isinstance(found, IPv6Address) else address

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.runtime.forwarded import TrustedProxies, source_of
+from shared.http.forwarded_headers import TrustedProxies, address_block
 from shared.runtime.settings import CommonSettings
 
 PROXIES = ("10.0.0.0/8", "192.0.2.7", "fd00::/8")
@@ -67,9 +67,9 @@ def test_the_origin_that_the_client_saw() -> None:
 
 def test_limits_count_an_ipv6_customer_once() -> None:
     """Whoever has one IPv6 address has 2^64 of them."""
-    assert source_of("2001:db8:0:1::1") == source_of("2001:db8:0:1:ffff::2") != source_of("2001:db8:0:2::1")
-    assert source_of("198.51.100.1") == "198.51.100.1"
-    assert source_of("") == ""
+    assert address_block("2001:db8:0:1::1") == address_block("2001:db8:0:1:ffff::2") != address_block("2001:db8:0:2::1")
+    assert address_block("198.51.100.1") == "198.51.100.1"
+    assert address_block("") == ""
 
 
 def test_the_setting_is_a_list_of_networks() -> None:

@@ -9,6 +9,9 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.http.problems import plain_app
 
 
 def routes(
@@ -34,3 +37,17 @@ def routes(
         GCCollector(registry=registry)
         found.append(Route("/metrics", metrics))
     return found
+
+
+class WithHealth:
+    """One ASGI app of a process: health paths go to `health`, everything else to `public`."""
+
+    def __init__(self, health: list[Route], public: ASGIApp | None = None) -> None:
+        self._paths = {route.path for route in health}
+        self._health = plain_app(health)
+        self._public = public or plain_app([])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route by the raw path of the scope, never by what a Host header could bend."""
+        app = self._health if scope["type"] == "http" and scope["path"] in self._paths else self._public
+        await app(scope, receive, send)

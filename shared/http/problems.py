@@ -10,7 +10,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import BackchatError, Internal, InvalidRequest, MethodNotAllowed, NotFound, Unavailable
 
@@ -57,17 +56,3 @@ async def _failure(_request: Request, _error: Exception) -> Response:
 def plain_app(routes: list[Route]) -> Starlette:
     """A small app whose every error is a problem document."""
     return Starlette(routes=routes, exception_handlers={HTTPException: _http_exception, Exception: _failure})
-
-
-class WithHealth:
-    """One ASGI app of a process: health paths go to `health`, everything else to `public`."""
-
-    def __init__(self, health: list[Route], public: ASGIApp | None = None) -> None:
-        self._paths = {route.path for route in health}
-        self._health = plain_app(health)
-        self._public = public or plain_app([])
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Route by the raw path of the scope, never by what a Host header could bend."""
-        app = self._health if scope["type"] == "http" and scope["path"] in self._paths else self._public
-        await app(scope, receive, send)

@@ -1,0 +1,1 @@
+"""What every HTTP surface shares: problem documents, health routes, forwarded headers, bounded uvicorn protocols."""
