@@ -1,4 +1,4 @@
-"""Register, log in, read oneself, publish keys: contract §1 and §2 from outside."""
+"""Accounts over HTTP: register, log in, /me, published keys (contract §1 and §2)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The operator changes the chatbots while people chat: the file is saved, or the process is told by SIGHUP."""
+"""Changes of the chatbot file while users chat: reloaded on SIGHUP, or when the change is detected."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from tests.conftest import STACK_URL
 from tests.support.client import Device, new_account
 from tests.support.stack import EmbeddedStack, Stack, running_stack
+from tests.support.waiting import until
 
 SLOW = '[[chatbots]]\nid = "slow"\nname = "Slow"\nkind = "echo"\noptions = {delay = 0.1}\n'
 QUICK = '[[chatbots]]\nid = "quick"\nname = "Quick"\nkind = "echo"\noptions = {delay = 0}\n'
@@ -38,19 +38,17 @@ def put(path: Path, text: str) -> None:
 
 
 async def listed(device: Device, names: list[str]) -> None:
-    """Wait until these are the chatbots."""
+    """Wait until the chatbots have these names."""
 
-    async def found() -> list[str]:
-        return [chatbot["name"] for chatbot in (await device.ok("list_chatbots"))["chatbots"]]
+    async def found() -> bool:
+        return [chatbot["name"] for chatbot in (await device.ok("list_chatbots"))["chatbots"]] == names
 
-    async with asyncio.timeout(60):
-        while await found() != names:  # noqa: ASYNC110 - the server is asked
-            await asyncio.sleep(0.1)
+    await until(found, 60, every=0.1)
 
 
 @pytest.mark.timeout(240)
 async def test_catalogue_is_reloaded_on_sighup_and_on_file_change(own: Stack, chatbots: Path) -> None:
-    """By SIGHUP at once, by itself soon; a mistake is one line and changes nothing; the reply under way is whole."""
+    """SIGHUP reloads at once; an invalid file changes nothing; a streaming reply is completed."""
     account = await new_account(own.auth_url)
     async with Device(own.gateway_urls[0], account.token) as device:
         session = await device.start_chat("slow")

@@ -1,4 +1,4 @@
-"""The main flow of a chat: contract §3 from outside, with python-socketio's client."""
+"""Main flow of a chat with the python-socketio client (contract §3)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_message_is_acked_stored_and_answered_by_a_streamed_reply(stack: S
         assert delta["snapshot"] or delta["offset"] == length
         length = delta["offset"] + len(delta["text"])
     order = [event for event, _ in device.received("message", "message_delta", session=session)]
-    assert order[-1] == "message", "a delta came after the message that ends the reply"
+    assert order[-1] == "message", "a delta arrived after the message that ends the reply"
 
 
 async def test_ready_has_user_token_expiry_and_limits(stack: Stack, account: Account) -> None:
@@ -152,9 +152,9 @@ async def test_device_receives_no_events_after_leave_chat(stack: Stack, account:
         session = await stays.start_chat(reply_policy="silent")
         await leaves.ok("join_chat", session_id=session["id"])
         await leaves.ok("leave_chat", session_id=session["id"])
-        sent = await stays.send(session, "anybody there?")
+        sent = await stays.send(session, "is anyone there?")
         await stays.until("message", lambda m: m["id"] == sent)
-        await leaves.ok("list_chatbots")  # whatever came before is in the same queue before its ack
+        await leaves.ok("list_chatbots")  # earlier events are queued before this ack
         assert leaves.received("message", session=session) == []
 
 
@@ -244,8 +244,8 @@ async def test_foreign_and_unknown_session_are_indistinguishable(stack: Stack, a
     ):
         session = await owner.start_chat()
         await owner.reply_to(await owner.send(session, "mine"))
-        foreign = await device.call(event, {"session_id": session["id"], "content": "let me in"})
-        unknown = await device.call(event, {"session_id": str(uuid4()), "content": "let me in"})
+        foreign = await device.call(event, {"session_id": session["id"], "content": "open"})
+        unknown = await device.call(event, {"session_id": str(uuid4()), "content": "open"})
         assert (await device.ok("list_chats"))["sessions"] == []
     assert foreign == unknown
     assert foreign["error"]["code"] == "not_found"
@@ -260,13 +260,12 @@ async def test_chat_works_over_websocket_and_polling(stack: Stack, account: Acco
 
 
 async def test_session_activity_is_sent_only_to_devices_that_have_not_joined(stack: Stack, account: Account) -> None:
-    """`session_activity` goes to the user's sockets that have not joined, and to them alone."""
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat()
         async with Device(stack.gateway_urls[-1], account.token) as other:
             reply = await device.reply_to(await device.send(session, "one two three"))
-            told = await other.until("session_activity", lambda a: a["last_seq"] >= reply["seq"])
-            assert set(told) == {"session_id", "last_seq", "updated_at"}
-            assert told["session_id"] == session["id"]
+            activity = await other.until("session_activity", lambda a: a["last_seq"] >= reply["seq"])
+            assert set(activity) == {"session_id", "last_seq", "updated_at"}
+            assert activity["session_id"] == session["id"]
             assert not other.received("message", session=session)
     assert not device.received("session_activity", session=session)

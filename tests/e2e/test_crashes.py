@@ -1,4 +1,4 @@
-"""kill -9, restart, SIGTERM: what was acked is stored once and answered (contract P1, P2, P4, P8)."""
+"""kill -9, restart and SIGTERM: acked messages are stored once and answered (contract P1, P2, P4, P8)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ import pytest
 from tests.e2e.conftest import OWN_KINDS, SEVERAL
 from tests.support.client import PATIENCE, Device, log_in, new_account
 from tests.support.stack import Stack
+from tests.support.waiting import pause
 
 PARTS = {
     "embedded": ["embedded"],
     "distributed": ["auth_service", "persistence_worker", "chatbot_worker", "chat_gateway-1"],
-    "composed": ["auth_service", "persistence_worker", "chatbot_worker", "chat_gateway"],  # all containers of it
+    "composed": [
+        "auth_service",
+        "persistence_worker",
+        "chatbot_worker",
+        "chat_gateway",
+    ],  # all containers of the service
 }
 CRASHES = [
     pytest.param(*kind.values, part, id=f"{kind.values[0]}-{part}", marks=kind.marks)
@@ -26,7 +32,7 @@ CRASHES = [
 
 
 async def answered(device: Device, session: dict[str, Any], last: str) -> list[dict[str, Any]]:
-    """The history once the message `last` has been answered, live or before this device came."""
+    """Return the history once the message `last` is answered, before or after this device has joined."""
     joined = await device.ok("join_chat", session_id=session["id"], limit=200)
 
     def is_reply(message: dict[str, Any]) -> bool:
@@ -38,7 +44,7 @@ async def answered(device: Device, session: dict[str, Any], last: str) -> list[d
 
 
 def check(history: list[dict[str, Any]], acked: list[str]) -> None:
-    """Every acked message once, in the order sent; numbers without a hole; the last one answered, once."""
+    """Check that acked messages are stored once, in order, without gaps, and that the last one is answered once."""
     assert [m["seq"] for m in history] == list(range(1, len(history) + 1))
     assert [m["id"] for m in history if m["sender_type"] == "user"] == acked
     assert max(Counter(m["id"] for m in history).values()) == 1
@@ -79,7 +85,7 @@ async def test_conversation_continues_after_restart_of_all_processes(own_stack: 
     await own_stack.stop()
     await own_stack.start()
     token = await log_in(own_stack.auth_url, account.id, account.passcode)
-    for valid in (account.token, token):  # the signing key is kept, so the old token is as good
+    for valid in (account.token, token):  # the signing key is stored, so the old token stays valid
         async with Device(own_stack.gateway_urls[0], valid) as device:
             joined = await device.ok("join_chat", session_id=session["id"])
             assert joined["messages"] == before
@@ -105,7 +111,7 @@ async def test_sigterm_under_load_keeps_all_acked_messages(own_stack: Stack) -> 
                 if ack["ok"]:
                     acked.append(ack["message_id"])
                 elif ack["error"]["code"] == "rate_limited":
-                    await asyncio.sleep(ack["error"]["retry_after"])
+                    await pause(ack["error"]["retry_after"], "rate limit")
 
         sending = asyncio.create_task(send_until_closed())
         await device.until_all(lambda: len(acked) >= 20, "20 acks")
@@ -119,7 +125,7 @@ async def test_sigterm_under_load_keeps_all_acked_messages(own_stack: Stack) -> 
         history = await answered(device, session, acked[-1])
     stored = [m["id"] for m in history if m["sender_type"] == "user"]
     assert stored[: len(acked)] == acked, "an acked message is missing"
-    assert len(stored) - len(acked) <= 1, "more than the one unanswered send was stored"
+    assert len(stored) - len(acked) <= 1, "more than one unacked message was stored"
 
 
 @pytest.mark.timeout(120)
@@ -129,8 +135,8 @@ async def test_without_persistence_sends_are_acked_and_reads_are_unavailable(own
     async with Device(own_stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat()
         await own_stack.kill9("persistence_worker")
-        acked = [await device.send(session, f"while it is away {n}") for n in range(3)]
-        async with asyncio.timeout(9):  # 6 s (contract P7), and a busy machine
+        acked = [await device.send(session, f"without persistence {n}") for n in range(3)]
+        async with asyncio.timeout(9):  # 6 s (contract P7), and an allowance for a busy machine
             assert await device.error("list_chats", {}) == "unavailable"
         await own_stack.restart("persistence_worker")
         await device.reply_to(acked[-1])

@@ -1,4 +1,4 @@
-"""Logins from outside: refreshing, revoking, leaving (contract §1); one suite on both forms of Backchat."""
+"""Logins over HTTP: refresh, revocation, deletion of the account (contract §1)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.client import PATIENCE, Account, Device, new_account
 from tests.support.stack import Stack
+from tests.support.waiting import pause
 
 
 def http(stack: Stack) -> httpx2.AsyncClient:
@@ -49,7 +50,7 @@ async def test_logins_are_listed_and_revoked_singly_and_together(stack: Stack, a
     async with http(stack) as client:
         here, there = await logged_in(client, account), await logged_in(client, account)
         listed = (await ask(client, "GET", "/me/logins", here)).json()["logins"]
-        assert len(listed) == 3, "the account was logged in when it was made"
+        assert len(listed) == 3, "the fixture logged in once"
         assert [login["current"] for login in listed].count(True) == 1
         others = [login["sid"] for login in listed if not login["current"]]
         assert (await ask(client, "DELETE", f"/me/logins/{others[0]}", here)).status_code == 204
@@ -72,7 +73,7 @@ async def test_only_the_new_passcode_is_valid_after_a_change(stack: Stack, accou
 
 
 async def test_two_hundred_concurrent_registrations_of_one_id_have_one_winner(stack: Stack) -> None:
-    """One gets it; nobody gets a 5xx but `unavailable`, which leaves open whether it was done, and says when to ask."""
+    """The only 5xx is `unavailable`, after which the outcome is unknown and the client retries after `retry-after`."""
     user_id = f"user-{secrets.token_hex(6)}"
     unknown = 0
     async with http(stack) as client:
@@ -84,7 +85,7 @@ async def test_two_hundred_concurrent_registrations_of_one_id_have_one_winner(st
                 if answer.status_code != 503:
                     return answer.status_code
                 unknown += 1
-                await asyncio.sleep(float(answer.headers["retry-after"]))
+                await pause(float(answer.headers["retry-after"]), "retry-after")
 
         codes = await asyncio.gather(*(register(number) for number in range(200)))
         assert set(codes) <= {201, 409}
@@ -95,7 +96,7 @@ async def test_two_hundred_concurrent_registrations_of_one_id_have_one_winner(st
 
 
 async def test_internal_endpoint_is_not_public(stack: Stack) -> None:
-    """Auth's own port is not public; the one origin of the embedded run and of the edge is."""
+    """The port of the auth service is private; the single origin of the embedded system and of the edge is public."""
     async with http(stack) as client:
         answer = await client.get("/internal/revocations")
         described = (await client.get("/openapi.json")).json()["paths"]
@@ -104,7 +105,6 @@ async def test_internal_endpoint_is_not_public(stack: Stack) -> None:
 
 
 async def test_deleted_account_is_exported_first_and_its_id_stays_taken(stack: Stack) -> None:
-    """An export first; then the account, its logins and its words are gone, and its id stays taken."""
     account = await new_account(stack.auth_url)
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat(reply_policy="silent")

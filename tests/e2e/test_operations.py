@@ -1,4 +1,4 @@
-"""What an operator relies on: health, metrics, configuration, one process a data directory, silent logs."""
+"""Operations: health, metrics, invalid settings, the lock of the data directory, no secrets in logs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import secrets
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from tests.e2e.conftest import DISTRIBUTED, KINDS
 from tests.support.client import Device, Refused, new_account
 from tests.support.stack import ROOT, EmbeddedStack, Stack
+from tests.support.waiting import until
 
 MODULES = ["auth_service", "chat_gateway", "persistence_worker", "chatbot_worker"]
 DRIVERS = {"sqlalchemy", "asyncpg", "aiosqlite", "sqlite3", "_sqlite3", "psycopg", "alembic"}
@@ -44,26 +46,26 @@ async def test_root_identifies_the_server(stack: Stack) -> None:
 
 @pytest.mark.parametrize("own_stack", [DISTRIBUTED], indirect=True)
 async def test_readiness_names_missing_dependencies(own_stack: Stack) -> None:
-    strange = {"AMQP_URL": "amqp://nobody:nothing@127.0.0.1:1/", "AUTH_URL": "http://127.0.0.1:1"}
+    settings = {"AMQP_URL": "amqp://nobody:nothing@127.0.0.1:1/", "AUTH_URL": "http://127.0.0.1:1"}
     part = own_stack.parts["chat_gateway-1"]
     await own_stack.kill9("chat_gateway-1")
-    lonely = own_stack.spawn("lonely-gateway", "chat_gateway", settings=strange, port=part.port)
+    isolated = own_stack.spawn("isolated-gateway", "chat_gateway", settings=settings, port=part.port)
 
     async with httpx2.AsyncClient(base_url=part.url) as http:
 
-        async def answer(path: str) -> httpx2.Response | None:
-            try:
-                return await http.get(path)
-            except httpx2.TransportError:
-                return None
+        async def answer() -> httpx2.Response | None:
+            if not isolated.running:
+                pytest.fail(isolated.tail())
+            with suppress(httpx2.TransportError):
+                return await http.get("/healthz")
+            return None
 
-        while not (health := await answer("/healthz")):
-            assert lonely.running, lonely.tail()
+        health = await until(answer)
         ready = await http.get("/readyz")
     assert health.status_code == 200
     assert ready.status_code == 503
     assert "broker" in ready.json()["missing"]
-    lonely.kill()
+    isolated.kill()
 
 
 def run(module: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -113,7 +115,7 @@ def test_invalid_setting_ends_with_one_line_that_names_the_variable(
     lines = [line for line in done.stderr.splitlines() if line.startswith(f"BACKCHAT_{named}: ")]
     assert len(lines) == 1, done.stderr
     assert "Traceback" not in done.stderr
-    assert "hush" not in done.stderr, "a password is shown"
+    assert "hush" not in done.stderr, "the output contains a password"
 
 
 async def test_second_process_on_the_same_data_directory_is_refused(tmp_path: Path) -> None:
@@ -159,13 +161,13 @@ def test_gateway_and_chatbot_worker_import_no_database_driver() -> None:
 
 @pytest.mark.parametrize("stack", [DISTRIBUTED], indirect=True)
 def test_running_gateway_has_no_database_driver_in_memory(stack: Stack) -> None:
-    """Not even later than at import: what a process has loaded shows in its memory map."""
+    """The memory map shows everything that was loaded, also after the imports."""
     mapped = {}
     for name, part in stack.parts.items():
         assert part.child
         maps = Path(f"/proc/{part.child.pid}/maps").read_text()
         mapped[name] = {driver for driver in DRIVERS if f"/{driver}" in maps}
-    assert mapped["persistence_worker"], "the check sees nothing"
+    assert mapped["persistence_worker"], "the check finds no driver at all"
     assert not mapped["chat_gateway-1"] | mapped["chat_gateway-2"] | mapped["chatbot_worker"]
 
 
@@ -189,7 +191,7 @@ async def test_logs_contain_no_secrets(stack: Stack) -> None:
             await device.call("send_message", payload)
         await device.call(f"event-{canary}", {"x": canary})
     log = stack.log()
-    assert log, "there are no logs to look at"
+    assert log, "there are no logs"
     assert [line for line in log.splitlines() if canary in line] == []
     assert account.token not in log
     assert account.token.rpartition(".")[2] not in log

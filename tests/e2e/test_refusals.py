@@ -1,4 +1,4 @@
-"""What a client must not be able to do: wrong tokens, malformed payloads, broken frames. Everything is answered."""
+"""Invalid tokens, malformed payloads and broken frames are answered with an error, and affect no other client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.stack import Stack
 
 
 def forged(stack: Stack, token: str, **changes: Any) -> str:
-    """The token with other claims, signed by the stack's own key, as nobody outside could."""
+    """Change claims of a token and sign it with the real key of the stack."""
     header = jwt.get_unverified_header(token)
     claims = {**jwt.decode(token, options={"verify_signature": False}), **changes}
     pem = max(stack.keys.glob("*.pem")).read_bytes()
@@ -38,7 +38,7 @@ async def refusal(stack: Stack, token: Any) -> str:
 
 
 async def test_token_forged_with_the_real_key_is_accepted(stack: Stack, account: Account) -> None:
-    """So the refusals below are for the claims, not for how the test signs."""
+    """Proves that the refusals below are caused by the claims, not by the signature of the test."""
     async with Device(stack.gateway_urls[0], forged(stack, account.token, jti=str(uuid4()))) as device:
         assert (await device.until("ready"))["user_id"] == account.id
 
@@ -80,7 +80,7 @@ async def test_token_with_unknown_key_or_without_signature_is_refused(stack: Sta
         assert await refusal(stack, token) == "unauthenticated"
 
 
-ANY = object()  # stands for the id of a session of one's own
+OWN_SESSION = object()  # placeholder for the id of a session of the user
 MALFORMED: list[tuple[str, Any]] = [
     *(
         (event, payload)
@@ -89,18 +89,24 @@ MALFORMED: list[tuple[str, Any]] = [
     ),
     ("send_message", None),
     ("send_message", {}),
-    ("send_message", {"session_id": ANY}),
+    ("send_message", {"session_id": OWN_SESSION}),
     ("send_message", {"content": "no session"}),
-    *(("send_message", {"session_id": ANY, "content": bad}) for bad in ("", "  \n ", 1, None, ["x"], "nul\0", {})),
+    *(
+        ("send_message", {"session_id": OWN_SESSION, "content": bad})
+        for bad in ("", "  \n ", 1, None, ["x"], "nul\0", {})
+    ),
     *(("send_message", {"session_id": bad, "content": "x"}) for bad in ("x", "", 1, None, {}, str(uuid4()) + "0")),
-    *(("send_message", {"session_id": ANY, "content": "x", "client_message_id": b}) for b in ("", "é", "x" * 129, 7)),
-    ("send_message", {"session_id": ANY, "content": "x", "reply_to": "not-an-id"}),
+    *(
+        ("send_message", {"session_id": OWN_SESSION, "content": "x", "client_message_id": b})
+        for b in ("", "é", "x" * 129, 7)
+    ),
+    ("send_message", {"session_id": OWN_SESSION, "content": "x", "reply_to": "not-an-id"}),
     *(("start_chat", {"title": bad}) for bad in ("", "x" * 201, 5)),
     *(("start_chat", {"chatbot_ids": bad}) for bad in ("echo", [1], {"echo": 1})),
     ("start_chat", {"reply_policy": "sometimes"}),
     ("start_chat", {"client_request_id": "\n"}),
-    *(("join_chat", {"session_id": ANY, "after_seq": bad}) for bad in (-1, "1", 1.5, True, 2**70)),
-    *(("get_messages", {"session_id": ANY, "limit": bad}) for bad in (0, 201, "50", -1)),
+    *(("join_chat", {"session_id": OWN_SESSION, "after_seq": bad}) for bad in (-1, "1", 1.5, True, 2**70)),
+    *(("get_messages", {"session_id": OWN_SESSION, "limit": bad}) for bad in (0, 201, "50", -1)),
     *(("list_chats", {"cursor": bad}) for bad in ("not a cursor", 5, {}, "é")),
     ("no_such_event", {}),
     ("connect", {}),
@@ -115,16 +121,16 @@ async def test_malformed_payloads_are_answered_with_invalid_request(stack: Stack
         answers = []
         for event, payload in MALFORMED:
             if isinstance(payload, dict):
-                payload = {field: session["id"] if value is ANY else value for field, value in payload.items()}  # noqa: PLW2901
+                payload = {field: session["id"] if value is OWN_SESSION else value for field, value in payload.items()}  # noqa: PLW2901
             ack = await device.call(event, payload)
             answers.append((event, payload, ack.get("error", {}).get("code")))
-        assert (await device.ok("list_chatbots"))["chatbots"], "the socket is of no more use"
+        assert (await device.ok("list_chatbots"))["chatbots"], "the socket has become unusable"
         assert (await device.ok("get_messages", session_id=session["id"]))["messages"] == []
     assert [answer for answer in answers if answer[2] != "invalid_request"] == []
 
 
 async def test_content_with_lone_surrogate_is_answered_with_invalid_request(stack: Stack, account: Account) -> None:
-    """Python's client cannot send one, so this is by hand: Engine.IO 4 and Socket.IO 5 on the wire."""
+    """Sent as a raw frame, since the Python client cannot encode one."""
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat()
     async with raw(stack, account.token) as socket:
@@ -192,14 +198,14 @@ async def test_garbage_frames_do_not_affect_other_sockets(stack: Stack, account:
         async with raw(stack, account.token) as socket:
             await socket.send(frame)
             await socket.send('421["list_chatbots",{}]')
-            with contextlib.suppress(websockets.ConnectionClosed):  # closing the sender is an answer, too
+            with contextlib.suppress(websockets.ConnectionClosed):  # closing the socket of the sender is valid, too
                 await answer(socket, "431")
         assert (await device.ok("list_chatbots"))["chatbots"]
 
 
 @contextlib.asynccontextmanager
 async def raw(stack: Stack, token: str) -> AsyncIterator[websockets.ClientConnection]:
-    """A WebSocket that has connected to Socket.IO's namespace `/` by hand."""
+    """A raw WebSocket, connected to the Socket.IO namespace `/`."""
     async with websockets.connect(websocket_url(stack)) as socket:
         await socket.send("40" + json.dumps({"token": token}))
         await answer(socket, '42["ready"')
@@ -211,7 +217,7 @@ def websocket_url(stack: Stack) -> str:
 
 
 async def answer(socket: websockets.ClientConnection, start: str) -> str:
-    """The next frame that starts so."""
+    """Return the next frame that begins with `start`."""
     async with asyncio.timeout(PATIENCE):
         while not (frame := str(await socket.recv())).startswith(start):
             if frame == "2":

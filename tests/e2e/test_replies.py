@@ -1,24 +1,24 @@
-"""Replies stopped, given anew and rated, messages edited, also while a reply streams (contract §3)."""
+"""Stop, regenerate, rate and edit, also while a reply streams (contract §3)."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.e2e.people import Session, ascend, devices, messages, register, room, settled
+from tests.e2e.rooms import Session, ascend, devices, messages, register, room, wait_for_messages
 from tests.support.client import Account, Device
 from tests.support.stack import Stack
 
-WORDS = " ".join(f"word{n}" for n in range(1_500))  # 15 seconds of `echo`, if nobody stops it
+WORDS = " ".join(f"word{n}" for n in range(1_500))  # 15 seconds of `echo`, unless it is stopped
 
 
 @pytest.fixture(scope="module")
 def people(stack: Stack) -> list[Account]:
-    """Two members, and somebody who is none."""
+    """Two members and a user outside of the session."""
     return register(stack, 3)
 
 
 async def streaming(device: Device, session: Session, content: str = WORDS) -> tuple[str, str]:
-    """The ids of a message and of its reply, which streams now."""
+    """Send a message and wait for the first delta; returns the ids of the message and its reply."""
     asked = await device.send(session, content)
     seen = len(device.events)
     delta = await device.until("message_delta", lambda d: d in [p for _, p in device.events[seen:]])
@@ -26,7 +26,7 @@ async def streaming(device: Device, session: Session, content: str = WORDS) -> t
 
 
 async def test_any_member_stops_a_reply(stack: Stack, people: list[Account]) -> None:
-    """Stored with the text so far; a second stop, and one of a reply that has ended, change nothing."""
+    """The partial text is stored. Stopping a second time or after the end changes nothing."""
     async with devices(stack, people) as [ada, bob, eve]:
         session = await room(ada, bob)
         asked, reply_id = await streaming(ada, session)
@@ -42,13 +42,13 @@ async def test_any_member_stops_a_reply(stack: Stack, people: list[Account]) -> 
         again = await ada.reply_to(await ada.send(session, "and on"))
         assert (again["content"], again["status"]) == ("and on", "complete")
         late = [d for d in ada.received("message_delta", session=session) if d[1]["message_id"] == reply_id]
-        assert ada.events.index(late[-1]) < ada.events.index(("message", reply)), "a delta came after the end"
+        assert ada.events.index(late[-1]) < ada.events.index(("message", reply)), "a delta arrived after the end"
         assert (await ada.history(session))[1] == reply
         assert ascend(ada, session)
 
 
 async def test_regenerated_reply_supersedes_the_old_one(stack: Stack, people: list[Account]) -> None:
-    """The old one keeps its place and says which supersedes it; asked again, that is the answer."""
+    """The old reply keeps its number and names its successor; a repeated request returns that successor."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob)
         first = await ada.reply_to(await ada.send(session, "tell me"))
@@ -80,7 +80,7 @@ async def test_stopped_reply_is_regenerated_but_streaming_reply_is_not(stack: St
 
 
 async def test_edit_stops_and_supersedes_the_streaming_reply(stack: Stack, people: list[Account]) -> None:
-    """The reply under way is stopped and superseded, and the new words are answered."""
+    """The new text is answered."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob)
         asked, reply_id = await streaming(ada, session)
@@ -92,7 +92,7 @@ async def test_edit_stops_and_supersedes_the_streaming_reply(stack: Stack, peopl
             assert (edited["content"], edited["seq"]) == ("better words", 2)
             reply = await device.until("message", lambda m: m["content"] == "better words")
             assert (reply["sender_type"], reply["reply_to"], reply["status"]) == ("chatbot", asked, "complete")
-            [_, old, new] = await settled(device, session, 3)
+            [_, old, new] = await wait_for_messages(device, session, 3)
             assert (old["id"], old["status"], old["superseded_by"]) == (reply_id, "stopped", new["id"])
             assert new["id"] == reply["id"]
             assert ascend(device, session)
@@ -100,14 +100,14 @@ async def test_edit_stops_and_supersedes_the_streaming_reply(stack: Stack, peopl
 
 
 async def test_only_the_last_message_of_its_author_can_be_edited(stack: Stack, people: list[Account]) -> None:
-    """Its complete reply is superseded and given anew; the same words again change nothing."""
+    """Its reply is superseded and regenerated; an edit with the same text changes nothing."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob)
         first = await ada.send(session, "first")
         await ada.reply_to(first)
         last = await ada.send(session, "second")
         old = await ada.reply_to(last)
-        await bob.reply_to(await bob.send(session, "somebody else's"))
+        await bob.reply_to(await bob.send(session, "another user's"))
         about = {"session_id": session["id"], "message_id": last}
         assert await ada.error("edit_message", {**about, "message_id": first, "content": "x"}) == "conflict"
         assert await ada.error("edit_message", {**about, "message_id": old["id"], "content": "x"}) == "forbidden"
@@ -124,14 +124,14 @@ async def test_only_the_last_message_of_its_author_can_be_edited(stack: Stack, p
 async def test_resume_returns_each_updated_message_once_in_its_current_state(
     stack: Stack, people: list[Account]
 ) -> None:
-    """Updated messages come again under their later numbers, whatever the cursor."""
+    """Updated messages are returned under their later numbers, for every cursor."""
     async with devices(stack, people[:1]) as [ada]:
         session = await room(ada)
         first = await ada.send(session, "one")
         reply = await ada.reply_to(first)
         await ada.ok("edit_message", session_id=session["id"], message_id=first, content="one, edited")
         await ada.until("message", lambda m: m["content"] == "one, edited")
-        now = {m["id"]: m for m in await settled(ada, session, 3)}
+        now = {m["id"]: m for m in await wait_for_messages(ada, session, 3)}
         for cursor in range(5):
             missed = await ada.ok("join_chat", session_id=session["id"], after_seq=cursor)
             changed = [m["updated_seq"] for m in missed["messages"]]
@@ -141,7 +141,7 @@ async def test_resume_returns_each_updated_message_once_in_its_current_state(
 
 
 async def test_members_rate_replies(stack: Stack, people: list[Account]) -> None:
-    """By members, of replies; nobody is told."""
+    """Only members rate, and only replies; no event is sent."""
     async with devices(stack, [people[0], people[2]]) as [ada, eve]:
         session = await room(ada)
         asked = await ada.send(session, "how was I")

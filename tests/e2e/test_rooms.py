@@ -1,18 +1,29 @@
-"""Rooms: three people on two gateways with three chatbots, and who comes in, goes out, and is told (contract §3)."""
+"""Sessions with several users and chatbots on two gateways: members, invites, presence, events (contract §3)."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 import httpx2
 import pytest
 
 from tests.e2e.conftest import CHATBOTS, OWN_KINDS, choose
-from tests.e2e.people import Message, Session, ascend, devices, gateway, messages, numbers, register, room, settled
+from tests.e2e.rooms import (
+    Message,
+    Session,
+    ascend,
+    devices,
+    gateway,
+    messages,
+    numbers,
+    register,
+    room,
+    wait_for_messages,
+)
 from tests.e2e.stack_pool import StackPool
 from tests.support.client import Account, Device, new_account
 from tests.support.stack import Stack
+from tests.support.waiting import until
 
 THREE = ("ann", "ben", "cid")
 
@@ -25,12 +36,12 @@ def stack(request: pytest.FixtureRequest, stacks: StackPool, tmp_path_factory: p
 
 @pytest.fixture(scope="module")
 def people(stack: Stack) -> list[Account]:
-    """Ada, who owns the rooms, Bob and Carl."""
+    """Ada, who owns the sessions, Bob and Carl."""
     return register(stack, 3)
 
 
 async def answered(device: Device, session: Session, content: str, *chatbots: str) -> list[Message]:
-    """Send, and wait for the replies of these chatbots."""
+    """Send a message, and wait for the replies of these chatbots."""
     asked = await device.send(session, content)
 
     def replies() -> list[Message]:
@@ -44,7 +55,6 @@ async def answered(device: Device, session: Session, content: str, *chatbots: st
 async def test_three_users_and_three_chatbots_see_the_same_under_each_reply_policy(
     stack: Stack, people: list[Account]
 ) -> None:
-    """Whoever writes, over whichever gateway: who is asked answers, and everybody sees the same in the same order."""
     async with devices(stack, people) as [ada, bob, carl]:
         session = await room(ada, bob, carl, chatbots=THREE)
         assert session["users"] == [account.id for account in people]
@@ -59,9 +69,9 @@ async def test_three_users_and_three_chatbots_see_the_same_under_each_reply_poli
                 for device, chatbot in zip((ada, bob, carl, ada), (*THREE, "ann"), strict=True):
                     await answered(device, session, "in turn", chatbot)
         await bob.send(session, "to nobody")
-        everything = await settled(carl, session, 4 + 4 + 8 + 1)
+        everything = await wait_for_messages(carl, session, 4 + 4 + 8 + 1)
         for device in (ada, bob, carl):
-            assert await settled(device, session, len(everything)) == everything
+            assert await wait_for_messages(device, session, len(everything)) == everything
             assert ascend(device, session)
         assert await ada.history(session) == everything
         joined = await bob.ok("join_chat", session_id=session["id"])
@@ -70,11 +80,11 @@ async def test_three_users_and_three_chatbots_see_the_same_under_each_reply_poli
 
 
 async def test_chatbots_that_mention_each_other_stop_after_four_turns(stack: Stack, people: list[Account]) -> None:
-    """And after that a person is answered as ever."""
+    """Messages of users are answered afterwards."""
     async with devices(stack, people[:1]) as [ada]:
         session = await room(ada, chatbots=("ann", "ben"), reply_policy="round_robin")
         await ada.send(session, "@ann and @ben, talk")
-        chain = (await settled(ada, session, 5))[1:]
+        chain = (await wait_for_messages(ada, session, 5))[1:]
         assert [m["sender_id"] for m in chain] == ["ann", "ben", "ann", "ben"]
         assert {m["content"] for m in chain} == {"@ann and @ben, talk"}
         await answered(ada, session, "and now", "ben")
@@ -83,7 +93,7 @@ async def test_chatbots_that_mention_each_other_stop_after_four_turns(stack: Sta
 
 
 async def test_owner_adds_and_removes_chatbots(stack: Stack, people: list[Account]) -> None:
-    """By the owner's hand, each change shown to all under its number; what is done already changes nothing."""
+    """Each change is sent to all members under its number; a repeated change has no effect."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob, chatbots=("ann",))
         about = {"session_id": session["id"], "chatbot_id": "ben"}
@@ -104,7 +114,7 @@ async def test_owner_adds_and_removes_chatbots(stack: Stack, people: list[Accoun
 
 
 async def test_invite_is_limited_to_max_uses(stack: Stack, people: list[Account]) -> None:
-    """A member takes no use; a removal ends all of them; no stranger learns anything."""
+    """A member does not count as a use. Removing a user revokes all invites."""
     async with devices(stack, people) as [ada, bob, carl]:
         session = await room(ada)
         assert await bob.error("join_chat", {"session_id": session["id"]}) == "not_found"
@@ -125,26 +135,24 @@ async def test_invite_is_limited_to_max_uses(stack: Stack, people: list[Account]
         assert (await carl.ok("accept_invite", invite=again))["session"]["users"] == [people[0].id, people[2].id]
 
 
-def heard(device: Device, session: Session) -> list[str]:
-    """The events about a session."""
+def received_events(device: Device, session: Session) -> list[str]:
+    """Return the names of received events about a session."""
     return [name for name, p in device.events if session["id"] in (p.get("id"), p.get("session_id"))]
 
 
 async def test_invite_expires(stack: Stack, people: list[Account]) -> None:
-    """For strangers; a member's session stays a member's."""
+    """Members can use it to open the session after that."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada)
         asked = await ada.ok("create_invite", session_id=session["id"], expires_in=1)
-        async with asyncio.timeout(20):
-            while datetime.fromisoformat(asked["expires_at"]) >= datetime.now(UTC):  # noqa: ASYNC110 - a clock
-                await asyncio.sleep(0.05)
+        await until(lambda: datetime.fromisoformat(asked["expires_at"]) < datetime.now(UTC))
         assert await bob.error("accept_invite", {"invite": asked["invite"]}) == "not_found"
         assert (await ada.ok("accept_invite", invite=asked["invite"]))["session"]["id"] == session["id"]
 
 
 @pytest.mark.parametrize("how", ["leave_session", "remove_user"])
 async def test_former_member_receives_no_events(stack: Stack, people: list[Account], how: str) -> None:
-    """On none of their devices, over none of the gateways; each is told."""
+    """On any device and gateway; each device gets `session_deleted`."""
     async with devices(stack, people[:2]) as [ada, bob], Device(gateway(stack, 0), people[1].token) as phone:
         session = await room(ada, bob)
         await phone.ok("join_chat", session_id=session["id"])
@@ -155,7 +163,7 @@ async def test_former_member_receives_no_events(stack: Stack, people: list[Accou
             assert remaining["users"] == [people[0].id]
         await phone.until("session_deleted")
         await bob.until("session_deleted")
-        before = [heard(phone, session), heard(bob, session)]
+        before = [received_events(phone, session), received_events(bob, session)]
         await ada.ok("set_typing", session_id=session["id"], typing=True)
         await ada.reply_to(await ada.send(session, "a secret"))
         for device in (phone, bob):
@@ -163,7 +171,7 @@ async def test_former_member_receives_no_events(stack: Stack, people: list[Accou
             assert await device.error("send_message", {"session_id": session["id"], "content": "x"}) == "not_found"
             listed = (await device.ok("list_chats"))["sessions"]
             assert session["id"] not in [each["id"] for each in listed]
-        assert [heard(phone, session), heard(bob, session)] == before
+        assert [received_events(phone, session), received_events(bob, session)] == before
 
 
 async def test_ownership_passes_to_next_member_and_last_leave_deletes_session(
@@ -181,7 +189,7 @@ async def test_ownership_passes_to_next_member_and_last_leave_deletes_session(
 
 
 async def test_deleted_session_stays_deleted(stack: Stack, people: list[Account]) -> None:
-    """For who has joined and who has not; its id never lives again."""
+    """For joined and other devices; its id is not used again."""
     async with devices(stack, people[:2]) as [ada, bob], Device(gateway(stack, 1), people[0].token) as phone:
         request = {"client_request_id": "deleted"}
         session = await room(ada, bob, **request)
@@ -196,7 +204,7 @@ async def test_deleted_session_stays_deleted(stack: Stack, people: list[Account]
 
 
 async def test_any_member_sets_the_title(stack: Stack, people: list[Account]) -> None:
-    """The same title again takes no number."""
+    """Setting the same title again uses no sequence number."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob, title=None)
         for _ in range(2):
@@ -210,7 +218,7 @@ async def test_any_member_sets_the_title(stack: Stack, people: list[Account]) ->
 
 
 async def test_read_mark_only_grows_and_is_shown_to_members(stack: Stack, people: list[Account]) -> None:
-    """It only grows, never beyond what there is; the others see the last of it."""
+    """It is limited to the last message."""
     async with devices(stack, people[:2]) as [ada, bob]:
         session = await room(ada, bob)
         for number in range(3):
@@ -229,7 +237,7 @@ async def test_read_mark_only_grows_and_is_shown_to_members(stack: Stack, people
 
 
 async def test_typing_is_sent_to_joined_devices_of_members(stack: Stack, people: list[Account]) -> None:
-    """The last of it always, on the devices that have joined alone; nothing of it is kept."""
+    """The last state is always sent; typing is not stored."""
     async with devices(stack, people[:2]) as [ada, bob], Device(gateway(stack, 0), people[0].token) as phone:
         session = await room(ada, bob)
         for number in range(21):
@@ -247,7 +255,7 @@ async def test_typing_is_sent_to_joined_devices_of_members(stack: Stack, people:
 
 
 async def test_presence_is_shown_across_gateways(stack: Stack, people: list[Account]) -> None:
-    """As soon as somebody comes, and again when they have gone."""
+    """On connect and on disconnect of a member."""
 
     def seen(device: Device, *accounts: Account) -> bool:
         lists = [p["users"] for _, p in device.received("presence", session=session)]
@@ -262,7 +270,7 @@ async def test_presence_is_shown_across_gateways(stack: Stack, people: list[Acco
 
 
 async def test_messages_of_deleted_account_are_erased(stack: Stack, people: list[Account]) -> None:
-    """From the history and before the eyes of who has joined; its replies stay, and so do the numbers."""
+    """In the history and on joined devices; replies and sequence numbers remain."""
     leaver = await new_account(stack.auth_url)
     async with devices(stack, [people[0], leaver]) as [ada, gone]:
         session = await room(ada, gone)
@@ -279,6 +287,4 @@ async def test_messages_of_deleted_account_are_erased(stack: Stack, people: list
         history = await ada.history(session)
         assert [(m["id"], m["content"]) for m in history] == [(asked, ""), (reply["id"], "forget me")]
         assert ascend(ada, session)
-        async with asyncio.timeout(20):
-            while gone.client.connected:  # noqa: ASYNC110 - whatever the client notices
-                await asyncio.sleep(0.05)
+        await until(lambda: not gone.client.connected)

@@ -1,4 +1,4 @@
-"""Finding words again, in one's own sessions alone (contract §3)."""
+"""Search in the sessions of the user (contract §3)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from tests.e2e.people import devices, register, room
+from tests.e2e.rooms import devices, register, room
 from tests.support.client import Account
 from tests.support.stack import Stack
 
@@ -17,7 +17,7 @@ def people(stack: Stack) -> list[Account]:
 
 
 async def test_search_covers_only_sessions_of_the_user(stack: Stack, people: list[Account]) -> None:
-    """Messages and replies, newest first, page by page; a session of others is not found."""
+    """Finds messages and replies, newest first, by pages."""
     word = f"needle{secrets.token_hex(4)}"
     async with devices(stack, people) as [ada, bob]:
         mine, ours = await room(ada, title="Mine"), await room(ada, bob, title="Ours")
@@ -56,7 +56,7 @@ async def test_search_finds_edited_text_only(stack: Stack, people: list[Account]
 
 
 async def test_any_query_text_is_valid(stack: Stack, people: list[Account]) -> None:
-    """Whatever the words are, they are words."""
+    """No text has a special meaning for the search."""
     async with devices(stack, people[:1]) as [ada]:
         for query in ('"', "a' OR 1=1 --", "NEAR(", "* -x", "%_\\", "((", "🙂", "a:*", "\u200b", " "):
             assert isinstance((await ada.ok("search_messages", query=query))["hits"], list)

@@ -1,4 +1,4 @@
-"""Several people in one room, each with a device on some gateway; what they see must be the same, in the same order."""
+"""Helpers for sessions with several users, whose devices use different gateways."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NUMBERED = {"message": "updated_seq", "message_updated": "updated_seq", "session
 
 
 def register(stack: Stack, count: int) -> list[Account]:
-    """New accounts, for a fixture that many tests share: without an event loop."""
+    """Register accounts without an event loop, for module-scoped fixtures."""
 
     async def make() -> list[Account]:
         return [await new_account(stack.auth_url) for _ in range(count)]
@@ -29,20 +29,20 @@ def register(stack: Stack, count: int) -> list[Account]:
 
 
 def gateway(stack: Stack, number: int) -> str:
-    """The address of a gateway: 0 and 1 are different ones, if there are several."""
+    """Return the address of a gateway; 0 and 1 are different gateways if there are several."""
     return stack.gateway_urls[number % len(stack.gateway_urls)]
 
 
 @asynccontextmanager
 async def devices(stack: Stack, people: Sequence[Account]) -> AsyncIterator[list[Device]]:
-    """A device of each, on one gateway and the other in turn."""
+    """Connect a device of each user, alternating between two gateways."""
     async with AsyncExitStack() as exits:
         connected = [Device(gateway(stack, number), account.token) for number, account in enumerate(people)]
         yield [await exits.enter_async_context(device) for device in connected]
 
 
 async def room(owner: Device, *others: Device, chatbots: Sequence[str] = ("echo",), **payload: Any) -> Session:
-    """A session of the owner's that the others have accepted an invite to; every device has joined."""
+    """Create a session of the owner that every other user enters by an invite; all devices have joined."""
     session = await owner.start_chat(chatbot_ids=list(chatbots), **payload)
     for other in others:
         invite = (await owner.ok("create_invite", session_id=session["id"]))["invite"]
@@ -51,7 +51,7 @@ async def room(owner: Device, *others: Device, chatbots: Sequence[str] = ("echo"
 
 
 def numbers(device: Device, session: Session) -> list[int]:
-    """The numbers of a session's changes that a device was shown, in order of arrival."""
+    """Return the sequence numbers of a session that a device has received, in order of arrival."""
     found = []
     for event, payload in device.events:
         about = payload.get("id") if event == "session_updated" else payload.get("session_id")
@@ -61,21 +61,21 @@ def numbers(device: Device, session: Session) -> list[int]:
 
 
 def ascend(device: Device, session: Session) -> bool:
-    """Whether each number came once, ascending (contract §3)."""
+    """Whether the device has received ascending numbers without a repetition (contract §3)."""
     seen = numbers(device, session)
     return all(earlier < later for earlier, later in pairwise(seen))
 
 
 def messages(device: Device, session: Session) -> list[Message]:
-    """The session's messages in their places, as the device last saw each of them."""
+    """Return the messages of the session in order, each in the latest state that the device has received."""
     held: dict[str, Message] = {}
     for event, message in device.received("message", "message_updated", session=session):
-        assert event == "message" or message["id"] in held, "an update of what was never shown"
+        assert event == "message" or message["id"] in held, "an update of an unknown message"
         held[message["id"]] = message
     return sorted(held.values(), key=lambda message: int(message["seq"]))
 
 
-async def settled(device: Device, session: Session, count: int) -> list[Message]:
-    """All messages, once there are so many."""
+async def wait_for_messages(device: Device, session: Session, count: int) -> list[Message]:
+    """Wait until the device has received `count` messages, and return them."""
     await device.until_all(lambda: len(messages(device, session)) >= count, f"fewer than {count} messages")
     return messages(device, session)
