@@ -27,7 +27,9 @@ sleep 1
 rm -rf "$0"
 """
 
-PLAIN_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+# The clock of tests/clock/run is that of all processes.
+CLOCK = {name: os.environ[name] for name in ("LD_PRELOAD", "BACKCHAT_TEST_CLOCK_SHIFT") if name in os.environ}  # noqa: TID251
+PLAIN_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **CLOCK}
 START_TIMEOUT = 60.0  # seconds; a loaded machine with two cores needs 15
 END_TIMEOUT = 30.0  # seconds until a killed process must have ended
 
