@@ -22,6 +22,7 @@ CLOSING = "3000 passed, 2 skipped in 600.00s (0:10:00)"
 STUB = """#!/bin/bash
 name=$(basename "$0")
 [ "$name" != make ] || name=$1
+[ "$name" != run ] || name=clock
 echo "$name $*" >>calls
 echo "12 passed in 1.00s"
 echo "{closing}"
@@ -42,8 +43,8 @@ class Checkout:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        for script in ("bin/make", "tools/test-clock", ".ci/rabbitmq4", ".ci/compose"):
-            (path / script).parent.mkdir(exist_ok=True)
+        for script in ("bin/make", "tests/clock/run", ".ci/rabbitmq4", ".ci/compose"):
+            (path / script).parent.mkdir(parents=True, exist_ok=True)
             (path / script).write_text(STUB.replace("{closing}", CLOSING))
             (path / script).chmod(0o755)
         (path / "codes").mkdir()
@@ -76,7 +77,7 @@ def checkout(tmp_path: Path) -> Checkout:
 def test_run_passes_if_every_check_passes(checkout: Checkout) -> None:
     code, lines = checkout.run()
     assert code == 0
-    assert checkout.calls() == ["test", "audit", "test-clock", "rabbitmq4", "compose", "chaos"]
+    assert checkout.calls() == ["test", "audit", "clock", "rabbitmq4", "compose", "chaos"]
     assert lines[-2] == "backchat: passed: tests, audit, clock, RabbitMQ 4, composed stack, faults"
     assert lines[-1] == CLOSING
 
