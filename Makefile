@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-compose overload audit fuzz chaos check bench docs lock format clean
+.PHONY: help run test test-compose test-clock overload audit fuzz chaos check quick bench docs lock format clean types imports
 MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
@@ -7,6 +7,8 @@ python := .venv/bin/python
 # Files run in their order, so that the many small ones come last; xdist's own order would put the longest ones last.
 pytest := $(python) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 fast := not rabbitmq and not postgresql and not e2e and not overload
+# Modules without I/O, whose tests take milliseconds.
+pure := $(wildcard tests/unit/*/domain tests/unit/*/rules tests/unit/chat_gateway/protocol tests/unit/shared/contracts)
 
 help: ## List the available targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +31,9 @@ test-compose: ## Build the images, run the end-to-end suite on the composed stac
 	@tools/environment dev
 	@exec tests/compose/run $(FAULTS)
 
+test-clock: ## Run tests with the clock 40 days and 13 months ahead (SUITES)
+	@SUITES="$(SUITES)" exec tests/clock/run $(PYTEST)
+
 overload: ## Measure slow clients and ten times the capacity (run it on an idle machine)
 	@tools/environment dev
 	@tools/test-machine
@@ -38,9 +43,21 @@ check: ## Check format, lint, types and import layers; run unit and contract tes
 	@tools/environment dev
 	@$(python) -m ruff format --check --quiet .
 	@$(python) -m ruff check --quiet .
+	@$(MAKE) -j2 --output-sync types imports
+	@$(python) -m pytest -n 2 -m "$(fast)" tests/unit tests/contract $(PYTEST)
+	@$(python) tools/plain_english.py || true
+
+types:
 	@$(python) -m mypy
+
+imports:
 	@.venv/bin/lint-imports --no-logo
-	@exec $(python) -m pytest -n 2 -m "$(fast)" tests/unit tests/contract $(PYTEST)
+
+quick: ## Check format and lint; run the unit tests of modules without I/O (15 s)
+	@tools/environment dev
+	@$(python) -m ruff format --check --quiet .
+	@$(python) -m ruff check --quiet .
+	@exec $(python) -m pytest -n 2 -m "$(fast)" $(pure) $(PYTEST)
 
 bench: ## Measure throughput and latency, next to two baselines
 	@tools/environment dev
