@@ -10,14 +10,14 @@ from prometheus_client import CollectorRegistry
 
 from chatbot_worker.catalogue import loading
 from chatbot_worker.metrics import Metrics
-from chatbot_worker.replies.delta_batcher import Gusts
+from chatbot_worker.replies.delta_batcher import DeltaBatcher
 from chatbot_worker.roster.reloading import Reloader
 from chatbot_worker.roster.turn_loops import Roster
 from chatbot_worker.settings import ChatbotSettings
 from chatbot_worker.turns.publishing import Publisher
-from chatbot_worker.turns.stopping import Stops, hear, listen
-from chatbot_worker.turns.turn_loop import Workplace
-from chatbot_worker.turns.typing_indicator import AtWork
+from chatbot_worker.turns.stopping import Stops, consume, subscribe
+from chatbot_worker.turns.typing_indicator import TypingIndicator
+from chatbot_worker.turns.worker_context import WorkerContext
 from shared.bus.port import Bus
 from shared.contracts.topology import CATALOGUE, DEAD, DELIVERY, QUERIES, TURNS, log
 from shared.runtime.service import Service, Tasks
@@ -35,21 +35,21 @@ def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -
         found = loading.load(settings.chatbots, local_model=settings.local_model == "on")
     except loading.CatalogueError as error:
         raise config_error("CHATBOTS", str(error)) from None
-    workplace = Workplace(
+    worker = WorkerContext(
         bus=bus,
         partitions=settings.partitions,
         publisher=Publisher(bus, settings.partitions),
         stops=Stops(),
-        at_work=AtWork(bus, settings.partitions),
-        gusts=Gusts(bus),
+        typing=TypingIndicator(bus, settings.partitions),
+        batcher=DeltaBatcher(bus),
     )
-    roster = Roster(found, workplace=workplace, metrics=Metrics(registry))
+    roster = Roster(found, worker=worker, metrics=Metrics(registry))
 
     async def work(tasks: Tasks) -> None:
         await bus.declare((CATALOGUE, TURNS, DELIVERY, QUERIES, DEAD, log(settings.partitions)))
         tasks.start("announcing", roster.announcer.run())
-        tasks.start("stops", listen(await hear(bus), workplace.stops))  # before the first turn is taken
-        tasks.start("typing", workplace.at_work.renew())
+        tasks.start("stops", consume(await subscribe(bus), worker.stops))  # before the first turn is taken
+        tasks.start("typing", worker.typing.renew())
         await roster.start(tasks)
         tasks.start("reloading", reloader.run(partial(roster.apply, tasks=tasks)))
 
@@ -63,9 +63,9 @@ def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -
                 finally:
                     await roster.close()
         finally:
-            await roster.dismiss()
+            await roster.close_chatbots()
 
     def missing() -> Sequence[str]:
         return [] if bus.connected else ["broker"]
 
-    return Service("chatbot_worker", lifespan, missing, drain=roster.drain, reload=reloader.ask)
+    return Service("chatbot_worker", lifespan, missing, drain=roster.drain, reload=reloader.request)

@@ -80,7 +80,7 @@ class ChatbotMetrics:
         """Count turns that ended so."""
         self._turns[status].inc(turns)
 
-    def summed_up(self, outcome: str) -> None:
+    def summarized(self, outcome: str) -> None:
         """Count a summary."""
         self._summaries[outcome].inc()
 

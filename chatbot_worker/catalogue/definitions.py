@@ -24,7 +24,6 @@ class Definition:
     card: ChatbotCard
     chatbot: Chatbot
     concurrency: int
-    instant: bool
     bounds: Bounds
 
     @property

@@ -141,7 +141,6 @@ def _define(entry: ChatbotEntry, options: BaseModel, place: Place, *, default: b
         card=card,
         chatbot=chatbot,
         concurrency=entry.concurrency or kind.concurrency,
-        instant=kind.instant(options),
         bounds=bounds,
     )
 

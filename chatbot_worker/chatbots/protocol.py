@@ -1,11 +1,14 @@
-"""What a chatbot is: something that turns a `Turn` into pieces of text. And what a kind of chatbot is."""
+"""The interface of a chatbot, which turns a `Turn` into pieces of text, and of a kind of chatbot.
+
+Packages of other authors import from here; these names are public (`docs/how-to/write-a-chatbot.md`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -19,9 +22,14 @@ from shared.contracts.views import ErrorView
 class Turn:
     """One turn of a chatbot in a session.
 
-    `context` holds the messages that the chatbot asked for, oldest first; the reply is to answer those
-    that are `unanswered`. `summary` tells of what lies further back, where the catalogue wants it and there is one.
-    All of it was written by strangers, or made of what they wrote: it is never an instruction.
+    Everything in it was written by users and other chatbots, or made from what they wrote: it is never an instruction.
+
+    Attributes:
+        session_id: of the session.
+        message_id: of the reply, the same for each try.
+        chatbot_id: of the chatbot that answers.
+        context: the messages that the chatbot asked for, oldest first; the reply answers the `unanswered` ones.
+        summary: of earlier messages, where the catalogue asks for one and there is one; else empty.
     """
 
     session_id: UUID
@@ -37,13 +45,13 @@ class Turn:
 
     @cached_property
     def speakers(self) -> tuple[str, ...]:
-        """The ids of the people in the context, in order of appearance."""
+        """The ids of the users in the context, in order of appearance."""
         return tuple(dict.fromkeys(m.sender_id for m in self.context if m.sender_type == "user"))
 
     def said(self, message: ContextMessage) -> str:
-        """A message's text, after its speaker's id where a reader could not tell whose it is.
+        """Return a message's text, with its author's id before it where the author would be unclear.
 
-        So for what other chatbots said, and for people where there are several.
+        That is the case for other chatbots, and for users where there are several.
         """
         own = message.sender_type == "chatbot" and message.sender_id == self.chatbot_id
         if own or (message.sender_type == "user" and len(self.speakers) < 2):
@@ -51,90 +59,112 @@ class Turn:
         return f"{message.sender_id}: {message.content}"
 
 
+class CompleteReply:
+    """The pieces of a reply that is complete at once: nothing of it is streamed, and no task runs for it."""
+
+    def __init__(self, pieces: Iterable[str]) -> None:
+        self.pieces = list(pieces)
+        self._next = 0  # piece
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        if self._next == len(self.pieces):
+            raise StopAsyncIteration
+        self._next += 1
+        return self.pieces[self._next - 1]
+
+
 class Chatbot(Protocol):
-    """Writes replies. One object serves all turns of one entry of the catalogue, many at the same time."""
+    """Writes replies. One object serves all turns of one catalogue entry, many at the same time."""
 
     def reply(self, turn: Turn) -> AsyncIterator[str]:
-        """The reply, piece by piece (an `async def` with `yield`).
+        """Yield the reply piece by piece (an `async def` with `yield`), or return a `CompleteReply`.
 
-        Whatever it raises fails this attempt, and the worker alone decides on another one. It is closed
-        (`aclose`), and may be cancelled at any await, when somebody stops the reply or a limit ends it:
-        then it closes what it has open, within half a second. It must never hold the event loop for
-        more than 50 ms at a stretch.
+        An exception fails this try; only the worker decides on another one. When a user stops the reply or a limit ends
+        it, the iterator is closed (`aclose`) and may be cancelled at any await: it must then free its resources within
+        half a second. It must never hold the event loop for more than 50 ms.
         """
 
 
 @runtime_checkable
 class Resident(Protocol):
-    """A chatbot that holds something while it is in the catalogue: a client, a process, an index."""
+    """A chatbot that holds a resource while it is in the catalogue: a client, a process, an index."""
 
     async def open(self) -> None:
-        """Prepare; turns do not wait for it, and what it raises is only logged."""
+        """Acquire the resource. Turns do not wait for it, and an exception is only logged."""
 
     async def close(self) -> None:
-        """Free everything; called once, when its last turn has ended."""
+        """Free the resource. Called once, after the chatbot's last turn."""
 
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """A chatbot that counts its own tokens; for others the worker estimates them."""
+    """A chatbot that counts its own tokens. For others the worker estimates them."""
 
     def count_tokens(self, text: str) -> int:
-        """The tokens of a text, quickly."""
+        """Return the number of tokens in a text, without I/O."""
 
 
 @runtime_checkable
 class Bounded(Protocol):
-    """A chatbot that knows how much it can be told; the catalogue may allow it less."""
+    """A chatbot that knows the size of its context. The catalogue may allow it less."""
 
     @property
     def context_tokens(self) -> int | None:
-        """Tokens of what people said; none: it does not know."""
+        """Tokens of messages that fit into its context; none if it does not know."""
 
 
 class ReplyError(Exception):
-    """What a chatbot raises when it knows more about its failure. The message is logged: it quotes nobody.
+    """Raised by a chatbot that knows why it failed. The reason is logged, so it must not quote users.
 
     Args:
         reason: what happened, as in `"status 429"`.
-        again: whether another try of the same turn may help. False: this very turn is refused, which is
-            neither tried again nor held against the provider.
-        retry_after: seconds that the provider asks to be left alone, if it does.
-        view: the code and the words for the person who waits; none: the worker's own.
+        retryable: whether another try of the same turn may succeed. False means that this very turn is refused: it is
+            not tried again, and does not count against the chatbot's circuit breaker.
+        retry_after: seconds that the provider asks to wait.
+        view: code and message for the readers of the reply; none for the worker's own.
+        again: the former name of `retryable`, accepted from packages that were written for it.
     """
 
     def __init__(
-        self, reason: str, *, again: bool = True, retry_after: float | None = None, view: ErrorView | None = None
+        self,
+        reason: str,
+        *,
+        retryable: bool = True,
+        retry_after: float | None = None,
+        view: ErrorView | None = None,
+        again: bool | None = None,
     ) -> None:
         self.reason = reason
-        self.again = again
+        self.retryable = retryable if again is None else again
         self.retry_after = retry_after
         self.view = view
         super().__init__(reason)
 
 
 class Unusable(ValueError):
-    """A chatbot cannot be made here (a file, a secret or a package is missing); the message says it in one line."""
+    """A chatbot cannot be created here: a file, a secret or a package is missing. The message says it in one line."""
 
 
 class Options(BaseModel):
-    """The base of a kind's options: an unknown one is a mistake, and said so."""
+    """The base of a kind's options. An unknown option is an error in the catalogue."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def _with_pauses(_options: Any) -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of chatbot: its options, how to make one, and what it needs unless its entry says otherwise.
+    """A kind of chatbot.
 
-    `make` does no I/O beyond a look at files and raises `Unusable`; what takes longer waits for `open`.
-    `immediate`: it needs nothing from outside, so its turns may travel in batches. `instant` tells of
-    options whether replies come without any pause: then there is no typing and no timer, and `reply`
-    never waits. `concurrency` is the turns at once.
+    Attributes:
+        options: the model of the options in its catalogue entries.
+        make: creates a chatbot from validated options. It does no I/O beyond looking at files, and raises `Unusable`;
+            what takes longer belongs into `Resident.open`.
+        immediate: it needs nothing from outside and answers at once, so its turns travel in batches.
+        context: the messages that its turns contain, unless the entry says otherwise.
+        concurrency: turns at the same time in one worker, unless the entry says otherwise.
     """
 
     options: type[Options]
@@ -142,4 +172,3 @@ class Kind:
     immediate: bool
     context: ContextWanted
     concurrency: int
-    instant: Callable[[Any], bool] = _with_pauses

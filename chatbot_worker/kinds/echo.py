@@ -28,15 +28,10 @@ class Echo:
         return paced("\n".join(message.content for message in turn.unanswered), self._delay)
 
 
-def _instant(options: EchoOptions) -> bool:
-    return options.delay == 0
-
-
 KIND = Kind(
     options=EchoOptions,
     make=Echo,
     immediate=True,
     context=ContextWanted(messages=0, bytes=128 * 1024),
     concurrency=256,
-    instant=_instant,
 )

@@ -1,26 +1,28 @@
-"""Word by word: how a ready text becomes a stream that a person can follow."""
+"""Paces a complete text: yields it word by word, at a speed that people can follow."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+
+from chatbot_worker.chatbots.protocol import CompleteReply
 
 PAUSES_MAX = 2.0  # seconds of pauses in one reply, however long it is
-WORD = re.compile(r"\S+\s*|\s+")  # linear: no piece can be cut in two ways
+WORD = re.compile(r"\S+\s*|\s+")  # linear time: each piece matches in one way only
 
 
-async def paced(text: str, delay: float) -> AsyncIterator[str]:
-    """The words of `text`, each with the white space after it, `delay` seconds apart.
+def paced(text: str, delay: float) -> AsyncIterator[str]:
+    """Return the words of a text, each with the white space after it, `delay` seconds apart.
 
-    The pieces join to exactly `text`. In a long text several words share a pause.
+    The pieces join to exactly `text`. In a long text several words share a pause. Without a delay they are complete.
     """
-    if not delay:
-        for match in WORD.finditer(text):
-            yield match.group()
-        return
     words = WORD.findall(text)
+    return _with_pauses(words, delay) if delay else CompleteReply(words)
+
+
+async def _with_pauses(words: Sequence[str], delay: float) -> AsyncIterator[str]:
     step = max(1, math.ceil(len(words) * delay / PAUSES_MAX))
     for start in range(0, len(words), step):
         if start:

@@ -1,4 +1,4 @@
-"""One run of a chatbot: in a task of its own, so that whatever it does with a cancellation, its turn goes on."""
+"""Reads a reply from a chatbot in a task of its own, so that its turn proceeds whatever it does with a cancellation."""
 
 from __future__ import annotations
 
@@ -9,118 +9,117 @@ from collections.abc import AsyncIterator
 import structlog
 
 from chatbot_worker.chatbots.protocol import ReplyError
-from chatbot_worker.replies.reply_stream import LiveReply
+from chatbot_worker.replies.reply_stream import ReplyStream
 from chatbot_worker.rules.limits import Limits
 
 logger = structlog.get_logger(__name__)
 
-STRETCH = 0.01  # seconds after which a chatbot that never waits is made to let others run
+STRETCH_MAX = 0.01  # seconds after which a chatbot that never waits is paused, so that other tasks run
 CLOSE_TIMEOUT = 0.5  # seconds that a chatbot may take to clean up after itself; a stop is due within 1 s
 
 
-class TookTooLong(ReplyError):
-    """A limit ended the run: after that of the whole reply another one makes no sense."""
+class LimitExceeded(ReplyError):
+    """A time limit ended the run. After the limit of the whole reply (`total`) no further try makes sense."""
 
     def __init__(self, *, total: bool) -> None:
-        super().__init__("took too long", again=not total)
+        super().__init__("took too long", retryable=not total)
 
 
-class Run:
-    """One run of a chatbot. `write` once; it may be cancelled, and then the chatbot is closed too."""
+class ChatbotRun:
+    """One run of a chatbot, within its limits. Call `write` once; if that is cancelled, the chatbot is closed."""
 
-    def __init__(self, pieces: AsyncIterator[str], live: LiveReply) -> None:
+    def __init__(self, pieces: AsyncIterator[str], stream: ReplyStream) -> None:
         self._pieces = pieces
-        self._live = live
+        self._stream = stream
         self._loop = asyncio.get_running_loop()
-        self._heard_at = self._loop.time()
-        self._began = self._heard_first = self._heard_at
-        self._begun: asyncio.Future[None] = self._loop.create_future()  # the first text has come
-        self._over = False
+        self._started_at = self._last_text_at = self._loop.time()
+        self._first_text_at: float | None = None
+        self._first_text: asyncio.Future[None] = self._loop.create_future()
+        self._abandoned = False
 
     @property
-    def first_after(self) -> float | None:
-        """Seconds from the start to the first text, if any came."""
-        return self._heard_first - self._began if self._begun.done() else None
+    def first_text_after(self) -> float | None:
+        """Seconds from the start to the first text; none without text."""
+        return None if self._first_text_at is None else self._first_text_at - self._started_at
 
     async def write(self, limits: Limits, end: float) -> None:
-        """Let the chatbot write until it has ended or the reply is full.
+        """Run the chatbot until its reply is complete or full.
 
         Args:
-            limits: for the first piece and between two.
-            end: of the whole reply, in the loop's time.
+            limits: seconds for the first text and between two pieces.
+            end: loop time at which the whole reply must have ended.
 
         Raises:
-            TookTooLong: a limit has passed.
-            Exception: whatever the chatbot raised.
+            LimitExceeded: a limit has passed.
+            Exception: any error of the chatbot.
         """
-        pump = asyncio.create_task(self._pump(), name="chatbot")
-        news: set[asyncio.Future[None]] = {pump, self._begun}
+        task = asyncio.create_task(self._read(), name="chatbot")
+        events: set[asyncio.Future[None]] = {task, self._first_text}
         try:
             while (due := self._due(limits, end)) > (now := self._loop.time()):
-                await asyncio.wait(news, timeout=due - now, return_when=asyncio.FIRST_COMPLETED)
-                if self._begun.done():
-                    news = {pump}
-                if pump.done():
-                    return _outcome(pump)
-            raise TookTooLong(total=due >= end)
+                await asyncio.wait(events, timeout=due - now, return_when=asyncio.FIRST_COMPLETED)
+                if task.done():
+                    return _raise_error(task)
+                if self._first_text.done():
+                    events = {task}
+            raise LimitExceeded(total=due >= end)
         finally:
-            self._over = True
-            await _release(pump)
+            self._abandoned = True
+            if not task.done():
+                await _release(task)
 
     def _due(self, limits: Limits, end: float) -> float:
-        patience = limits.between_tokens if self._begun.done() else limits.first_token
-        return min(end, self._heard_at + patience)
+        patience = limits.first_token if self._first_text_at is None else limits.between_tokens
+        return min(end, self._last_text_at + patience)
 
-    async def _pump(self) -> None:
-        paused = self._loop.time()
+    async def _read(self) -> None:
+        resumed_at = self._loop.time()
         try:
             async for piece in self._pieces:
-                if self._over:
+                if self._abandoned:
                     return
-                self._live.add(piece)
-                if self._live.text.full:
+                self._stream.add(piece)
+                if self._stream.text.full:
                     return
                 now = self._loop.time()
                 if piece:
-                    self._heard_at = now
-                    if not self._begun.done():
-                        self._heard_first = now
-                        self._begun.set_result(None)
-                if now - paused > STRETCH:
+                    self._last_text_at = now
+                    if self._first_text_at is None:
+                        self._first_text_at = now
+                        self._first_text.set_result(None)
+                if now - resumed_at > STRETCH_MAX:
                     await asyncio.sleep(0)
-                    paused = self._loop.time()
+                    resumed_at = self._loop.time()
         finally:
             await close(self._pieces)
 
 
 async def close(pieces: AsyncIterator[str]) -> None:
-    """Close what a chatbot writes with; what goes wrong there changes no reply any more."""
-    end = getattr(pieces, "aclose", None)
-    if end is not None:
+    """Close the iterator of a chatbot. Errors are ignored: they change no reply any more."""
+    aclose = getattr(pieces, "aclose", None)
+    if aclose is not None:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                await end()
+                await aclose()
 
 
-def _outcome(pump: asyncio.Task[None]) -> None:
+def _raise_error(task: asyncio.Task[None]) -> None:
     try:
-        pump.result()
-    except asyncio.CancelledError:  # nobody cancelled it: some libraries raise this by themselves
+        task.result()
+    except asyncio.CancelledError:  # not cancelled by this worker: some libraries raise this themselves
         raise RuntimeError("cancelled from inside") from None
 
 
-async def _release(pump: asyncio.Task[None]) -> None:
-    """End the task, or leave it behind if it will not end."""
-    if pump.done():
-        return
-    pump.cancel()
-    await asyncio.wait({pump}, timeout=CLOSE_TIMEOUT)
-    if not pump.done():
-        logger.error("a chatbot does not end when it is told to")
-    pump.add_done_callback(_forget)
+async def _release(task: asyncio.Task[None]) -> None:
+    """Cancel the task, and leave it behind if it does not end in time."""
+    task.cancel()
+    await asyncio.wait({task}, timeout=CLOSE_TIMEOUT)
+    if not task.done():
+        logger.error("chatbot.abandoned", seconds=CLOSE_TIMEOUT)
+    task.add_done_callback(_retrieve_error)
 
 
-def _forget(pump: asyncio.Task[None]) -> None:
-    """Look at how it ended, so that nobody is told that nobody did."""
-    if not pump.cancelled():
-        pump.exception()
+def _retrieve_error(task: asyncio.Task[None]) -> None:
+    """Mark a late error as seen, so that asyncio does not log it as never retrieved."""
+    if not task.cancelled():
+        task.exception()

@@ -1,7 +1,7 @@
-"""Text under way leaves in gusts: what all replies of a worker have to tell within some milliseconds goes together.
+"""Batches the deltas of all replies of a worker, so that they share messages on the bus.
 
-The bus makes one message of what is published in one turn of the loop. Many streams publish all the time, each alone:
-then the broker, we and every gateway pay for a message, a confirm and an ack a piece of text.
+The bus puts the events that are published in one pass of the event loop into one message. Without batching, many
+streams would publish one event each, and broker, worker and every gateway would handle a message for each delta.
 """
 
 from __future__ import annotations
@@ -12,39 +12,39 @@ from shared.bus.port import Bus
 from shared.contracts.envelope import Event
 from shared.contracts.topology import DELIVERY
 
-SHORT, LONG = 0.003, 0.01  # seconds between two gusts; the long ones where there is much to tell
-CROWD = 1_500  # events a second that are much: 200 people who are answered faster than they read
+INTERVAL_MIN, INTERVAL_MAX = 0.003, 0.01  # seconds between two batches; the longer one above `BUSY_RATE`
+BUSY_RATE = 1_500  # events per second, as for 200 people whose replies stream faster than they read
 
 
-class Gusts:
-    """Streams to `chat.delivery`: at once after a pause, else together when it is over."""
+class DeltaBatcher:
+    """Streams events to `chat.delivery`: at once when none was sent within the interval, else in the next batch."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._waiting: list[tuple[str, Event]] = []
-        self._over: asyncio.TimerHandle | None = None
-        self._pause = SHORT
+        self._pending: list[tuple[str, Event]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._interval = INTERVAL_MIN
 
-    def tell(self, key: str, event: Event) -> None:
-        """Tell who listens for this key; now or in a moment, in order."""
-        if self._over is None:
+    def stream(self, key: str, event: Event) -> None:
+        """Send an event under a routing key, now or with the next batch. The order is kept."""
+        if self._timer is None:
             self._bus.stream(DELIVERY, key, event)
-            self._wait()
+            self._start_timer()
         else:
-            self._waiting.append((key, event))
+            self._pending.append((key, event))
 
     def flush(self) -> None:
-        """Tell now what waits."""
-        waiting, self._waiting = self._waiting, []
-        for key, event in waiting:
+        """Send the pending events now."""
+        pending, self._pending = self._pending, []
+        for key, event in pending:
             self._bus.stream(DELIVERY, key, event)
 
-    def _blow(self) -> None:
-        self._over = None
-        self._pause = LONG if len(self._waiting) > CROWD * self._pause else SHORT
-        if self._waiting:
-            self._wait()
+    def _send_batch(self) -> None:
+        self._timer = None
+        self._interval = INTERVAL_MAX if len(self._pending) > BUSY_RATE * self._interval else INTERVAL_MIN
+        if self._pending:
+            self._start_timer()
             self.flush()
 
-    def _wait(self) -> None:
-        self._over = asyncio.get_running_loop().call_later(self._pause, self._blow)
+    def _start_timer(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._interval, self._send_batch)

@@ -1,18 +1,16 @@
-"""How a turn ends: its `FinishReply`, and what a chatbot's failure means for it."""
+"""How a turn ends: builds its `FinishReply`, and maps the errors of chatbots to what they mean for the turn."""
 
 from __future__ import annotations
 
 import traceback
 
 import structlog
-from pydantic import ValidationError
 
 from chatbot_worker.chatbots.protocol import ReplyError
-from chatbot_worker.replies.chatbot_run import TookTooLong
+from chatbot_worker.replies.chatbot_run import LimitExceeded
 from chatbot_worker.rules.errors import CHATBOT_FAILED, EMPTY_REPLY, TIMEOUT, TOO_LONG
 from chatbot_worker.rules.reply_text import ReplyText
 from shared.contracts.commands import FinishReply
-from shared.contracts.envelope import Received
 from shared.contracts.payload import utc_now
 from shared.contracts.turns import RunTurn
 from shared.contracts.views import ErrorView, MessageStatus
@@ -21,41 +19,48 @@ logger = structlog.get_logger(__name__)
 
 
 class ChatbotFailed(Exception):
-    """A try failed with `error`.
+    """A try of a chatbot failed.
 
-    `again`: another one may help, though not before `retry_after` seconds. `refused`: this very turn was,
-    for a reason of its own.
+    Args:
+        error: code and message for the readers of the reply.
+        retryable: whether another try may succeed.
+        retry_after: seconds before which no other try makes sense.
+        refused: whether the provider refused this very turn; another chatbot is not asked then.
     """
 
     def __init__(
         self,
         error: ErrorView = CHATBOT_FAILED,
         *,
-        again: bool = True,
+        retryable: bool = True,
         retry_after: float = 0.0,
         refused: bool = False,
     ) -> None:
         self.error = error
-        self.again = again
+        self.retryable = retryable
         self.retry_after = retry_after
         self.refused = refused
         super().__init__()
 
     @classmethod
-    def by(cls, error: Exception) -> ChatbotFailed:
-        """What a chatbot's error means."""
-        if isinstance(error, TookTooLong):
-            return cls(TIMEOUT, again=error.again)
+    def from_error(cls, error: Exception) -> ChatbotFailed:
+        """Map an error that a chatbot raised."""
+        if isinstance(error, LimitExceeded):
+            return cls(TIMEOUT, retryable=error.retryable)
         if isinstance(error, ReplyError):
-            told = error.view or CHATBOT_FAILED
-            return cls(told, again=error.again, retry_after=error.retry_after or 0.0, refused=not error.again)
+            return cls(
+                error.view or CHATBOT_FAILED,
+                retryable=error.retryable,
+                retry_after=error.retry_after or 0.0,
+                refused=not error.retryable,
+            )
         return cls()
 
 
 def finish(
     turn: RunTurn, attempt: int, content: str, error: ErrorView | None = None, status: MessageStatus | None = None
 ) -> FinishReply:
-    """The end of a turn; its status follows from what was wrong, unless somebody stopped it."""
+    """Build the end of a turn. The status follows from the error, unless it is given."""
     return FinishReply(
         session_id=turn.session_id,
         message_id=turn.message_id,
@@ -68,36 +73,20 @@ def finish(
     )
 
 
-def unreadable(turn: Received) -> FinishReply | None:
-    """The end of a turn that this release cannot read; none if it is no turn, or does not say which one it is."""
-    if turn.type != RunTurn.TYPE:
-        return None
-    try:
-        return FinishReply(
-            session_id=turn.data["session_id"],
-            message_id=turn.data["message_id"],
-            chatbot_id=turn.data["chatbot_id"],
-            attempt=0,
-            content="",
-            status="failed",
-            error=CHATBOT_FAILED,
-            created_at=utc_now(),
-        )
-    except (KeyError, ValidationError):
-        return None
-
-
 def fault(text: ReplyText) -> ErrorView | None:
-    """What is wrong with a reply that ended by itself."""
+    """Return what is wrong with a reply that its chatbot ended by itself, if anything is."""
     if text.full:
         return TOO_LONG
     return None if text.length else EMPTY_REPLY
 
 
-def log_failure(error: BaseException, **about: str) -> None:
-    """An error's type and place. Never its message, which may quote people, unless the chatbot vouches for it."""
+def log_failure(error: BaseException, **fields: str) -> None:
+    """Log the type and the place of a chatbot's error.
+
+    Its message may quote people and is left out, unless it is the reason of a `ReplyError`.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     known = isinstance(error, ReplyError)
     at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames and not known else ""
     reason = error.reason if isinstance(error, ReplyError) else ""
-    logger.warning("chatbot failed", error=type(error).__name__, reason=reason, at=at, **about)
+    logger.warning("chatbot.failed", error=type(error).__name__, reason=reason, at=at, **fields)

@@ -1,4 +1,4 @@
-"""What one chatbot needs for its replies: its window of a session, its circuit, the text as it is told."""
+"""Runs one chatbot: its context window, circuit breaker and streams, and the summaries that it makes."""
 
 from __future__ import annotations
 
@@ -15,156 +15,124 @@ from chatbot_worker.catalogue.definitions import Definition
 from chatbot_worker.chatbots.prompt import Speaker, estimate, summing_up
 from chatbot_worker.chatbots.protocol import Resident, Tokenizer, Turn
 from chatbot_worker.metrics import ChatbotMetrics
-from chatbot_worker.replies.chatbot_run import Run, close
-from chatbot_worker.replies.delta_batcher import Gusts
-from chatbot_worker.replies.finishing import ChatbotFailed, log_failure
-from chatbot_worker.replies.reply_stream import InstantReply, LiveReply
-from chatbot_worker.rules.circuit_breaker import Circuit
+from chatbot_worker.replies.chatbot_run import close
+from chatbot_worker.replies.delta_batcher import DeltaBatcher
+from chatbot_worker.replies.finishing import log_failure
+from chatbot_worker.replies.reply_stream import ReplyStream
+from chatbot_worker.rules.circuit_breaker import CircuitBreaker
 from chatbot_worker.rules.reply_text import ReplyText
-from chatbot_worker.rules.window import left_behind, window, worth_a_summary
+from chatbot_worker.rules.window import outside_window, window, worth_summarizing
 from shared.contracts import ids
 from shared.contracts.turns import SUMMARY_MAX, ContextMessage, RunTurn
 
 logger = structlog.get_logger(__name__)
 
-CLOSE_TIMEOUT = 2.0  # seconds that a chatbot may take to free what it holds
+CLOSE_TIMEOUT = 2.0  # seconds that a chatbot may take to free its resources
 
 
 class Replier:
-    """Has one chatbot write, as one version of the catalogue defines it. Knows nothing of queues and acks."""
+    """Runs one chatbot as one version of the catalogue defines it. Knows nothing of queues and acknowledgements."""
 
-    def __init__(self, definition: Definition, *, gusts: Gusts, partitions: int, metrics: ChatbotMetrics) -> None:
+    def __init__(
+        self, definition: Definition, *, batcher: DeltaBatcher, partitions: int, metrics: ChatbotMetrics
+    ) -> None:
         self.definition = definition
         circuit = definition.entry.circuit
-        self.circuit = Circuit(circuit.failures, circuit.pause, time.monotonic)
-        self._metrics = metrics
-        self._gusts = gusts
+        self.circuit = CircuitBreaker(circuit.failures, circuit.pause, time.monotonic)
+        self.metrics = metrics
+        self._batcher = batcher
+        self._circuit_open = False  # as the metrics show it
+        metrics.circuit.set(0)
         self._partitions = partitions
         chatbot = definition.chatbot
         self._count = chatbot.count_tokens if isinstance(chatbot, Tokenizer) else estimate
-        self._engaged = 0
-        self._free = asyncio.Event()
-        self._free.set()
+        self._users = 0  # replies and summaries under way
+        self._unused = asyncio.Event()
+        self._unused.set()
         self._closed = False
 
+    def begin_use(self) -> None:
+        """Keep the chatbot from being closed until `end_use`."""
+        self._users += 1
+        self._unused.clear()
+
+    def end_use(self) -> None:
+        """Let the chatbot be closed, unless something else uses it."""
+        self._users -= 1
+        if not self._users:
+            self._unused.set()
+
     @contextmanager
-    def engaged(self) -> Iterator[None]:
-        """Keep the chatbot from being closed meanwhile."""
-        self._engaged += 1
-        self._free.clear()
+    def in_use(self) -> Iterator[None]:
+        """Keep the chatbot from being closed inside the context."""
+        self.begin_use()
         try:
             yield
         finally:
-            self._engaged -= 1
-            if not self._engaged:
-                self._free.set()
+            self.end_use()
 
     async def open(self) -> None:
-        """Let the chatbot prepare; what goes wrong shows in its turns."""
+        """Open a resident chatbot. An error is only logged: its turns fail, if it cannot do without."""
         if isinstance(self.definition.chatbot, Resident):
             try:
-                with self.engaged():
+                with self.in_use():
                     await self.definition.chatbot.open()
-            except Exception as error:  # noqa: BLE001 - a chatbot may raise what it likes
+            except Exception as error:  # noqa: BLE001 - a chatbot may raise anything
                 log_failure(error, chatbot=self.definition.id)
 
     async def close(self, patience: float | None = None) -> None:
-        """Let the chatbot free what it holds, once nobody is engaged with it any more, or after `patience` seconds."""
+        """Close a resident chatbot as soon as it is unused, or after `patience` seconds."""
         if self._closed or not isinstance(self.definition.chatbot, Resident):
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                await self._free.wait()
+                await self._unused.wait()
         self._closed = True
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self.definition.chatbot.close()
-        except Exception as error:  # noqa: BLE001 - a chatbot may raise what it likes
+        except Exception as error:  # noqa: BLE001 - a chatbot may raise anything
             log_failure(error, chatbot=self.definition.id)
 
-    def live(self, turn: RunTurn, attempt: int) -> LiveReply:
-        """The text of an attempt that begins."""
-        return LiveReply(
-            self._gusts, turn, attempt=attempt, partition=self._partition(turn), interval=self.definition.delta_interval
-        )
+    def stream(self, turn: RunTurn, attempt: int) -> ReplyStream:
+        """Create the stream of an attempt."""
+        partition = ids.partition(turn.session_id, self._partitions)
+        interval = self.definition.delta_interval
+        return ReplyStream(self._batcher, turn, attempt=attempt, partition=partition, interval=interval)
 
-    def instant(self, turn: RunTurn, attempt: int) -> InstantReply:
-        """The same of one without pauses."""
-        return InstantReply(
-            self._gusts, turn, attempt=attempt, partition=self._partition(turn), interval=self.definition.delta_interval
-        )
-
-    async def write(self, turn: RunTurn, live: LiveReply, end: float, notice: str = "") -> None:
-        """Run the chatbot once, within its limits and until `end` (of the loop's time), and judge how it did.
-
-        A `notice` stands before what it writes, if it writes anything.
-
-        Raises:
-            ChatbotFailed: it broke, or took too long.
-        """
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        run: Run | None = None
-        judged = self.circuit.undecided
-        try:
-            run = Run(_after(notice, self.pieces(turn)) if notice else self.pieces(turn), live)
-            await run.write(self.definition.limits, end)
-            judged = self.circuit.succeeded
-        except Exception as error:  # noqa: BLE001 - a chatbot may raise what it likes
-            log_failure(error, chatbot=self.definition.id, message_id=str(turn.message_id))
-            self._metrics.failures.inc()
-            failed = ChatbotFailed.by(error)
-            if not failed.refused and (failed.again or not live.text.length):
-                judged = self.circuit.failed
-            raise failed from None
-        finally:
-            live.close()
-            judged()
-            self._metrics.circuit.set(self.circuit.open)
-            self._metrics.duration.observe(loop.time() - began)
-            if run is not None and run.first_after is not None:
-                self._metrics.first_token.observe(run.first_after)
-
-    def pieces(self, turn: RunTurn) -> AsyncIterator[str]:
-        """What the chatbot writes to as much of the turn as it is to see."""
-        shown = self._shown(turn)
+    def ask(self, turn: RunTurn) -> AsyncIterator[str]:
+        """Ask the chatbot for its reply to the part of the turn's context that fits into its window."""
+        shown = self._window(turn)
         summary = "" if turn.summary is None else turn.summary.text
         if len(shown) < len(turn.context):
-            self._tell_left_out(turn, shown)
+            self._report_left_out(turn, shown)
         return self.definition.chatbot.reply(Turn(turn.session_id, turn.message_id, turn.chatbot_id, shown, summary))
 
-    def _tell_left_out(self, turn: RunTurn, shown: Sequence[ContextMessage]) -> None:
-        """What the chatbot learns of neither word by word nor from the summary."""
-        told = -1 if turn.summary is None else turn.summary.up_to_seq
-        seen = {message.id for message in shown}
-        left_out = sum(message.id not in seen and message.seq > told for message in turn.context)
-        self._metrics.left_out.inc(left_out)
-        logger.info(
-            "context left out",
-            chatbot=self.definition.id,
-            messages=left_out,
-            summed_up=len(turn.context) - len(shown) - left_out,
-            shown=len(shown),
-        )
+    def show_circuit(self) -> None:
+        """Update the metric of the circuit breaker."""
+        if self._circuit_open is not self.circuit.open:
+            self._circuit_open = self.circuit.open
+            self.metrics.circuit.set(self._circuit_open)
 
-    def left_behind(self, turn: RunTurn) -> tuple[ContextMessage, ...]:
-        """What a summary should tell of after this turn; nothing as long as it is not worth one."""
+    def messages_to_summarize(self, turn: RunTurn) -> tuple[ContextMessage, ...]:
+        """Return what a summary after this turn should contain; nothing while that is too little."""
         if not turn.as_of or not self.definition.card.context.summary:
             return ()
-        found = left_behind(turn, self._shown(turn))
-        return found if worth_a_summary(found, self.definition.bounds) else ()
+        messages = outside_window(turn, self._window(turn))
+        return messages if worth_summarizing(messages, self.definition.bounds) else ()
 
-    async def sum_up(self, turn: RunTurn, messages: Sequence[ContextMessage]) -> str:
-        """What the chatbot makes of the turn's summary and these messages.
+    async def summarize(self, turn: RunTurn, messages: Sequence[ContextMessage]) -> str:
+        """Let the chatbot merge these messages into the turn's summary; empty if it writes nothing.
 
         Raises:
-            Exception: whatever it raises; `TimeoutError` if it takes longer than a reply may.
+            TimeoutError: it takes longer than a reply may.
+            Exception: any error of the chatbot.
         """
-        assert isinstance(self.definition.chatbot, Speaker)  # the catalogue saw to it
+        assert isinstance(self.definition.chatbot, Speaker)  # the catalogue has checked it
         text = ReplyText(SUMMARY_MAX)
-        asked = summing_up("" if turn.summary is None else turn.summary.text, messages)
-        pieces = self.definition.chatbot.speak(asked)
-        with self.engaged():
+        prompt = summing_up("" if turn.summary is None else turn.summary.text, messages)
+        pieces = self.definition.chatbot.speak(prompt)
+        with self.in_use():
             try:
                 async with asyncio.timeout(self.definition.limits.total):
                     async for piece in pieces:
@@ -175,21 +143,22 @@ class Replier:
                 await close(pieces)
         return text.content.strip()
 
-    def _shown(self, turn: RunTurn) -> tuple[ContextMessage, ...]:
+    def _report_left_out(self, turn: RunTurn, shown: Sequence[ContextMessage]) -> None:
+        """Count the messages that are neither in the window nor in the summary."""
+        summarized_up_to = -1 if turn.summary is None else turn.summary.up_to_seq
+        shown_ids = {message.id for message in shown}
+        left_out = sum(message.id not in shown_ids and message.seq > summarized_up_to for message in turn.context)
+        self.metrics.left_out.inc(left_out)
+        logger.info(
+            "context.shortened",
+            chatbot=self.definition.id,
+            left_out=left_out,
+            summarized=len(turn.context) - len(shown) - left_out,
+            shown=len(shown),
+        )
+
+    def _window(self, turn: RunTurn) -> tuple[ContextMessage, ...]:
         bounds = self.definition.bounds
         if turn.summary is not None and bounds.tokens is not None:
             bounds = replace(bounds, tokens=bounds.tokens - self._count(turn.summary.text))
         return window(turn.context, bounds, self._count)
-
-    def _partition(self, turn: RunTurn) -> int:
-        return ids.partition(turn.session_id, self._partitions)
-
-
-async def _after(notice: str, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-    """The pieces, and before the first text among them the notice."""
-    try:
-        async for piece in pieces:
-            yield notice + piece if piece else ""
-            notice = notice if not piece else ""
-    finally:
-        await close(pieces)

@@ -1,49 +1,95 @@
-"""Replies under way, as the gateways are told of them on `chat.delivery`."""
+"""Streams the text of a reply under way to the gateways, as `message_delta` events on `chat.delivery`."""
 
 from __future__ import annotations
 
 import asyncio
 
-from chatbot_worker.replies.delta_batcher import Gusts
+from chatbot_worker.replies.delta_batcher import DeltaBatcher
 from chatbot_worker.rules.reply_text import ReplyText, Update
 from shared.contracts.envelope import Event
 from shared.contracts.events import ReplyStreamed
 from shared.contracts.topology import session_key
 from shared.contracts.turns import RunTurn
 
-SOURCE = "chatbot_worker"  # of every event of ours
-SNAPSHOT_EVERY = 0.9  # seconds of streaming; the contract promises one within 1 s
+SOURCE = "chatbot_worker"  # of every event that this service publishes
+SNAPSHOT_INTERVAL = 0.9  # seconds; the contract promises a snapshot within 1 s of streaming
 
 
-class InstantReply:
-    """One attempt without pauses: nothing to stream, its message comes at once (at interval 0 each piece is told)."""
+class ReplyStream:
+    """The text of one attempt, and what of it is published.
 
-    def __init__(self, gusts: Gusts, turn: RunTurn, *, attempt: int, partition: int, interval: float) -> None:
+    Until `start` the text is only collected: a reply that is complete by then needs no delta. From then on the first
+    text is published at once and further text at most once in `interval` seconds; the whole text follows as a
+    snapshot each `SNAPSHOT_INTERVAL`. With an interval of 0 every piece is published as it comes, also before `start`.
+    """
+
+    def __init__(self, batcher: DeltaBatcher, turn: RunTurn, *, attempt: int, partition: int, interval: float) -> None:
         self.text = ReplyText()
-        self._gusts = gusts
+        self._batcher = batcher
         self._turn = turn
         self._attempt = attempt
-        self._key = session_key(partition)
-        self._subject = str(turn.session_id)
+        self._partition = partition
         self._interval = interval
-        self._name = f"{turn.message_id}/{attempt}"
-        self._told = 0
+        self._started = False
+        self._closed = False
+        self._published = 0  # events
+        self._next_at = 0.0  # loop time from which the next delta may be published
+        self._delta_timer: asyncio.TimerHandle | None = None
+        self._snapshot_timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Publish the text so far, and from now on what is added."""
+        if not self._started and not self._closed:
+            self._started = True
+            self._publish_when_due()
 
     def add(self, piece: str) -> None:
-        """Take the next piece."""
+        """Add the next piece of the reply."""
         self.text.add(piece)
-        if not self._interval:
-            self._tell()
+        if self._started:
+            self._publish_when_due()
+        elif not self._interval:
+            self._publish_delta()
 
     def close(self) -> None:
-        """Tell what is left."""
-        self._gusts.flush()
+        """Publish what is pending, and end the timers. Nothing is published after that."""
+        self._closed = True
+        if self._snapshot_timer is not None:
+            self._snapshot_timer.cancel()
+        if self._started:
+            self._publish_delta()
+        if self._published:
+            self._batcher.flush()
 
-    def _tell(self) -> None:
+    def _publish_when_due(self) -> None:
+        if not self.text.length:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._next_at:
+            self._publish_delta()
+        elif self._delta_timer is None:
+            self._delta_timer = loop.call_at(self._next_at, self._publish_delta)
+        if self._snapshot_timer is None:
+            self._snapshot_timer = loop.call_later(SNAPSHOT_INTERVAL, self._publish_snapshot)
+
+    def _publish_delta(self) -> None:
+        self._restart_interval()
         if (update := self.text.delta()) is not None:
-            self._send(update)
+            self._publish(update)
 
-    def _send(self, update: Update) -> None:
+    def _publish_snapshot(self) -> None:
+        self._restart_interval()
+        self._publish(self.text.snapshot())
+        self._snapshot_timer = asyncio.get_running_loop().call_later(SNAPSHOT_INTERVAL, self._publish_snapshot)
+
+    def _restart_interval(self) -> None:
+        if self._delta_timer is not None:
+            self._delta_timer.cancel()
+            self._delta_timer = None
+        if self._interval:
+            self._next_at = asyncio.get_running_loop().time() + self._interval
+
+    def _publish(self, update: Update) -> None:
         turn = self._turn
         streamed = ReplyStreamed(
             session_id=turn.session_id,
@@ -54,49 +100,6 @@ class InstantReply:
             text=update.text,
             snapshot=update.snapshot,
         )
-        self._told += 1
-        event = Event(SOURCE, streamed, self._subject, id=f"{self._name}/{self._told}")  # much cheaper than a UUID
-        self._gusts.tell(self._key, event)
-
-
-class LiveReply(InstantReply):
-    """One attempt with pauses: the first text at once, then at most once an interval; the whole text each second."""
-
-    def __init__(self, gusts: Gusts, turn: RunTurn, *, attempt: int, partition: int, interval: float) -> None:
-        super().__init__(gusts, turn, attempt=attempt, partition=partition, interval=interval)
-        self._loop = asyncio.get_running_loop()
-        self._next_at = 0.0  # loop time from which the next update may go
-        self._flush: asyncio.TimerHandle | None = None
-        self._whole: asyncio.TimerHandle | None = None
-
-    def add(self, piece: str) -> None:
-        """Take the next piece, and tell it now or with those that follow within the interval."""
-        self.text.add(piece)
-        if not self._interval or self._loop.time() >= self._next_at:
-            self._tell()
-        elif self._flush is None:
-            self._flush = self._loop.call_at(self._next_at, self._tell)
-        if self._whole is None and self.text.length:
-            self._whole = self._loop.call_later(SNAPSHOT_EVERY, self._tell_whole)
-
-    def close(self) -> None:
-        """Tell what is left and stop."""
-        if self._whole is not None:
-            self._whole.cancel()
-        self._tell()
-        super().close()
-
-    def _tell(self) -> None:
-        self._settle()
-        super()._tell()
-
-    def _tell_whole(self) -> None:
-        self._settle()
-        self._send(self.text.snapshot())
-        self._whole = self._loop.call_later(SNAPSHOT_EVERY, self._tell_whole)
-
-    def _settle(self) -> None:
-        if self._flush is not None:
-            self._flush.cancel()
-            self._flush = None
-        self._next_at = self._loop.time() + self._interval
+        self._published += 1
+        name = f"{turn.message_id}/{self._attempt}/{self._published}"  # costs much less than a UUID
+        self._batcher.stream(session_key(self._partition), Event(SOURCE, streamed, str(turn.session_id), id=name))

@@ -1,4 +1,4 @@
-"""Tells persistence which chatbots there are: at the start, on change, every minute, and when the bus is back."""
+"""Announces the catalogue to persistence: at the start, on every change, once a minute, and after a reconnect."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
 
-EVERY = 60.0  # seconds
-WATCH = 0.5  # seconds between two looks at the connection
-PAUSE_MIN, PAUSE_MAX = 0.1, 2.0  # seconds until the next try while persistence has no queue yet
+ANNOUNCE_INTERVAL = 60.0  # seconds
+WATCH_INTERVAL = 0.5  # seconds between two checks of the connection
+PAUSE_MIN, PAUSE_MAX = 0.1, 2.0  # seconds between two attempts while persistence has declared no queue yet
 
 
 class Announcer:
-    """Tells, again and again, the newest of what it was given."""
+    """Publishes the latest announcement again and again."""
 
     def __init__(self, bus: Bus, announcement: ChatbotsAnnounced) -> None:
         self._bus = bus
@@ -30,7 +30,7 @@ class Announcer:
         self._changed = asyncio.Event()
 
     def change(self, announcement: ChatbotsAnnounced) -> None:
-        """Tell this one from now on, and at once."""
+        """Replace the announcement, and publish the new one at once."""
         self._announcement = announcement
         self._changed.set()
 
@@ -49,15 +49,15 @@ class Announcer:
             except Unavailable:
                 await asyncio.sleep(backoff.next())
             else:
-                logger.debug("chatbots announced")
+                logger.debug("catalogue.announced")
                 return
 
     async def _until_due(self) -> None:
-        """A minute, or less if something changed, or the connection was lost and is back."""
-        due = asyncio.get_running_loop().time() + EVERY
+        """Wait for `ANNOUNCE_INTERVAL`, or until the announcement changes or a lost connection is back."""
+        due = asyncio.get_running_loop().time() + ANNOUNCE_INTERVAL
         lost = False
         while not self._changed.is_set() and asyncio.get_running_loop().time() < due:
-            await asyncio.sleep(WATCH)
+            await asyncio.sleep(WATCH_INTERVAL)
             if not self._bus.connected:
                 lost = True
             elif lost:

@@ -1,4 +1,4 @@
-"""Reads the catalogue again when somebody asks for it or its file changes; a file that is wrong changes nothing."""
+"""Reads the catalogue again on request or when its file changes. A file with an error changes nothing."""
 
 from __future__ import annotations
 
@@ -14,55 +14,55 @@ from chatbot_worker.catalogue.loading import CatalogueError, load
 
 logger = structlog.get_logger(__name__)
 
-POLL = 1.0  # seconds between two looks at the file
+POLL_INTERVAL = 1.0  # seconds between two checks of the file
 
-Signature = tuple[int, int, int]
+Signature = tuple[int, int, int]  # modification time, size, inode
 
 
 class Reloader:
-    """Watches the catalogue's file. Made before the file is first read, so that no change slips in between."""
+    """Watches the file of the catalogue. Create it before the file is first read, so that no change is missed."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._seen = _signature(path)
-        self._asked = asyncio.Event()
+        self._requested = asyncio.Event()
 
-    def ask(self) -> None:
-        """Have the file read as soon as possible."""
-        self._asked.set()
+    def request(self) -> None:
+        """Read the file as soon as possible."""
+        self._requested.set()
 
     async def run(self, apply: Callable[[Catalogue], Awaitable[None]]) -> None:
-        """Read and `apply` until cancelled.
+        """Read and `apply` the catalogue until cancelled.
 
-        A change is read when the file has kept still from one look to the next: whoever writes it may not
-        have finished, and half a file may be a valid one.
+        A changed file is read when it is the same in two checks in a row: it may still be written before, and the
+        first half of a catalogue may be a valid one.
         """
         last = self._seen
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL):
-                    await self._asked.wait()
+                async with asyncio.timeout(POLL_INTERVAL):
+                    await self._requested.wait()
             now = await asyncio.to_thread(_signature, self._path)
-            if self._asked.is_set() or (now == last and now != self._seen):
-                self._asked.clear()
+            if self._requested.is_set() or (now == last and now != self._seen):
+                self._requested.clear()
                 self._seen = now
                 await self._read(apply)
             last = now
 
     async def _read(self, apply: Callable[[Catalogue], Awaitable[None]]) -> None:
         if self._path is None:
-            logger.info("no file of chatbots to read: the built-in list is in use")
+            logger.info("catalogue.unchanged", reason="the built-in list is in use")
             return
         try:
-            catalogue = await asyncio.to_thread(load, self._path)  # a kind that is new may take long to import
+            catalogue = await asyncio.to_thread(load, self._path)  # importing a new kind may take long
         except CatalogueError as error:
-            logger.error("chatbots stay as they are", reason=str(error))  # noqa: TRY400 - the reason says all
+            logger.error("catalogue.rejected", reason=str(error))  # noqa: TRY400 - the reason is enough
             return
         await apply(catalogue)
 
 
 def _signature(path: Path | None) -> Signature | None:
-    """What changes when the file does; none without one."""
+    """Return what changes when the file does; none without a file."""
     if path is None:
         return None
     try:

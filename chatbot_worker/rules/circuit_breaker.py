@@ -9,7 +9,7 @@ from shared.backoff import Backoff
 PAUSE_MAX = 120.0  # seconds
 
 
-class Circuit:
+class CircuitBreaker:
     """Closed while all is well; open after `failures` in a row; then one probe at a time decides.
 
     Each try asks `admits`, and ends by exactly one of `succeeded`, `failed` and `undecided`. The pause doubles

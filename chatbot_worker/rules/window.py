@@ -64,14 +64,14 @@ def _unanswered(context: Sequence[ContextMessage], left: float, count: Callable[
     return kept, left
 
 
-def left_behind(turn: RunTurn, shown: Sequence[ContextMessage]) -> tuple[ContextMessage, ...]:
+def outside_window(turn: RunTurn, shown: Sequence[ContextMessage]) -> tuple[ContextMessage, ...]:
     """The messages before all that is `shown` and behind the turn's summary: what a further summary would tell of."""
     begin = shown[0].seq if shown else 0
     told = 0 if turn.summary is None else turn.summary.up_to_seq
     return tuple(message for message in turn.context if told < message.seq < begin)
 
 
-def worth_a_summary(messages: Sequence[ContextMessage], bounds: Bounds) -> bool:
+def worth_summarizing(messages: Sequence[ContextMessage], bounds: Bounds) -> bool:
     """Whether so much has left the window that it is time, and still all there: a summary costs a call of the model.
 
     A turn brings twice what is shown.

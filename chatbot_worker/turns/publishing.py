@@ -1,4 +1,4 @@
-"""What the worker hands on for good: finished replies, turns given back, dead letters. And the one thing it asks."""
+"""Publishes finished replies, turns handed back, dead letters and summaries, and asks whether turns are open."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from pydantic import ValidationError
 
 from chatbot_worker.replies.reply_stream import SOURCE
 from shared.backoff import Backoff
+from shared.bus.dead_letters import Publication, publish_dead_letter
 from shared.bus.port import Bus, Delivery
 from shared.contracts import ids
 from shared.contracts.commands import FinishReply, SummarizeSession
 from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import Event, MalformedEvent
 from shared.contracts.queries import IsTurnOpen, Reply, TurnResult
-from shared.contracts.topology import DEAD, QUERIES, QUERY_KEY, TURNS, Exchange, Queue, log
+from shared.contracts.topology import QUERIES, QUERY_KEY, TURNS, Queue, log
 from shared.contracts.turns import RunTurn
-from shared.errors import PayloadTooLarge, Unavailable
+from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
 
-PAUSE_MIN, PAUSE_MAX = 0.1, 5.0  # seconds between two tries of what must happen
+PAUSE_MIN, PAUSE_MAX = 0.1, 5.0  # seconds between two attempts to publish, doubled each time
 
 
 class Publisher:
-    """Publishes until the bus holds it, under the same ids."""
+    """Publishes with retries until the bus holds the event; each event keeps its id."""
 
     def __init__(self, bus: Bus, partitions: int) -> None:
         self._bus = bus
@@ -35,17 +36,20 @@ class Publisher:
 
     async def finish(self, replies: Sequence[FinishReply]) -> None:
         """Put finished replies into the log."""
-        await self._hold([self._publication(reply) for reply in replies])
+        await self._publish([self._publication(reply) for reply in replies])
 
-    async def hand_back(self, turn: RunTurn, delivery: Delivery, *, at_once: bool) -> bool:
-        """Put a turn on its queue again, as one that has been started before; whether the bus holds it.
+    async def hand_back(self, turn: RunTurn, starts: int, *, once: bool) -> bool:
+        """Put a turn back on its queue; return whether the bus holds it.
 
-        `at_once`: try once, for there is no time.
+        Args:
+            turn: marked as started before in what is published.
+            starts: publications and deliveries of the turn so far.
+            once: make a single attempt to publish it.
         """
-        again = turn.model_copy(update={"again": True, "starts": turn.starts + delivery.delivery_count + 1})
-        publication = (TURNS, turn.chatbot_id, Event(SOURCE, again, str(turn.session_id)))
-        if not at_once:
-            await self._hold([publication])
+        marked = turn.model_copy(update={"again": True, "starts": starts})
+        publication = (TURNS, turn.chatbot_id, Event(SOURCE, marked, str(turn.session_id)))
+        if not once:
+            await self._publish([publication])
             return True
         try:
             await self._bus.publish(*publication)
@@ -53,27 +57,22 @@ class Publisher:
             return False
         return True
 
-    async def offer(self, summary: SummarizeSession) -> None:
-        """Put a summary into the log, or leave it.
+    async def summarize(self, summary: SummarizeSession) -> None:
+        """Put a summary into the log, in a single attempt.
 
         Raises:
-            Unavailable: the bus does not hold it; the next one tells the same.
+            Unavailable: the bus does not hold it. A later summary will contain the same messages.
         """
-        key = str(ids.partition(summary.session_id, self._partitions))
-        await self._bus.publish(self._log, key, Event(SOURCE, summary, str(summary.session_id)))
+        await self._bus.publish(*self._publication(summary))
 
-    async def bury(self, queue: Queue, body: bytes, reason: str, delivery: Delivery) -> None:
-        """Put what cannot be read to the dead letters."""
-        logger.error("dead letter", queue=queue.name, reason=reason)
+    async def dead_letter(self, queue: Queue, body: bytes, reason: str, delivery: Delivery) -> None:
+        """Publish a dead letter with the body, or without it where it is too large."""
+        logger.error("dead_letter.published", queue=queue.name, reason=reason)
         letter = DeadLetter.of(body, queue=queue.name, reason=reason, attempts=delivery.delivery_count)
-        try:
-            await self._hold([(DEAD, queue.name, Event(SOURCE, letter))])
-        except PayloadTooLarge:
-            letter = letter.model_copy(update={"body": "", "reason": f"{reason} (too large to keep)"})
-            await self._hold([(DEAD, queue.name, Event(SOURCE, letter))])
+        await publish_dead_letter(self._publish, queue, letter, source=SOURCE)
 
     async def is_open(self, turn: RunTurn) -> bool:
-        """Whether the turn still waits for its reply; asks until there is an answer."""
+        """Return whether the turn has no stored reply yet; asks until there is an answer."""
         question = IsTurnOpen(session_id=turn.session_id, message_id=turn.message_id)
         backoff = Backoff(PAUSE_MIN, PAUSE_MAX)
         while True:
@@ -82,21 +81,21 @@ class Publisher:
                 reply = answer.parse(Reply)
                 if reply.error is None:
                     return TurnResult.read(reply.result).open
-                logger.warning("turn not known", code=reply.error.code)
+                logger.warning("turn_query.refused", code=reply.error.code)
             except Unavailable:
                 pass
             except (MalformedEvent, ValidationError):
-                logger.exception("an answer that cannot be read")
+                logger.exception("turn_query.unreadable")
             await asyncio.sleep(backoff.next())
 
-    async def _hold(self, publications: Sequence[tuple[Exchange, str, Event]]) -> None:
+    def _publication(self, command: FinishReply | SummarizeSession) -> Publication:
+        key = str(ids.partition(command.session_id, self._partitions))
+        return self._log, key, Event(SOURCE, command, str(command.session_id))
+
+    async def _publish(self, publications: Sequence[Publication]) -> None:
         backoff = Backoff(PAUSE_MIN, PAUSE_MAX)
         while True:
             try:
                 return await self._bus.publish_all(publications)
             except Unavailable:
                 await asyncio.sleep(backoff.next())
-
-    def _publication(self, reply: FinishReply) -> tuple[Exchange, str, Event]:
-        key = str(ids.partition(reply.session_id, self._partitions))
-        return self._log, key, Event(SOURCE, reply, str(reply.session_id))

@@ -1,4 +1,4 @@
-"""Stops: which replies somebody wants no more of. Heard by every worker, kept for a while, told to whom it concerns."""
+"""Receives the stops of replies, remembers them for a while, and passes them to the executions they concern."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from shared.contracts.turns import RunTurn, StopTurn
 
 logger = structlog.get_logger(__name__)
 
-REMEMBERED = 600.0  # seconds that a stop waits for a turn that has not come yet
-STOPS_MAX = 50_000  # remembered at once, about 15 MB; then the oldest goes
+RETENTION = 600.0  # seconds that a stop is remembered for a turn that has not arrived yet
+STOPS_MAX = 50_000  # remembered at once, about 15 MB; above it the oldest are forgotten
 PREFETCH = 500  # bodies
 
-Key = tuple[UUID, UUID]
+Key = tuple[UUID, UUID]  # session and message: a stop is valid only in the session in which it was requested
 
 
 class Stops:
-    """What was stopped lately, by session *and* message: a stop means nothing outside the session it was asked in."""
+    """The stops that this worker remembers, and the callbacks of running turns."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._until: dict[Key, float] = {}  # in order of arrival, which is the order of expiry
-        self._watchers: dict[Key, Callable[[], None]] = {}
+        self._callbacks: dict[Key, Callable[[], None]] = {}
 
     def add(self, stop: StopTurn) -> None:
-        """Remember a stop, and tell whoever watches its turn."""
+        """Remember a stop, and call the callback of its turn."""
         key = (stop.session_id, stop.message_id)
-        self._forget()
-        self._until.pop(key, None)  # to the end of the line
-        self._until[key] = self._clock() + REMEMBERED
-        if (told := self._watchers.get(key)) is not None:
-            told()
+        self._forget_old()
+        self._until.pop(key, None)  # to the end of the order
+        self._until[key] = self._clock() + RETENTION
+        if (callback := self._callbacks.get(key)) is not None:
+            callback()
 
     def holds(self, turn: RunTurn) -> bool:
-        """Whether this turn was stopped."""
+        """Return whether the turn was stopped."""
         return self._until.get(_key(turn), 0.0) > self._clock()
 
     @contextmanager
-    def watch(self, turn: RunTurn, told: Callable[[], None]) -> Iterator[None]:
-        """Have `told` called when the turn is stopped from now on."""
+    def watch(self, turn: RunTurn, callback: Callable[[], None]) -> Iterator[None]:
+        """Call `callback` when the turn is stopped inside the context."""
         key = _key(turn)
-        self._watchers[key] = told
+        self._callbacks[key] = callback
         try:
             yield
         finally:
-            if self._watchers.get(key) is told:
-                del self._watchers[key]
+            if self._callbacks.get(key) is callback:
+                del self._callbacks[key]
 
-    def _forget(self) -> None:
+    def _forget_old(self) -> None:
         now = self._clock()
         while self._until:
             key, until = next(iter(self._until.items()))
@@ -65,31 +65,31 @@ class Stops:
             del self._until[key]
 
 
-async def hear(bus: Bus) -> Subscription:
-    """From its return on, everything that is told to all workers is heard."""
+async def subscribe(bus: Bus) -> Subscription:
+    """Subscribe to what is published to all workers; nothing is missed from the return on."""
     await bus.declare((CONTROL,))
     return await bus.subscribe(control_queue(SOURCE), prefetch=PREFETCH)
 
 
-async def listen(subscription: Subscription, stops: Stops) -> None:
-    """Take in what is told to all workers, until cancelled."""
+async def consume(subscription: Subscription, stops: Stops) -> None:
+    """Add the stops that arrive until cancelled."""
     try:
         while True:
             taken = await subscription.take()
             for delivery in taken.deliveries:
-                _take_in(delivery.body, stops)
+                _add_all(delivery.body, stops)
             await subscription.ack(taken.deliveries)
     finally:
         await subscription.close()
 
 
-def _take_in(body: bytes, stops: Stops) -> None:
+def _add_all(body: bytes, stops: Stops) -> None:
     try:
         for event in read_body(body):
             if event.type == StopTurn.TYPE:
                 stops.add(event.parse(StopTurn))
     except MalformedEvent as error:
-        logger.warning("a stop that cannot be read", reason=str(error))  # persistence ends that turn by itself
+        logger.warning("stop.unreadable", reason=str(error))  # persistence ends that turn itself
 
 
 def _key(turn: RunTurn) -> Key:

@@ -1,10 +1,8 @@
-"""Tells the people of a session that a chatbot is at work on a reply, or has it waiting: `typing`, kept fresh."""
+"""Publishes `typing` events of chatbots that have a turn in this worker, and renews them while the turn lasts."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from uuid import UUID
 
 from chatbot_worker.replies.reply_stream import SOURCE
@@ -15,36 +13,35 @@ from shared.contracts.events import TypingChanged
 from shared.contracts.topology import DELIVERY, session_key
 from shared.contracts.turns import RunTurn
 
-RENEWED_EVERY = 4.0  # seconds; who joins meanwhile sees it then, and a client may forget one that is not renewed
+RENEWAL_INTERVAL = 4.0  # seconds; sockets that join meanwhile see it then, and clients may expire an old one
 
 
-class AtWork:
-    """The turns that a worker has taken and not yet ended."""
+class TypingIndicator:
+    """The turns of this worker that are shown as `typing` in their sessions."""
 
     def __init__(self, bus: Bus, partitions: int) -> None:
         self._bus = bus
         self._partitions = partitions
         self._turns: dict[UUID, RunTurn] = {}
 
-    @contextmanager
-    def shown(self, turn: RunTurn) -> Iterator[None]:
-        """Say so now, now and then, and at the end that it is over, however it ends."""
+    def begin(self, turn: RunTurn) -> None:
+        """Publish that the chatbot types, and again each `RENEWAL_INTERVAL` until `end`."""
         self._turns[turn.message_id] = turn
-        self._tell(turn, typing=True)
-        try:
-            yield
-        finally:
-            self._turns.pop(turn.message_id, None)
-            self._tell(turn, typing=False)
+        self._publish(turn, typing=True)
+
+    def end(self, turn: RunTurn) -> None:
+        """Publish that the chatbot types no longer."""
+        self._turns.pop(turn.message_id, None)
+        self._publish(turn, typing=False)
 
     async def renew(self) -> None:
-        """Say it again for as long as it is so, until cancelled."""
+        """Renew the indicator of all turns until cancelled."""
         while True:
-            await asyncio.sleep(RENEWED_EVERY)
+            await asyncio.sleep(RENEWAL_INTERVAL)
             for turn in list(self._turns.values()):
-                self._tell(turn, typing=True)
+                self._publish(turn, typing=True)
 
-    def _tell(self, turn: RunTurn, *, typing: bool) -> None:
+    def _publish(self, turn: RunTurn, *, typing: bool) -> None:
         changed = TypingChanged(
             session_id=turn.session_id, sender_type="chatbot", sender_id=turn.chatbot_id, typing=typing
         )

@@ -75,15 +75,10 @@ def _make(options: ElizaOptions) -> Eliza:
     return Eliza(options, parse(resources.files(__package__).joinpath("eliza.toml").read_text(encoding="utf-8")))
 
 
-def _instant(options: ElizaOptions) -> bool:
-    return options.delay == 0
-
-
 KIND = Kind(
     options=ElizaOptions,
     make=_make,
     immediate=True,
     context=ContextWanted(messages=40, bytes=32 * 1024),
     concurrency=256,
-    instant=_instant,
 )

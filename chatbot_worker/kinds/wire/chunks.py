@@ -26,7 +26,7 @@ class ContextOverflow(ReplyError):
     """The prompt is longer than the model's context."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason, again=False, view=failures.REFUSED)
+        super().__init__(reason, retryable=False, view=failures.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def broken(reason: str) -> ReplyError:
 
 def refused(reason: str) -> ReplyError:
     """The provider will not answer this very turn, however often it is asked."""
-    return ReplyError(reason, again=False, view=REFUSED)
+    return ReplyError(reason, retryable=False, view=REFUSED)
 
 
 def misconfigured(reason: str) -> ReplyError:

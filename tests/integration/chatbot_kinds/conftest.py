@@ -27,7 +27,7 @@ async def wire() -> AsyncIterator[Wire]:
 @pytest.fixture
 async def ask(bus: FakeBus, start: Start, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Starts a worker with one chatbot `bot` and has it answer; what the log is given as its reply."""
-    monkeypatch.setattr("chatbot_worker.turns.answers.RETRY_PAUSE", 0.01)
+    monkeypatch.setattr("chatbot_worker.turns.execution.RETRY_PAUSE", 0.01)
     running: list[object] = []
 
     async def asking(toml: str, content: str = "hello") -> FinishReply:

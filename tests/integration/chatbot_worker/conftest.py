@@ -64,7 +64,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     chatbot = Scripted()
     kind = Kind(Options, lambda _: chatbot, immediate=False, context=ContextWanted(messages=9, bytes=9), concurrency=4)
     monkeypatch.setattr("chatbot_worker.catalogue.loading.KINDS", ChainMap({"scripted": kind}, KINDS))
-    monkeypatch.setattr("chatbot_worker.turns.answers.RETRY_PAUSE", 0.01)
+    monkeypatch.setattr("chatbot_worker.turns.execution.RETRY_PAUSE", 0.01)
     return chatbot
 
 

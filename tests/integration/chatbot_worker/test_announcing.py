@@ -23,7 +23,7 @@ async def test_it_is_announced_again_after_a_reconnect(
     bus: FakeBus, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker may have come back empty; and the worker says meanwhile what it lacks."""
-    monkeypatch.setattr("chatbot_worker.roster.announcing.WATCH", 0.01)
+    monkeypatch.setattr("chatbot_worker.roster.announcing.WATCH_INTERVAL", 0.01)
     service = await start(ECHO)
     await until(bus.announced)
     assert service.missing() == []
@@ -37,7 +37,7 @@ async def test_it_is_announced_again_after_a_reconnect(
 
 async def test_it_is_announced_again_after_a_while(bus: FakeBus, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a persistence worker that lost it has it again."""
-    monkeypatch.setattr("chatbot_worker.roster.announcing.WATCH", 0.01)
-    monkeypatch.setattr("chatbot_worker.roster.announcing.EVERY", 0.03)
+    monkeypatch.setattr("chatbot_worker.roster.announcing.WATCH_INTERVAL", 0.01)
+    monkeypatch.setattr("chatbot_worker.roster.announcing.ANNOUNCE_INTERVAL", 0.03)
     await start(ECHO)
     await until(lambda: len(bus.announced()) >= 3)

@@ -67,7 +67,8 @@ async def test_a_chatbot_that_hangs_is_tried_again(
 
 
 @pytest.mark.parametrize(
-    ("error", "started"), [(ReplyError("status 400", again=False), 1), (ReplyError("status 429", retry_after=99), 1)]
+    ("error", "started"),
+    [(ReplyError("status 400", retryable=False), 1), (ReplyError("status 429", retry_after=99), 1)],
 )
 async def test_what_another_try_cannot_help_is_not_tried_again(
     bus: FakeBus, start: Start, scripted: Scripted, error: ReplyError, started: int

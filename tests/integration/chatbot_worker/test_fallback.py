@@ -21,7 +21,7 @@ async def dies(_turn: Turn) -> AsyncIterator[str]:
 
 
 async def refuses(_turn: Turn) -> AsyncIterator[str]:
-    raise ReplyError("status 400", again=False)
+    raise ReplyError("status 400", retryable=False)
     yield ""
 
 

@@ -177,8 +177,8 @@ async def test_a_reload_under_load_loses_and_doubles_nothing(
     bus: Bus, others: Others, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three hundred turns while the file changes nine times, the chatbot away in between: each is answered once."""
-    monkeypatch.setattr("chatbot_worker.roster.reloading.POLL", 0.02)
-    monkeypatch.setattr("chatbot_worker.roster.announcing.WATCH", 0.01)
+    monkeypatch.setattr("chatbot_worker.roster.reloading.POLL_INTERVAL", 0.02)
+    monkeypatch.setattr("chatbot_worker.roster.announcing.WATCH_INTERVAL", 0.01)
     path = tmp_path / "chatbots.toml"
     other = QUICK.replace('"echo"\nname', '"other"\nname')
     versions = [QUICK, QUICK + "concurrency = 300\n", other]

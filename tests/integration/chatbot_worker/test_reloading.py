@@ -26,8 +26,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatbot_worker.roster.reloading.POLL", 0.02)
-    monkeypatch.setattr("chatbot_worker.roster.announcing.WATCH", 0.01)
+    monkeypatch.setattr("chatbot_worker.roster.reloading.POLL_INTERVAL", 0.02)
+    monkeypatch.setattr("chatbot_worker.roster.announcing.WATCH_INTERVAL", 0.01)
 
 
 def put(path: Path, text: str) -> None:
@@ -120,7 +120,7 @@ async def test_it_is_read_when_somebody_asks_though_it_looks_older(
     bus: FakeBus, start: Start, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGHUP need not wait for a look at the file; a backup put in place is the newest all the same."""
-    monkeypatch.setattr("chatbot_worker.roster.reloading.POLL", 60)
+    monkeypatch.setattr("chatbot_worker.roster.reloading.POLL_INTERVAL", 60)
     service = await start(ECHO)
     await until(bus.announced)
     put(path, ECHO.replace("Echo", "Parrot"))

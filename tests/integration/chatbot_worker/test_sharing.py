@@ -93,7 +93,7 @@ async def test_typing_is_kept_fresh(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it waits and while it runs; at the end no more."""
-    monkeypatch.setattr("chatbot_worker.turns.typing_indicator.RENEWED_EVERY", 0.02)
+    monkeypatch.setattr("chatbot_worker.turns.typing_indicator.RENEWAL_INTERVAL", 0.02)
     scripted.plays = [hang]
     await start(SCRIPTED + "concurrency = 1\n")
     running, waiting = of("ada"), of("bob")
@@ -111,7 +111,7 @@ async def test_who_waits_in_vain_goes_back_to_the_queue(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another worker may have room; and the broker must not take the turn back by itself."""
-    monkeypatch.setattr("chatbot_worker.turns.turn_loop.WAIT_MAX", 0.05)
+    monkeypatch.setattr("chatbot_worker.turns.execution.WAIT_MAX", 0.05)
     scripted.plays = [hang]
     await start(SCRIPTED + "concurrency = 1\n")
     running, waiting = of("ada"), of("bob")

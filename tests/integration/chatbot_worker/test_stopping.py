@@ -88,7 +88,7 @@ async def test_a_turn_between_two_attempts_is_stopped_with_what_was_shown(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pause before the next try is no hiding place."""
-    monkeypatch.setattr("chatbot_worker.turns.answers.RETRY_PAUSE", 60.0)
+    monkeypatch.setattr("chatbot_worker.turns.execution.RETRY_PAUSE", 60.0)
     scripted.plays = [breaks]
     await start(SCRIPTED)
     asked = turn(chatbot_id="bot")

@@ -126,7 +126,7 @@ async def test_whoever_joins_gets_the_whole_text_within_a_second(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Snapshots go on while a reply is under way, also while nothing new comes; deltas are coalesced."""
-    monkeypatch.setattr("chatbot_worker.replies.reply_stream.SNAPSHOT_EVERY", 0.05)
+    monkeypatch.setattr("chatbot_worker.replies.reply_stream.SNAPSHOT_INTERVAL", 0.05)
     go = asyncio.Event()
 
     async def bursts(_turn: Turn) -> AsyncIterator[str]:

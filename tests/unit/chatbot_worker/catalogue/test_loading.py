@@ -38,7 +38,7 @@ def test_a_file_says_all(tmp_path: Path) -> None:
     catalogue = load(path)
     (one,) = catalogue.definitions
     assert (one.id, one.card.name, one.card.description, one.card.default) == ("a", "A", "D", True)
-    assert (one.concurrency, one.delta_interval, one.instant) == (7, 0.5, True)
+    assert (one.concurrency, one.delta_interval) == (7, 0.5)
     assert (one.card.context.messages, one.card.context.bytes) == (3, 99)
     assert (one.limits.total, one.limits.attempts) == (5, 1)
     assert catalogue.announcement().modified_at == datetime.fromtimestamp(1_700_000_000, UTC)

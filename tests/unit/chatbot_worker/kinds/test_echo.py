@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatbot_worker.chatbots.protocol import Turn
-from chatbot_worker.kinds.echo import KIND, Echo, EchoOptions
+from chatbot_worker.kinds.echo import Echo, EchoOptions
 from chatbot_worker.kinds.pacing import PAUSES_MAX
 from shared.contracts.turns import ContextMessage
 
@@ -58,12 +58,6 @@ async def test_a_long_text_does_not_take_longer_than_its_pauses_may(
     pieces = [piece async for piece in Echo(EchoOptions(delay=delay)).reply(turn(text))]
     assert "".join(pieces) == text
     assert 0 < sum(slept) <= PAUSES_MAX
-
-
-def test_without_delay_it_is_instant() -> None:
-    """The loop may leave out tasks and timers for it."""
-    assert KIND.instant(EchoOptions(delay=0))
-    assert not KIND.instant(EchoOptions())
 
 
 @pytest.mark.parametrize("text", ["word " * 3_200, "x" * 16_000, " " * 16_000, "\u3000a" * 8_000])

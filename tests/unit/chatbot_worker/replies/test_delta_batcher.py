@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from chatbot_worker.replies.delta_batcher import LONG, SHORT, Gusts
+from chatbot_worker.replies.delta_batcher import INTERVAL_MAX, INTERVAL_MIN, DeltaBatcher
 from shared.contracts.envelope import Event
 from shared.contracts.events import ReplyStreamed
 from tests.integration.chatbot_worker.fake_bus import FakeBus
@@ -23,18 +23,18 @@ def piece(number: int) -> Event:
 async def test_the_first_leaves_at_once_and_the_next_ones_together() -> None:
     """In order, in one turn of the loop; after a pause one leaves at once again, and a flush waits for nothing."""
     bus = FakeBus()
-    gusts = Gusts(bus)
-    gusts.tell("s.0", piece(0))
+    batcher = DeltaBatcher(bus)
+    batcher.stream("s.0", piece(0))
     assert len(bus.streamed) == 1
     for number in range(1, 6):
-        gusts.tell("s.0", piece(number))
+        batcher.stream("s.0", piece(number))
     assert len(bus.streamed) == 1
     async with asyncio.timeout(20):
         while len(bus.streamed) == 1:  # noqa: ASYNC110 - a timer fills it
             await asyncio.sleep(0)
     assert [event.data.offset for _, _, event in bus.streamed] == list(range(6))  # type: ignore[attr-defined]
-    gusts.tell("s.0", piece(6))
-    gusts.flush()
+    batcher.stream("s.0", piece(6))
+    batcher.flush()
     assert len(bus.streamed) == 7
 
 
@@ -47,10 +47,17 @@ async def test_where_there_is_much_to_tell_gusts_are_longer(monkeypatch: pytest.
 
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(loop, "call_later", call_later, raising=False)
-    gusts = Gusts(FakeBus())
-    gusts._over = asyncio.TimerHandle(0, print, (), loop)
+    batcher = DeltaBatcher(FakeBus())
+    batcher._timer = asyncio.TimerHandle(0, print, (), loop)
     for events in (1, 5, 14, 16, 15, 0, 3):
         for number in range(events):
-            gusts._waiting.append(("s.0", piece(number)))
-        gusts._blow()
-    assert pauses == [SHORT, LONG, SHORT, LONG, SHORT, SHORT]
+            batcher._pending.append(("s.0", piece(number)))
+        batcher._send_batch()
+    assert pauses == [
+        INTERVAL_MIN,
+        INTERVAL_MAX,
+        INTERVAL_MIN,
+        INTERVAL_MAX,
+        INTERVAL_MIN,
+        INTERVAL_MIN,
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatbot_worker.rules.circuit_breaker import PAUSE_MAX, Circuit
+from chatbot_worker.rules.circuit_breaker import PAUSE_MAX, CircuitBreaker
 
 
 class Clock:
@@ -19,7 +19,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def broken(circuit: Circuit, times: int) -> None:
+def broken(circuit: CircuitBreaker, times: int) -> None:
     for _ in range(times):
         assert circuit.admits()
         circuit.failed()
@@ -27,7 +27,7 @@ def broken(circuit: Circuit, times: int) -> None:
 
 def test_it_opens_after_failures_in_a_row(clock: Clock) -> None:
     """A success in between, and a try that told nothing, keep it closed."""
-    circuit = Circuit(3, 10.0, clock)
+    circuit = CircuitBreaker(3, 10.0, clock)
     broken(circuit, 2)
     circuit.succeeded()
     broken(circuit, 2)
@@ -40,7 +40,7 @@ def test_it_opens_after_failures_in_a_row(clock: Clock) -> None:
 
 def test_one_probe_at_a_time(clock: Clock) -> None:
     """After the pause; a probe that told nothing is followed by another; one that succeeds closes it."""
-    circuit = Circuit(1, 10.0, clock)
+    circuit = CircuitBreaker(1, 10.0, clock)
     broken(circuit, 1)
     clock.now += 9.9
     assert not circuit.admits()
@@ -55,7 +55,7 @@ def test_one_probe_at_a_time(clock: Clock) -> None:
 
 def test_each_probe_that_fails_doubles_the_pause(clock: Clock) -> None:
     """Up to a bound; what was under way when it opened changes nothing."""
-    circuit = Circuit(2, 10.0, clock)
+    circuit = CircuitBreaker(2, 10.0, clock)
     for _ in range(4):
         assert circuit.admits()
     for _ in range(4):  # all at once: opened by the second, once
@@ -72,7 +72,7 @@ def test_each_probe_that_fails_doubles_the_pause(clock: Clock) -> None:
 
 def test_it_starts_anew_when_all_is_well_again(clock: Clock) -> None:
     """The next trouble is met with the first pause."""
-    circuit = Circuit(1, 10.0, clock)
+    circuit = CircuitBreaker(1, 10.0, clock)
     broken(circuit, 1)
     clock.now += 10
     broken(circuit, 1)

@@ -7,7 +7,7 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbot_worker.rules.window import OVERHEAD, Bounds, left_behind, window, worth_a_summary
+from chatbot_worker.rules.window import OVERHEAD, Bounds, outside_window, window, worth_summarizing
 from shared.contracts.turns import ContextMessage, RunTurn, Summary
 
 EACH = 10 + OVERHEAD
@@ -77,7 +77,7 @@ def test_a_further_summary_tells_of_what_lies_before_all_that_is_shown() -> None
             as_of=99,
             summary=None if summary is None else Summary(up_to_seq=summary, text="…"),
         )
-        return "".join(m.sender_id for m in left_behind(turn, window(context, Bounds(**bounds), len)))
+        return "".join(m.sender_id for m in outside_window(turn, window(context, Bounds(**bounds), len)))
 
     assert told_of("abcdE", None, messages=2) == "ab"
     assert told_of("abcdE", 11, messages=2) == "b"
@@ -88,8 +88,8 @@ def test_a_further_summary_tells_of_what_lies_before_all_that_is_shown() -> None
 
 def test_when_it_is_time_for_a_summary() -> None:
     """Before anything falls out of the turns, which bring twice what is shown; and no more often than it must be."""
-    assert not worth_a_summary(messages("abcdefg"), Bounds(messages=100, bytes=10_000))
-    assert worth_a_summary(messages("abcdefgh"), Bounds(messages=100, bytes=10_000))
-    assert worth_a_summary(messages("ab"), Bounds(messages=4, bytes=10_000))
-    assert worth_a_summary(messages("abcd"), Bounds(messages=100, bytes=160))
-    assert not worth_a_summary([], Bounds(messages=0, bytes=0))
+    assert not worth_summarizing(messages("abcdefg"), Bounds(messages=100, bytes=10_000))
+    assert worth_summarizing(messages("abcdefgh"), Bounds(messages=100, bytes=10_000))
+    assert worth_summarizing(messages("ab"), Bounds(messages=4, bytes=10_000))
+    assert worth_summarizing(messages("abcd"), Bounds(messages=100, bytes=160))
+    assert not worth_summarizing([], Bounds(messages=0, bytes=0))

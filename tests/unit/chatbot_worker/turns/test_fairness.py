@@ -7,7 +7,7 @@ import random
 from itertools import pairwise
 from uuid import uuid4
 
-from chatbot_worker.turns.fairness import CROWD_PAUSE_MAX, CROWD_PAUSE_MIN, Crowd, Slots, asker
+from chatbot_worker.turns.fairness import CHECK_INTERVAL_MAX, CHECK_INTERVAL_MIN, BacklogShare, Slots, requester
 from shared.contracts.turns import ContextMessage, RunTurn
 from shared.contracts.views import SenderType
 
@@ -135,22 +135,22 @@ async def test_whoever_leaves_or_is_thrown_out_takes_no_slot_along() -> None:
 def test_who_fills_the_room_alone_makes_way() -> None:
     """Half of what they have waiting; not while there is room or others have as much; rarely if nobody else comes."""
     now = 100.0
-    crowd = Crowd(lambda: now)
-    assert crowd.too_many(["ada"] * 31, 32) == ("", 0)
-    assert crowd.too_many(["ada", "bob"] * 16, 32) == ("", 0)
-    assert crowd.too_many(["ada"] * 20 + ["bob"] * 12, 32) == ("ada", 10)
-    assert crowd.too_many(["ada"] * 32, 32) == ("", 0)
+    backlog = BacklogShare(lambda: now)
+    assert backlog.excess(["ada"] * 31, 32) == ("", 0)
+    assert backlog.excess(["ada", "bob"] * 16, 32) == ("", 0)
+    assert backlog.excess(["ada"] * 20 + ["bob"] * 12, 32) == ("ada", 10)
+    assert backlog.excess(["ada"] * 32, 32) == ("", 0)
     looks = []
     for _ in range(2_000):
         now += 0.1
-        if crowd.too_many(["ada"] * 32, 32)[1]:
+        if backlog.excess(["ada"] * 32, 32)[1]:
             looks.append(now)
     pauses = [round(later - earlier) for earlier, later in pairwise(looks)]
     assert pauses[:6] == [2, 4, 8, 16, 32, 32]
-    now += CROWD_PAUSE_MAX
-    assert crowd.too_many(["ada"] * 31 + ["bob"], 32) == ("ada", 15)
-    now += CROWD_PAUSE_MIN
-    assert crowd.too_many(["ada"] * 31 + ["bob"], 32) == ("ada", 15)
+    now += CHECK_INTERVAL_MAX
+    assert backlog.excess(["ada"] * 31 + ["bob"], 32) == ("ada", 15)
+    now += CHECK_INTERVAL_MIN
+    assert backlog.excess(["ada"] * 31 + ["bob"], 32) == ("ada", 15)
 
 
 def message(sender_type: SenderType, sender_id: str, *, unanswered: bool) -> ContextMessage:
@@ -173,7 +173,7 @@ def test_whose_turn_it_is() -> None:
             context=list(context),
         )
 
-    assert asker(turn(ada, bob, eve, ada)) == "eve"
-    assert asker(turn(ada, bot)) == "ada"
+    assert requester(turn(ada, bob, eve, ada)) == "eve"
+    assert requester(turn(ada, bot)) == "ada"
     alone = turn(bot)
-    assert asker(alone) == str(alone.session_id)
+    assert requester(alone) == str(alone.session_id)

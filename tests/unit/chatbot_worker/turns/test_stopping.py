@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from chatbot_worker.turns import stopping
-from chatbot_worker.turns.stopping import REMEMBERED, Stops
+from chatbot_worker.turns.stopping import RETENTION, Stops
 from shared.contracts.turns import RunTurn, StopTurn
 
 SESSION = UUID(int=1)
@@ -37,10 +37,10 @@ def test_a_stop_is_remembered_for_a_while() -> None:
     now = 10.0
     stops.add(stop(2))
     stops.add(stop(1))
-    now = REMEMBERED + 5
+    now = RETENTION + 5
     assert stops.holds(turn(1))
     assert not stops.holds(turn(3))
-    now = REMEMBERED + 11
+    now = RETENTION + 11
     assert not stops.holds(turn(1))
     stops.add(stop(3))
     assert len(stops._until) == 1
