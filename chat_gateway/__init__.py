@@ -1,9 +1,12 @@
-"""chat_gateway: the sockets. It lets clients in, takes their events, and shows them what is stored.
+"""chat_gateway: the Socket.IO service. It authenticates sockets, handles client events, and sends stored changes.
 
-Consumes: its own `delivery.<name>` queue (stored messages, session changes, deltas, typing, rejections).
-Publishes: commands into `chat.log.<P>`, questions to `chat.queries`, stops to `chat.control`, and to the other gateways
-on `chat.delivery` what nobody stores (typing, who is there, what busy users spent).
-Asks: auth, over HTTP, for its public keys and for the logins that are over.
-Owns: nothing durable; only what connected sockets need just now, and all of it bounded.
-Never: reaches a database, holds a signing key, or shows a client what is not stored (deltas apart).
+Consumes: the queue `delivery.<name>` of this gateway (stored messages, session changes, deltas, typing, rejections).
+Publishes: commands to `chat.log.<P>`, queries to `chat.queries`, stops to `chat.control`, and to all gateways on
+`chat.delivery` what is not stored (typing, presence, budgets of busy users).
+Requests: public keys and revoked logins from auth, over HTTP.
+Owns: no durable state; only bounded state of connected sockets.
+Never: accesses a database, holds a signing key, or sends a change that is not stored (except deltas of replies).
+
+Layers: `app` wires `gateway` and `http` | `deliveries` > `events` > `sessions` > `sockets` > `identity` | `transport`
+> `domain` | `protocol`.
 """

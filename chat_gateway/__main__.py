@@ -1,4 +1,4 @@
-"""`python -m chat_gateway`: settings, the bus and the way to auth, then the one process."""
+"""`python -m chat_gateway`: run one gateway on RabbitMQ."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ USAGE = "usage: python -m chat_gateway [serve]"
 
 
 async def assemble(settings: GatewayProcessSettings, stack: AsyncExitStack) -> Assembly:
-    """One gateway on RabbitMQ."""
+    """Connect the bus and auth, and build the gateway."""
     registry = CollectorRegistry()
     bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name="chat_gateway", registry=registry))
     auth = await stack.enter_async_context(AuthClient(settings.auth_url))
@@ -32,14 +32,14 @@ async def assemble(settings: GatewayProcessSettings, stack: AsyncExitStack) -> A
 
 
 def main(arguments: list[str]) -> int:
-    """Run until SIGTERM; the exit code."""
+    """Run until SIGTERM; return the exit code."""
     if arguments not in ([], ["serve"]):
         print(USAGE, file=sys.stderr)  # noqa: T201
         return 2
     settings = load(GatewayProcessSettings)
     logs.configure("chat_gateway", level=settings.log_level, form=settings.log_format)
     if settings.limits == "off":
-        structlog.get_logger(__name__).warning("BACKCHAT_LIMITS is off: no per-user rate limits, for load tests only")
+        structlog.get_logger(__name__).warning("limits.disabled", reason="BACKCHAT_LIMITS is off, for load tests only")
 
     async def build_all(stack: AsyncExitStack) -> Assembly:
         return await assemble(settings, stack)

@@ -1,4 +1,4 @@
-"""The gateway as a whole: lets sockets in and out, and stops without losing anything."""
+"""The gateway: registers sockets, passes their events on, and drains on shutdown."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from shared.runtime.process import FRAME_MAX
 
 logger = structlog.get_logger(__name__)
 
-ENTER_WITHIN = 5.0  # seconds that a connect waits for the bus
+REGISTER_WITHIN = 5.0  # seconds that a connect waits for the bus
 LOG_CHECK_EVERY = 5.0  # seconds
-LOG_CHECK_FIRST = 0.5  # seconds, as long as the log was not there
-ANSWER_WITHIN = 3.5  # seconds of a stop for what is not yet answered
-CLOSE_WITHIN = 1.0  # seconds of a stop over which sockets are closed
+LOG_CHECK_FIRST = 0.5  # seconds, until the log exists
+ANSWER_WITHIN = 3.5  # seconds of a shutdown in which open calls are answered
+CLOSE_WITHIN = 1.0  # seconds of a shutdown over which the sockets are closed
 RETRY_AFTER_MAX = 2.0  # seconds, `retry_after` of `going_away`
 
 
 class Gateway:
-    """Who is let in, and the stop. The doorkeeper of `SocketServer`."""
+    """Admits sockets, routes their events, and drains on shutdown. Implements `SocketCallbacks`."""
 
     def __init__(
         self,
@@ -64,41 +64,41 @@ class Gateway:
         self._calls = calls
         self._events = events
         self._settings = settings
-        self._log_there = False
+        self._log_exists = False
 
     def missing(self) -> list[str]:
-        """What it lacks to be of use."""
-        lacks = []
+        """Return what the gateway lacks to be ready."""
+        missing = []
         if not self._bus.connected:
-            lacks.append("broker")
+            missing.append("broker")
         if not self._keys.loaded:
-            lacks.append("keys")
+            missing.append("keys")
         if not self._revocation.answered:
-            lacks.append("revocations")
-        if not self._log_there:
-            lacks.append("log")
-        return lacks
+            missing.append("revocations")
+        if not self._log_exists:
+            missing.append("log")
+        return missing
 
     async def watch_log(self) -> None:
-        """Keep an eye on the log's queues: with another number of partitions there are none."""
+        """Check periodically that the log exists, until cancelled; it does not with another number of partitions."""
         queue = log_queue(0, self._settings.partitions)
         while True:
-            with contextlib.suppress(BackchatError):  # the bus is away, and `missing` says so
-                self._log_there = await self._bus.exists(queue)
-            await asyncio.sleep(LOG_CHECK_EVERY if self._log_there else LOG_CHECK_FIRST)
+            with contextlib.suppress(BackchatError):  # the bus is not connected, which `missing` reports
+                self._log_exists = await self._bus.exists(queue)
+            await asyncio.sleep(LOG_CHECK_EVERY if self._log_exists else LOG_CHECK_FIRST)
 
     async def identify(self, token: Any) -> Identity:
-        """Who that is, or a `BackchatError`."""
+        """Return the identity of a token; raises `BackchatError` if it is refused or cannot be checked."""
         if self._events.stopping or not self._bus.connected:
             raise Unavailable(retry_after=1.0)
         return await self._logins.identify(token)
 
     async def register(self, socket: Socket) -> None:
-        """Count the socket in, and receive what is for its user."""
-        await self._connected_users.add(socket, ENTER_WITHIN)
+        """Add a socket, and receive the deliveries for its user."""
+        await self._connected_users.add(socket, REGISTER_WITHIN)
 
     def connected(self, socket: Socket) -> None:
-        """Tell the client what it has to know."""
+        """Send `ready`, and watch the socket's token."""
         settings = self._settings
         ready = {
             "user_id": socket.user_id,
@@ -120,18 +120,18 @@ class Gateway:
     def handle_event(
         self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any]
     ) -> Awaitable[None] | None:
-        """A client event; what it returns is awaited before the next one is taken."""
+        """Handle a client event; the result, if any, must be awaited before the next event of the socket."""
         now = time.monotonic()
         if now <= self._revocation.fresh_until and now < socket.valid_until:
             return self._events.take(socket, ack_id, name, arguments)
         return self._hold(socket, ack_id, name, arguments, now)
 
     async def _hold(self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any], since: float) -> None:
-        """Take the event once it is known, or cannot be known in time, whether the login still stands."""
+        """Handle an event after the list of revoked logins is fresh, or the wait for it was too long."""
         await self._revocation.wait_until_fresh()
         if not socket.open:
             return
-        if time.monotonic() >= socket.valid_until:  # the timer comes late after the clock was set back
+        if time.monotonic() >= socket.valid_until:  # the timer is late if the clock was set back
             self._logins.expired(socket)
         else:
             waiting = self._events.take(socket, ack_id, name, arguments, since)
@@ -139,11 +139,11 @@ class Gateway:
                 await waiting
 
     def handle_malformed(self, socket: Socket, ack_id: int) -> Awaitable[None] | None:
-        """What is no event, but can be answered."""
+        """Refuse a packet that is not an event but has an ack id."""
         return self._events.refuse_malformed(socket, ack_id)
 
     def disconnected(self, socket: Socket) -> None:
-        """Forget a socket."""
+        """Remove a socket."""
         self._logins.end(socket)
         self._connected_users.remove(socket)
         for key in socket.joined:
@@ -151,10 +151,10 @@ class Gateway:
         socket.joined.clear()
 
     async def drain(self, server: SocketServer, app: PublicApp) -> None:
-        """Stop: take nothing more, say so, answer what was taken, send everybody elsewhere."""
+        """Drain on shutdown: refuse new events, send `going_away`, answer open calls, and close all connections."""
         app.stopping = self._events.stopping = True
         for socket in self._connected_users.all_sockets():
-            retry_after = round(random.uniform(0.1, RETRY_AFTER_MAX), 3)  # noqa: S311 - spreads the storm
+            retry_after = round(random.uniform(0.1, RETRY_AFTER_MAX), 3)  # noqa: S311 - spreads the reconnects
             socket.send(frames.event("going_away", {"retry_after": retry_after}))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_WITHIN):
@@ -165,4 +165,4 @@ class Gateway:
             connection.close_after_flush()
             if number % max(1, len(connections) // 50) == 0:
                 await asyncio.sleep(CLOSE_WITHIN / 50)
-        logger.info("sockets sent elsewhere", connections=len(connections), unanswered=len(self._calls))
+        logger.info("gateway.drained", connections=len(connections), unanswered=len(self._calls))

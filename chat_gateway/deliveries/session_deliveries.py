@@ -72,7 +72,7 @@ class SessionDeliveries:
             self._presence.changed(session.key)
 
     def _session_deleted(self, session: ServedSession, data: dict[str, Any]) -> None:
-        # Only for a deleted session. Its members, and members who left, are notified by a user delivery.
+        # Only for a deleted session. Present and former members are notified by a user delivery.
         if data["whole"]:
             self._registry.forget(session)
 

@@ -1,4 +1,4 @@
-"""What is told to a user: to all their sockets, wherever they look."""
+"""Events routed by user: passed to all sockets of the user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from shared.contracts.topology import user_key
 
 
 class UserDeliveries:
-    """Passes deliveries with a user bucket's key on; a delivery is for those of its users who are in that bucket."""
+    """The handlers of events whose routing key is a user bucket.
+
+    An event may name users of several buckets and is then delivered once for each bucket; a delivery concerns only the
+    users of its bucket.
+    """
 
     def __init__(
         self,
@@ -48,7 +52,7 @@ class UserDeliveries:
         self._to_not_joined(data["session_id"], data["users"], bucket, "session_activity", shown)
 
     def _session_deleted(self, data: dict[str, Any], bucket: str) -> None:
-        """Nothing of the session may come after this: who has joined is cut off first, unless they came back since."""
+        """Unsubscribe the users' sockets, so that `session_deleted` is the last event; not those that joined since."""
         key = data["session_id"]
         number = data.get("seq")
         frame: frames.Frame | None = None
@@ -63,7 +67,7 @@ class UserDeliveries:
                 socket.send(frame)
 
     def _to_not_joined(self, key: str, users: list[str], bucket: str, name: str, payload: dict[str, Any]) -> None:
-        """To the sockets that have not joined; the others get the change through the cursor, in its place."""
+        """Send to the sockets that have not joined; joined ones receive the change in order from the cursor."""
         session = self._registry.find(key)
         frame: frames.Frame | None = None
         for user in users:

@@ -1,7 +1,7 @@
-"""The gateway cursor of one session (design §2): which stored changes may be shown, in which order. Pure.
+"""The cursor of one session: releases each stored change once, in the order of its sequence number. Pure.
 
-Changes come in as they please: repeated, out of order, late, or never. `Cursor` lets each number out
-once, ascending, and asks for a read of what is missing. It holds nothing back for longer than a read.
+Deliveries of changes may be repeated, reordered, late or lost. `Cursor` releases the numbers in ascending order and
+reports when a catch-up read is needed. It holds changes back only during a read.
 """
 
 from __future__ import annotations
@@ -11,28 +11,32 @@ from typing import Generic, TypeVar
 
 C = TypeVar("C")
 
-HELD_MAX = 500  # changes held during a read; beyond it they are dropped and read again
+HELD_MAX = 500  # changes held during a read; further ones are dropped, and read later
 
 
 class Cursor(Generic[C]):
-    """`released` is W: every change up to it was let out, or lies before what this gateway has to show.
+    """The changes of one session, `C` being what is released.
 
-    It starts in a read (the session is being loaded) with W unknown.
+    `released` is the highest number released, or the session's last number when it was loaded; `None` until then. A new
+    cursor is in a read: the one that loads the session.
     """
 
     def __init__(self) -> None:
         self.released: int | None = None
         self.reading = True
         self._held: dict[int, C] = {}
-        self._highest = 0  # the newest number heard of
+        self._highest = 0  # the highest number delivered or announced
 
     @property
     def needs_read(self) -> bool:
-        """Whether something is known to be missing and nobody is reading it."""
+        """Whether a change is known to be missing and no read is in progress."""
         return not self.reading and self.released is not None and self._highest > self.released
 
     def loaded(self, last_seq: int) -> list[C]:
-        """The session was read: begin after `last_seq`. Only the first time; later loads change nothing."""
+        """Start after `last_seq`, the number of a loaded snapshot; return the changes to release.
+
+        Only the first load counts; later ones return nothing.
+        """
         if self.released is not None:
             return []
         self.released = last_seq
@@ -40,7 +44,7 @@ class Cursor(Generic[C]):
         return self._contiguous()
 
     def arrived(self, number: int, change: C) -> list[C]:
-        """A change was delivered; what may be shown now, ascending."""
+        """Take a delivered change; return the changes to release, in ascending order."""
         if self.released is not None and number <= self.released:
             return []
         self._highest = max(self._highest, number)
@@ -53,17 +57,20 @@ class Cursor(Generic[C]):
         return []
 
     def head_announced(self, head: int) -> None:
-        """The newest number is at least `head`, whatever was delivered."""
+        """Note that the session's last number is at least `head`."""
         self._highest = max(self._highest, head)
 
     def begin_read(self) -> int:
-        """A read starts; the number after which it has to read."""
+        """Start a read; return the number after which it must read."""
         assert self.released is not None
         self.reading = True
         return self.released
 
     def read(self, changes: Iterable[tuple[int, C]], upto: int, *, more: bool) -> list[C]:
-        """One page came: all there is after W up to `upto`, as it is now. With `more` the read goes on."""
+        """Take one page of a read: all changes after `released` up to `upto`. Return the changes to release.
+
+        `more`: further pages follow, and the read stays in progress.
+        """
         assert self.released is not None
         after = self.released
         found = [change for number, change in sorted(changes, key=_number) if after < number <= upto]
@@ -75,7 +82,7 @@ class Cursor(Generic[C]):
         return [*found, *self._contiguous()]
 
     def read_failed(self) -> None:
-        """The read came to nothing; what is missing is still missing."""
+        """End a read that failed; the missing changes are still missing."""
         self.reading = False
 
     def _contiguous(self) -> list[C]:

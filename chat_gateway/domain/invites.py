@@ -1,4 +1,4 @@
-"""Invites: unguessable secrets that name their session; only their hash leaves the gateway. Pure."""
+"""Invites: random secrets that contain the id of their session. Persistence stores only their hash. Pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _INVITE = re.compile(r"[A-Za-z0-9_-]{64}")  # base64url (RFC 4648, section 5) of
 
 
 def compose(session_id: UUID, secret: bytes) -> str:
-    """The invite of a session; `secret` are `SECRET_BYTES` random bytes."""
+    """Return the invite of a session; `secret` must be `SECRET_BYTES` random bytes."""
     return base64.urlsafe_b64encode(session_id.bytes + secret).decode()
 
 
 def session_of(invite: str) -> UUID | None:
-    """The session that an invite names, or `None` if it is none."""
+    """Return the session of an invite, or `None` if the text is not an invite."""
     if _INVITE.fullmatch(invite) is None:
         return None
     return UUID(bytes=base64.urlsafe_b64decode(invite)[:-SECRET_BYTES])
 
 
 def digest(invite: str) -> str:
-    """What is kept of an invite: its SHA-256, hexadecimal. The secret is random, so it needs no salt."""
+    """Return the SHA-256 of an invite in hexadecimal. The secret is random, so no salt is needed."""
     return hashlib.sha256(invite.encode()).hexdigest()

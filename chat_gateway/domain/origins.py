@@ -1,7 +1,7 @@
 """Origins: which web pages may open a socket (contract §3). Pure.
 
-Browsers name the page's origin and cannot be made to lie; whoever names none is no browser. There is no cookie
-that a foreign page could ride on: this keeps it from using a token that it got hold of, and our connections.
+Browsers send the page's origin and a page cannot change it; a client without an origin is not a browser. There is no
+cookie that a foreign page could use. The check prevents that such a page uses a stolen token, or our connections.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ PORTS = {"http": 80, "https": 443}
 
 
 def is_allowed(origin: str, allowed: Collection[str], scheme: str | None, host: str) -> bool:
-    """Whether a page of that origin may come in.
+    """Return whether a page of this origin may open a socket.
 
-    `allowed` are origins in lower case; if there are none, only our own is: the `host` (with port) and `scheme`
-    that the client used, where `None` is a scheme that nobody can tell. A page that came by TLS is as good where we
-    see none, because somebody in front may have taken it away; the other way round it is not.
+    `allowed` are origins in lower case. If it is empty, only our own origin is allowed: the `host` (with port) and
+    `scheme` of the request, or any scheme if `scheme` is `None` (unknown). A page loaded by TLS is allowed where the
+    request has `http`, because a proxy may have terminated TLS; a page loaded by `http` is not allowed on `https`.
     """
     origin = origin.lower()
     if allowed:
@@ -28,7 +28,7 @@ def is_allowed(origin: str, allowed: Collection[str], scheme: str | None, host: 
 
 
 def _place(origin: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port; `None` for what is no origin (`null`, a path, user information)."""
+    """Return scheme, host and port, or `None` if the text is not an origin (`null`, a path, user information)."""
     try:
         parts = urlsplit(origin)
         port = parts.port

@@ -1,15 +1,15 @@
-"""Rate limits: token buckets, pure; the clock is handed in."""
+"""Rate limits: a token bucket that refuses, and a limiter that delays. Pure; callers pass the time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-GUARANTEED_SHARE = 0.25  # of the rate: what a bucket gives whatever is spent elsewhere
+GUARANTEED_SHARE = 0.25  # of the rate, granted even if other gateways have drained the bucket
 
 
 @dataclass(slots=True)
 class TokenBucket:
-    """`burst` tokens at once, `rate` tokens a second after that. Times are seconds of any monotonic clock."""
+    """A bucket of `burst` tokens that is refilled with `rate` tokens per second. Times are monotonic seconds."""
 
     rate: float
     burst: float
@@ -21,7 +21,7 @@ class TokenBucket:
         self._tokens = self.burst
 
     def take(self, now: float) -> float:
-        """Take one token: 0.0, or how many seconds there is none (and none is taken)."""
+        """Take one token and return 0.0, or take none and return the seconds until there is one."""
         if self._at is not None:
             self._tokens = min(self.burst, self._tokens + max(0.0, now - self._at) * self.rate)
         self._at = now
@@ -32,7 +32,7 @@ class TokenBucket:
         return min(wait, self._take_least(now)) if self._tokens < 0.0 else wait
 
     def _take_least(self, now: float) -> float:
-        """As `take`, of a bucket that others have emptied: they leave a part of the rate, or it might never fill."""
+        """Take one token of the guaranteed share from a bucket below zero, which might otherwise never fill."""
         if now < self._due:
             return self._due - now
         self._due = now + 1.0 / (self.rate * GUARANTEED_SHARE)
@@ -40,24 +40,24 @@ class TokenBucket:
         return 0.0
 
     def drain(self, tokens: float, now: float) -> None:
-        """Take tokens that were spent elsewhere: below zero if they are not there, but never a whole burst below."""
+        """Take tokens that were spent on another gateway; the bucket falls at most `burst` tokens below zero."""
         if self._at is not None:
             self._tokens = min(self.burst, self._tokens + max(0.0, now - self._at) * self.rate)
         self._at = now
         self._tokens = max(-self.burst, self._tokens - tokens)
 
     def is_full(self, now: float) -> bool:
-        """Whether forgetting it changes nothing."""
+        """Whether the bucket is full, so that a new one could replace it."""
         return self._at is None or self._tokens + (now - self._at) * self.rate >= self.burst
 
 
-DELAY_MAX = 1.0  # seconds; who comes while so much is ahead goes with the last of it
+DELAY_MAX = 1.0  # seconds; calls that would be delayed for longer are delayed by this much
 
 
 class RateLimiter:
-    """`burst` at once, then `rate` a second: tells how long to wait, and keeps that place (GCRA).
+    """Delays calls so that after a `burst` they proceed at `rate` per second (GCRA).
 
-    Beyond `DELAY_MAX` it lets go faster, so that a rush is not paid for long after it.
+    No delay exceeds `DELAY_MAX`: in a long rush the rate is exceeded instead, and no delay outlasts the rush.
 
     Source: ATM Forum, Traffic Management Specification 4.1, section 4.4.2 (virtual scheduling).
     """
@@ -70,6 +70,6 @@ class RateLimiter:
         self._next = float("-inf")
 
     def delay(self, now: float) -> float:
-        """How many seconds to wait before going on. Times are seconds of any monotonic clock."""
+        """Reserve the next slot and return the seconds until it. `now` is in monotonic seconds."""
         self._next = min(max(self._next, now - self._lead) + self._interval, now + DELAY_MAX)
         return max(0.0, self._next - now)

@@ -1,7 +1,7 @@
-"""Replies under way, as far as this gateway has seen them. Pure; bounded in number and in text.
+"""Unfinished replies, as far as this gateway has received them. Pure; bounded in number and in characters.
 
-Deltas have no number and may come late, twice or from a run that was overtaken; the rules here decide
-which of them a client may still see, and keep the text so far for sockets that join in the middle.
+Deltas have no sequence number. They may be late, repeated, or from an attempt that was superseded. The rules here
+decide which deltas a client may see, and keep the text so far for sockets that join during a reply.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ACTIVE_MAX = 10_000  # replies
 
 @dataclass(slots=True)
 class StreamedReply:
-    """`parts` joined are the text of `attempt`; `whole` is false when its beginning was not seen."""
+    """One unfinished reply. `parts` joined are the text of `attempt`; `whole`: no part of it was missed."""
 
     session_id: str
     message_id: str
@@ -27,14 +27,14 @@ class StreamedReply:
 
     @property
     def text(self) -> str:
-        """The text so far, or nothing if its beginning is unknown."""
+        """The text so far; empty if a part was missed."""
         if len(self.parts) > 1:
             self.parts = ["".join(self.parts)]
         return self.parts[0] if self.parts and self.whole else ""
 
 
 class StreamedReplies:
-    """All active replies of the sessions a gateway serves."""
+    """The unfinished replies of all served sessions."""
 
     def __init__(self, text_max: int) -> None:
         self._text_max = text_max  # code points of all texts together
@@ -46,7 +46,10 @@ class StreamedReplies:
     def streamed(
         self, session_id: str, message_id: str, chatbot_id: str, attempt: int, offset: int, text: str, *, snapshot: bool
     ) -> StreamedReply | None:
-        """Take a delta in; the reply it belongs to, or `None` if nobody may see this delta."""
+        """Take a delta; return its reply, or `None` if no client may see the delta.
+
+        `offset` is the place of `text` in the reply, in code points. A `snapshot` replaces the text so far.
+        """
         if message_id in self._ended:
             return None
         reply = self._active.get(message_id)
@@ -59,19 +62,19 @@ class StreamedReplies:
         if snapshot:
             self._replace(reply, text)
         elif reply.whole and offset < reply.length:
-            return None  # seen before
+            return None  # a repeated delta
         elif reply.whole and offset == reply.length:
             reply.parts.append(text)
             reply.length += len(text)
             self._text += len(text)
-        elif reply.whole:  # something is missing: clients that have it all may go on, we wait for a snapshot
+        elif reply.whole:  # a delta was missed: clients that have all of them continue, new ones need a snapshot
             self._replace(reply, "")
             reply.whole = False
         self._trim(reply)
         return reply
 
     def ended(self, message_id: str) -> None:
-        """The reply is stored: nothing of it may be streamed any more."""
+        """Drop a reply that is stored; its later deltas are ignored."""
         reply = self._active.get(message_id)
         if reply is not None:
             self._drop(reply)
@@ -80,15 +83,15 @@ class StreamedReplies:
             self._ended.popitem(last=False)
 
     def find(self, message_id: str) -> StreamedReply | None:
-        """An active reply by its message id."""
+        """Return the unfinished reply with this message id."""
         return self._active.get(message_id)
 
     def of_session(self, session_id: str) -> frozenset[str]:
-        """The message ids of a session's active replies."""
+        """Return the message ids of a session's unfinished replies."""
         return frozenset(self._of_session.get(session_id, ()))
 
     def forget_session(self, session_id: str) -> None:
-        """The session is served no more."""
+        """Drop the replies of a session that is no longer served."""
         for message_id in self.of_session(session_id):
             self._drop(self._active[message_id])
 

@@ -1,11 +1,11 @@
-"""Budgets: how many client events each user may still send, on all gateways together.
+"""Budgets: rate limits of client events by user, shared by all gateways.
 
-Each gateway has a token bucket for each of its users and decides by that alone, at once. What a busy user spends on
-one gateway it tells the others every half second, and they take it off theirs, below zero if it has to be. So over
-time a user with devices on g gateways gets the rate of one, `events_per_second`, and at most g bursts and g half
-seconds of that rate on top, once; after a full burst on each they wait until it is paid back. A quarter of the rate is
-left to each gateway, so that devices on one starve none on another; who sends less than a fifth of it on a gateway is
-not told of. Without a broker each gateway is on its own.
+Each gateway has a token bucket for each of its users and decides only by that bucket. Every half second it announces
+what busy users have spent, and all gateways drain their buckets by that, below zero if necessary. In the long run
+a user with devices on g gateways gets the rate of one gateway, `events_per_second`, plus at most g bursts and g half
+seconds of that rate once; after a full burst on each gateway the user waits until it is paid back. Each gateway always
+grants a quarter of the rate, so that devices on one gateway do not starve those on another. Users below a fifth of the
+rate are not announced. Without a broker each gateway limits independently.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from shared.contracts.events import UserSpent
 from shared.contracts.topology import DELIVERY, user_key
 from shared.errors import RateLimited
 
-SWEEP_AT_LEAST = 1_000  # kept buckets; more than that and the full ones are forgotten
+SWEEP_AT_LEAST = 1_000  # buckets; above it, full buckets are removed
 ANNOUNCE_EVERY = 0.5  # seconds
-ANNOUNCE_FROM = 0.2  # of the rate, and less than `limits.LEAST`: who is slower is not told of
+ANNOUNCE_FROM = 0.2  # of the rate, below `rate_limits.GUARANTEED_SHARE`: slower users are not announced
 
 
 class Budgets:
@@ -41,13 +41,13 @@ class Budgets:
         self._name = uuid.uuid4().hex
         self._buckets: dict[str, TokenBucket] = {}
         self._sweep_at = SWEEP_AT_LEAST
-        self._spent: Counter[str] = Counter()  # since it was told
+        self._spent: Counter[str] = Counter()  # events by user since the last announcement
 
     def spend(self, user_id: str) -> None:
-        """Take one event of the user's budget.
+        """Spend one event of a user's budget.
 
         Raises:
-            RateLimited: there is none left.
+            RateLimited: the budget is empty.
         """
         if not self._limited:
             return
@@ -57,12 +57,12 @@ class Budgets:
         self._spent[user_id] += 1
 
     def spent_elsewhere(self, data: dict[str, Any]) -> None:
-        """Another gateway, or this one, tells of a `UserSpent`."""
+        """Take a `UserSpent` of another gateway; those of this one are ignored."""
         if self._limited and data["gateway"] != self._name:
             self._bucket(data["user_id"]).drain(data["events"], time.monotonic())
 
     async def announce_spending(self) -> None:
-        """Tell the other gateways of busy users, for ever."""
+        """Announce what busy users have spent to all gateways, until cancelled."""
         least = self._settings.events_per_second * ANNOUNCE_EVERY * ANNOUNCE_FROM
         while True:
             await asyncio.sleep(ANNOUNCE_EVERY)

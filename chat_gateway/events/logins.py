@@ -1,7 +1,7 @@
-"""Logins: whose sockets these are, and for how long (contract §2, §3).
+"""Logins: the lifetime of sockets (contract §2, §3).
 
-A socket belongs to the login of the newest token that it has shown. It is sent away when that token runs out, or
-as soon as auth says that the login is over.
+A socket belongs to the login of the newest token that its client has sent. It is disconnected when that token expires,
+or as soon as auth reports the login as revoked.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ logger = structlog.get_logger(__name__)
 
 
 class Logins:
-    """Who is let in, and who has to go."""
+    """Authenticates sockets, and disconnects them when their login ends."""
 
     def __init__(
         self, authenticator: Authenticator, ask: FetchRevocations, connected_users: ConnectedUsers, metrics: Metrics
     ) -> None:
-        """`ask` is auth's list of revoked logins since a cursor."""
+        """`ask` fetches the logins revoked since a cursor from auth."""
         self._authenticator = authenticator
         self._connected_users = connected_users
         self._dismissed = metrics.dismissed
@@ -40,39 +40,39 @@ class Logins:
 
     @property
     def handlers(self) -> Mapping[type[payloads.ClientPayload], Handler]:
-        """See `Noun`."""
+        """See `EventHandlers`."""
         return {payloads.RefreshToken: self._refresh_token}
 
     async def identify(self, token: Any) -> Identity:
-        """Who that is.
+        """Return the identity of a token.
 
         Raises:
-            TokenExpired: the token was good once.
-            Unauthenticated: it never was, or its login is over.
-            Unavailable: that cannot be told just now.
+            TokenExpired: the token was valid and has expired.
+            Unauthenticated: the token is not valid, or its login is revoked.
+            Unavailable: the keys or the list of revoked logins are not known.
         """
         identity = await self._authenticator.identify(token)
         if not await self.revocation.wait_until_fresh():
-            raise Unavailable("Logins cannot be checked just now.", retry_after=1.0)
+            raise Unavailable("Logins cannot be checked at the moment.", retry_after=1.0)
         if identity.login_id in self.revocation:
             raise Unauthenticated
         return identity
 
     def begin(self, socket: Socket) -> None:
-        """A socket was let in, just now: its token may have run out meanwhile, or its login may be over."""
+        """Watch the token of a new socket; disconnect it if its login was revoked during the connect."""
         if socket.identity.login_id in self.revocation:
             self._dismiss(socket, "revoked")
         else:
             token_expiry.watch(socket, self.expired)
 
     def end(self, socket: Socket) -> None:
-        """The socket is gone."""
+        """Stop watching the token of a closed socket."""
         token_expiry.forget(socket)
 
     async def _refresh_token(self, call: Call, request: payloads.RefreshToken) -> None:
-        """The socket goes on with another token of its user; if it is refused, or an older one, all stays as it was.
+        """Replace the token of a socket by a newer one of its user; an older one of the same login changes nothing.
 
-        By the last known list while auth is away, like every event.
+        While auth does not answer, the last known list of revoked logins applies, as for every event.
         """
         socket = call.socket
         try:
@@ -80,9 +80,9 @@ class Logins:
         except (Unauthenticated, TokenExpired) as error:
             raise Forbidden(error.detail) from None
         if identity.user_id != socket.user_id:
-            raise Forbidden("This token is another user's.")
+            raise Forbidden("This token belongs to another user.")
         if identity.login_id in self.revocation:
-            raise Forbidden("This login is over.")
+            raise Forbidden("This login was revoked.")
         present = socket.identity
         newer = identity.expires_at >= present.expires_at or identity.login_id != present.login_id
         if socket.open and newer:
@@ -95,10 +95,10 @@ class Logins:
         for socket in sockets:
             self._dismiss(socket, "revoked")
         if sockets:
-            logger.info("login is over", user=sockets[0].user_id, sockets=len(sockets))
+            logger.info("login.revoked", user=sockets[0].user_id, sockets=len(sockets))
 
     def expired(self, socket: Socket) -> None:
-        """The socket's token has run out."""
+        """Disconnect a socket whose token has expired."""
         self._dismiss(socket, "expired", frames.event("auth_expired", {}))
 
     def _dismiss(self, socket: Socket, reason: str, *last_words: frames.Frame) -> None:

@@ -1,4 +1,4 @@
-"""Reading: the events that show a client what is stored, and let it follow."""
+"""Client events that read stored data, and that join or leave a session."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.contracts.queries import ListChatbots, ListSessions, ReadHistory, Se
 
 
 class QueryEvents:
-    """What people read."""
+    """Handlers of reads, joins and leaves."""
 
     def __init__(self, persistence: PersistenceClient, sessions: Sessions) -> None:
         self._persistence = persistence
@@ -20,7 +20,7 @@ class QueryEvents:
 
     @property
     def handlers(self) -> Mapping[type[payloads.ClientPayload], Handler]:
-        """See `Noun`."""
+        """See `EventHandlers`."""
         return {
             payloads.JoinChat: self._join_chat,
             payloads.LeaveChat: self._leave_chat,
@@ -34,7 +34,7 @@ class QueryEvents:
         await self._sessions.join(call.socket, request, call.accept)
 
     async def _leave_chat(self, call: Call, request: payloads.LeaveChat) -> None:
-        """Not joined: nothing changes, and a session that is not theirs is `not_found` as everywhere."""
+        """Leave a session that the socket has not joined: do nothing, or refuse `not_found` for a foreign session."""
         await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
         call.accept({})
 
@@ -61,7 +61,7 @@ class QueryEvents:
         call.accept({"chatbots": found["chatbots"]})
 
     async def _search_messages(self, call: Call, request: payloads.SearchMessages) -> None:
-        """A session that is not theirs is `not_found` as everywhere, not one in which nothing is found."""
+        """Search. A foreign session is refused `not_found`, instead of an empty result."""
         if request.session_id is not None:
             await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
         found = await self._persistence.query(

@@ -1,4 +1,4 @@
-"""Turns: the events that stop a reply, ask for another one, or say what it was worth."""
+"""Client events about replies and the messages they answer: stop, regenerate, edit, rate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.contracts.turns import StopTurn
 
 
 class ReplyEvents:
-    """What people do about replies, and to what is replied to."""
+    """Handlers of events about one message."""
 
     def __init__(self, bus: Bus, persistence: PersistenceClient, sessions: Sessions) -> None:
         self._bus = bus
@@ -25,7 +25,7 @@ class ReplyEvents:
 
     @property
     def handlers(self) -> Mapping[type[payloads.ClientPayload], Handler]:
-        """See `Noun`."""
+        """See `EventHandlers`."""
         return {
             payloads.StopReply: self._stop_reply,
             payloads.RegenerateReply: self._regenerate_reply,
@@ -34,7 +34,7 @@ class ReplyEvents:
         }
 
     async def _stop_reply(self, call: Call, request: payloads.StopReply) -> None:
-        """Told to the workers at once, where membership is known here; the log makes it last."""
+        """Stop a reply. The chatbot workers are notified at once if the membership is known; the command stores it."""
         user, session_id, message_id = call.socket.user_id, request.session_id, request.message_id
         if self._sessions.is_member(str(session_id), user) and self._bus.connected:
             stop = StopTurn(session_id=session_id, message_id=message_id)

@@ -1,4 +1,4 @@
-"""Rooms: the events that make a session, change it, and change who takes part in it."""
+"""Client events that create a session, change it, delete it, or change its members and chatbots."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from shared.errors import Conflict, NotFound
 
 
 class SessionEvents:
-    """What people do with sessions as a whole."""
+    """Handlers of events about a session as a whole."""
 
     def __init__(self, persistence: PersistenceClient, sessions: Sessions, settings: GatewaySettings) -> None:
         self._persistence = persistence
@@ -39,7 +39,7 @@ class SessionEvents:
 
     @property
     def handlers(self) -> Mapping[type[payloads.ClientPayload], Handler]:
-        """See `Noun`."""
+        """See `EventHandlers`."""
         return {
             payloads.StartChat: self._start_chat,
             payloads.UpdateChat: self._update_chat,
@@ -93,7 +93,7 @@ class SessionEvents:
         await self._accept_session(call, command)
 
     async def _create_invite(self, call: Call, request: payloads.CreateInvite) -> None:
-        """The secret is shown once, here; sent again, the event makes another one."""
+        """Create an invite. The secret is not stored, so a repeated event creates another invite."""
         invite = invites.compose(request.session_id, secrets.token_bytes(invites.SECRET_BYTES))
         expires_at = utc_now() + timedelta(seconds=request.expires_in)
         command = CreateInvite(

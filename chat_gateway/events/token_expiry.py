@@ -1,4 +1,4 @@
-"""Token expiry: an open socket lives as long as the newest token that it has shown (contract §3)."""
+"""Token expiry: a socket stays open until its newest token expires (contract §3)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from chat_gateway.sockets.socket import Socket
 from chat_gateway.transport import frames
 from shared.contracts.payload import rfc3339
 
-WARN_BEFORE = 60.0  # seconds; half the token's lifetime, if that is shorter
-TIMER_MAX = 3_600.0  # seconds that one timer runs; after a jump of the clock it is at most so late
+WARN_BEFORE = 60.0  # seconds, or half the token's lifetime if that is shorter
+TIMER_MAX = 3_600.0  # seconds of one timer, and thus its maximum delay after the clock was set
 
 
 def watch(socket: Socket, expire: Callable[[Socket], None]) -> None:
-    """Warn the client in time, and call `expire` when its token has run out, unless another one comes before."""
+    """Warn the client before its token expires, and call `expire` when it has, unless `watch` is called again."""
     forget(socket)
     identity = socket.identity
     socket.valid_until = time.monotonic() + identity.expires_at - time.time()
@@ -26,19 +26,19 @@ def watch(socket: Socket, expire: Callable[[Socket], None]) -> None:
 
 
 def forget(socket: Socket) -> None:
-    """The socket is gone."""
+    """Cancel the timer of a socket."""
     if socket.expiry is not None:
         socket.expiry.cancel()
         socket.expiry = None
 
 
 def expires_at(identity: Identity) -> str:
-    """When the token runs out, as clients are told."""
+    """Return the expiry of a token as clients receive it."""
     return rfc3339(datetime.fromtimestamp(identity.expires_at, UTC))
 
 
 def _at(moment: float, socket: Socket, act: Callable[[Socket], None]) -> None:
-    """Do it at that time of day (seconds since 1970), by a clock that may be set meanwhile."""
+    """Call `act` at `moment` (seconds since 1970), by a clock that may be set before then."""
     left = moment - time.time()
     if left <= 0:
         socket.expiry = None

@@ -1,4 +1,4 @@
-"""Showing oneself: the events by which members let each other see that they write and how far they have read."""
+"""Client events that show other members what a user does: typing, and how far they have read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.errors import Unavailable
 
 
 class TypingEvents:
-    """What people show of themselves."""
+    """Handlers of typing and read marks."""
 
     def __init__(self, bus: Bus, persistence: PersistenceClient, sessions: Sessions, partitions: int) -> None:
         self._bus = bus
@@ -28,11 +28,11 @@ class TypingEvents:
 
     @property
     def handlers(self) -> Mapping[type[payloads.ClientPayload], Handler]:
-        """See `Noun`."""
+        """See `EventHandlers`."""
         return {payloads.SetTyping: self._set_typing, payloads.MarkRead: self._mark_read}
 
     async def _set_typing(self, call: Call, request: payloads.SetTyping) -> None:
-        """Volatile: straight to the gateways, stored nowhere."""
+        """Stream the state of typing to all gateways; it is not stored."""
         user, session_id = call.socket.user_id, request.session_id
         await self._sessions.load_for(session_id, user, call.remaining)
         if not self._bus.connected:

@@ -1,7 +1,7 @@
-"""The web page below `/chat/`: the built files of one directory, read once and served from memory.
+"""The web page below `/chat/`: the built files of one directory, read at the start and served from memory.
 
-Hashed files may be kept for ever, everything else is asked for again and mostly answered 304. Paths of the page's
-own (`/chat/c/…`) give the page itself. A path is only ever looked up in a table, so none leads out of the directory.
+Clients may cache hashed files permanently; all other files are revalidated, mostly with a 304. Routes of the page, such
+as `/chat/c/…`, return the page itself. Paths are looked up in a table, so no path leads out of the directory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shared.errors import MethodNotAllowed, NotFound
 from shared.http.problems import problem
 
 PREFIX: Final = "/chat/"
-COMPACT: Final = "embed"  # and all below it: what other sites may show in a frame
+COMPACT: Final = "embed"  # this route and those below it may be shown in a frame by other sites
 INDEX: Final = "index.html"
 WIDGET: Final = "widget.js"
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
@@ -38,7 +38,7 @@ for suffix, kind in ((".webmanifest", "application/manifest+json"), (".js", "tex
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file: its bytes by content coding (`""`: as they are)."""
+    """One file: its bytes by content coding (`""`: not compressed)."""
 
     media_type: str
     etag: str
@@ -47,7 +47,7 @@ class File:
 
     @classmethod
     def read(cls, path: Path, name: str) -> Self:
-        """Read a file and the compressed forms that lie beside it."""
+        """Read a file and its compressed versions in the same directory."""
         body = path.read_bytes()
         bodies = {"": body}
         for coding, suffix in CODINGS:
@@ -82,7 +82,7 @@ class Page:
         if file is None and "." not in name:
             name, file = INDEX, self._files[INDEX]
         if file is None:
-            return problem(NotFound("There is nothing at this path."))
+            return problem(NotFound("There is no file at this path."))
         is_compact = scope["path"].removeprefix(PREFIX).split("/")[0] == COMPACT
         return self._response(name, file, Headers(scope=scope), self._compact_policy if is_compact else self._policy)
 
@@ -101,14 +101,14 @@ class Page:
 
 
 def find(directory: Path | None, frame_ancestors: Iterable[str] = ()) -> Page | None:
-    """The page in a directory, or where a wheel and a checkout have it; None where it has not been built."""
+    """Return the page of a directory, by default that of the wheel or checkout; `None` if it is not built."""
     places = DIRECTORIES if directory is None else (directory,)
     built = next((place for place in places if (place / INDEX).is_file()), None)
     return Page(built, frame_ancestors) if built else None
 
 
 def policy(frame_ancestors: str) -> str:
-    """The content security policy of the page; images of other hosts load only when somebody asks for one."""
+    """Return the content security policy of the page. The page loads images of other hosts only on a click."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -127,19 +127,19 @@ def policy(frame_ancestors: str) -> str:
 
 
 def best_coding(accepted: str, bodies: Mapping[str, bytes]) -> str:
-    """The best coding that there is of those that `Accept-Encoding` names; one with `q=0` is refused."""
+    """Return the best available coding that `Accept-Encoding` allows; `q=0` excludes a coding."""
     named = {part.split(";")[0].strip().lower(): part for part in accepted.split(",")}
     return next((c for c, _ in CODINGS if c in bodies and c in named and _quality(named[c]) > 0), "")
 
 
 def prefers_html(accepted: str) -> bool:
-    """Whether an `Accept` header wants a page rather than JSON, as browsers' do."""
+    """Return whether an `Accept` header prefers HTML to JSON, as those of browsers do."""
     qualities = {part.split(";")[0].strip().lower(): _quality(part) for part in accepted.split(",")}
     return qualities.get("text/html", 0) > qualities.get("application/json", 0)
 
 
 def _quality(part: str) -> float:
-    """The `q` of one part of an `Accept…` header; 0 for one that is no number."""
+    """Return the `q` of one part of an `Accept…` header; 0 if it is not a number."""
     value = next((p.split("=", 1)[1] for p in part.replace(" ", "").split(";")[1:] if p.startswith("q=")), "1")
     try:
         return float(value)

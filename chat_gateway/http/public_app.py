@@ -1,4 +1,4 @@
-"""The gateway's HTTP: `GET /`, and Socket.IO at `/socket.io/`. Everything that is refused is a problem document."""
+"""The public ASGI app: `GET /`, the page, and Socket.IO at `/socket.io/`. Refusals are problem documents."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def _description(_request: Request) -> Response:
 
 
 class PublicApp:
-    """Everything that a client may reach at a gateway."""
+    """All routes of a gateway that clients can reach."""
 
     def __init__(self, server: SocketServer, settings: GatewaySettings) -> None:
         self._page = web_page.find(settings.page_dir, settings.frame_ancestors)
@@ -47,7 +47,7 @@ class PublicApp:
         self.stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Route by the raw path."""
+        """Route by the path."""
         to_sockets = scope["type"] in ("http", "websocket") and scope["path"] in SOCKET_PATHS
         await (self._sockets if to_sockets else self._pages)(scope, receive, send)
 
@@ -59,7 +59,7 @@ class PublicApp:
 
 
 class Sockets:
-    """Socket.IO, for those who may come in."""
+    """Socket.IO, after the checks of method, origin and admission."""
 
     def __init__(self, server: SocketServer, settings: GatewaySettings, public: PublicApp) -> None:
         self._server = server
@@ -69,7 +69,7 @@ class Sockets:
         self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or pass on; a new session is opened only where there is room for it."""
+        """Refuse a request, or pass it to the Socket.IO server."""
         refusal = self._refusal(scope)
         if refusal is not None:
             reason, error = refusal
@@ -81,7 +81,7 @@ class Sockets:
             cut_if_unread(send, self._server.eio.read_within)
 
     def _refusal(self, scope: Scope) -> tuple[str, BackchatError] | None:
-        """Why this request is not served. Clients of a stopping gateway go elsewhere."""
+        """Return why a request is refused (a label of the metric) with the error, or `None`."""
         if scope.get("method", "GET") not in SOCKET_METHODS:
             return "method", MethodNotAllowed()
         origin = Headers(scope=scope).get("origin")
@@ -89,7 +89,7 @@ class Sockets:
             return "origin", Forbidden("Pages of this origin may not connect.")
         if "sid" in parse_qs(scope.get("query_string", b"").decode("latin-1")):
             return None
-        no_room = Unavailable("No more connections just now.", retry_after=random.uniform(1, 3))  # noqa: S311
+        no_room = Unavailable("This gateway accepts no connections now.", retry_after=random.uniform(1, 3))  # noqa: S311
         if self._public.stopping:
             return "stopping", no_room
         admission = self._server.admission
@@ -100,7 +100,7 @@ class Sockets:
 
 
 async def _refuse(error: BackchatError, scope: Scope, receive: Receive, send: Send) -> None:
-    """A problem document before there is a session: after a 503 a stock client tries again by itself, with jitter."""
+    """Answer with a problem document. Without a session, a stock client retries a 503 automatically, with jitter."""
     refusal = problem(error, {"Allow": ", ".join(SOCKET_METHODS)} if isinstance(error, MethodNotAllowed) else None)
     if scope["type"] == "http":
         await refusal(scope, receive, send)

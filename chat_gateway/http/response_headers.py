@@ -1,7 +1,7 @@
-"""What every answer of the gateway's HTTP says to browsers (pure ASGI).
+"""Security headers of every HTTP response of the gateway, as ASGI middleware.
 
-Nothing but the page is one, and the page brings its own policy (`chat_gateway.http.page`).
-`Strict-Transport-Security` is the edge's, which alone knows whether there is TLS.
+The page has a separate content security policy (`chat_gateway.http.page`). `Strict-Transport-Security` is set by the
+edge, because the gateway does not know whether the client uses TLS.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ SECURITY = {
 
 
 class ResponseHeaders:
-    """Adds the headers of `SECURITY` that an answer does not set itself."""
+    """Adds the headers of `SECURITY` that a response does not set."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, and complete the answer."""
+        """Call the app and add headers to its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

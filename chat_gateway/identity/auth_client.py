@@ -1,4 +1,4 @@
-"""What a gateway asks auth over HTTP: its public keys, and the logins that are over."""
+"""HTTP client for auth: its public keys, and the revoked logins."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import httpx2
 import orjson
 
 TIMEOUT = 2.0  # seconds to connect, and between two parts of an answer
-PARSE_INLINE_MAX = (
-    256 * 1024
-)  # bytes that are parsed in one go (about 3 ms); longer answers are parsed beside the event loop
+PARSE_INLINE_MAX = 256 * 1024  # bytes parsed in the event loop (about 3 ms); longer answers are parsed in a thread
 
 
 class AuthClient:
-    """The two routes of auth that gateways use; an async context manager."""
+    """The two routes of auth that gateways use; an async context manager.
+
+    `auth_url` is like `http://auth:8000`. The methods raise the exceptions of httpx2.
+    """
 
     def __init__(self, auth_url: str) -> None:
-        """`auth_url` as in `http://auth:8000`."""
         self._http = httpx2.AsyncClient(base_url=auth_url.rstrip("/"), timeout=TIMEOUT)
 
     async def __aenter__(self) -> Self:
@@ -30,13 +30,13 @@ class AuthClient:
         await self._http.aclose()
 
     async def jwks(self) -> dict[str, Any]:
-        """The JWK set of `/.well-known/jwks.json`; raises what the transport raises."""
+        """Fetch the JWK set of `/.well-known/jwks.json`."""
         response = await self._http.get("/.well-known/jwks.json")
         response.raise_for_status()
         return dict(response.json())
 
     async def revocations(self, cursor: str | None) -> dict[str, Any]:
-        """The logins revoked since a cursor (`None`: all that still matter); raises what the transport raises."""
+        """Fetch the logins revoked since a cursor (`None`: all whose tokens may be unexpired)."""
         response = await self._http.get("/internal/revocations", params={} if cursor is None else {"cursor": cursor})
         response.raise_for_status()
         body = response.content
@@ -46,9 +46,9 @@ class AuthClient:
 
 
 def parse_in_thread(body: bytes) -> dict[str, Any]:
-    """Parse a long answer, in a thread.
+    """Parse a long answer; to be called in a thread.
 
-    One call of a parser written in C keeps the interpreter to itself for as long as it takes, 0.2 s for 300,000
-    logins; a hook of ours for each object lets others run in between.
+    A parser in C holds the interpreter lock during the whole call, 0.2 s for 300,000 logins. The Python hook, called
+    for each object, gives other threads the lock in between.
     """
     return dict(json.loads(body, object_hook=lambda found: found))

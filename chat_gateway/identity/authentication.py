@@ -1,7 +1,7 @@
-"""Authentication: an access token, checked against the keys that auth publishes (contract §2).
+"""Authentication: checks access tokens against the public keys of auth (contract §2).
 
-The algorithm comes from our table of keys, never from a token's header. A key table that cannot be
-refreshed stays in use; one that never came means nobody can be let in yet.
+The algorithm is fixed here and never read from a token's header. If the keys cannot be refreshed, the loaded ones stay
+in use; until keys are loaded for the first time, no token can be accepted.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ ALGORITHM = "EdDSA"
 AUDIENCE = "backchat"
 REQUIRED = ("iss", "aud", "exp", "iat", "nbf", "sub", "sid", "jti")
 TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt"})  # of headers, in lower case; the first is auth's (RFC 9068)
-# A JWS in compact form (RFC 7515) with an Ed25519 signature, in its one spelling: 64 bytes leave four bits unused.
+# A JWS in compact form (RFC 7515) with an Ed25519 signature in its canonical spelling: four of its bits are unused.
 COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{85}[AQgw]")
 TOKEN_BYTES_MAX = 4096
-LIFETIME_MAX = 86_400.0  # seconds; auth makes none that lives longer
-CLOCK_SKEW = 5.0  # seconds that another machine's clock may be ahead of ours
+LIFETIME_MAX = 86_400.0  # seconds; auth issues no token with a longer lifetime
+CLOCK_SKEW = 5.0  # seconds that the clock of auth may be ahead of ours
 REFRESH_EVERY = 300.0  # seconds
-UNKNOWN_KEY_COOLDOWN = 2.0  # seconds between two refreshes for keys that we do not know
+UNKNOWN_KEY_COOLDOWN = 2.0  # seconds between two refreshes that are caused by unknown keys
 FIRST_RETRY, LAST_RETRY = 0.2, 5.0  # seconds
 
 FetchKeys = Callable[[], Awaitable[dict[str, Any]]]
@@ -40,7 +40,7 @@ FetchKeys = Callable[[], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a token speaks for. `expires_at` is in seconds since 1970, `lifetime` in seconds from its issue to then."""
+    """The user and login of a token. `expires_at`: seconds since 1970; `lifetime`: seconds from issue to expiry."""
 
     user_id: str
     login_id: str
@@ -50,7 +50,7 @@ class Identity:
 
 
 class KeyTable:
-    """The public keys by their `kid`; kept over failures (stale while error)."""
+    """The public keys of auth by their `kid`. After a failed refresh the loaded keys stay in use."""
 
     def __init__(self, fetch: FetchKeys) -> None:
         self._fetch = fetch
@@ -62,11 +62,11 @@ class KeyTable:
 
     @property
     def loaded(self) -> bool:
-        """Whether keys came at least once."""
+        """Whether keys were loaded at least once."""
         return self._loaded
 
     async def run(self) -> None:
-        """Fetch, again and again until it works, then every `REFRESH_EVERY` seconds."""
+        """Fetch the keys until it succeeds, then every `REFRESH_EVERY` seconds; until cancelled."""
         backoff = Backoff(FIRST_RETRY, LAST_RETRY)
         while True:
             if await self._refresh():
@@ -76,10 +76,10 @@ class KeyTable:
                 await asyncio.sleep(backoff.next())
 
     async def find(self, kid: str) -> Ed25519PublicKey:
-        """The key of that id, asking auth again if we do not know it.
+        """Return the key with this id, after a refresh if it is unknown.
 
         Raises:
-            Unavailable: we cannot tell, because auth does not answer.
+            Unavailable: the key may exist, but auth does not answer.
             Unauthenticated: there is no such key.
         """
         if kid not in self._keys and self._loaded:
@@ -89,16 +89,16 @@ class KeyTable:
         if kid in self._keys:
             return self._keys[kid]
         if not self._loaded or self._failed:
-            raise Unavailable("Tokens cannot be checked just now.", retry_after=1.0)
+            raise Unavailable("Tokens cannot be checked at the moment.", retry_after=1.0)
         raise Unauthenticated
 
     async def _refresh(self) -> bool:
         self._asked_at = time.monotonic()
         try:
             self._keys = _public_keys(await self._fetch())
-        except Exception as error:  # noqa: BLE001 - whatever the transport raises: the old keys stay
+        except Exception as error:  # noqa: BLE001 - the transport may raise anything; the old keys stay
             if not self._failed:
-                logger.warning("no keys from auth", reason=type(error).__name__, loaded=self._loaded)
+                logger.warning("keys.refresh_failed", reason=type(error).__name__, loaded=self._loaded)
             self._failed = True
             return False
         self._loaded, self._failed = True, False
@@ -106,7 +106,7 @@ class KeyTable:
 
 
 class Authenticator:
-    """Turns the token of a connect into an `Identity`."""
+    """Checks tokens and returns the `Identity` in them."""
 
     def __init__(self, keys: KeyTable, *, issuer: str) -> None:
         self._keys = keys
@@ -116,9 +116,9 @@ class Authenticator:
         """Check a token.
 
         Raises:
-            TokenExpired: it was good once.
-            Unauthenticated: it never was, or is none.
-            Unavailable: it cannot be checked just now.
+            TokenExpired: the token was valid and has expired.
+            Unauthenticated: the token is not valid.
+            Unavailable: the keys are not loaded, so the token cannot be checked.
         """
         try:
             kid = _key_id(token)
@@ -136,12 +136,12 @@ class Authenticator:
             raise
         except jwt.ExpiredSignatureError:
             raise TokenExpired from None
-        except Exception:  # noqa: BLE001 - a hostile token finds its own exceptions; all of them mean no
+        except Exception:  # noqa: BLE001 - a forged token may raise any exception; all of them mean refusal
             raise Unauthenticated from None
 
 
 def token_of(auth: Any, environ: Mapping[str, Any]) -> Any:
-    """The token of a connect: `auth.token`, else the bearer of the Authorization header, else `None`."""
+    """Return the token of a connect: `auth.token`, else that of the Authorization header, else `None`."""
     if isinstance(auth, dict) and auth.get("token") is not None:
         return auth["token"]
     scheme, _, credentials = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
@@ -155,7 +155,7 @@ def _key_id(token: Any) -> str:
     kid, kind = header.get("kid"), header.get("typ", "JWT")
     if not isinstance(kid, str) or not isinstance(kind, str) or kind.lower() not in TYPES:
         raise Unauthenticated
-    if "crit" in header or "b64" in header:  # we know no extension
+    if "crit" in header or "b64" in header:  # no extension is supported
         raise Unauthenticated
     return kid
 
@@ -175,7 +175,7 @@ def _identity(claims: dict[str, Any]) -> Identity:
 
 
 def _public_keys(jwks: Mapping[str, Any]) -> dict[str, Ed25519PublicKey]:
-    """The Ed25519 signing keys of a JWK set; other kinds of key are left out."""
+    """Return the Ed25519 signing keys of a JWK set; other keys are skipped."""
     keys: dict[str, Ed25519PublicKey] = {}
     for entry in jwks["keys"]:
         if entry.get("kty") != "OKP" or entry.get("crv") != "Ed25519" or entry.get("use", "sig") != "sig":

@@ -1,9 +1,9 @@
-"""Revocation: the logins that are over although their access tokens are not yet (design §2).
+"""Revocation: the logins that were revoked while their access tokens are unexpired.
 
-Auth is asked again and again, without the broker in between. What an answer says is sure up to the moment at
-which it was asked for, so a gateway whose last answer is older than `FRESH_FOR` does not know: it may have been
-paused, or auth may be away. Events then wait for a fresh answer, for a while; after that they go on by the last
-known list, and only new sockets are refused.
+The gateway polls auth over HTTP, independently of the broker. An answer is complete up to the time of its request. If
+the last answer is older than `FRESH_FOR`, the process was paused or auth is unreachable, and the list may lack
+revocations. Client events then wait for a fresh answer, at most `HOLD_MAX` seconds; after that they are handled by the
+last known list, and only new sockets are refused.
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ import structlog
 logger = structlog.get_logger(__name__)
 
 POLL_EVERY = 0.5  # seconds
-FIRST_POLLS_EVERY = 0.1  # seconds, until there was an answer: nobody can come in before
-WARN_AFTER = 3  # polls in a row that fail; the first ones may come before auth is up
+FIRST_POLLS_EVERY = 0.1  # seconds, until the first answer: no socket can be authenticated before it
+WARN_AFTER = 3  # failed polls in a row; the first ones may precede the start of auth
 POLL_WITHIN = 10.0  # seconds for one answer, which may hold hundreds of thousands of logins
-FRESH_FOR = (
-    1.5  # seconds; with the 0.5 s of which auth's memory may be behind, a logout is known within 2 (contract §1)
-)
+# Seconds. The memory of auth may be 0.5 s behind its database, so a logout is known within 2 s (contract §1).
+FRESH_FOR = 1.5
 HOLD_MAX = 5.0  # seconds that events wait for a fresh answer
-STALLED_FOR = 2.0  # seconds without a heartbeat (each POLL_EVERY), after which we have been paused
-BUCKET = 300  # seconds; logins that may be forgotten in the same five minutes are forgotten together
-APPLY_BATCH = 2_000  # logins applied before everybody else has a turn
+STALLED_FOR = 2.0  # seconds without a heartbeat (one each POLL_EVERY) that count as a pause of the process
+BUCKET = 300  # seconds; logins whose tokens expire in the same bucket are removed together
+APPLY_BATCH = 2_000  # logins applied before the event loop runs other tasks
 
 FetchRevocations = Callable[[str | None], Awaitable[dict[str, Any]]]
 
 
 class RevokedLogins:
-    """The revoked logins whose tokens may still be unexpired: forgotten once none can be."""
+    """The revoked logins, each kept until all its tokens are expired."""
 
     def __init__(self) -> None:
         self._buckets: dict[int, set[str]] = {}  # by the end of the bucket, in units of BUCKET
@@ -46,7 +45,7 @@ class RevokedLogins:
         return any(login_id in bucket for bucket in self._buckets.values())
 
     def add(self, login_id: str, until: int) -> bool:
-        """Keep one until then (seconds since 1970); false if it was there already."""
+        """Keep a login until `until` (seconds since 1970); return false if it was known."""
         bucket = self._buckets.setdefault(until // BUCKET + 1, set())
         if login_id in bucket:
             return False
@@ -54,20 +53,20 @@ class RevokedLogins:
         return True
 
     def forget(self, now: float) -> None:
-        """Drop what has passed."""
+        """Remove the logins whose tokens are expired at `now` (seconds since 1970)."""
         for end in [end for end in self._buckets if end * BUCKET <= now]:
             del self._buckets[end]
 
 
 class Revocation:
-    """Follows auth's list. `revoked` is called for each login as it becomes known."""
+    """Polls the list of auth. `revoked` is called with the id of each newly revoked login."""
 
     def __init__(self, fetch: FetchRevocations, revoked: Callable[[str], None]) -> None:
         self._fetch = fetch
         self._revoked = revoked
         self._logins = RevokedLogins()
         self._cursor: str | None = None
-        self.fresh_until = float("-inf")  # till then what was revoked 2 s before is known (monotonic, as all)
+        self.fresh_until = float("-inf")  # until then, revocations older than 2 s are known (all times are monotonic)
         self._hold_until = float("-inf")
         self._alive_at = time.monotonic()
         self._answer_arrived = asyncio.Event()  # replaced with each answer
@@ -76,7 +75,7 @@ class Revocation:
 
     @property
     def answered(self) -> bool:
-        """Whether the list came at least once."""
+        """Whether the list was received at least once."""
         return self.fresh_until > float("-inf")
 
     def __len__(self) -> int:
@@ -86,14 +85,14 @@ class Revocation:
         return login_id in self._logins
 
     def fresh(self, now: float) -> bool:
-        """Whether every logout of more than two seconds ago is known."""
+        """Whether every revocation older than two seconds is known. `now` is in monotonic seconds."""
         return now <= self.fresh_until
 
     async def wait_until_fresh(self) -> bool:
-        """Wait until the list is fresh, or it is time to go on without; whether it is fresh."""
+        """Wait until the list is fresh or the wait is too long; return whether it is fresh."""
         if not self.fresh(time.monotonic()):
-            self._heartbeat()  # an event may come before the poller finds out that we were paused
-        until = time.monotonic() + HOLD_MAX  # its own, for answers that come late move `_hold_until` on
+            self._heartbeat()  # an event may be read before the poller notices a pause of the process
+        until = time.monotonic() + HOLD_MAX  # a separate bound, because late answers postpone `_hold_until`
         while not self.fresh(now := time.monotonic()):
             end = min(until, self._hold_until)
             if now >= end:
@@ -106,18 +105,18 @@ class Revocation:
         return True
 
     async def run(self) -> None:
-        """Ask for ever."""
+        """Poll until cancelled."""
         while True:
             self._heartbeat()
             if await self._poll() and not self.fresh(time.monotonic()):
-                continue  # it came, but late; there may be news by now
+                continue  # the answer was late and is already stale
             self._poll_now.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_EVERY if self.answered else FIRST_POLLS_EVERY):
                     await self._poll_now.wait()
 
     def _heartbeat(self) -> None:
-        """We run. After a pause events wait for a fresh answer, whatever was known before."""
+        """Note that the process runs. After a pause, events wait for a fresh answer."""
         now = time.monotonic()
         if now - self._alive_at > STALLED_FOR and self.answered:
             self._hold_until = now + HOLD_MAX
@@ -128,13 +127,13 @@ class Revocation:
         begun = time.monotonic()
         try:
             await self._apply(await self._answer(begun + POLL_WITHIN))
-        except Exception as error:  # noqa: BLE001 - whatever the transport raises: the list stays as it is
+        except Exception as error:  # noqa: BLE001 - the transport may raise anything; the list stays as it is
             self._failed += 1
             if self._failed == WARN_AFTER:
-                logger.warning("no revocations from auth", reason=type(error).__name__, answered=self.answered)
+                logger.warning("revocations.poll_failed", reason=type(error).__name__, answered=self.answered)
             return False
         if self._failed >= WARN_AFTER:
-            logger.info("revocations from auth again")
+            logger.info("revocations.recovered")
         self._failed = 0
         self.fresh_until = begun + FRESH_FOR
         self._hold_until = max(self._hold_until, begun + FRESH_FOR + HOLD_MAX)
@@ -157,7 +156,7 @@ class Revocation:
     async def _apply(self, answer: dict[str, Any]) -> None:
         cursor, entries, now = answer["cursor"], answer["logins"], time.time()
         if not isinstance(cursor, str):
-            raise TypeError("the cursor is no string")
+            raise TypeError("the cursor is not a string")
         self._logins.forget(now)
         for number, entry in enumerate(entries, 1):
             login_id, until = entry["sid"], int(entry["until"])

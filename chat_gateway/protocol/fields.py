@@ -1,4 +1,4 @@
-"""Types of the fields that clients send (contract §3): strict about what is what. Pure."""
+"""Types of the fields that clients send (contract §3). JSON types are not converted. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What clients may say (contract §3), and the acks. Pure.
+"""Parser of client events (contract §3). Pure.
 
-Strict about types (a boolean is no integer, an id is a UUID), lenient as the contract says: `null` is
-absent and unknown fields are ignored.
+Types are strict: a boolean is not an integer, an id is a UUID. As the contract says, `null` counts as absent and
+unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from shared.errors import InvalidRequest, PayloadTooLarge
 
 
 def parse(name: Any, arguments: list[Any]) -> ClientPayload:
-    """The payload of a client event.
+    """Return the payload of a client event.
 
     Raises:
-        InvalidRequest: no such event, not exactly one object, or a field that does not fit.
+        InvalidRequest: unknown event, not exactly one object, or an invalid field.
         PayloadTooLarge: `content` is too long.
     """
     model = CLIENT_EVENTS.get(name) if isinstance(name, str) else None
     if model is None:
-        raise InvalidRequest("There is no such event.")
+        raise InvalidRequest("Unknown event.")
     if len(arguments) != 1 or not isinstance(arguments[0], dict):
         raise InvalidRequest("An event takes one JSON object.")
     given = {field: value for field, value in arguments[0].items() if value is not None}
@@ -48,7 +48,7 @@ def _check(payload: ClientPayload) -> None:
 
 
 def _explain(error: ValidationError) -> str:
-    """Field and reason; never the value, which may be somebody's words."""
+    """Return field and reason; never the value, which may be private."""
     first = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"][:2])
     return f"{field}: {first['msg']}" if field else str(first["msg"])

@@ -1,6 +1,6 @@
-"""What each client event carries (contract §3), one model an event. Pure.
+"""Payloads of client events (contract §3), one model for each event. Pure.
 
-`null` is absent and unknown fields are ignored; `protocol.parse` sees to the first.
+Unknown fields are ignored. A field that is `null` counts as absent: `parsing.parse` removes it.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ INVITE_USES_MAX = 1_000
 
 
 class ClientPayload(BaseModel):
-    """The one object of an event."""
+    """The JSON object of a client event."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class InSession(ClientPayload):
-    """About one session."""
+    """An event that concerns one session."""
 
     session_id: Id
 
 
 class Change(InSession):
-    """Changes a session: begun after what the same socket sent to the same session before it."""
+    """An event that changes a session; begun after the earlier events of the same socket to this session."""
 
 
 class StartChat(ClientPayload):
-    """`start_chat`: an empty list of chatbots is none, that is the default one."""
+    """`start_chat`. Without chatbots, also with an empty list, the session gets the default chatbot."""
 
     title: Title | None = None
     chatbot_ids: Annotated[list[ChatbotId], Field(max_length=100)] | None = None
@@ -57,7 +57,7 @@ class StartChat(ClientPayload):
 
 
 class SendMessage(InSession):
-    """`send_message`: the size of `content` is checked by `protocol.parse`, because it has a code of its own."""
+    """`send_message`. `parsing.parse` checks the length of `content`, which has a separate error code."""
 
     content: Text
     client_message_id: ClientId | None = None
@@ -76,7 +76,7 @@ class LeaveChat(InSession):
 
 
 class GetMessages(InSession):
-    """`get_messages`: `before_seq` or `after_seq`, not both."""
+    """`get_messages`, with `before_seq` or `after_seq` or neither."""
 
     before_seq: Seq | None = None
     after_seq: Seq | None = None
@@ -91,7 +91,7 @@ class ListChats(ClientPayload):
 
 
 class UpdateChat(Change):
-    """`update_chat`: what is absent stays as it is."""
+    """`update_chat`. Absent fields stay unchanged."""
 
     title: Title | None = None
     reply_policy: ReplyPolicy | None = None
@@ -118,14 +118,14 @@ class RemoveChatbot(Change):
 
 
 class CreateInvite(Change):
-    """`create_invite`: `expires_in` in seconds; without `max_uses` any number of people may use it."""
+    """`create_invite`. `expires_in` is in seconds; without `max_uses` the number of uses is unlimited."""
 
     expires_in: Annotated[StrictInt, Field(ge=INVITE_EXPIRES_MIN, le=INVITE_EXPIRES_MAX)] = INVITE_EXPIRES_DEFAULT
     max_uses: Annotated[StrictInt, Field(ge=1, le=INVITE_USES_MAX)] | None = None
 
 
 class AcceptInvite(ClientPayload):
-    """`accept_invite`: whatever is no invite is `not_found`, as one that is not known."""
+    """`accept_invite`. Text that is not an invite is refused `not_found`, like an unknown invite."""
 
     invite: Annotated[StrictStr, Field(min_length=1, max_length=1_000)]
 
@@ -153,14 +153,14 @@ class RegenerateReply(Change):
 
 
 class EditMessage(Change):
-    """`edit_message`: `content` as in `send_message`."""
+    """`edit_message`. `content` is as in `send_message`."""
 
     message_id: Id
     content: Text
 
 
 class RateReply(Change):
-    """`rate_reply`: 0 takes a rating back."""
+    """`rate_reply`. A rating of 0 removes an earlier one."""
 
     message_id: Id
     rating: Rating
@@ -168,7 +168,7 @@ class RateReply(Change):
 
 
 class SearchMessages(ClientPayload):
-    """`search_messages`: in all own sessions, or in one."""
+    """`search_messages`, in all sessions of the user or in one."""
 
     query: Query
     session_id: Id | None = None
@@ -189,7 +189,7 @@ class MarkRead(Change):
 
 
 class RefreshToken(ClientPayload):
-    """`refresh_token`: what the token is worth, authentication says."""
+    """`refresh_token`. The token is checked by `chat_gateway.identity`, not here."""
 
     token: StrictStr
 

@@ -1,4 +1,4 @@
-"""Which keys of `chat.delivery` this gateway's queue is bound to: counted, and let go of late."""
+"""The bindings of this gateway's queue to routing keys of `chat.delivery`: counted, and removed with a delay."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Binding:
 
 
 class Bindings:
-    """The bindings of the delivery queue, which there is only once the bus was there for the first time."""
+    """The bindings of the delivery queue, which exists after the first connection to the bus."""
 
     def __init__(self) -> None:
         self._bindings: dict[str, _Binding] = {}
@@ -29,12 +29,12 @@ class Bindings:
         self._unbinding: dict[str, asyncio.Task[None]] = {}
 
     def subscribed(self, subscription: Subscription) -> None:
-        """The queue is there."""
+        """Start binding: the queue exists."""
         self._subscription = subscription
         self._is_subscribed.set()
 
     def acquire(self, key: str) -> None:
-        """Use a key; pair with `release`. It is bound when `bound` returns."""
+        """Use a key until `release`; it is bound when `wait_bound` returns."""
         binding = self._bindings.setdefault(key, _Binding())
         binding.users += 1
         if binding.unbinding is not None:
@@ -60,14 +60,14 @@ class Bindings:
         task.result()
 
     def release(self, key: str) -> None:
-        """Use a key no more."""
+        """End one use of a key; the last one starts the delay after which the key is unbound."""
         binding = self._bindings[key]
         binding.users -= 1
         if binding.users == 0:
             binding.unbinding = asyncio.get_running_loop().call_later(LINGER, self._expire, key)
 
     def close(self) -> None:
-        """Stop the clocks and what is under way."""
+        """Cancel the timers and tasks."""
         for binding in self._bindings.values():
             if binding.unbinding is not None:
                 binding.unbinding.cancel()
@@ -80,7 +80,7 @@ class Bindings:
         await self._is_subscribed.wait()
         assert self._subscription is not None
         if (unbinding := self._unbinding.get(key)) is not None:
-            await asyncio.wait({unbinding})  # else it might take away what we bind
+            await asyncio.wait({unbinding})  # otherwise it might remove the new binding
         await self._subscription.bind(DELIVERY, key)
 
     def _expire(self, key: str) -> None:
@@ -97,4 +97,4 @@ class Bindings:
 
 def _retrieve_exception(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
-        task.exception()  # whoever waits for it has it raised; nobody waiting is no news
+        task.exception()  # marks it as retrieved; a waiter has it raised, and without a waiter it does not matter

@@ -1,4 +1,4 @@
-"""Following: stored changes of the served sessions are let out in order, and what is missing is read."""
+"""Catch-up: releases the stored changes of served sessions in order, and reads the ones that are missing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from chat_gateway.transport import frames
 from shared.contracts.queries import ReadChanges, ReadHeads
 from shared.errors import BackchatError, NotFound
 
-HEADS_EVERY = 10.0  # seconds between two looks at the newest numbers of all served sessions
-HEADS_PER_QUERY = 5_000  # sessions of one such query
-HEADS_GRACE = 1.0  # seconds that a change may be on its way before it counts as missed
+HEADS_EVERY = 10.0  # seconds between two queries for the last numbers of all served sessions
+HEADS_PER_QUERY = 5_000  # sessions in one such query
+HEADS_GRACE = 1.0  # seconds that a change may take to be delivered before it counts as missing
 PAGE = 200  # changes of one read
 CONCURRENT_READS = 16
 READ_RETRY = 1.0  # seconds
@@ -44,26 +44,26 @@ class CatchUp:
         self._check_requested = asyncio.Event()
 
     def load(self, session: ServedSession, view: dict[str, Any]) -> None:
-        """A snapshot of the session (a `Session`) is there: begin with it, the first time."""
+        """Start a session with a snapshot (a `Session`); later snapshots do nothing."""
         self._show(session, session.load(view))
         self._start_read(session)
 
     def changed(self, session: ServedSession, number: int, change: Change) -> None:
-        """A stored change was delivered."""
+        """Take a delivered change with its number."""
         self._show(session, session.cursor.arrived(number, change))
         self._start_read(session)
 
     def head_announced(self, session: ServedSession, head: int) -> None:
-        """The newest number of a session was told."""
+        """Take the last number of a session, and read the changes that are missing up to it."""
         session.cursor.head_announced(head)
         self._start_read(session)
 
     def check_heads_now(self) -> None:
-        """Something may have been lost: look at all newest numbers now."""
+        """Query all last numbers now, because deliveries may have been lost."""
         self._check_requested.set()
 
     async def watch_heads(self) -> None:
-        """Every few seconds, and at once in doubt: is any served session behind?"""
+        """Query the last numbers of all served sessions periodically and after `check_heads_now`, until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(HEADS_EVERY):
@@ -86,12 +86,12 @@ class CatchUp:
                         self.head_announced(session, head)
 
     def close(self) -> None:
-        """Stop all reads."""
+        """Cancel all reads."""
         for task in self._tasks:
             task.cancel()
 
     async def _read_heads(self) -> tuple[dict[str, int], list[ServedSession]]:
-        """The newest numbers of the served sessions, and those that are no more."""
+        """Return the last numbers of the served sessions by id, and the sessions that no longer exist."""
         loaded = [session for session in self._registry if session.loaded]
         heads: dict[str, int] = {}
         for at in range(0, len(loaded), HEADS_PER_QUERY):
@@ -100,7 +100,7 @@ class CatchUp:
         return heads, [session for session in loaded if session.key not in heads]
 
     def _drop_deleted(self, session: ServedSession) -> None:
-        """It was deleted, and nobody told us: whoever follows it is told now."""
+        """Stop serving a deleted session whose deletion event was lost, and notify the joined sockets."""
         joined = self._registry.forget(session)
         frames.send_all(joined, frames.event("session_deleted", {"session_id": session.key}))
 
@@ -141,7 +141,7 @@ class CatchUp:
             self._registry.touch(session)
 
     async def _read(self, session: ServedSession) -> bool:
-        """One whole read, page by page; false if the session is gone."""
+        """Do one complete read, page by page; return whether the session still exists."""
         cursor = session.cursor
         after = shown = cursor.begin_read()
         try:
@@ -172,9 +172,10 @@ class CatchUp:
 
 
 def _changes(found: dict[str, Any], shown: int) -> list[tuple[int, Change]]:
-    """A read as numbered changes: messages (new ones are those with a place after `shown`), and the session's own.
+    """Return the numbered changes of a page: of its messages, and of the session itself.
 
-    The last lies within the read or not; the cursor sees to that.
+    A message whose place is after `shown` is new to clients, others are updates. The session's change may have a number
+    outside the page; the cursor ignores it then.
     """
     session = found["session"]
     changes: list[tuple[int, Change]] = [

@@ -1,4 +1,4 @@
-"""Which users have sockets here."""
+"""The open sockets of this gateway by user and by login."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.errors import RateLimited
 
 
 class ConnectedUsers:
-    """Sockets by user and by login, and the binding of each user's bucket."""
+    """Open sockets by user and by login. The bucket of each connected user is bound to the delivery queue."""
 
     def __init__(self, bindings: Bindings, settings: GatewaySettings) -> None:
         self._bindings = bindings
@@ -24,11 +24,11 @@ class ConnectedUsers:
         self._by_login: dict[str, set[Socket]] = {}
 
     async def add(self, socket: Socket, timeout: float) -> None:
-        """Count the socket in and bind its user's bucket.
+        """Add a socket and wait until the bucket of its user is bound; `timeout` in seconds.
 
         Raises:
-            RateLimited: too many sockets of this user.
-            Unavailable: the bus is away.
+            RateLimited: the user has too many sockets.
+            Unavailable: the bus is not connected.
         """
         user = socket.user_id
         sockets = self._by_user.setdefault(user, set())
@@ -42,7 +42,7 @@ class ConnectedUsers:
         await self._bindings.wait_bound(key, timeout)
 
     def remove(self, socket: Socket) -> None:
-        """Count the socket out, if it was in."""
+        """Remove a socket if it was added."""
         sockets = self._by_user.get(socket.user_id)
         if sockets is None or socket not in sockets:
             return
@@ -53,15 +53,15 @@ class ConnectedUsers:
             self._bindings.release(self._key(socket.user_id))
 
     def sockets(self, user_id: str) -> Iterable[Socket]:
-        """The open sockets of a user on this gateway."""
+        """Return the open sockets of a user."""
         return self._by_user.get(user_id, ())
 
     def sockets_of_login(self, login_id: str) -> list[Socket]:
-        """The sockets of one login on this gateway."""
+        """Return the open sockets of a login."""
         return list(self._by_login.get(login_id, ()))
 
     def change_login(self, socket: Socket, identity: Identity) -> None:
-        """The socket has shown another token of its user."""
+        """Move a socket to the login of a new token of its user."""
         self._remove_from_login(socket)
         socket.identity = identity
         self._by_login.setdefault(identity.login_id, set()).add(socket)
@@ -74,7 +74,7 @@ class ConnectedUsers:
             del self._by_login[login_id]
 
     def all_sockets(self) -> list[Socket]:
-        """All open sockets."""
+        """Return all open sockets."""
         return [socket for sockets in self._by_user.values() for socket in sockets]
 
     def _key(self, user_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Joining: who receives which of the served sessions, with no gap and no repeat."""
+"""Joining and leaving: which sockets receive which sessions, without gaps or repetitions."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from shared.contracts.queries import JoinSession, ReadSession
 from shared.contracts.topology import session_key
 from shared.errors import RateLimited, Unavailable
 
-KEEP_UNUSED = 60.0  # seconds that a session nobody has joined stays in memory after its last use
+KEEP_UNUSED = 60.0  # seconds that an idle session stays in memory after its last use
 SWEEP_EVERY = 5.0  # seconds
 
-Acknowledge = Callable[[dict[str, Any]], None]  # sends the ack with these fields, at once
+Acknowledge = Callable[[dict[str, Any]], None]  # queues the ack with these fields
 
 
 class Sessions:
-    """What sockets do with sessions."""
+    """Joins, leaves and looks up sessions for sockets."""
 
     def __init__(
         self,
@@ -50,23 +50,23 @@ class Sessions:
         self._replies = replies
 
     def use(self, key: str) -> ServedSession | None:
-        """A served session by its id as text; it is in use."""
+        """Return a served session by its id as text, and mark it as used."""
         session = self._registry.find(key)
         if session is not None:
             self._registry.touch(session)
         return session
 
     def is_member(self, key: str, user_id: str) -> bool:
-        """Whether that is known here, without asking; the session is in use then."""
+        """Whether the session is loaded and the user is a member. Sends no query, and marks the session as used."""
         session = self.use(key)
         return session is not None and session.loaded and user_id in session.members
 
     @asynccontextmanager
     async def lease(self, session_id: UUID, timeout: float) -> AsyncIterator[ServedSession]:
-        """Serve a session while the block runs: its key is bound, its changes are held back until it is loaded.
+        """Serve a session while the block runs. Its routing key is bound; its changes are held until it is loaded.
 
         Raises:
-            Unavailable: the bus is away, or too many sessions are served.
+            Unavailable: the bus is not connected, or too many sessions are served.
         """
         session = self._registry.serve(session_id)
         session.leases += 1
@@ -81,11 +81,11 @@ class Sessions:
                 self._registry.forget(session)
 
     async def load_for(self, session_id: UUID, user_id: str, timeout: float) -> None:
-        """Make sure that the session is served and the user is a member.
+        """Load the session if necessary and check that the user is a member; `timeout` in seconds.
 
         Raises:
-            NotFound: there is none, or it is not theirs.
-            Unavailable: that cannot be told just now.
+            NotFound: there is no such session, or the user is not a member.
+            Unavailable: persistence or the bus does not answer.
         """
         async with self.lease(session_id, timeout) as session:
             if session.loaded and user_id in session.members:
@@ -94,11 +94,11 @@ class Sessions:
             self._catch_up.load(session, found["session"])
 
     async def join(self, socket: Socket, request: payloads.JoinChat, acknowledge: Acknowledge) -> None:
-        """Answer a join and, if the answer is complete, let the socket receive what comes after it.
+        """Answer `join_chat`. If the answer is complete, the socket receives all later changes.
 
         Raises:
-            NotFound: there is no such session, or it is not theirs.
-            RateLimited: the socket has joined too many.
+            NotFound: there is no such session, or the user is not a member.
+            RateLimited: the socket has joined too many sessions.
         """
         async with self._joining(socket, request.session_id) as (session, subscriber):
             found = await self._persistence.query(_join_query(socket.user_id, request))
@@ -124,10 +124,10 @@ class Sessions:
         command: Callable[[], Awaitable[dict[str, Any]]],
         acknowledge: Acknowledge,
     ) -> None:
-        """Run `command`, which makes the user a member, and let the socket receive what comes after its answer.
+        """Run `command`, which makes the user a member, and join the socket; it receives all later changes.
 
         Raises:
-            RateLimited: the socket has joined too many.
+            RateLimited: the socket has joined too many sessions.
         """
         async with self._joining(socket, session_id) as (session, subscriber):
             view = (await command())["session"]
@@ -137,7 +137,7 @@ class Sessions:
 
     @asynccontextmanager
     async def _joining(self, socket: Socket, session_id: UUID) -> AsyncIterator[tuple[ServedSession, Subscriber]]:
-        """From here on the socket misses nothing; unless the block lets it in, all is as before in the end."""
+        """Buffer all changes for the socket during the block; if the block does not join it, restore its state."""
         if len(socket.joined) >= self._max_per_socket:
             raise RateLimited("This socket has joined too many sessions; leave some.", retry_after=1.0)
         async with self.lease(session_id, REQUEST_TIMEOUT) as session:
@@ -154,7 +154,7 @@ class Sessions:
                 subscriber.joins -= 1
                 if not subscriber.joined and not subscriber.joins:
                     _remove(session, subscriber)
-                elif not socket.open:  # it went while we were at it
+                elif not socket.open:  # the client disconnected during the join
                     self.leave(socket, session.key)
                 elif session.has_joined(socket) and session.key not in socket.joined:
                     socket.joined.add(session.key)
@@ -169,10 +169,10 @@ class Sessions:
         *,
         partial: bool,
     ) -> None:
-        """Acknowledge a join; unless it was only one page of several, the socket receives the session from now on."""
-        gone = self._registry.find(session.key) is not session
-        if gone or subscriber.overflowed or subscriber.removed:
-            raise Unavailable("Too much happened meanwhile; join again.", retry_after=0.5)
+        """Ack a join. Unless it is `partial` (one page of several), the socket has joined from now on."""
+        evicted = self._registry.find(session.key) is not session
+        if evicted or subscriber.overflowed or subscriber.removed:
+            raise Unavailable("The session changed too much during the join; join again.", retry_after=0.5)
         left = session.subscribers.get(subscriber.socket) is not subscriber
         if left or partial:
             subscriber.cancel_join()
@@ -182,21 +182,21 @@ class Sessions:
         subscriber.awaiting_snapshot = set(self._replies.of_session(session.key))
 
     def remove_member(self, key: str, user_id: str) -> None:
-        """The user is no member any more: their sockets receive nothing more of this session."""
+        """Unsubscribe the sockets of a former member."""
         session = self._registry.find(key)
         if session is not None and session.remove_member(user_id):
             self._registry.touch(session)
             self._presence.changed(key)
 
     def mark_deleted(self, socket: Socket, key: str) -> None:
-        """The socket knows that the session is no more; whoever else receives it is still to be told, so it is kept."""
+        """Unsubscribe the socket that deleted the session. The session is kept until all its sockets are notified."""
         session = self._registry.find(key)
         if session is not None:
             session.members = frozenset()
             self.leave(socket, key)
 
     def leave(self, socket: Socket, key: str) -> bool:
-        """The socket receives nothing more of this session; true if it did, or was about to."""
+        """Unsubscribe a socket; return whether it had joined or was joining."""
         session = self._registry.find(key)
         subscriber = session.subscribers.pop(socket, None) if session is not None else None
         if session is None or subscriber is None:
@@ -207,7 +207,7 @@ class Sessions:
         return True
 
     async def sweep(self) -> None:
-        """Forget what nobody has needed for a while."""
+        """Evict sessions that have been idle for `KEEP_UNUSED` seconds, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_EVERY)
             self._registry.forget_unused(KEEP_UNUSED)

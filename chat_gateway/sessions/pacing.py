@@ -1,4 +1,4 @@
-"""Pacing: of what changes often, at most one value in a while is shown, and the last one always is."""
+"""Pacing of values that change often: shows at most one per interval and key, and always the last one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ V = TypeVar("V")
 @dataclass(slots=True)
 class _Pause(Generic[V]):
     timer: asyncio.TimerHandle
-    waiting: list[V]  # none, or the newest value
+    waiting: list[V]  # empty, or the newest value
 
 
 class Pacing(Generic[K, V]):
-    """Shows values by key: at once, then not again for `interval` seconds. Keeps nothing of keys that are at rest."""
+    """Calls `show` for the first value of a key, and then at most every `interval` seconds for the newest one.
+
+    Keys without a recent value take no memory.
+    """
 
     def __init__(self, interval: float, show: Callable[[K, V], None]) -> None:
         self._interval = interval
@@ -29,7 +32,7 @@ class Pacing(Generic[K, V]):
         return len(self._pauses)
 
     def offer(self, key: K, value: V) -> None:
-        """Show it, now or when the pause of its key is over; a newer one takes its place until then."""
+        """Show a value now, or after the interval of its key unless a newer value replaces it."""
         pause = self._pauses.get(key)
         if pause is not None:
             pause.waiting[:] = [value]
@@ -38,7 +41,7 @@ class Pacing(Generic[K, V]):
         self._show(key, value)
 
     def close(self) -> None:
-        """Show nothing more."""
+        """Cancel the timers; nothing is shown afterwards."""
         for pause in self._pauses.values():
             pause.timer.cancel()
         self._pauses.clear()

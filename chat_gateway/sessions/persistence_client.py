@@ -27,7 +27,7 @@ class PersistenceClient:
         """Send a query; `timeout` in seconds.
 
         Raises:
-            BackchatError: the error of the answer; `Unavailable` if none came in time.
+            BackchatError: the error of the answer; `Unavailable` if there was none in time.
         """
         event = Event(source=SOURCE, data=query)
         return Reply.result_of(await self._bus.request(QUERIES, QUERY_KEY, event, timeout))
@@ -38,7 +38,7 @@ class PersistenceClient:
         The command is with the publisher before this coroutine first suspends, so that commands keep their order.
 
         Raises:
-            BackchatError: the error of the answer; `Unavailable` if none came in time.
+            BackchatError: the error of the answer; `Unavailable` if there was none in time.
         """
         key = str(ids.partition(session_id, self._partitions))
         event = Event(source=SOURCE, data=command, subject=str(session_id))

@@ -1,6 +1,6 @@
 """Presence: which members of a session have joined it on any gateway. Volatile, like typing.
 
-Each gateway announces its own users to the other gateways when they change, and every `REPEAT_EVERY` seconds. An
+Each gateway announces its users to all gateways when they change, and every `REPEAT_EVERY` seconds. An
 announcement that is not repeated expires, so that the users of a dead gateway disappear. Sessions with one member are
 not announced.
 """
@@ -96,13 +96,13 @@ class PresenceTracker:
         self._pacing.close()
 
     def _publish_changes(self, key: str) -> None:
-        """Announce changed local users to the other gateways, and send a changed list to the local sockets."""
+        """Announce changed local users to all gateways, and send a changed list to the local sockets."""
         session, known = self._registry.find(key), self._by_session.get(key)
         if session is None or known is None:
             return
         here = session.present()
         if here != known.announced:
-            is_first = not known.announced  # then the lists of the other gateways are requested
+            is_first = not known.announced  # then all gateways are asked for their users
             known.announced = here
             self._announce(session, here, ask=is_first)
         present = self._present(session, known)

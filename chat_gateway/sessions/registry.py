@@ -1,4 +1,4 @@
-"""Which sessions this gateway serves: bounded, and the least recently used idle one goes first."""
+"""The sessions that this gateway serves. Bounded: the least recently used idle session is evicted first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.errors import Unavailable
 
 
 class SessionRegistry:
-    """All served sessions. Whoever changes whether one is idle calls `touch` afterwards."""
+    """All served sessions. A caller that changes whether a session is idle must call `touch` afterwards."""
 
     def __init__(
         self, bindings: Bindings, replies: StreamedReplies, metrics: Metrics, *, partitions: int, max_sessions: int
@@ -34,11 +34,11 @@ class SessionRegistry:
         return iter(list(self._sessions.values()))
 
     def find(self, key: str | None) -> ServedSession | None:
-        """A served session by its id as text."""
+        """Return a served session by its id as text."""
         return self._sessions.get(key) if key is not None else None
 
     def serve(self, session_id: UUID) -> ServedSession:
-        """The session, served from now on at the latest; an idle one may have to go for it.
+        """Return a session, which is served from now on; an idle session may be evicted for it.
 
         Raises:
             Unavailable: too many sessions are in use.
@@ -58,7 +58,7 @@ class SessionRegistry:
         return session
 
     def touch(self, session: ServedSession) -> None:
-        """It was used just now, or has become idle or busy."""
+        """Note that a session was used, or has become idle or busy."""
         session.used_at = time.monotonic()
         if self._sessions.get(session.key) is not session:
             return
@@ -69,7 +69,7 @@ class SessionRegistry:
             self._idle.move_to_end(session.key)
 
     def forget(self, session: ServedSession) -> list[Recipient]:
-        """Serve it no more; the sockets that received it."""
+        """Stop serving a session; return the sockets that had joined."""
         if self._sessions.get(session.key) is not session:
             return []
         del self._sessions[session.key]
@@ -81,7 +81,7 @@ class SessionRegistry:
         return joined
 
     def forget_unused(self, seconds: float) -> None:
-        """Forget what has been idle for so long."""
+        """Stop serving the sessions that have been idle for this many seconds."""
         before = time.monotonic() - seconds
         while self._idle and (oldest := next(iter(self._idle.values()))).used_at <= before:
             self.forget(oldest)

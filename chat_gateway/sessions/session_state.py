@@ -1,4 +1,4 @@
-"""One session that this gateway serves: its cursor, its members, and the sockets that have joined it."""
+"""A served session in memory: its cursor, its members, and the sockets that have joined it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from chat_gateway.transport import frames
 from chat_gateway.transport.frames import Frame
 from shared.errors import NotFound
 
-PENDING_MAX = 1_000  # changes that may wait for one join
+PENDING_MAX = 1_000  # changes buffered during one join
 
 # The server event and its payload: `message`, `message_updated` or `session_updated`.
 Change = tuple[str, dict[str, Any]]
 
 
 class Recipient(Protocol):
-    """What a session needs of a socket."""
+    """A socket, as far as sessions use it."""
 
     user_id: str
-    joined: set[str]  # the sessions that it receives
+    joined: set[str]  # the ids of the sessions it has joined
 
     def send(self, frame: Frame) -> None:
         """Queue a frame."""
@@ -32,10 +32,10 @@ class Recipient(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Subscriber:
-    """One socket at one session: joined, joining, or both (joining again).
+    """One socket in one session: joined, joining, or both (a repeated join).
 
-    `floor` is the newest number that the socket has. While `pending` is a list, a join is under way and
-    changes wait there until its ack is queued.
+    `floor` is the highest number that the socket was sent. During a join, `pending` is a list that buffers
+    changes until the ack is queued.
     """
 
     socket: Recipient
@@ -43,39 +43,39 @@ class Subscriber:
     floor: int = 0
     pending: list[tuple[int, Frame]] | None = None
     overflowed: bool = False
-    removed: bool = False  # its user ceased to be a member during the join, before or after what the join has read
-    awaiting_snapshot: set[str] = field(default_factory=set)  # replies of which it is owed a snapshot
-    join_lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one join at a time
-    joins: int = 0  # joins under way or waiting for their turn
+    removed: bool = False  # its user ceased to be a member during the join
+    awaiting_snapshot: set[str] = field(default_factory=set)  # unfinished replies whose text it has not received
+    join_lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by the join in progress
+    joins: int = 0  # joins in progress or waiting for `join_lock`
 
     def begin_join(self) -> None:
-        """A join starts: from now on nothing may be missed."""
+        """Start a join: buffer all changes from now on."""
         self.pending = []
         self.overflowed = self.removed = False
 
     def offer(self, number: int, frame: Frame) -> None:
-        """A change was released."""
+        """Send a released change, or buffer it during a join."""
         if self.pending is not None:
             if len(self.pending) < PENDING_MAX:
                 self.pending.append((number, frame))
                 return
             self.overflowed = True
-            if self.joined:  # joining again: this join is refused, and the earlier one goes on without a hole
+            if self.joined:  # a repeated join is refused, and the socket continues without a gap
                 self.cancel_join()
         if self.joined and number > self.floor:
             self.floor = number
             self.socket.send(frame)
 
     def cancel_join(self) -> None:
-        """The join came to nothing (or was one page of several): as it was before."""
+        """End a join that failed, or that was one page of several: the socket is as before it."""
         pending, self.pending = self.pending or [], None
         for number, frame in pending:
             self.offer(number, frame)
 
     def complete_join(self, last_seq: int, acknowledge: Callable[[], None]) -> None:
-        """The join is answered, complete up to `last_seq`: the ack, then what is newer."""
+        """Complete a join whose answer contains all changes up to `last_seq`: send the ack, then newer changes."""
         pending, self.pending = self.pending or [], None
-        if self.joined:  # what it was to get as a joined socket still comes before the answer
+        if self.joined:  # in a repeated join, changes up to `last_seq` are still sent before the ack
             for number, frame in pending:
                 if number <= last_seq:
                     self.offer(number, frame)
@@ -87,7 +87,7 @@ class Subscriber:
 
 
 class ServedSession:
-    """In memory from the first need until nobody has needed it for a while."""
+    """A session, kept in memory from its first use until it has been idle for some time."""
 
     def __init__(self, session_id: UUID, partition: int) -> None:
         self.id = session_id
@@ -95,69 +95,69 @@ class ServedSession:
         self.partition = partition
         self.cursor: Cursor[Change] = Cursor()
         self.members: frozenset[str] = frozenset()
-        self._members_since = 0  # the number of the session's change that `members` are as of
+        self._members_since = 0  # the number of the change that set `members`
         self.subscribers: dict[Recipient, Subscriber] = {}
-        self.leases = 0  # events that are at it just now
+        self.leases = 0  # events that are using it
         self.used_at = 0.0
         self.catching_up = False
 
     @property
     def loaded(self) -> bool:
-        """Whether its members and its number are known."""
+        """Whether its members and its last number are known."""
         return self.cursor.released is not None
 
     @property
     def idle(self) -> bool:
-        """Whether it may be forgotten."""
+        """Whether it may be evicted."""
         return not self.leases and not self.subscribers and not self.catching_up
 
     def load(self, session: dict[str, Any]) -> list[Change]:
-        """Begin with a snapshot (a `Session`), the first time; what came meanwhile and is newer."""
+        """Start with a snapshot (a `Session`); return the newer changes to release. Later loads do nothing."""
         if self.loaded:
             return []
         self.members, self._members_since = frozenset(session["users"]), session["seq"]
         return self.cursor.loaded(session["last_seq"])
 
     def check_current(self, user_id: str, session: dict[str, Any]) -> None:
-        """Whether somebody who was a member when `session` was read still is one, as far as is known here.
+        """Check that the user is still a member after `session` was read, as far as this gateway knows.
 
         Raises:
-            NotFound: their membership has ended since.
+            NotFound: the membership has ended since.
         """
         if self._members_since > session["seq"] and user_id not in self.members:
             raise NotFound
 
     def release(self, changes: Iterable[Change]) -> list[Recipient]:
-        """Let changes out to the joined sockets, each membership before what follows it; the sockets cut off by it."""
-        remove_member: list[Recipient] = []
+        """Send changes to the joined sockets in order; return the sockets whose users were removed by a change."""
+        removed: list[Recipient] = []
         for name, payload in changes:
             if name == "session_updated":
                 number = payload["seq"]
-                remove_member += self.set_members(payload["users"], number)
+                removed += self.set_members(payload["users"], number)
             else:
                 number = payload["updated_seq"]
             if self.subscribers:
                 frame = frames.event(name, payload)
                 for subscriber in self.subscribers.values():
                     subscriber.offer(number, frame)
-        return remove_member
+        return removed
 
     def set_members(self, users: Iterable[str], number: int) -> list[Recipient]:
-        """Who may receive from `number` on; sockets of others receive nothing more, and are returned."""
+        """Set the members from `number` on; unsubscribe and return the sockets of other users."""
         self.members, self._members_since = frozenset(users), number
-        strangers = [
+        removed = [
             socket
             for socket, subscriber in self.subscribers.items()
             if subscriber.joined and socket.user_id not in self.members and number > subscriber.floor
         ]
-        for socket in strangers:
+        for socket in removed:
             self._unsubscribe(socket)
-        return strangers
+        return removed
 
     def remove_member(self, user_id: str, number: int | None = None) -> bool:
-        """A member's sockets receive nothing more; whether any did, or was about to.
+        """Unsubscribe the sockets of a former member; return whether any had joined or was joining.
 
-        `number` is what ended the membership: whoever has joined since then is a member again.
+        `number` is that of the change that ended the membership; a socket that has joined after it stays.
         """
         own = [
             socket
@@ -177,7 +177,7 @@ class ServedSession:
             del self.subscribers[socket]
 
     def close(self) -> list[Recipient]:
-        """The session is served no more; the sockets that received it."""
+        """Unsubscribe all sockets; return those that had joined."""
         joined = self.joined()
         for socket in list(self.subscribers):
             self._unsubscribe(socket)
@@ -185,20 +185,20 @@ class ServedSession:
         return joined
 
     def joined(self) -> list[Recipient]:
-        """The sockets that receive it."""
+        """Return the sockets that have joined."""
         return [socket for socket, subscriber in self.subscribers.items() if subscriber.joined]
 
     def present(self) -> frozenset[str]:
-        """The users whose sockets receive it."""
+        """Return the users who have joined with a socket of this gateway."""
         return frozenset(socket.user_id for socket in self.joined())
 
     def has_joined(self, socket: Recipient) -> bool:
-        """Whether that socket receives it."""
+        """Whether a socket has joined."""
         subscriber = self.subscribers.get(socket)
         return subscriber is not None and subscriber.joined
 
     def stream(self, reply: StreamedReply, delta: dict[str, Any]) -> None:
-        """Pass a delta on; a socket that came in the middle first gets the whole text."""
+        """Send a delta; a socket that joined during the reply is first sent the whole text as a snapshot."""
         frame: Frame | None = None
         for socket, subscriber in self.subscribers.items():
             if not subscriber.joined:
@@ -215,7 +215,7 @@ class ServedSession:
 
 
 def describe_active_replies(active: Iterable[dict[str, Any]], replies: StreamedReplies) -> list[dict[str, Any]]:
-    """The `active_replies` of a join: open turns, with the text and attempt seen here."""
+    """Return the `active_replies` of a join: the open turns, with the text and attempt received by this gateway."""
     found = []
     for join_lock in active:
         reply = replies.find(join_lock["message_id"])

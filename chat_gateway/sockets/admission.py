@@ -1,7 +1,7 @@
-"""Admission: how many connections there may be, from one address, and of which nobody knows yet whose they are.
+"""Admission: bounds on connections and on unauthenticated handshakes, in total and by client address.
 
-After a gateway's death its clients come to the others all at once. What is over the bounds is refused where
-a session is opened, before it costs much, in the form after which a stock client tries again by itself.
+After a crash of one gateway all its clients reconnect elsewhere at the same time. Connections over a bound are
+refused before an Engine.IO session is opened, with an answer after which a stock client retries automatically.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from shared.http.forwarded_headers import TrustedProxies, address_block
 
 
 class CountedConnection(Protocol):
-    """A connection. `address` is its client's, as `Admission.source` says it."""
+    """A connection as `Admission` counts it. `address` is a result of `Admission.source`."""
 
     address: str
 
 
 class Admission:
-    """The connections, and those whose handshake is under way, in all and by address."""
+    """Counts the connections and the unauthenticated handshakes, in total and by address."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         limited = settings.limits == "on"
@@ -39,11 +39,14 @@ class Admission:
         return len(self._handshakes)
 
     def source(self, scope: Scope) -> str:
-        """What connections are counted by: the client's address, of an IPv6 address its /64."""
+        """Return the address by which a request is counted: the client's, for IPv6 its /64 prefix."""
         return address_block(self._proxies.client(scope))
 
     def refusal(self, address: str) -> str | None:
-        """Why nobody more may come in, or nobody more from there: `full` or `crowded`."""
+        """Return why a connection from `address` must be refused, or `None`.
+
+        `crowded`: too many connections from the address. `full`: too many handshakes, in total or from the address.
+        """
         if self._connections_per_address is not None and self._connections_of[address] >= self._connections_per_address:
             return "crowded"
         if len(self._handshakes) >= self._max or self._handshakes_of[address] >= self._max_per_address:
@@ -51,25 +54,25 @@ class Admission:
         return None
 
     def connection_opened(self, connection: CountedConnection) -> None:
-        """A connection was made."""
+        """Count an open connection; repeated calls count once."""
         if connection not in self._connections:
             self._connections.add(connection)
             self._connections_of[connection.address] += 1
 
     def connection_closed(self, connection: CountedConnection) -> None:
-        """It has ended."""
+        """Stop counting a connection."""
         if connection in self._connections:
             self._connections.discard(connection)
             _decrement(self._connections_of, connection.address)
 
     def handshake_started(self, connection: CountedConnection) -> None:
-        """A handshake begins."""
+        """Count a connection as unauthenticated; repeated calls count once."""
         if connection not in self._handshakes:
             self._handshakes.add(connection)
             self._handshakes_of[connection.address] += 1
 
     def handshake_ended(self, connection: CountedConnection) -> None:
-        """It is known who that is, or the connection is gone."""
+        """Stop counting a handshake: the client is authenticated, or its connection is closed."""
         if connection in self._handshakes:
             self._handshakes.discard(connection)
             _decrement(self._handshakes_of, connection.address)

@@ -1,4 +1,4 @@
-"""Lanes: work of one socket that must be begun in the order in which it came, a lane for each session."""
+"""Lanes: queues that keep the work of one socket in order, one for each session."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ Work = Callable[[], Awaitable[None]]
 
 
 class Lanes:
-    """The lanes of one socket. Bounded by who puts work in: a socket's events in flight are counted."""
+    """The lanes of one socket, by key. Bounded by the caller: the events in flight of a socket are counted."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[Work]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def busy(self, key: str) -> bool:
-        """Whether something of that lane is not yet done."""
+        """Whether a lane has unfinished work."""
         return key in self._waiting
 
     def put(self, key: str, work: Work) -> None:
-        """Do this after what the lane already holds. `work` must not raise."""
+        """Run `work` after the earlier work of its lane. `work` must not raise."""
         if key in self._waiting:
             self._waiting[key].append(work)
             return

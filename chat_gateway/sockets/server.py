@@ -1,7 +1,7 @@
-"""The Socket.IO side: who is connected, and what comes in from whom.
+"""The Socket.IO server: connects and disconnects sockets, and passes their packets to `SocketCallbacks`.
 
-A subclass of python-socketio's server that lets no client reach a lifecycle handler, reads text packets
-only, hands events over in the order in which they arrive, and leaves nothing behind when a connect fails.
+A subclass of python-socketio's server. Clients cannot call its lifecycle handlers, only text packets are read, events
+are handled in the order of arrival, and a failed connect leaves no state.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ logger = structlog.get_logger(__name__)
 
 AUTHENTICATE_WITHIN = 10.0  # seconds (contract §3)
 WATCH_EVERY = 1.0  # seconds
-BUFFERED_MAX = 1024 * 1024  # bytes written and not read by a client; pongs come on top of what the queue allows
-LOGGED_ONCE = (  # what python-engineio logs the first time, with the client's own words in it
+BUFFERED_MAX = 1024 * 1024  # bytes written and not read by a client: the queue's bound, plus pongs
+LOGGED_ONCE = (  # messages that python-engineio logs the first time, with text from the client
     *("bad-jsonp-index", "bad-origin", "bad-sid", "bad-transport", "bad-upgrade", "bad-version"),
     *("not-connected", "unexpected-http"),
 )
-REFUSALS_MAX = 20  # malformed packets and refused connects of one connection, then it is closed
-NO_CREDENTIALS = {"token": False}  # what a connect that cannot be read is taken for
+REFUSALS_MAX = 20  # malformed packets and refused connects, after which a connection is closed
+NO_CREDENTIALS = {"token": False}  # in place of the data of a malformed connect, which is then refused
 
 
 class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
@@ -43,7 +43,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
 
     def __init__(self, callbacks: SocketCallbacks, settings: GatewaySettings, metrics: Metrics) -> None:
         quiet = logging.getLogger("chat_gateway.socketio")
-        quiet.setLevel(logging.ERROR)  # below it the libraries print packets, tokens included
+        quiet.setLevel(logging.ERROR)  # below it the libraries log packets, including tokens
         super().__init__(
             async_mode="asgi",
             async_handlers=False,
@@ -51,13 +51,13 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
             namespaces=["/"],
             logger=quiet,
             engineio_logger=quiet,
-            cors_allowed_origins="*",  # `PublicApp` has checked the origin; this one only says so to the browser
+            cors_allowed_origins="*",  # `PublicApp` has checked the origin; this only sets the response headers
             cors_credentials=False,
             max_http_buffer_size=FRAME_MAX,
         )
         self._callbacks = callbacks
         self._metrics = metrics
-        self._connecting: dict[str, Socket | None] = {}  # by Engine.IO id: connects under way
+        self._connecting: dict[str, Socket | None] = {}  # connects in progress, by Engine.IO id
         self.admission = Admission(settings)
         self.sessions_refused = metrics.sessions_refused
         metrics.handshakes.set_function(lambda: len(self.admission))
@@ -77,11 +77,11 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
 
     @property
     def connections(self) -> list[Connection]:
-        """All of them, authenticated or not."""
+        """All connections, authenticated or not."""
         return list(self.eio.sockets.values())
 
     def opened(self, connection: Connection) -> None:
-        """Count it, and give the client some time to say who it is."""
+        """Count a connection and start its authentication timeout."""
         self.admission.connection_opened(connection)
         self._await_authentication(connection)
 
@@ -92,12 +92,12 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         )
 
     def closed(self, connection: Connection) -> None:
-        """It is gone; nobody waits for it any more."""
+        """Stop counting a closed connection."""
         self._handshake_ended(connection)
         self.admission.connection_closed(connection)
 
     def dismissed(self, connection: Connection) -> None:
-        """As if the client had disconnected the namespace itself; it has some time to close the transport."""
+        """Treat the client as disconnected from the namespace; it has `AUTHENTICATE_WITHIN` to close the transport."""
         self._release(connection)
         if (sid := self.manager.sid_from_eio_sid(connection.sid, "/")) is not None:
             self.manager.basic_disconnect(sid, "/")
@@ -109,12 +109,15 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
             connection.deadline = None
 
     def overflowed(self, connection: Connection) -> None:
-        """A client that does not read."""
+        """Count and log a connection that is aborted because its client does not read."""
         self._metrics.aborted.labels("slow").inc()
-        logger.info("slow client cut off", user=connection.socket.user_id if connection.socket else None)
+        logger.info("slow_client.aborted", user=connection.socket.user_id if connection.socket else None)
 
     async def watch_buffers(self) -> None:
-        """Cut off who makes us write and does not read: neither pongs nor the kernels' buffers show in the queues."""
+        """Abort connections whose clients do not read, until cancelled.
+
+        The bounds of the queues are not enough: pongs and the kernels' buffers are not in them.
+        """
         while True:
             await asyncio.sleep(WATCH_EVERY)
             for connection in self.connections:
@@ -127,7 +130,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
             connection.close_after_flush()
 
     def _receive(self, connection: Connection, text: str) -> Any:  # noqa: PLR0911 - one for each kind of packet
-        """One Socket.IO packet; something to await only where the next one has to wait for it."""
+        """Take one Socket.IO packet; the result, if any, must be awaited before the next packet."""
         try:
             packet = TextPacket(encoded_packet=text)
         except Binary:
@@ -149,7 +152,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
             return self._handle_connect(connection.sid, packet.namespace, data)
         if kind == socketio_packet.DISCONNECT and packet.namespace is None:
             return self._handle_disconnect(connection.sid, None)
-        if kind != socketio_packet.ACK:  # nobody is ever asked for one; a stray one is no harm
+        if kind != socketio_packet.ACK:  # the server requests no acks; a stray one is ignored
             return self._malformed(connection, None)
         return None
 
@@ -167,12 +170,12 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
             connection.close_after_flush()
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
-        """As in python-socketio, then `ready`; leaves nothing behind whatever happens."""
+        """Connect as python-socketio does, then send `ready`; a failed connect leaves no state."""
         connection: Connection | None = self.eio.sockets.get(eio_sid)
         if connection is None or connection.socket is not None or eio_sid in self._connecting:
             return
         if namespace is not None:
-            refusal = {"message": "There is no such namespace.", "data": {"code": "unauthenticated"}}
+            refusal = {"message": "Unknown namespace.", "data": {"code": "unauthenticated"}}
             await self._send_packet(
                 eio_sid, TextPacket(socketio_packet.CONNECT_ERROR, data=refusal, namespace=namespace)
             )
@@ -182,13 +185,13 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         try:
             await super()._handle_connect(eio_sid, namespace, data)
         except Exception:
-            logger.exception("a connect failed")
+            logger.exception("connect.failed")
         finally:
             socket = self._connecting.pop(eio_sid)
         if socket is not None and self.manager.is_connected(socket.sid, "/") and not connection.closed:
             connection.socket = socket
             self._handshake_ended(connection)
-            self.environ[eio_sid] = {}  # its headers are not needed any more
+            self.environ[eio_sid] = {}  # frees the headers
             self._metrics.sockets.inc()
             self._callbacks.connected(socket)
             return
@@ -199,7 +202,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         self._refused(connection)
 
     async def _on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
-        """The connect handler; every way out but one is a refusal with a code."""
+        """Handle a connect: register a socket, or refuse it with a code."""
         try:
             eio_sid = self.manager.eio_sid_from_sid(sid, "/")
             identity = await self._callbacks.identify(token_of(auth, environ))
@@ -209,8 +212,8 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
             self._metrics.connects.labels("ok").inc()
         except BackchatError as error:
             self._refuse(error)
-        except Exception:  # an escape would leave the client half connected
-            logger.exception("a connect failed")
+        except Exception:  # any other exception would leave the client half connected
+            logger.exception("connect.failed")
             self._refuse(Internal())
 
     def _refuse(self, error: BackchatError) -> None:
@@ -222,14 +225,14 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         raise socketio.exceptions.ConnectionRefusedError(error.detail, data) from None
 
     async def _on_disconnect(self, sid: str, _reason: str) -> None:
-        """The disconnect handler."""
+        """Handle a disconnect of the namespace."""
         eio_sid = self.manager.eio_sid_from_sid(sid, "/")
         connection: Connection | None = self.eio.sockets.get(eio_sid)
         if connection is not None:
             self._release(connection)
 
     def _release(self, connection: Connection) -> None:
-        """Nobody is there any more."""
+        """Unregister the socket of a connection, if it has one."""
         socket: Socket | None = connection.socket
         if socket is None:
             return
@@ -238,6 +241,6 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         try:
             self._callbacks.disconnected(socket)
         except Exception:
-            logger.exception("a disconnect failed")
+            logger.exception("disconnect.failed")
         if not connection.closing and not connection.closed:
-            self._await_authentication(connection)  # it may connect again, in time
+            self._await_authentication(connection)  # the client may connect again on the same transport

@@ -1,4 +1,4 @@
-"""One authenticated client, and who decides about it."""
+"""An authenticated socket, and the callbacks by which the server passes its events on."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from chat_gateway.sockets.lanes import Lanes
 from chat_gateway.transport import frames
 from chat_gateway.transport.connection import Connection
 
-REFUSALS_PER_SECOND = 200.0  # events of one socket refused at once; after that it is listened to more slowly
-OVERLOAD_BURST = 32.0  # refusals of one socket for want of time that pause nothing: what was on its way by then,
-OVERLOAD_PER_SECOND = 4.0  # and afterwards what a client with a few events at once gets that waits as it is told
+REFUSALS_PER_SECOND = 200.0  # also the burst; a socket refused more often is read more slowly
+# Overload refusals that do not pause reading: a burst for the events that were in flight when the overload began, and
+# then the rate of a client that keeps a few events in flight and waits for each `retry_after`.
+OVERLOAD_BURST = 32.0
+OVERLOAD_PER_SECOND = 4.0
 
 
 class Socket:
-    """One authenticated client. `joined` are the sessions that it receives, `valid_until` is monotonic (seconds).
+    """One authenticated client.
 
-    `held` are the seconds for which it was not listened to for want of time, all together.
+    `joined` are the ids of the sessions it has joined. `valid_until` is the expiry of its token (monotonic seconds).
+    `held` is the total time for which reading was paused because of overload (seconds).
     """
 
     __slots__ = (
@@ -54,16 +57,16 @@ class Socket:
 
     @property
     def open(self) -> bool:
-        """Whether somebody is still there."""
+        """Whether the client is still connected."""
         return self.connection.socket is self
 
     def send(self, frame: frames.Frame) -> None:
-        """Queue a frame; nothing once the client is gone."""
+        """Queue a frame; does nothing after the client has disconnected."""
         if self.connection.socket is self:
             self.connection.enqueue(frame)
 
     def dismiss(self, *last_words: frames.Frame) -> None:
-        """Send the client away for good: it may say nothing more, and a stock client does not come back by itself."""
+        """Send the last frames and disconnect the client so that a stock client does not reconnect automatically."""
         for frame in last_words:
             self.send(frame)
         if self.open:
@@ -71,24 +74,24 @@ class Socket:
 
 
 class SocketCallbacks(Protocol):
-    """Who decides about sockets: the gateway."""
+    """What the server calls for its sockets; implemented by `chat_gateway.gateway.Gateway`."""
 
     async def identify(self, token: Any) -> Identity:
-        """Who that is, or a `BackchatError`."""
+        """Check the token of a connect; raises `BackchatError` to refuse it."""
 
     async def register(self, socket: Socket) -> None:
-        """Let a socket in, or raise a `BackchatError`; `goodbye` follows in both cases, in the end."""
+        """Register a socket; raises `BackchatError` to refuse it. `disconnected` is called in both cases."""
 
     def connected(self, socket: Socket) -> None:
-        """The socket is connected."""
+        """Welcome a socket that may now send events."""
 
     def handle_event(
         self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any]
     ) -> Awaitable[None] | None:
-        """A client event; never raises. What it returns is awaited before the next one is taken."""
+        """Handle a client event; never raises. The result, if any, is awaited before the next event is read."""
 
     def handle_malformed(self, socket: Socket, ack_id: int) -> Awaitable[None] | None:
-        """An event that is none, but can be answered; as `event`."""
+        """Refuse a packet that is not an event but has an ack id; the result is as in `handle_event`."""
 
     def disconnected(self, socket: Socket) -> None:
-        """The socket is gone."""
+        """Unregister a socket."""

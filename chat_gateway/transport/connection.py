@@ -1,9 +1,9 @@
-"""One Engine.IO session: a bounded queue, plain awaits, and ways to cut off who does not read.
+"""An Engine.IO session with a bounded outbound queue, which aborts the connection of a client that does not read.
 
-python-engineio wraps each frame in tasks and timeouts; here the reader and the writer of a WebSocket are
-two plain loops, which is worth about 40 % of the CPU of a round trip. Liveness is left to the monitor
-task (`check_ping_timeout`), which aborts what does not answer. This leans on private parts of
-python-engineio 4.15 and of uvicorn 0.54: tests/unit/chat_gateway/transport/test_private_parts.py says which.
+python-engineio wraps each frame in tasks and timeouts. Here the reader and the writer of a WebSocket are two plain
+loops, which saves about 40 % of the CPU of a round trip. Liveness is checked by the monitor task of python-engineio
+(`check_ping_timeout`), which aborts connections without a pong. The class uses private parts of python-engineio 4.15
+and uvicorn 0.54: tests/unit/chat_gateway/transport/test_private_parts.py lists them.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from chat_gateway.transport.wire import Stalled, WebSocketProtocol, protocol_of,
 
 FRAME_MAX = 256 * 1024  # characters of one frame, and bytes of one POST (contract §3)
 POST_PACKETS_MAX = 1_000  # packets in one POST of long-polling
-BURST_FACTOR = 4  # how far over its bounds a queue may go in one burst, as long as the client reads
-FLUSH_WITHIN = 3.0  # seconds that a client gets to read what is queued, then the transport is aborted
-UNREAD_MAX = 16 * 1024  # bytes written and not taken by the kernel, with which a client counts as not reading
+BURST_FACTOR = 4  # a queue may exceed its bounds by this factor in one burst while the client reads
+FLUSH_WITHIN = 3.0  # seconds to write the queue of a closing connection, after which the transport is aborted
+UNREAD_MAX = 16 * 1024  # bytes written and not taken by the kernel; above it a client counts as not reading
 DISCONNECT = b"1"  # the Socket.IO packet, of namespace `/`
-PACKETS_BEFORE_YIELD = 8  # packets of one client that are taken before everybody else has a turn
+PACKETS_BEFORE_YIELD = 8  # packets of one client after which the event loop runs other tasks
 
 
 class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
-    """One Engine.IO session. `socket` is the authenticated client on it, once there is one."""
+    """One Engine.IO session. `socket` is its authenticated client, or `None`."""
 
     closed: bool
     closing: bool
@@ -43,25 +43,28 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
     def __init__(self, server: Any, sid: str) -> None:
         super().__init__(server, sid)
         self.socket: Any = None
-        self.address = ""  # of the client, as the listener sees it
-        self.deadline: asyncio.TimerHandle | None = None  # until which it has to say whose it is
+        self.address = ""  # by which `Admission` counts the connection
+        self.deadline: asyncio.TimerHandle | None = None  # of the authentication
         self._pinging: asyncio.TimerHandle | None = None
         self.refusals = 0  # malformed packets and failed connects
         self._protocol: WebSocketProtocol | None = None
         self._read_probe: ReadProbe | None = None
-        self._sent_since_ping = False  # something since the client was last asked whether it reads
+        self._sent_since_ping = False  # whether a packet was queued since the last read probe
         self._cut_off = False
-        self._received = 0  # packets since everybody else had a turn
+        self._received = 0  # packets since the event loop last ran other tasks
         self._posting = asyncio.Lock()
 
     def schedule_ping(self) -> None:
-        """Ping after a while: by a timer, because python-engineio's task would keep a closed connection till then."""
-        if self.last_ping is not None:  # else the next ping is on its way already
+        """Schedule the next Engine.IO ping.
+
+        With a timer, because the task of python-engineio would keep a closed connection in memory until then.
+        """
+        if self.last_ping is not None:  # otherwise the next ping is already scheduled
             self.last_ping = None
             self._pinging = asyncio.get_running_loop().call_later(self.server.ping_interval, self._ping)
 
     def stop_pinging(self) -> None:
-        """Nobody is there."""
+        """Cancel the ping timer."""
         if self._pinging is not None:
             self._pinging.cancel()
             self._pinging = None
@@ -72,7 +75,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             self.enqueue(engineio_packet.Packet(engineio_packet.PING))
 
     def enqueue(self, pkt: engineio_packet.Packet) -> None:
-        """Queue a packet, without waiting; a client with too many of them waiting is cut off."""
+        """Queue a packet without waiting; the connection is aborted if its queue is over the bounds."""
         queue = self.queue
         if self.closed or self._cut_off:
             return
@@ -84,11 +87,11 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         self._sent_since_ping = True
 
     async def send(self, pkt: engineio_packet.Packet) -> None:
-        """As `enqueue`; python-socketio calls this one."""
+        """Queue a packet; python-socketio calls this method."""
         self.enqueue(pkt)
 
     async def wait_until_read(self) -> None:
-        """Wait until the client has read most of what was sent to it, so that a large answer may follow."""
+        """Wait until the client has read most of its queue, so that a large answer may follow."""
         while not self.closed and not self._cut_off:
             await self.queue.nearly_empty.wait()
             if self._protocol is None or self._protocol.writable.is_set():
@@ -96,7 +99,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             await self._protocol.writable.wait()
 
     def close_after_flush(self) -> None:
-        """Close the transport after what is queued, so that a stock client comes back by itself."""
+        """Close the transport after writing the queue; a stock client then reconnects automatically."""
         if self.upgraded:
             self.queue.put_nowait(None)
             asyncio.get_running_loop().call_later(FLUSH_WITHIN, self._abort_if_open)
@@ -104,18 +107,18 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             self.server.close_soon(self)
 
     def dismiss(self) -> None:
-        """Disconnect the namespace, and leave it to the client to close the transport."""
+        """Disconnect the namespace and let the client close the transport; a stock client does not reconnect."""
         self.enqueue(Frame(DISCONNECT))
         self.server.observer.dismissed(self)
 
     def cut_off(self) -> None:
-        """Abort, because the client does not read."""
+        """Abort the connection because the client does not read."""
         if not self._cut_off:
             self.server.observer.overflowed(self)
             self.abort()
 
     def abort(self) -> None:
-        """Cut the connection now; whatever is queued is lost."""
+        """Abort the transport; queued packets are lost."""
         self._cut_off = True
         self.queue.release_waiters()
         if self._protocol is not None:
@@ -126,11 +129,11 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
 
     @property
     def buffered(self) -> int:
-        """Bytes that were written and not yet taken by the kernel, pongs of the WebSocket included."""
+        """Bytes written that the kernel has not taken, including WebSocket pongs."""
         return self._protocol.transport.get_write_buffer_size() if self._protocol is not None else 0
 
     def is_reading(self, passed: float) -> bool:
-        """Whether the client has shown in time that it reads what it is told; asked once in `passed` seconds."""
+        """Return whether the client answers the read probe in time, and probe it; called every `passed` seconds."""
         if self._read_probe is None or self._cut_off:
             return True
         if self._read_probe.seconds_owed(passed) >= self.server.read_within:
@@ -140,7 +143,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         return True
 
     def _writable(self) -> bool:
-        """Whether the client has read what was written; if so, a queue that is full was filled just now."""
+        """Whether the kernel has taken all written bytes; a full queue is then the result of a burst."""
         return self._protocol is not None and self._protocol.writable.is_set()
 
     def _abort_if_open(self) -> None:
@@ -148,7 +151,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             self.abort()
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:  # noqa: ARG002, FBT001, FBT002
-        """End the session, once; never waits for a client to read."""
+        """End the session; does not wait for the client to read. Repeated calls do nothing."""
         if self.closed or self.closing:
             return
         self.closing = True
@@ -167,7 +170,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         self.server.observer.closed(self)
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
-        """Take the packets of a long-polling POST; those of another one beside it (no stock client sends one) later."""
+        """Take the packets of a long-polling POST. A concurrent POST, which no stock client sends, waits."""
         length = int(environ.get("CONTENT_LENGTH", "0"))
         if length > FRAME_MAX:
             raise exceptions.ContentTooLongError
@@ -189,7 +192,7 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         """Take one Engine.IO packet; `False` ends the connection."""
         kind = text[:1]
         if kind == "4":
-            if self.last_ping is not None:  # it is there: its pong may stand behind events that are not listened to yet
+            if self.last_ping is not None:  # the client is alive; its pong may be queued behind events not read yet
                 self.last_ping = time.time()
             waiting = self.server.message(self, text[1:])
             if waiting is not None:
@@ -201,18 +204,18 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         elif kind not in ("2", "5", "6") or not kind:
             return False
         self._received += 1
-        if self._received >= PACKETS_BEFORE_YIELD:  # what is there already is received without a pause
+        if self._received >= PACKETS_BEFORE_YIELD:  # buffered packets are received without suspending
             self._received = 0
             await asyncio.sleep(0)
         return not self.closed
 
     async def _websocket_handler(self, ws: Any) -> None:
         self._protocol = protocol_of(ws.asgi_send)
-        if self._protocol is not None:  # a page of which some is unread is kept whole: no second one beside it
+        if self._protocol is not None:  # the transport keeps an unread answer whole, so no second one may be written
             self._protocol.transport.set_write_buffer_limits(high=UNREAD_MAX, low=0)
             self._read_probe = ReadProbe(self._protocol)
         if self.connected:
-            self.upgrading = True  # what is polled meanwhile is a NOOP
+            self.upgrading = True  # polls during the upgrade return a NOOP
             try:
                 self.upgraded = await self._upgrade(ws)
             finally:
@@ -225,13 +228,13 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
             await self._read(ws.asgi_receive)
         finally:
             self.queue.put_nowait(None)
-            cutting = asyncio.get_running_loop().call_later(FLUSH_WITHIN, self.abort)  # if it does not read
+            aborting = asyncio.get_running_loop().call_later(FLUSH_WITHIN, self.abort)  # if the client does not read
             await writer
-            cutting.cancel()
+            aborting.cancel()
             await self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
 
     async def _upgrade(self, ws: Any) -> bool:
-        """The probe that moves a session from long-polling to WebSocket."""
+        """Answer the probe that moves a session from long-polling to WebSocket; return whether it succeeded."""
         with contextlib.suppress(OSError):
             if await ws.wait() != "2probe":
                 return False
@@ -255,5 +258,5 @@ class Connection(async_socket.AsyncSocket):  # type: ignore[misc]
         except Stalled:
             self.cut_off()
         except OSError:
-            pass  # the client is gone
+            pass  # the client has disconnected
         await ws.close()

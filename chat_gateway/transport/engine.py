@@ -1,4 +1,4 @@
-"""The Engine.IO server: opens sessions with our own connections, and says who watches them."""
+"""The Engine.IO server: opens sessions with `Connection`, and reports them to a `ConnectionObserver`."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from chat_gateway.transport.request_environ import translate_request
 from shared.errors import InvalidRequest
 from shared.http.problems import PROBLEM_JSON, problem
 
-DETAIL_MAX = 100  # characters of a refusal's detail, which may name what the client sent
+DETAIL_MAX = 100  # characters of a refusal's detail, which may contain text from the client
 
 
 class ConnectionObserver(Protocol):
-    """What the engine tells its server about connections."""
+    """What the engine reports about connections."""
 
     def opened(self, connection: Connection) -> None:
-        """A connection was made; nobody knows yet whose."""
+        """Called for a new connection, which is not authenticated."""
 
     def dismissed(self, connection: Connection) -> None:
-        """The client on it was told to go; from now on nobody is there."""
+        """Called after the client was sent a disconnect; the connection has no socket from now on."""
 
     def overflowed(self, connection: Connection) -> None:
-        """A client does not read; its connection is being aborted."""
+        """Called before a connection is aborted because its client does not read."""
 
     def closed(self, connection: Connection) -> None:
-        """A connection has ended."""
+        """Called after a connection has ended, possibly twice."""
 
 
 class Engine(engineio.AsyncServer):  # type: ignore[misc]
-    """The Engine.IO server with our connections. The Socket.IO server sets what is declared here."""
+    """The Engine.IO server. `SocketServer` sets the declared attributes; `read_within` is in seconds."""
 
     sockets: dict[str, Connection]
     _async: dict[str, Any]
@@ -53,23 +53,23 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         self._closing: set[asyncio.Future[None]] = set()
 
     def create_queue(self, *_args: Any, **_kwargs: Any) -> OutboundQueue:
-        """The queue of a new connection."""
+        """Return the queue of a new connection."""
         return OutboundQueue()
 
     def message(self, connection: Connection, text: str) -> Any:
-        """Hand a Socket.IO packet over; an awaitable where something has to be waited for before the next."""
+        """Pass a Socket.IO packet on; the result, if any, must be awaited before the next packet."""
         return self.handlers["message"](connection, text)
 
     def close_soon(self, connection: Connection) -> None:
-        """Close a long-polling session from where nothing can be awaited."""
+        """Close a long-polling session in a task, for callers that cannot await."""
         task = asyncio.ensure_future(connection.close(wait=False))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
     async def _handle_connect(self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None) -> Any:
-        """Open a session; as in python-engineio, with our connection, without JSONP and cookies."""
+        """Open a session as python-engineio does, but with `Connection`, without JSONP and cookies."""
         if jsonp_index is not None:
-            return self._bad_request("JSONP is not served")
+            return self._bad_request("JSONP is not supported")
         if self.start_service_task:
             self.start_service_task = False
             self.service_task_handle = self.start_background_task(self._service_task)
@@ -87,12 +87,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
             finally:
                 self.sockets.pop(sid, None)
                 connection.stop_pinging()
-                self.observer.closed(connection)  # also if it went before its handler began
+                self.observer.closed(connection)  # also if the client left before its handler began
         connection.connected = True
         return self._ok(await connection.poll())
 
     def _bad_request(self, message: str | None = None) -> dict[str, Any]:
-        """A problem document, in the form that python-engineio has for answers; 400 is what its protocol asks for."""
+        """Return a problem document as a response of python-engineio; its protocol requires status 400."""
         refusal = problem(InvalidRequest(message and message[:DETAIL_MAX]), status=400)
         headers = [("Content-Type", PROBLEM_JSON)]
         return {"status": "400 BAD REQUEST", "headers": headers, "response": bytes(refusal.body)}

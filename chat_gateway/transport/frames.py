@@ -1,4 +1,4 @@
-"""Emission: an event is encoded once, whoever receives it, and the packet is put on each client's own queue."""
+"""Frames: an event is encoded once and the same frame is put on the queue of each recipient."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from chat_gateway.transport.wire import payload_of, text_frame
 
 
 class Frame(engineio_packet.Packet):  # type: ignore[misc]
-    """One Engine.IO message packet, kept as the WebSocket frame that it leaves in; many clients share it."""
+    """An Engine.IO message packet, encoded as the WebSocket frame `wire`; shared by its recipients."""
 
     def __init__(self, text: bytes) -> None:
         super().__init__(engineio_packet.MESSAGE)
         self.wire = text_frame(b"4" + text)
 
     def encode(self, b64: bool = False) -> str:  # noqa: ARG002, FBT001, FBT002 - as in python-engineio
-        """As long-polling needs it."""
+        """Return the packet as text, for long-polling."""
         return payload_of(self.wire).decode()
 
 
 class Recipient(Protocol):
-    """Somebody who can be sent a frame."""
+    """Anything that can be sent a frame."""
 
     def send(self, frame: Frame) -> None:
-        """Queue it; never waits, never raises."""
+        """Queue a frame; never waits, never raises."""
 
 
 def event(name: str, payload: Any) -> Frame:
-    """The frame of a server event."""
+    """Return the frame of a server event."""
     return Frame(event_text(name, payload))
 
 
 def ack(ack_id: int, body: Any) -> Frame:
-    """The frame of an ack."""
+    """Return the frame of an ack."""
     return Frame(ack_text(ack_id, body))
 
 
 def send_all(recipients: Iterable[Recipient], frame: Frame) -> None:
-    """The same frame to each."""
+    """Queue one frame for each recipient."""
     for recipient in recipients:
         recipient.send(frame)

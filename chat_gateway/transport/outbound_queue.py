@@ -1,4 +1,4 @@
-"""What waits for one client to read it."""
+"""The queue of packets to one client, with its size in bytes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 
 from chat_gateway.transport.frames import Frame
 
-NEARLY_EMPTY = 64 * 1024  # bytes; with less waiting a client counts as reading
+NEARLY_EMPTY = 64 * 1024  # bytes; with less in the queue a client counts as reading
 
 
 class OutboundQueue(asyncio.Queue[Any]):
-    """The packets that wait for one client, with their bytes. `short` is set while few of them wait."""
+    """The outbound packets of one client; `None` ends the writer.
+
+    `size` is in bytes. The event `nearly_empty` is set while `size` is below `NEARLY_EMPTY`.
+    """
 
     size: int
     nearly_empty: asyncio.Event
@@ -36,7 +39,7 @@ class OutboundQueue(asyncio.Queue[Any]):
         return item
 
     def release_waiters(self) -> None:
-        """Nobody will read any more: let go of whoever waits for that."""
+        """Set `nearly_empty` because the client will not read any further."""
         self.nearly_empty.set()
 
 

@@ -1,7 +1,7 @@
-"""Socket.IO packets as text (protocol v5), without binary: a pure codec on orjson.
+"""Codec of Socket.IO text packets (protocol v5) on orjson.
 
-Source: https://github.com/socketio/socket.io-protocol. Binary packets are refused before anything is
-kept for them (an announced attachment would be held for ever).
+Source: https://github.com/socketio/socket.io-protocol. Binary packets are refused before any state is kept for them: a
+packet whose attachments never arrive would otherwise stay in memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DIGITS = frozenset("0123456789")
 
 
 class Malformed(ValueError):
-    """Text that is no packet. `ack_id` where it could be read; `connect`: it was to be a connect, so it is refused."""
+    """Text that is not a packet. `ack_id`, if it could be read. `connect`: a connect with invalid data."""
 
     def __init__(self, reason: str, *, ack_id: int | None = None, connect: bool = False) -> None:
         super().__init__(reason)
@@ -26,35 +26,35 @@ class Malformed(ValueError):
 
 
 class Binary(ValueError):
-    """A binary packet: the connection is closed for it."""
+    """A binary packet, for which the connection is closed."""
 
 
 class JSON:
-    """orjson in the shape that python-socketio and python-engineio expect of a JSON module."""
+    """orjson with the interface that python-socketio and python-engineio expect of a JSON module."""
 
     @staticmethod
     def dumps(value: Any, **_options: Any) -> str:
-        """As text."""
+        """Return the JSON text of a value."""
         return orjson.dumps(value).decode()
 
     @staticmethod
     def loads(text: str | bytes, **_options: Any) -> Any:
-        """`ValueError` for what is no JSON, lone surrogates and NaN included."""
+        """Parse JSON; raises `ValueError` for anything else, including lone surrogates and NaN."""
         return orjson.loads(text)
 
 
 class TextPacket(socketio_packet.Packet):  # type: ignore[misc]
-    """The packet class of our server: text in, text out."""
+    """The packet class of `SocketServer`: text only."""
 
     uses_binary_events = False
     json = JSON
 
     def decode(self, encoded_packet: Any) -> int:
-        """Read a packet.
+        """Parse a packet into this object; return 0, the number of attachments.
 
         Raises:
-            Binary: bytes, or a packet that announces some.
-            Malformed: anything else that is no packet.
+            Binary: bytes, or a packet that announces attachments.
+            Malformed: any other input that is not a packet.
         """
         if not isinstance(encoded_packet, str):
             raise Binary
@@ -62,7 +62,7 @@ class TextPacket(socketio_packet.Packet):  # type: ignore[misc]
         if kind in ("5", "6"):
             raise Binary
         if kind not in DIGITS or int(kind) > socketio_packet.CONNECT_ERROR:
-            raise Malformed("no packet type")
+            raise Malformed("unknown packet type")
         self.packet_type = int(kind)
         self.namespace, at = _namespace(encoded_packet, 1)
         self.id, at = _ack_id(encoded_packet, at)
@@ -70,9 +70,9 @@ class TextPacket(socketio_packet.Packet):  # type: ignore[misc]
         if at < len(encoded_packet):
             try:
                 self.data = orjson.loads(encoded_packet[at:])
-            except ValueError:  # RecursionError does not come: orjson limits the depth by itself
+            except ValueError:  # RecursionError is impossible: orjson limits the depth
                 connect = self.packet_type == socketio_packet.CONNECT and self.namespace is None
-                raise Malformed("no JSON", ack_id=self.id, connect=connect) from None
+                raise Malformed("invalid JSON", ack_id=self.id, connect=connect) from None
         return 0
 
 
@@ -97,10 +97,10 @@ def _ack_id(text: str, at: int) -> tuple[int | None, int]:
 
 
 def event_text(name: str, payload: Any) -> bytes:
-    """An event packet of namespace `/`, in UTF-8."""
+    """Return an event packet of namespace `/` in UTF-8."""
     return b"2" + orjson.dumps([name, payload])
 
 
 def ack_text(ack_id: int, body: Any) -> bytes:
-    """An ack packet of namespace `/`, in UTF-8."""
+    """Return an ack packet of namespace `/` in UTF-8."""
     return b"3%d" % ack_id + orjson.dumps([body])

@@ -1,8 +1,8 @@
-"""Whether a client reads, which it alone can show: its pong repeats what a WebSocket ping carried (RFC 6455, 5.5.3).
+"""The read probe: a WebSocket ping, whose pong repeats its payload, shows that a client reads (RFC 6455, 5.5.3).
 
-What was written proves nothing: the kernels of both sides take megabytes of it once a connection has been busy. Nor do
-the events and the Engine.IO pongs of a client, which come from one that never reads as well. Leans on private parts of
-uvicorn 0.54, which takes the pong: tests/unit/chat_gateway/transport/test_private_parts.py says which.
+Written bytes are no evidence: once a connection has been busy, the kernels on both sides buffer megabytes. Events and
+Engine.IO pongs are no evidence either: a client can send them without reading. The probe uses private parts of uvicorn
+0.54, which receives the pong: tests/unit/chat_gateway/transport/test_private_parts.py lists them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from secrets import token_bytes
 
 from chat_gateway.transport.wire import WebSocketProtocol
 
-PING_EVERY = 5.0  # seconds between a pong and the next ping, if anything was sent meanwhile
+PING_EVERY = 5.0  # seconds between a pong and the next ping, if a packet was sent in between
 NONCE = 4  # bytes
-PING = bytes((0x89, NONCE))  # the head of its frame (RFC 6455, section 5.2)
+PING = bytes((0x89, NONCE))  # the head of a ping frame (RFC 6455, section 5.2)
 
 
 class ReadProbe:
-    """Asks one client, and says whether it has owed its answer for too long."""
+    """Pings one client and measures for how long the pong is due."""
 
     __slots__ = ("_owed", "_protocol", "_since_pong")
 
@@ -27,10 +27,10 @@ class ReadProbe:
         self._since_pong = 0.0  # seconds
 
     def seconds_owed(self, passed: float) -> float:
-        """Seconds for which the client owes a pong, now that `passed` more are over; 0 if it owes none.
+        """Return for how many seconds a pong is due, or 0; `passed` are the seconds since the last call.
 
-        Seconds in which this side did not listen do not count: of a client that is heard more slowly than it speaks,
-        nor of any while this process stood still.
+        Time in which this side did not read does not count: while reading from the client is paused, or while the
+        process was suspended.
         """
         protocol = self._protocol
         if protocol.pending_ping_payload is None:
@@ -41,7 +41,7 @@ class ReadProbe:
         return self._owed
 
     def send_ping(self) -> bool:
-        """Send a ping if it is time for one; whether it was."""
+        """Send a ping if the last pong is `PING_EVERY` seconds old; return whether one was sent."""
         protocol = self._protocol
         if protocol.pending_ping_payload is not None or self._since_pong < PING_EVERY:
             return False

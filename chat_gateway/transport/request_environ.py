@@ -1,7 +1,7 @@
-"""An HTTP request or a WebSocket handshake in the form in which python-engineio reads it.
+"""Translates HTTP requests and WebSocket handshakes from ASGI to the environment that python-engineio reads.
 
-Its own translation makes a class for each request, which only the collector's rarest round would free: 20 KiB a
-connection stayed for hours.
+The translation of python-engineio creates a class for each request. Only the oldest generation of the garbage collector
+frees it, so that each connection kept 20 KiB for hours.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-UNPREFIXED = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})  # as in WSGI (PEP 3333), all others begin with HTTP_
+UNPREFIXED = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})  # as in WSGI (PEP 3333); other headers begin with HTTP_
 
 
 class Body:
-    """The body of a request, read when it is asked for."""
+    """The body of a request, received on the first read."""
 
     def __init__(self, first: Message, receive: Receive) -> None:
         self._message = first
         self._receive = receive
 
     async def read(self, length: int) -> bytes:
-        """The first so many bytes; what comes on top is read and dropped."""
+        """Return at most `length` bytes; further ones are received and dropped."""
         parts = [self._message.get("body", b"")]
         kept = len(parts[0])
         while self._message.get("more_body", False):
@@ -34,7 +34,7 @@ class Body:
 
 
 async def translate_request(scope: Scope, receive: Receive, send: Send) -> dict[str, Any]:
-    """The environment of a request."""
+    """Return the environment of a request; empty for an ASGI message of another type."""
     message = await receive()
     if message["type"] not in ("http.request", "websocket.connect"):
         return {}
@@ -43,7 +43,7 @@ async def translate_request(scope: Scope, receive: Receive, send: Send) -> dict[
         "PATH_INFO": scope["path"],
         "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
         "wsgi.input": Body(message, receive),
-        "wsgi.url_scheme": "http",  # only origins depend on it, and those `PublicApp` has checked
+        "wsgi.url_scheme": "http",  # used only to check origins, which `PublicApp` has done
         "asgi.receive": receive,
         "asgi.send": send,
         "asgi.scope": scope,

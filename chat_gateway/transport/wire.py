@@ -1,7 +1,7 @@
-"""From a connection's queue onto its WebSocket: what waits together leaves in one write.
+"""The writer of a WebSocket: writes all queued packets of a connection at once.
 
-Below uvicorn's ASGI interface, where its protocol class is the one we know (private parts of uvicorn 0.54:
-tests/unit/chat_gateway/transport/test_private_parts.py); any other server gets plain ASGI messages.
+It bypasses the ASGI interface of uvicorn if the protocol class is the known one (private parts of uvicorn 0.54, pinned
+by tests/unit/chat_gateway/transport/test_private_parts.py). Other servers get plain ASGI messages.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = [
     "write_frames",
 ]
 
-JOINED_MAX = 64 * 1024  # bytes of one write, about
+JOINED_MAX = 64 * 1024  # bytes, above which a write takes no further frame
 
 
 class Stalled(Exception):
@@ -29,17 +29,17 @@ class Stalled(Exception):
 
 
 def protocol_of(asgi_send: Any) -> WebSocketProtocol | None:
-    """The protocol object of uvicorn behind an ASGI `send`; `None` where it is another server's."""
+    """Return the protocol object of uvicorn behind an ASGI `send`, or `None` for another server."""
     owner = getattr(asgi_send, "__self__", None)
     return owner if isinstance(owner, WebSocketProtocol) else None
 
 
 async def write_frames(queue: asyncio.Queue[Any], asgi_send: Any, patience: float) -> None:
-    """Write the packets of a queue until `None` comes or the client is gone.
+    """Write the packets of a queue until it yields `None` or the client has disconnected.
 
     Raises:
-        Stalled: the client has read next to nothing for `patience` seconds.
-        OSError: the client is gone.
+        Stalled: the transport has not become writable for `patience` seconds.
+        OSError: the client has disconnected.
     """
     protocol = protocol_of(asgi_send)
     if protocol is None:
@@ -54,14 +54,14 @@ async def write_frames(queue: asyncio.Queue[Any], asgi_send: Any, patience: floa
         if protocol.disconnected or protocol.close_sent or protocol.transport.is_closing():
             return
         last, frames = _gather(first, queue)
-        first = None  # nothing of it is kept here while the client does not read it
+        first = None  # frees the packet while the loop waits
         if frames:
             protocol.transport.write(frames.pop() if len(frames) == 1 else b"".join(frames))
         frames.clear()
 
 
 def _gather(packet: Any, queue: asyncio.Queue[Any]) -> tuple[bool, list[bytes]]:
-    """The frames of a packet and of those that wait behind it, and whether they are the last ones."""
+    """Return whether the queue has ended, and the frames of `packet` and of the packets queued behind it."""
     frames: list[bytes] = []
     size = 0
     while packet is not None:
@@ -83,7 +83,7 @@ async def _until_writable(protocol: WebSocketProtocol, patience: float) -> None:
 
 
 def cut_if_unread(asgi_send: Any, patience: float) -> None:
-    """Cut an HTTP connection whose client reads nothing of an answer: uvicorn would keep it for ever."""
+    """Abort an HTTP connection whose client does not read the response; uvicorn itself has no timeout for it."""
     transport = getattr(getattr(asgi_send, "__self__", None), "transport", None)
     if transport is not None and not transport.is_closing() and (left := transport.get_write_buffer_size()):
         asyncio.get_running_loop().call_later(patience, _cut_if_still, transport, left, patience)
@@ -98,7 +98,7 @@ def _cut_if_still(transport: asyncio.Transport, before: int, patience: float) ->
 
 
 def text_frame(payload: bytes) -> bytes:
-    """One whole unmasked text frame (RFC 6455, section 5.2)."""
+    """Return a final unmasked text frame (RFC 6455, section 5.2)."""
     length = len(payload)
     if length < 126:
         return bytes((0x81, length)) + payload
@@ -108,5 +108,5 @@ def text_frame(payload: bytes) -> bytes:
 
 
 def payload_of(frame: bytes) -> bytes:
-    """What a frame of `text_frame` carries."""
+    """Return the payload of a frame made by `text_frame`."""
     return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
