@@ -59,8 +59,9 @@ quick: ## Check format and lint; run the unit tests of modules without I/O (15 s
 	@$(python) -m ruff check --quiet .
 	@exec $(python) -m pytest -n 2 -m "$(fast)" $(pure) $(PYTEST)
 
-bench: ## Measure throughput and latency, next to two baselines
+bench: ## Measure throughput, CPU and latency, next to two baselines (BENCH="--rounds 1 --no-streamed")
 	@tools/environment dev
+	@tools/test-machine
 	@exec $(python) -m benchmarks $(BENCH)
 
 docs: ## Generate the reference in docs/reference from the models

@@ -27,8 +27,9 @@ def main(arguments: list[str]) -> int:
         say(str(error))
         return 2
     path = report.write(result, options.results)
-    closed = [phase.name for phase in options.phases if phase.kind == "closed"]
-    opened = [phase.name for phase in options.phases if phase.kind == "open"]
+    phases = (*options.phases, *options.streamed)
+    closed = [phase.name for phase in phases if phase.kind == "closed"]
+    opened = [phase.name for phase in phases if phase.kind == "open"]
     print(report.markdown(result, closed, opened))
     say(f"written to {path}")
     harms = [figures.harm(rounds) for rounds in result["systems"].values()]

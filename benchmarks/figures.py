@@ -54,6 +54,16 @@ def cpu(rounds: Rounds, phase: str, part: str | None = None) -> Figure | None:
     )
 
 
+def is_streamed(phase: str) -> bool:
+    """Return whether the replies of a phase are streamed."""
+    return phase.endswith(" streamed")
+
+
+def deltas(rounds: Rounds, phase: str) -> Figure | None:
+    """Deltas that a user received for each turn."""
+    return Figure.of([result["phases"][phase]["deltas_a_turn"] for result in rounds if phase in result["phases"]])
+
+
 def latency(rounds: Rounds, phase: str, what: str, quantile: str) -> Figure | None:
     """Milliseconds from when a turn was due to its `ack`, `stored` or `reply`."""
     found = (result["phases"].get(phase, {}).get(f"{what}_ms", {}).get(quantile) for result in rounds)

@@ -19,7 +19,8 @@ class Options:
 
     systems: tuple[str, ...]
     rounds: int
-    phases: tuple[Phase, ...]
+    phases: tuple[Phase, ...]  # of replies that come at once, for every system
+    streamed: tuple[Phase, ...]  # of replies of 10 deltas, for Backchat alone
     gateways: int
     audit: bool
     environment: dict[str, str]
@@ -39,6 +40,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--rates", type=_rates, default=(50.0,), help="turns a second of the open loop (50)")
     parser.add_argument("--gateways", type=int, default=1, help="of the distributed stack (1)")
     parser.add_argument("--set", action="append", default=[], metavar="BACKCHAT_X=Y", help="a setting for all services")
+    parser.add_argument("--no-streamed", action="store_true", help="measure no replies of 10 deltas")
     parser.add_argument("--no-audit", action="store_true", help="do not read the histories back at the end")
     parser.add_argument("--results", type=Path, default=RESULTS, help="directory of the JSON")
     flags = parser.parse_args(arguments)
@@ -46,6 +48,7 @@ def parse(arguments: Sequence[str]) -> Options:
         systems=flags.systems,
         rounds=flags.rounds,
         phases=_phases(flags),
+        streamed=() if flags.no_streamed else _streamed(flags),
         gateways=flags.gateways,
         audit=not flags.no_audit,
         environment=dict(setting.split("=", 1) for setting in flags.set),
@@ -65,6 +68,12 @@ def _phases(flags: argparse.Namespace) -> tuple[Phase, ...]:
         for rate in flags.rates
     ]
     return (*closed, *opened)
+
+
+def _streamed(flags: argparse.Namespace) -> tuple[Phase, ...]:
+    """Return the first closed and the first open phase, with streamed replies."""
+    phases = {phase.kind: phase for phase in reversed(_phases(flags))}
+    return tuple(phase.model_copy(update={"streamed": True}) for phase in reversed(phases.values()))
 
 
 def _systems(text: str) -> tuple[str, ...]:

@@ -18,9 +18,11 @@ def markdown(run: dict[str, Any], closed: list[str], opened: list[str]) -> str:
     """One table, a line about the generator, the targets and a closing line."""
     systems: dict[str, Rounds] = run["systems"]
     heads = ["system"]
+    streamed = [shape for shape in closed if figures.is_streamed(shape)]
     for shape in closed:
-        heads += [f"turns/s {shape}", "÷ seed", "÷ bare"]
-    heads += [f"CPU µs a turn {shape} (by part)" for shape in closed[:1]]
+        heads += [f"turns/s {shape}", *(() if shape in streamed else ("÷ seed", "÷ bare"))]
+    heads += [f"deltas a turn {shape}" for shape in streamed]
+    heads += [f"CPU µs a turn {shape} (by part)" for shape in (*closed[:1], *streamed)]
     for rate in opened:
         heads += [f"{what} p50 / p99 ms at {rate}" for what in ("ack", "stored", "reply")]
     heads += ["memory MiB (PSS)", "lost / doubled / reordered", "refused"]
@@ -28,11 +30,13 @@ def markdown(run: dict[str, Any], closed: list[str], opened: list[str]) -> str:
     for name, rounds in systems.items():
         cells = [name]
         for shape in closed:
+            others = () if shape in streamed else ("seed", "bare")
             cells += [
                 _text(figures.turns_per_second(rounds, shape)),
-                *(_text(figures.ratio(rounds, systems.get(other, ()), shape)) for other in ("seed", "bare")),
+                *(_text(figures.ratio(rounds, systems.get(other, ()), shape)) for other in others),
             ]
-        cells += [_cpu(rounds, shape) for shape in closed[:1]]
+        cells += [_text(figures.deltas(rounds, shape)) for shape in streamed]
+        cells += [_cpu(rounds, shape) for shape in (*closed[:1], *streamed)]
         for rate in opened:
             cells += [_latency(rounds, rate, what) for what in ("ack", "stored", "reply")]
         lines.append(_row([*cells, _memory(rounds), *_harm(rounds)]))

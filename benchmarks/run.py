@@ -43,7 +43,8 @@ def run(options: Options) -> dict[str, Any]:
         results: dict[str, list[Result]] = {system.name: [] for system in systems}
         for number in range(options.rounds):
             for system in systems:
-                result = measure(system, options.phases, processes, audit=options.audit)
+                phases = (*options.phases, *(options.streamed if system.streams else ()))
+                result = measure(system, phases, processes, audit=options.audit)
                 results[system.name].append(result)
                 say(f"round {number + 1} {system.name}: {_short(result)}")
         machine = _machine() | stores.versions()

@@ -25,6 +25,7 @@ class Connection(WSListener):
     def __init__(self) -> None:
         super().__init__()
         self.lanes: dict[str, Lane] = {}
+        self.deltas = 0
         self.on_turn: Callable[[Connection, Lane, Turn], None] = lambda _connection, _lane, _turn: None
         self.lost_connection = False
         self._transport: WSTransport | None = None
@@ -109,7 +110,9 @@ class Connection(WSListener):
             self._send(protocol.connect(self._auth))
 
     def _take_event(self, name: str, payload: dict[str, Any]) -> None:
-        if name == "message":
+        if name == "message_delta":
+            self.deltas += 1
+        elif name == "message":
             lane = self.lanes.get(payload["session_id"])
             if lane and (turn := lane.take_message(payload, monotonic())):
                 self.on_turn(self, lane, turn)

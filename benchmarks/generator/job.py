@@ -6,9 +6,21 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+STREAMED_CHATBOT = "stream"  # its replies of 10 words leave as 10 deltas
+
 
 class Phase(BaseModel):
-    """One measured window. `rate` (turns a second) only in the open loop."""
+    """One measured window.
+
+    Attributes:
+        kind: `closed` keeps one turn in flight in every lane; `open` sends turns by the clock.
+        connections: users.
+        lanes: sessions of each user.
+        warm: seconds before the window.
+        seconds: length of the window.
+        rate: turns per second of the open loop.
+        streamed: replies of 10 deltas instead of replies that come at once.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,11 +30,13 @@ class Phase(BaseModel):
     warm: float
     seconds: float
     rate: float = 0.0
+    streamed: bool = False
 
     @property
     def name(self) -> str:
-        """`100x4`, or `50/s`."""
-        return f"{self.connections}x{self.lanes}" if self.kind == "closed" else f"{self.rate:g}/s"
+        """Return for example `100x4`, `50/s` or `100x4 streamed`."""
+        load = f"{self.connections}x{self.lanes}" if self.kind == "closed" else f"{self.rate:g}/s"
+        return f"{load} streamed" if self.streamed else load
 
 
 class Job(BaseModel):

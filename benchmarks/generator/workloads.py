@@ -10,10 +10,12 @@ from time import monotonic
 from typing import Any
 
 from benchmarks.generator.connection import Connection
+from benchmarks.generator.job import Phase
 from benchmarks.generator.lane import Lane, Turn
 from benchmarks.generator.latency import summary
 from benchmarks.generator.pacing import Pacer
 
+STREAMED_CONTENT = "Every word of this message leaves as one delta back."  # 10 words
 CONTENT = "The quick brown fox jumps over the lazy dog, and nobody in the whole house has seen it but me. "  # 95 bytes
 DRAIN = 20.0  # seconds for what is in flight when a window ends; what is not there then is lost
 
@@ -54,19 +56,25 @@ class Window:
         }
 
 
-async def closed(pairs: Sequence[Pair], *, warm: float, seconds: float, mark: Mark) -> dict[str, Any]:
-    """Keep one turn in flight in every lane; counted are the turns that end within the window."""
-    window = Window(monotonic() + warm, monotonic() + warm + seconds)
+def content_of(phase: Phase) -> str:
+    """Return the message that each turn of the phase sends."""
+    return STREAMED_CONTENT if phase.streamed else CONTENT
+
+
+async def closed(pairs: Sequence[Pair], phase: Phase, mark: Mark) -> dict[str, Any]:
+    """Keep one turn in flight in every lane. Turns that end within the window are counted."""
+    window = Window(monotonic() + phase.warm, monotonic() + phase.warm + phase.seconds)
+    content = content_of(phase)
 
     def on_turn(connection: Connection, lane: Lane, turn: Turn) -> None:
         ended = turn.ended or monotonic()
         window.add(turn, ended)
         if ended < window.end:
-            connection.send_turn(lane, ended, CONTENT)
+            connection.send_turn(lane, ended, content)
 
     for connection, lane in pairs:
         connection.on_turn = on_turn
-        connection.send_turn(lane, monotonic(), CONTENT)
+        connection.send_turn(lane, monotonic(), content)
     await asyncio.sleep(window.begin - monotonic())
     mark("begin")
     await asyncio.sleep(window.end - monotonic())
@@ -75,18 +83,19 @@ async def closed(pairs: Sequence[Pair], *, warm: float, seconds: float, mark: Ma
     return window.result()
 
 
-async def opened(pairs: Sequence[Pair], *, rate: float, warm: float, seconds: float, mark: Mark) -> dict[str, Any]:
-    """Send `rate` turns a second by the clock; counted are the turns that were due within the window.
+async def opened(pairs: Sequence[Pair], phase: Phase, mark: Mark) -> dict[str, Any]:
+    """Send turns by the clock, at the phase's rate. Turns that were due within the window are counted.
 
     A turn that finds no free lane waits for one; its latency still counts from when it was due.
     """
+    content = content_of(phase)
     free = deque(pairs)
     waiting: deque[float] = deque()
     loop = asyncio.get_running_loop()
 
     def send(due: float) -> None:
         connection, lane = free.popleft()
-        connection.send_turn(lane, due, CONTENT)
+        connection.send_turn(lane, due, content)
 
     def on_turn(connection: Connection, lane: Lane, turn: Turn) -> None:
         window.add(turn, turn.due)
@@ -106,8 +115,8 @@ async def opened(pairs: Sequence[Pair], *, rate: float, warm: float, seconds: fl
 
     for connection, _lane in pairs:
         connection.on_turn = on_turn
-    with Pacer(rate) as pacer:
-        window = Window(pacer.start + warm, pacer.start + warm + seconds)
+    with Pacer(phase.rate) as pacer:
+        window = Window(pacer.start + phase.warm, pacer.start + phase.warm + phase.seconds)
         loop.add_reader(pacer, tick)
         await asyncio.sleep(window.begin - monotonic())
         mark("begin")
@@ -115,7 +124,7 @@ async def opened(pairs: Sequence[Pair], *, rate: float, warm: float, seconds: fl
         mark("end")
         await drained(pairs)
         loop.remove_reader(pacer)
-    return window.result() | {"rate": rate, "unsent": len(waiting)}
+    return window.result() | {"rate": phase.rate, "unsent": len(waiting)}
 
 
 async def drained(pairs: Sequence[Pair]) -> None:

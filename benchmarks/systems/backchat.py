@@ -20,6 +20,13 @@ name = "Echo"
 kind = "echo"
 default = true
 options = { delay = 0 }
+
+[[chatbots]]
+id = "stream"
+name = "Stream"
+kind = "echo"
+options = { delay = 0.02 }
+delta_interval = 0.01
 """
 TOKEN_TTL = "86400"  # seconds: no benchmark measures the renewal of tokens
 
@@ -28,6 +35,7 @@ class Backchat(System):
     """What both forms have in common. `environment` comes on top of the defaults, for experiments."""
 
     tells_stored = True
+    streams = True
     chatbots = CHATBOTS
 
     def __init__(self, processes: Parts, environment: Mapping[str, str]) -> None:

@@ -24,6 +24,7 @@ class System(ABC):
     name: str
     parts: frozenset[str]
     tells_stored = False  # whether the stored message is sent to its author, numbered, and can be read back
+    streams = False  # whether it has a chatbot that streams its replies
 
     def __init__(self, processes: Parts) -> None:
         self.urls: tuple[str, ...] = ()

@@ -106,3 +106,21 @@ def test_the_table_has_a_row_a_system_and_a_closing_line() -> None:
     assert len({line.count("|") for line in lines[:4]}) == 1
     assert "20.0 [20.0..20.0]" in lines[2]
     assert lines[-1] == "all 7 targets met"
+
+
+def test_a_streamed_load_is_shown_with_its_deltas_and_without_ratios() -> None:
+    measured = one_round(2000, {"gateway": 100.0})
+    measured["phases"]["100x4 streamed"] = measured["phases"]["100x4"] | {"deltas_a_turn": 9.8}
+    run = {
+        "systems": {"distributed": [measured], "seed": rounds(100, part="flask")},
+        "ceiling": {"turns_per_second": 1.0, "generator_us": 1.0},
+        "machine": {},
+        "flags": [],
+    }
+    heads, _, row, baseline = (
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in report.markdown(run, ["100x4", "100x4 streamed"], []).splitlines()[:4]
+    )
+    assert heads[4:6] == ["turns/s 100x4 streamed", "deltas a turn 100x4 streamed"]
+    assert row[4:6] == ["2000 [2000..2000]", "9.80 [9.80..9.80]"]
+    assert baseline[4:6] == ["-", "-"]
