@@ -1,7 +1,7 @@
 /**
- * Writes the types of the public protocol into `src/client/protocol.ts`, from the JSON Schemas of the services: what
- * `docs/reference` says of client events, server events and the account routes. Run by `npm run check`, so that what
- * does not fit any more does not compile; the build needs no types.
+ * Writes the types of the public protocol to `src/client/protocol.ts`, from the services' JSON Schemas in
+ * `docs/reference`: client events, server events and account routes. `npm run check` runs it, so that code that no
+ * longer fits the schemas does not compile. The build does not need the types.
  */
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { compile } from "json-schema-to-typescript";
 const REFERENCE = new URL("../docs/reference/", import.meta.url);
 const OUTPUT = new URL("src/client/protocol.ts", import.meta.url);
 const BANNER = "/* Generated from the JSON Schemas of the services by generate-types.mjs; do not edit. */";
-const ACCOUNTS = { Tokens: "LoggedIn", Me: "Me", OwnLogins: "OwnLogins" }; // by what they are called here
+const ACCOUNTS = { Tokens: "LoggedIn", Me: "Me", OwnLogins: "OwnLogins" }; // by the names used in this package
 
 const read = (name) => JSON.parse(readFileSync(new URL(name, REFERENCE), "utf8"));
 const shortName = (ref) => ref.split("/").at(-1).split("__").at(-1);
@@ -22,7 +22,7 @@ const whole = (properties, title) => ({
   additionalProperties: false,
 });
 
-/** The schemas that are referred to, under their short names. */
+/** The referenced schemas, by their short names. */
 class Definitions {
   found = {};
   #from = {};
@@ -31,7 +31,7 @@ class Definitions {
     this.schemas = schemas;
   }
 
-  /** A reference to a schema of a document; `told` is what the server says, in which no field is ever missing. */
+  /** A reference to a schema of a document. With `told` it is sent by the server, which never omits a field. */
   use(ref, told) {
     const name = shortName(ref);
     const known = this.#from[name];
@@ -45,7 +45,7 @@ class Definitions {
     return { $ref: `#/definitions/${name}` };
   }
 
-  /** Without the titles of fields, each of which would become a type. */
+  /** The schema without titles of fields, each of which would become a type. */
   #adapted(schema, told) {
     if (Array.isArray(schema)) return schema.map((each) => this.#adapted(each, told));
     if (typeof schema !== "object" || schema === null) return schema;

@@ -1,4 +1,4 @@
-/** Builds the page and the widget's loader into `dist`, each text file beside its gzip and Brotli form. */
+/** Builds the page and the widget's loader into `dist`, with the gzip and Brotli form of each text file. */
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
@@ -6,8 +6,8 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { defineConfig, type Plugin, type Rolldown } from "vite";
 
 /**
- * What is loaded when it is first wanted, or when the page is idle: whoever logs in needs no conversation. All the
- * rest is one file, so that the first load is one round trip.
+ * Modules that are loaded on first use, or when the page is idle; the login screen does not need the conversation. All
+ * others are in one file, so that the first load takes one round trip.
  */
 const LATER = new RegExp(
   "node_modules/highlight.js/|page/(platform/clipboard|i18n/(de|ar)|markdown/highlight|" +
@@ -19,7 +19,7 @@ const isFirst = (id: string) => !LATER.test(id) && !MARKDOWN.test(id) && !id.inc
 
 const TEXT = /\.(html|js|css|svg|webmanifest)$/;
 
-/** Compress once here rather than at each request. */
+/** Compresses the files once, instead of at each request. */
 function compressed(): Plugin {
   let directory = "";
   return {
@@ -45,8 +45,8 @@ const DYNAMIC_IMPORT = /\bimport\("(\.[^"]+)"\)/g;
 const PLACEHOLDER = /["'`]files of ([^"'`]+)["'`]/g;
 
 /**
- * Gives every `import()` of the page the list of files that it loads: the part's own and those it imports, less what
- * is loaded already. `src/page/platform/part_files.ts` says what for.
+ * Passes the list of its files to every `import()` of the page: the part's own and those it imports, except those that
+ * are already loaded. The reason is in `src/page/platform/part_files.ts`.
  */
 function partFiles(): Plugin {
   let base = "";
@@ -61,7 +61,8 @@ function partFiles(): Plugin {
       handler: (code, id) =>
         `import { importPart } from ${JSON.stringify(LOADER)};\n` +
         code.replace(DYNAMIC_IMPORT, (imported, path: string) => {
-          const part = relative(HERE, resolve(dirname(id), path)); // the same in every checkout, as the hashes must be
+          // relative, so that hashes do not depend on the checkout
+          const part = relative(HERE, resolve(dirname(id), path));
           return `importPart(() => ${imported}, ${JSON.stringify(`files of ${part}`)})`;
         }),
     },
@@ -83,7 +84,7 @@ function partFiles(): Plugin {
   };
 }
 
-/** The files of chunks and of all that they import statically. */
+/** The files of chunks and of everything that they import statically. */
 function filesOf(chunks: readonly Rolldown.OutputChunk[], bundle: Rolldown.OutputBundle): Set<string> {
   const files = new Set<string>();
   const add = (chunk: Rolldown.OutputChunk) => {
@@ -103,9 +104,9 @@ export default defineConfig({
   plugins: [partFiles(), compressed()],
   build: {
     target: "es2022",
-    modulePreload: false, // there is one file to load at first
-    assetsInlineLimit: 0, // the policy allows no data: scripts or styles
-    cssCodeSplit: false, // one style sheet: nothing is ever shown without it
+    modulePreload: false, // the first load has a single file
+    assetsInlineLimit: 0, // the content security policy forbids data: scripts and styles
+    cssCodeSplit: false, // one style sheet, so that nothing is shown unstyled
     reportCompressedSize: false,
     rolldownOptions: {
       input: { page: "index.html", widget: "src/widget/loader.ts" },
@@ -113,7 +114,7 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: "base", test: isFirst, priority: 1 },
-            { name: "markdown", test: MARKDOWN }, // beside the conversation, so that both keep to their budget
+            { name: "markdown", test: MARKDOWN }, // apart from the conversation, so that both keep to their budget
           ],
         },
         entryFileNames: ({ name }) => (name === "widget" ? "widget.js" : "assets/[name]-[hash].js"),

@@ -1,5 +1,5 @@
-// Runs before anything is painted, so that nobody sees a white flash or a page that turns around, and tells where the
-// rest of the page does not come. What it reads is written by src/page/state/preferences.ts.
+// Runs before the first paint, so that the page does not flash white or change its direction, and shows a message if
+// the rest of the page cannot be loaded. src/page/state/preferences.ts writes the keys that are read here.
 (function () {
   var page = document.documentElement;
   try {
@@ -9,7 +9,7 @@
     if (language === "ar" || language === "de") page.lang = language;
     if (language === "ar") page.dir = "rtl";
   } catch (error) {
-    // Storage may be forbidden; then the system decides.
+    // Storage may be forbidden; then the system's settings apply.
   }
   if (/^\/chat\/embed(\/|$)/.test(location.pathname)) page.dataset.compact = "";
 
@@ -30,6 +30,6 @@
       place.replaceChildren(text[0] + " ", again);
       place.hidden = false;
     },
-    true, // such events do not bubble
+    true, // `error` events of scripts do not bubble
   );
 })();

@@ -52,7 +52,7 @@ async function login(): Promise<Account> {
 }
 
 describe("Account", () => {
-  it("asks whoever lends the login for another token, and no server", async () => {
+  it("asks the lender for another token, not the server", async () => {
     let given = 0;
     const lent = () => Promise.resolve({ access_token: `lent ${++given}`, expires_in: 900 });
     const account = await Account.lent(options, lent);
@@ -63,7 +63,7 @@ describe("Account", () => {
     expect(requests).toEqual([]);
   });
 
-  it("logs in and gives its token while that is good", async () => {
+  it("logs in and returns its token while that is valid", async () => {
     const account = await login();
     expect(await account.token()).toBe("access 1");
     vi.advanceTimersByTime(869_000);
@@ -73,7 +73,7 @@ describe("Account", () => {
     ]);
   });
 
-  it("refreshes once for all who ask, shortly before the end", async () => {
+  it("refreshes once for concurrent callers, shortly before expiry", async () => {
     const account = await login();
     vi.advanceTimersByTime(871_000);
     answers.push(tokens(2));
@@ -86,7 +86,7 @@ describe("Account", () => {
     expect(seen.map((each) => each.refresh_token)).toEqual(["refresh 1", "refresh 2"]);
   });
 
-  it("refreshes again with the same token when the answer was lost", async () => {
+  it("repeats a refresh with the same token when the answer was lost", async () => {
     const account = await login();
     answers.push(
       new TypeError("fetch failed"),
@@ -99,14 +99,14 @@ describe("Account", () => {
     expect(requests.slice(1).map(({ body }) => body)).toEqual(Array(3).fill({ refresh_token: "refresh 1" }));
   });
 
-  it("says when the login has ended, and tries again when asked again", async () => {
+  it("reports that the login has ended, and retries when asked again", async () => {
     const account = await login();
     answers.push(problem(401, "token_invalid"), tokens(2));
     await expect(account.token(true)).rejects.toMatchObject({ code: "token_invalid", temporary: false });
     expect(await account.token(true)).toBe("access 2");
   });
 
-  it("goes on with a login after a restart", async () => {
+  it("resumes a login after a restart", async () => {
     answers.push(tokens(2));
     const account = await Account.resume(options, "refresh 1");
     expect(await account.token()).toBe("access 2");
@@ -124,7 +124,7 @@ describe("Account", () => {
     ]);
   });
 
-  it("tells what the server says", async () => {
+  it("rejects with the server's code and text", async () => {
     answers.push(problem(409, "user_exists"), problem(429, "rate_limited", { "retry-after": "7" }));
     await expect(Account.register(options, "ada", "a passcode")).rejects.toMatchObject({
       code: "user_exists",
@@ -136,7 +136,7 @@ describe("Account", () => {
     });
   });
 
-  it("takes an answer that is none for a server that is away", async () => {
+  it("treats an answer outside the contract as an unavailable server", async () => {
     answers.push(
       new Response("<html>Bad Gateway</html>", { status: 502 }),
       new Response("<html>a portal</html>"),
@@ -146,7 +146,7 @@ describe("Account", () => {
     }
   });
 
-  it("leaves the refresh token in a cookie where it is asked to", async () => {
+  it("leaves the refresh token in a cookie on request", async () => {
     const headers: (string | null)[] = [];
     const cookie = {
       ...options,
@@ -167,7 +167,7 @@ describe("Account", () => {
     expect(headers).toEqual(["cookie", "cookie"]);
   });
 
-  it("comes in as a guest, and calls other routes as the login", async () => {
+  it("logs in as a guest, and calls other routes with that login", async () => {
     answers.push(tokens(1), Response.json({ id: "guest-1" }));
     const account = await Account.guest(options);
     expect(await account.request("GET", "/me")).toEqual({ id: "guest-1" });

@@ -1,36 +1,36 @@
-/** Accounts over HTTP, and the tokens of one login. Tokens stay in memory; what outlives it is the program's choice. */
+/** Accounts over HTTP, and the tokens of one login. Tokens are kept in memory; the program decides what it persists. */
 
 import { Backoff } from "./backoff.ts";
 import { asBackchatError, BackchatError } from "./errors.ts";
 import type { Tokens } from "./types.ts";
 
-/** An access token, and for how many seconds it is good. */
+/** An access token and its lifetime in seconds. */
 export interface AccessToken {
   readonly access_token: string;
   readonly expires_in: number;
 }
 
 export interface AccountOptions {
-  /** The origin, `https://chat.example`. */
+  /** The server's origin, `https://chat.example`. */
   readonly url: string;
-  /** Told of each new pair of tokens, so that a later start can `resume` the login. */
+  /** Called with each new pair of tokens, so that a later start can `resume` the login. */
   readonly onTokens?: (tokens: AccessToken & Partial<Tokens>) => void;
   /**
-   * For a page of the same origin: the server keeps the refresh token in an HttpOnly cookie, out of the reach of
-   * scripts, and `resume` needs none.
+   * For a page of the same origin: the server keeps the refresh token in an HttpOnly cookie, which scripts cannot read,
+   * and `resume` needs no token.
    */
   readonly cookie?: boolean;
   readonly fetch?: typeof fetch;
 }
 
-const EARLY = 30_000; // milliseconds before its end that a token counts as expired
+const EARLY = 30_000; // milliseconds before its expiry from which a token counts as expired
 const TIMEOUT = 10_000; // milliseconds for an HTTP request
-const TRIES = 3; // of a refresh whose answer was lost: the same token again is no reuse for a few seconds
+const TRIES = 3; // attempts of a refresh whose answer was lost: the same token may be sent again for a few seconds
 
-/** One login: `account.token` is the client's `TokenSource`. */
+/** One login. `account.token` is the client's `TokenSource`. */
 export class Account {
   private refreshing: Promise<string> | undefined;
-  private expiresAt: number; // `Date.now()` time
+  private expiresAt: number; // milliseconds since the epoch, as `Date.now()`
   private readonly options: AccountOptions;
   private tokens: AccessToken & Partial<Tokens>;
   private readonly another: () => Promise<AccessToken>;
@@ -43,7 +43,7 @@ export class Account {
     options.onTokens?.(tokens);
   }
 
-  /** Make an account. Rejects with `user_exists`, `weak_passcode`, `invalid_request` … */
+  /** Create an account. Rejects with `user_exists`, `weak_passcode`, `invalid_request` … */
   static async register(options: AccountOptions, id: string, passcode: string): Promise<void> {
     await call(options, "POST", "/register", { id, passcode });
   }
@@ -53,22 +53,22 @@ export class Account {
     return new Account(options, (await call(options, "POST", "/login", { id, passcode })) as Tokens);
   }
 
-  /** Log in as somebody new without a passcode. Rejects with `not_found` where the server admits no guests. */
+  /** Log in as a new guest without a passcode. Rejects with `not_found` if the server admits no guests. */
   static async guest(options: AccountOptions): Promise<Account> {
     return new Account(options, (await call(options, "POST", "/guest")) as Tokens);
   }
 
-  /** Go on with a login by its refresh token or cookie. Rejects with `token_invalid` … when it has ended. */
+  /** Resume a login by its refresh token or cookie. Rejects with `token_invalid` … if it has ended. */
   static async resume(options: AccountOptions, refreshToken?: string): Promise<Account> {
     return new Account(options, await refreshed(options, refreshToken));
   }
 
-  /** A login that somebody else keeps and gives access tokens for. Rejects as `source` does. */
+  /** A login that another party holds; `source` returns its access tokens. Rejects as `source` does. */
   static async lent(options: AccountOptions, source: () => Promise<AccessToken>): Promise<Account> {
     return new Account(options, await source(), source);
   }
 
-  /** An access token; another one than last time if `renew`. Concurrent callers share one refresh. */
+  /** An access token; with `renew`, a new one. Concurrent callers share one refresh. */
   readonly token = async (renew = false): Promise<string> => {
     if (!renew && Date.now() < this.expiresAt - EARLY) return this.tokens.access_token;
     this.refreshing ??= this.refresh().finally(() => {
@@ -77,7 +77,10 @@ export class Account {
     return this.refreshing;
   };
 
-  /** Call a route as this login: `GET`, `/me`. Resolves to the answer's JSON; rejects with a `BackchatError`. */
+  /**
+   * Call a route with this login, for example `GET`, `/me`. Resolves to the answer's JSON; rejects with a
+   * `BackchatError`.
+   */
   async request(method: string, path: string, body?: object): Promise<unknown> {
     return call(this.options, method, path, body, await this.token());
   }
@@ -142,7 +145,7 @@ async function call(
   throw problem(response, answer);
 }
 
-/** An RFC 9457 problem as an error; an answer that is none comes from something in between. */
+/** An RFC 9457 problem as an error. Any other answer comes from a proxy. */
 function problem(response: Response, answer: unknown): BackchatError {
   const { code, detail } = (answer ?? {}) as { code?: string; detail?: string };
   const retryAfter = Number(response.headers.get("retry-after")) || undefined;

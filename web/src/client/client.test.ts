@@ -1,4 +1,4 @@
-/** The promises and events of the public class, against a Socket.IO server that a test drives. */
+/** The promises and events of the public class, against a scripted Socket.IO server. */
 
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -46,7 +46,7 @@ async function online(storage?: OutboxStorage): Promise<Socket> {
   return socket;
 }
 
-it("keeps its promises in turn: accepted, then stored", async () => {
+it("resolves its promises in turn: accepted, then stored", async () => {
   const socket = await online();
   socket.on("send_message", (_, ack: Ack) => ack({ ok: true, message_id: "m1", status: "accepted" }));
   const chat = await client.start();
@@ -59,7 +59,7 @@ it("keeps its promises in turn: accepted, then stored", async () => {
   expect((await sent.stored).seq).toBe(2);
 });
 
-it("breaks them when an accepted message is rejected", async () => {
+it("rejects `stored` when an accepted message is rejected", async () => {
   const socket = await online();
   socket.on("send_message", (_, ack: Ack) => ack({ ok: true, message_id: "m1", status: "accepted" }));
   const chat = await client.start();
@@ -77,7 +77,7 @@ it("breaks them when an accepted message is rejected", async () => {
   expect(failed).toHaveBeenCalledOnce();
 });
 
-it("tells that a session was deleted, and holds it no more", async () => {
+it("reports that a session was deleted, and closes it", async () => {
   const socket = await online();
   const chat = await client.start();
   const closed = new Promise((resolve) => client.on("closed", resolve));
@@ -86,7 +86,7 @@ it("tells that a session was deleted, and holds it no more", async () => {
   expect(client.sessions).toEqual([]);
 });
 
-it("ends all that is waited for when it is closed, but not the outbox", async () => {
+it("rejects everything pending on `close`, and keeps the outbox", async () => {
   const storage = new MemoryStorage();
   await online(storage);
   const [sent, opened] = [client.send("S", "Hello"), client.open("S")];
@@ -101,7 +101,7 @@ it("ends all that is waited for when it is closed, but not the outbox", async ()
   await vi.waitFor(() => expect(received).toEqual([again, again]));
 });
 
-it("does not let one listener's mistake harm another", async () => {
+it("isolates listeners from each other's errors", async () => {
   const socket = await online();
   await client.start();
   const reported = new Promise((resolve) => process.once("uncaughtException", resolve));

@@ -1,4 +1,4 @@
-/** The client: one connection of one user, the sessions it follows, and an outbox. */
+/** The client of one user: a connection, the open sessions, and an outbox. */
 
 import { type Change, Changes } from "./state/changes.ts";
 import { Chats } from "./state/chats.ts";
@@ -10,20 +10,20 @@ import type { Reply, SessionState } from "./state/session.ts";
 import { MemoryStorage, type OutboxEntry, type OutboxStorage } from "./storage.ts";
 import type { Answer, ClientEvent, Message, Payload, ServerEvents, StartChat } from "./types.ts";
 
-/** What a program may listen to. Events of sessions come after the session has changed. */
+/** Events to listen to. A session's events are emitted after its state has changed. */
 export interface Events {
   state: { readonly state: ConnectionState; readonly error?: BackchatError | undefined };
   ready: ServerEvents["ready"];
-  /** A session that is held: stored or changed, live or as part of what was missed; each change once. */
+  /** A message of an open session was stored or changed, received live or by catching up; each change once. */
   message: Message;
   message_updated: Message;
-  /** The same for a session, held or not. */
+  /** The same for a session, open or not. */
   session_updated: ServerEvents["session_updated"];
-  /** A reply under way, with the whole text so far. Its `message` ends it. */
+  /** An active reply, with its whole text so far. Its `message` ends it. */
   reply: Reply & { readonly session_id: string };
-  /** A session is complete as of now: after its first load, and whenever what was missed is applied. */
+  /** A session is complete: after its first load, and after each catch-up. */
   synced: SessionState;
-  /** A session is not held any more. */
+  /** A session was closed. */
   closed: { readonly session_id: string; readonly code: string };
   accepted: { readonly session_id: string; readonly client_message_id: string; readonly message_id: string };
   failed: {
@@ -40,21 +40,21 @@ export interface Events {
 }
 
 export interface ClientOptions {
-  /** The origin, `https://chat.example`. */
+  /** The server's origin, `https://chat.example`. */
   readonly url: string;
-  /** `account.token`, or a source of one's own. */
+  /** `account.token`, or another source. */
   readonly token: TokenSource;
-  /** Where messages wait; in memory by default. A store belongs to one user. */
+  /** Keeps unaccepted messages; in memory by default. A store belongs to one user. */
   readonly storage?: OutboxStorage;
   /** Milliseconds to wait for an ack. */
   readonly ackTimeout?: number;
   readonly transports?: readonly ("websocket" | "polling")[];
 }
 
-/** A message on its way. `stored` settles where the session is held; both reject with a `BackchatError`. */
+/** The outcome of a sent message. `stored` resolves only if the session is open; both reject with a `BackchatError`. */
 export interface Sent {
   readonly client_message_id: string;
-  /** The server holds it durably; resolves to the id of the message. */
+  /** The server holds the message durably; resolves to its id. */
   readonly accepted: Promise<string>;
   readonly stored: Promise<Message>;
 }
@@ -109,42 +109,42 @@ export class Client {
     return this.connection.state;
   }
 
-  /** While waiting to come back: when the next try is, as `Date.now()` tells time. */
+  /** While reconnecting: the time of the next attempt, as `Date.now()`. */
   get retryAt(): number | undefined {
     return this.connection.retryAt;
   }
 
-  /** The sessions held, in the order opened. */
+  /** The open sessions, in the order of `open`. */
   get sessions(): readonly SessionState[] {
     return this.chats.all;
   }
 
-  /** Messages that the server does not hold yet, in the order of sending. */
+  /** Messages that are not known to be accepted, in the order of sending. */
   get outbox(): readonly OutboxEntry[] {
     return this.chats.outbox.entries;
   }
 
-  /** Listen; the returned function ends it. */
+  /** Register a listener; the returned function unregisters it. */
   on<E extends keyof Events>(event: E, listener: Listener<Events[E]>): () => void {
     return this.emitter.on(event, listener);
   }
 
-  /** Connect, and come back after every loss until `close`. While waiting to come back: try now. */
+  /** Connect, and reconnect after every loss until `close`. While reconnecting: try now. */
   connect(): void {
     this.connection.connect();
   }
 
-  /** Drop the connection and come back at once. */
+  /** Drop the connection and reconnect at once. */
   reconnect(): void {
     this.connection.reconnect();
   }
 
-  /** Go offline until `connect`; what is sent meanwhile waits in the outbox. */
+  /** Disconnect until `connect`; messages sent in the meantime stay in the outbox. */
   disconnect(): void {
     this.connection.close();
   }
 
-  /** Disconnect for good; what is in the outbox's store is sent by the next client on it. */
+  /** Disconnect permanently. The next client with this store sends what is left in it. */
   close(): void {
     this.chats.close();
     this.changes.close();
@@ -155,7 +155,7 @@ export class Client {
     for (const waiting of [...this.starts.values(), ...this.opens.values()]) waiting.reject(error);
   }
 
-  /** Hold a session and follow it until `leave`; resolves when it is complete, at once if it is. */
+  /** Open a session and follow it until `leave`; resolves once it is complete. */
   open(sessionId: string): Promise<SessionState> {
     const state = this.chats.open(sessionId);
     if (state.live) return Promise.resolve(state);
@@ -164,13 +164,13 @@ export class Client {
     return waiting.promise;
   }
 
-  /** Hold a session no longer; one stays its member. */
+  /** Close a session. Membership stays. */
   leave(sessionId: string): void {
     this.chats.leave(sessionId);
     take(this.opens, sessionId)?.reject(new BackchatError("closed", "The session was left."));
   }
 
-  /** Start a session; asked for again, under the same request id, until it is there or refused. */
+  /** Start a session; repeated under the same request id until it is created or refused. */
   start(request: StartChat = {}): Promise<SessionState> {
     const client_request_id = request.client_request_id ?? newId();
     const waiting = this.starts.get(client_request_id) ?? deferred<SessionState>();
@@ -180,8 +180,8 @@ export class Client {
   }
 
   /**
-   * Send a message: it is in the outbox when this returns, and goes out as soon as there is a connection.
-   * Throws what the store throws, `QuotaExceededError` for example; then nothing is sent.
+   * Send a message. On return it is in the outbox, and it is sent as soon as there is a connection. Throws what the
+   * store throws (for example `QuotaExceededError`); then nothing is sent.
    */
   send(
     sessionId: string,
@@ -206,7 +206,7 @@ export class Client {
     return { client_message_id, accepted: promises.accepted.promise, stored: promises.stored.promise };
   }
 
-  /** Load the page of history before what a held session shows. */
+  /** Load the previous page of an open session's history. */
   older(sessionId: string, limit?: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.chats.older(sessionId, (error) => (error ? reject(error) : resolve()), limit);
@@ -214,19 +214,19 @@ export class Client {
   }
 
   /**
-   * Change something: asked for again, over whatever connections, until it is done or refused for good; rejects with a
-   * `BackchatError`. Of two changes to one thing, await the first before the second.
+   * Request a change; repeated on every connection until it is applied or finally refused. Rejects with a
+   * `BackchatError`. If two changes concern the same thing, await the first one before requesting the second.
    */
   change<E extends Change>(event: E, payload: Payload<E>): Promise<Answer<E>> {
     return this.changes.ask(event, payload);
   }
 
-  /** Become a member by an invite; the session is held then, and complete. */
+  /** Become a member by an invite; resolves to the session, open and complete. */
   async accept(invite: string): Promise<SessionState> {
     return this.open((await this.change("accept_invite", { invite })).session.id);
   }
 
-  /** Call the server once, for everything else; rejects with a `BackchatError`. */
+  /** Send any other event once; rejects with a `BackchatError`. */
   call<E extends ClientEvent>(event: E, payload: Payload<E>): Promise<Answer<E>> {
     return this.connection.ask(event, payload);
   }
@@ -250,7 +250,8 @@ export class Client {
 
   private accepted(sent: Events["accepted"]): void {
     this.sends.get(sent.client_message_id)?.accepted.resolve(sent.message_id);
-    if (!this.chats.find(sent.session_id)) this.sends.delete(sent.client_message_id); // nobody will see it stored
+    // its session is not open, so `stored` cannot resolve
+    if (!this.chats.find(sent.session_id)) this.sends.delete(sent.client_message_id);
     this.emitter.emit("accepted", sent);
   }
 
@@ -279,7 +280,7 @@ export class Client {
   }
 }
 
-/** A promise and its ends; nobody has to handle its rejection. */
+/** A promise with its resolvers. An unhandled rejection is not reported. */
 function deferred<T>(): Deferred<T> {
   let resolve!: (value: T) => void;
   let reject!: (error: BackchatError) => void;

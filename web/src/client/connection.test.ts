@@ -1,4 +1,4 @@
-/** The connection against a real Socket.IO server that a test drives. */
+/** The connection against a scripted Socket.IO server. */
 
 import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -21,9 +21,9 @@ let server: Server;
 let connection: Connection;
 let states: [ConnectionState, string | undefined][];
 let events: string[];
-let tokens: boolean[]; // the `renew` of each time a token was asked for
+let tokens: boolean[]; // the `renew` of each request for a token
 let sockets: Socket[];
-let heard: string[]; // events from clients, over whatever connection
+let heard: string[]; // events of all clients, on all connections
 let admit: (token: unknown) => { code: string; retry_after?: number } | undefined;
 
 beforeEach(async () => {
@@ -76,7 +76,7 @@ const comesBack = (times: number) =>
     { timeout: 10_000, interval: 5 },
   );
 
-it("is online once the server says ready", async () => {
+it("is online after the server's `ready`", async () => {
   connect();
   expect(connection.state).toBe("connecting");
   await becomes("online");
@@ -84,7 +84,7 @@ it("is online once the server says ready", async () => {
   expect(tokens).toEqual([false]);
 });
 
-it("shows the token of its source", async () => {
+it("sends the token of its source", async () => {
   const shown: unknown[] = [];
   admit = (token) => void shown.push(token);
   connect(async () => "from afar");
@@ -112,7 +112,7 @@ it("signs out when its source has no token any more", async () => {
   await becomes("signed_out");
 });
 
-it("waits as long as it is told when the server is busy", async () => {
+it("waits for retry_after when the server is busy", async () => {
   const refusedAt: number[] = [];
   admit = () =>
     refusedAt.push(performance.now()) > 1 ? undefined : { code: "rate_limited", retry_after: 0.8 };
@@ -123,7 +123,7 @@ it("waits as long as it is told when the server is busy", async () => {
   expect(connection.retryAt).toBeUndefined();
 });
 
-it("asks for a token again when its source is away for a moment", async () => {
+it("asks for a token again after a temporary failure of its source", async () => {
   connect(() => {
     if (tokens.length < 2) throw new BackchatError("unavailable", "auth is away");
     return "good";
@@ -142,7 +142,7 @@ it("stays closed when its source fails afterwards", async () => {
   expect(states.at(-1)).toEqual(["offline", undefined]);
 });
 
-it("comes back when the transport is lost", async () => {
+it("reconnects when the transport is lost", async () => {
   connect();
   await becomes("online");
   sockets[0]?.conn.close();
@@ -151,14 +151,14 @@ it("comes back when the transport is lost", async () => {
   expect(states.map(([state]) => state)).toEqual(["connecting", "online", "connecting", "online"]);
 });
 
-it("stays away when the login was ended", async () => {
+it("does not reconnect when the login was ended", async () => {
   connect();
   await becomes("online");
   sockets[0]?.disconnect();
   await becomes("signed_out");
 });
 
-it("comes back with a new token after auth_expired", async () => {
+it("reconnects with a new token after auth_expired", async () => {
   connect();
   await becomes("online");
   sockets[0]?.emit("auth_expired", {});
@@ -167,7 +167,7 @@ it("comes back with a new token after auth_expired", async () => {
   expect(tokens).toEqual([false, true]);
 });
 
-it("does not come back earlier than a gateway that goes away asks for", async () => {
+it("does not reconnect before the retry_after of going_away", async () => {
   connect();
   await becomes("online");
   const left = performance.now();
@@ -177,7 +177,7 @@ it("does not come back earlier than a gateway that goes away asks for", async ()
   expect(performance.now() - left).toBeGreaterThan(990);
 });
 
-it("shows a new token before the old one ends", async () => {
+it("sends a new token before the old one expires", async () => {
   connect((renew) => (renew ? "new" : "old"));
   await becomes("online");
   const shown = new Promise((resolve) => {
@@ -191,7 +191,7 @@ it("shows a new token before the old one ends", async () => {
   expect(connection.state).toBe("online");
 });
 
-it("answers calls in the order of the events around them", async () => {
+it("resolves calls in the order of the events around them", async () => {
   connect();
   await becomes("online");
   sockets[0]?.on("list_chats", (_, ack) => {
@@ -208,14 +208,14 @@ it("answers calls in the order of the events around them", async () => {
   await vi.waitFor(() => expect(events).toEqual(["ready", "read", "ack", "typing"]));
 });
 
-it("gives a call up that is not acked, and a connection on which nothing is heard", async () => {
+it("drops a connection that is silent after a call without an ack", async () => {
   connect();
   await becomes("online");
   await expect(connection.ask("list_chats", {})).rejects.toMatchObject({ code: "unavailable" });
   await comesBack(2);
 });
 
-it("keeps a connection on which something else is heard", async () => {
+it("keeps a connection that receives other packets", async () => {
   connect();
   await becomes("online");
   const chatter = setInterval(() => sockets[0]?.emit("typing", {}), 20);
@@ -224,7 +224,7 @@ it("keeps a connection on which something else is heard", async () => {
   expect(connection.state).toBe("online");
 });
 
-it("ends what is asked for when the connection is lost, and never sends it later", async () => {
+it("rejects pending calls when the connection is lost, and never sends them later", async () => {
   connect();
   await becomes("online");
   const asked = connection.ask("list_chats", {});
@@ -238,11 +238,11 @@ it("ends what is asked for when the connection is lost, and never sends it later
   expect(heard.at(-1)).toBe("leave_chat");
 });
 
-it("sends nothing later that socket.io-client held back because the connection seemed dead", async () => {
-  connect(() => "good", 8_000); // or the call would be given up before the next connection
+it("discards calls that socket.io-client buffered on a connection it took for lost", async () => {
+  connect(() => "good", 8_000); // else the call would time out before the next connection
   await becomes("online");
   const { engine } = Reflect.get(connection, "manager");
-  engine._hasPingExpired = () => true; // as after the machine slept
+  engine._hasPingExpired = () => true; // as after the machine was suspended
   connection.call("delete_chat", { session_id: "S" }, () => undefined);
   sockets[0]?.conn.close();
   await comesBack(2);
@@ -252,11 +252,11 @@ it("sends nothing later that socket.io-client held back because the connection s
   expect(heard.at(-1)).toBe("leave_chat");
 });
 
-it("comes back at once when asked to", async () => {
+it("reconnects at once on request", async () => {
   connect();
   await becomes("online");
   const asked = performance.now();
   connection.reconnect();
   await comesBack(2);
-  expect(performance.now() - asked).toBeLessThan(400); // by itself it would wait for half a second or so
+  expect(performance.now() - asked).toBeLessThan(400); // without the request it would wait for about 500 ms
 });

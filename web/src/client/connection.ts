@@ -1,8 +1,8 @@
 /**
- * The Socket.IO connection: authenticates with a token that may be renewed, and comes back whenever it should.
+ * The Socket.IO connection: authenticates with a token that may be renewed, and reconnects after every loss.
  *
- * socket.io-client comes back by itself when the transport is lost, and never when the server refused the connect or
- * disconnected the namespace; both are handled here, by code.
+ * socket.io-client reconnects when the transport is lost, but not when the server refused the connect or disconnected
+ * the namespace; this class handles both.
  */
 
 import { Manager, type Socket } from "socket.io-client";
@@ -12,23 +12,23 @@ import { asBackchatError, BackchatError, NotConnected } from "./errors.ts";
 import { type Link, refusal } from "./state/pursuit.ts";
 import type { Ack, Answer, ClientEvent, Payload, ServerEvents } from "./types.ts";
 
-/** `signed_out`: no token is accepted any more; only `connect()`, with another login, helps. */
+/** `signed_out`: no token is accepted any more; only `connect()` with another login helps. */
 export type ConnectionState = "offline" | "connecting" | "online" | "signed_out";
 
 /**
- * Gives an access token. `renew` asks for another one than last time: that one expires or was refused.
- * Rejects with a `BackchatError`: if it is temporary, it is asked again later, else the client is signed out.
+ * Returns an access token. With `renew` a new one, because the last one expires or was refused. If it rejects with a
+ * temporary `BackchatError` it is called again later, with any other the client is signed out.
  */
 export type TokenSource = (renew: boolean) => string | Promise<string>;
 
 export interface ConnectionListener {
   state(state: ConnectionState, error?: BackchatError): void;
-  /** Server events, in order, `ready` included. */
+  /** Server events, in order, including `ready`. */
   event<E extends keyof ServerEvents>(name: E, payload: ServerEvents[E]): void;
 }
 
 export interface ConnectionOptions {
-  /** The origin, `https://chat.example`. */
+  /** The server's origin, `https://chat.example`. */
   readonly url: string;
   readonly token: TokenSource;
   readonly listener: ConnectionListener;
@@ -40,7 +40,7 @@ export interface ConnectionOptions {
 
 const ACK_TIMEOUT = 8_000; // milliseconds
 const CONNECT_TIMEOUT = 10_000; // milliseconds, for the transport and again for the authentication
-const RECONNECT_MIN = 500; // milliseconds; socket.io-client doubles it and spreads by half
+const RECONNECT_MIN = 500; // milliseconds; socket.io-client doubles it and spreads it by half
 const RECONNECT_MAX = 5_000; // milliseconds
 
 export class Connection implements Link {
@@ -54,8 +54,8 @@ export class Connection implements Link {
   private retry: ReturnType<typeof setTimeout> | undefined;
   private watchdog: ReturnType<typeof setTimeout> | undefined;
   private renew = false; // the last token expired or was refused
-  private refusals = 0; // connects refused as `unauthenticated`, in a row
-  private readonly waiting = new Set<() => void>(); // ends what `ask` has under way
+  private refusals = 0; // consecutive connects refused as `unauthenticated`
+  private readonly waiting = new Set<() => void>(); // rejects the pending promises of `ask`
   private heardAt = 0; // `performance.now()` of the last packet
   private nextTry: number | undefined;
 
@@ -87,30 +87,30 @@ export class Connection implements Link {
     return this.current === "online";
   }
 
-  /** While waiting to come back: when the next try is, as `Date.now()` tells time. */
+  /** While reconnecting: the time of the next attempt, as `Date.now()`. */
   get retryAt(): number | undefined {
     const ahead = this.current === "connecting" && (this.nextTry ?? 0) > Date.now();
     return ahead ? this.nextTry : undefined;
   }
 
-  /** Connect and stay connected until `close`; when on the way already, without further waiting. */
+  /** Connect and stay connected until `close`. While reconnecting: try now. */
   connect(): void {
     if (this.current === "online") return;
     clearTimeout(this.retry);
     this.nextTry = undefined;
     this.refusals = 0;
-    this.socket.disconnect(); // ends a delay of socket.io-client's own
+    this.socket.disconnect(); // ends a delay of socket.io-client
     this.enter("connecting");
     this.socket.connect();
   }
 
-  /** Drop the connection, if any, and connect anew. */
+  /** Drop the connection, if any, and connect again. */
   reconnect(): void {
     this.close();
     this.connect();
   }
 
-  /** Disconnect and stay away. */
+  /** Disconnect and do not reconnect. */
   close(): void {
     clearTimeout(this.retry);
     clearTimeout(this.watchdog);
@@ -125,13 +125,14 @@ export class Connection implements Link {
   ): void {
     const askedAt = performance.now();
     this.socket.timeout(this.ackTimeout).emit(event, payload, (error: Error | null, ack: Ack<Answer<E>>) => {
-      if (!this.connected) return; // whoever asked was told that the connection is lost
+      if (!this.connected) return; // the loss was reported already
       done(error ? null : ack);
-      if (error && this.heardAt < askedAt) this.later(new NotConnected()); // dead, though nobody has noticed yet
+      // lost, although socket.io-client has not noticed
+      if (error && this.heardAt < askedAt) this.later(new NotConnected());
     });
   }
 
-  /** As `call`, as a promise; rejects with a `BackchatError`, `unavailable` if the connection was lost. */
+  /** Like `call`, as a promise; rejects with a `BackchatError`, `unavailable` if the connection was lost. */
   ask<E extends ClientEvent>(event: E, payload: Payload<E>): Promise<Answer<E>> {
     return new Promise((resolve, reject) => {
       if (!this.connected) return reject(new NotConnected());
@@ -149,14 +150,14 @@ export class Connection implements Link {
     const engine = this.manager.engine;
     try {
       const token = await this.token(this.renew);
-      if (engine === this.manager.engine) give({ token }); // else a later connection has its own turn
+      if (engine === this.manager.engine) give({ token }); // else a later connection requests its own token
     } catch (error) {
       if (engine === this.manager.engine && this.current === "connecting")
         this.failed(asBackchatError(error));
     }
   }
 
-  /** The transport is open: the server must let us in before long, or it hangs. */
+  /** The transport is open: the server must send `ready` within `CONNECT_TIMEOUT`. */
   private opened(): void {
     const heard = () => {
       this.heardAt = performance.now();
@@ -180,12 +181,13 @@ export class Connection implements Link {
       void this.renewToken();
     } else if (name === "going_away") {
       const { retry_after } = payload as ServerEvents["going_away"];
-      this.manager.reconnectionDelay(Math.max(RECONNECT_MIN, 2000 * retry_after)); // spread by half: never earlier
+      // twice the minimum, as it is spread by half
+      this.manager.reconnectionDelay(Math.max(RECONNECT_MIN, 2000 * retry_after));
     }
     this.listener.event(name, payload);
   }
 
-  /** Show the server a new token before the old one ends. Without success it says `auth_expired`. */
+  /** Send a new token before the old one expires. If that fails, the server sends `auth_expired`. */
   private async renewToken(): Promise<void> {
     const engine = this.manager.engine;
     const backoff = new Backoff();
@@ -201,7 +203,7 @@ export class Connection implements Link {
     }
   }
 
-  /** `connect_error`: of the network (socket.io-client tries again) or of the server (it does not). */
+  /** `connect_error` of the network (socket.io-client retries) or of the server (it does not). */
   private refused(error: Error & { data?: { code?: string; retry_after?: number } }): void {
     if (this.current !== "connecting") return;
     if (this.socket.active) {
@@ -214,7 +216,7 @@ export class Connection implements Link {
     this.failed(new BackchatError(code, error.message, retry_after));
   }
 
-  /** There is no way in just now or, if no token helps, at all. */
+  /** The connection failed: retry if that may help, else sign out. */
   private failed(error: BackchatError): void {
     const tokenRefused =
       error.code === "token_expired" || (error.code === "unauthenticated" && this.refusals === 1);
@@ -224,7 +226,7 @@ export class Connection implements Link {
 
   private lost(reason: string): void {
     clearTimeout(this.watchdog);
-    this.socket.sendBuffer = []; // or it would go out on the next connection, late and out of order
+    this.socket.sendBuffer = []; // else it would be sent on the next connection, late and out of order
     if (reason === "io client disconnect") return;
     const error = new NotConnected();
     if (reason !== "io server disconnect") this.enter("connecting", error);
@@ -248,7 +250,7 @@ export class Connection implements Link {
     return milliseconds;
   }
 
-  /** socket.io-client keeps to itself how long it waits, and who shows a countdown must know. */
+  /** Record the delays of socket.io-client, which does not report them, for a countdown. */
   private tellDelays(): void {
     const { backoff } = this.manager as unknown as { backoff: { duration: () => number } };
     const duration = backoff.duration.bind(backoff);

@@ -1,4 +1,4 @@
-/** The Backchat client kit: correct behaviour towards the server, so that it is nobody's homework. */
+/** The Backchat client kit: implements the client's side of the protocol. */
 
 export { type AccessToken, Account, type AccountOptions } from "./account.ts";
 export type { Change } from "./state/changes.ts";

@@ -6,7 +6,7 @@ import { Account, BackchatError, Client, type Events, type Message, type Session
 import { codePoints } from "./state/session.ts";
 
 const url = process.env.BACKCHAT_TEST_URL ?? "";
-const PATIENCE = 20_000; // milliseconds for what takes milliseconds on an idle machine
+const PATIENCE = 20_000; // milliseconds for what takes a few on an idle machine
 const TEXT = "Übung: a 🦜 repeats 👩‍👩‍👧 what it hears, word by word, and loses nothing on the way.";
 
 const opened: Client[] = [];
@@ -28,7 +28,7 @@ function connected(account: Account): Client {
   return client;
 }
 
-/** The first event that fits, from now on. */
+/** The next event that fits. */
 function next<E extends keyof Events>(
   client: Client,
   event: E,
@@ -49,7 +49,7 @@ const answers = (message: Message) => (reply: Message) => reply.reply_to === mes
 const shown = (state: SessionState) => state.messages.map(({ id, content }) => [id, content]);
 
 describe.skipIf(!url)("against a running system", { timeout: 3 * PATIENCE }, () => {
-  it("shares a room, and changes what is in it", async () => {
+  it("shares a session, and changes what is in it", async () => {
     const [ada, bob] = [connected((await newAccount()).account), connected((await newAccount()).account)];
     const hers = await ada.start({ chatbot_ids: ["echo"] });
     const replied = next(ada, "message", (message) => message.sender_type === "chatbot");
@@ -73,7 +73,7 @@ describe.skipIf(!url)("against a running system", { timeout: 3 * PATIENCE }, () 
     expect(await closed).toEqual({ session_id: his.id, code: "not_found" });
   });
 
-  it("starts a chat, sends, streams and stores", async () => {
+  it("starts a chat, sends a message, streams and stores the reply", async () => {
     const { id, account } = await newAccount();
     const client = connected(account);
     const texts: string[] = [];
@@ -100,7 +100,7 @@ describe.skipIf(!url)("against a running system", { timeout: 3 * PATIENCE }, () 
     expect(client.outbox).toEqual([]);
   });
 
-  it("comes back with all that it missed, and sends what waited, in order", async () => {
+  it("reconnects, catches up, and sends the outbox in order", async () => {
     const { account } = await newAccount();
     const [phone, laptop] = [connected(account), connected(account)];
     const chat = await phone.start({ chatbot_ids: ["echo"], reply_policy: "silent", title: "Two devices" });
@@ -125,7 +125,7 @@ describe.skipIf(!url)("against a running system", { timeout: 3 * PATIENCE }, () 
     expect(chat.messages.map((message) => message.seq)).toEqual(chat.messages.map((_, at) => at + 1));
   });
 
-  it("loses no reply to a connection that breaks in its middle", async () => {
+  it("loses no reply when the connection breaks in the middle of it", async () => {
     const { account } = await newAccount();
     const client = connected(account);
     const chat = await client.start({ chatbot_ids: ["echo"], title: "Broken" });
@@ -154,7 +154,7 @@ describe.skipIf(!url)("against a running system", { timeout: 3 * PATIENCE }, () 
     );
   });
 
-  it("tells what is refused", async () => {
+  it("reports refusals", async () => {
     const { account } = await newAccount();
     const client = connected(account);
     const unknown = crypto.randomUUID();
@@ -164,7 +164,7 @@ describe.skipIf(!url)("against a running system", { timeout: 3 * PATIENCE }, () 
     expect((await client.call("list_chats", {})).sessions).toEqual([]);
   });
 
-  it("stays away when no token is accepted", async () => {
+  it("stops reconnecting when no token is accepted", async () => {
     const client = new Client({ url, token: () => "no token at all" });
     opened.push(client);
     const away = next(client, "state", ({ state }) => state === "signed_out");

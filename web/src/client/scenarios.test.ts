@@ -1,4 +1,4 @@
-/** What both kits must do, word for word. */
+/** The golden scenarios, which both kits must pass. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";

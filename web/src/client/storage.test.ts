@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { type KeyValue, MemoryStorage, type OutboxEntry, WebStorage } from "./storage.ts";
 
-/** `localStorage`, as far as it is used. */
+/** The part of `localStorage` that is used. */
 class Area implements KeyValue {
   readonly items = new Map<string, string>();
 
@@ -52,14 +52,14 @@ describe.each([
 });
 
 describe("WebStorage", () => {
-  it("survives a restart, and is each user's own", () => {
+  it("survives a restart, separately for each user", () => {
     const area = new Area();
     new WebStorage(area, "Ada").save(entry("1"));
     expect(new WebStorage(area, "bob").load()).toEqual([]);
     expect(new WebStorage(area, "ada").load()).toEqual([entry("1")]);
   });
 
-  it("drops what is damaged and touches nothing else", () => {
+  it("drops damaged entries, and keeps other keys", () => {
     const area = new Area();
     area.setItem("theme", "dark");
     area.setItem("backchat.outbox.ada/S/1", "{");
@@ -70,7 +70,7 @@ describe("WebStorage", () => {
     expect([...area.items.keys()]).toEqual(["theme", "backchat.outbox.ada/S/4"]);
   });
 
-  it("says so when it cannot keep an entry", () => {
+  it("throws when it cannot store an entry", () => {
     const area = new Area();
     area.setItem = () => {
       throw new DOMException("full", "QuotaExceededError");

@@ -1,6 +1,6 @@
-/** Where messages wait until the server holds them. Synchronous, so that a message is kept before it is sent. */
+/** Keeps messages until they are accepted. Synchronous, so that a message is stored before it is sent. */
 
-/** A message that is not yet acked. `order` ascends in the order of sending, across restarts too. */
+/** A message without an ack. `order` ascends in the order of sending, across restarts too. */
 export interface OutboxEntry {
   readonly client_message_id: string;
   readonly session_id: string;
@@ -9,12 +9,12 @@ export interface OutboxEntry {
   readonly order: number;
 }
 
-/** What identifies an entry: client ids are unique in a session. */
+/** The key of an entry: client ids are unique within a session. */
 export function keyOf(entry: { session_id: string; client_message_id: string }): string {
   return `${entry.session_id}/${entry.client_message_id}`;
 }
 
-/** A store of outbox entries. One that cannot keep an entry throws: then nothing was sent. */
+/** A store of outbox entries. If it cannot store an entry it throws, and nothing is sent. */
 export interface OutboxStorage {
   /** All entries, in any order. */
   load(): OutboxEntry[];
@@ -22,7 +22,7 @@ export interface OutboxStorage {
   remove(entry: OutboxEntry): void;
 }
 
-/** Keeps entries as long as the process lives. */
+/** Keeps entries while the process runs. */
 export class MemoryStorage implements OutboxStorage {
   private readonly entries = new Map<string, OutboxEntry>();
 
@@ -43,9 +43,9 @@ export class MemoryStorage implements OutboxStorage {
 export type KeyValue = Pick<Storage, "length" | "key" | "getItem" | "setItem" | "removeItem">;
 
 /**
- * Keeps entries in `localStorage` or alike, so that they survive a restart; one key an entry, below the user's own
- * prefix: nobody sends what another user of the same browser wrote. Several tabs may share it: sent twice under the
- * same id, a message is stored once. `save` throws when the browser's quota is used up.
+ * Keeps entries in `localStorage` or similar, so that they survive a restart. Each entry has one key below the user's
+ * own prefix, so that another user of the same browser does not send it. Tabs may share the store: a message sent twice
+ * under the same id is stored once. `save` throws when the browser's quota is used up.
  */
 export class WebStorage implements OutboxStorage {
   private readonly area: KeyValue;
@@ -61,7 +61,7 @@ export class WebStorage implements OutboxStorage {
     for (const key of this.keys()) {
       const entry = parsed(this.area.getItem(key));
       if (entry && key === this.prefix + keyOf(entry)) entries.push(entry);
-      else this.area.removeItem(key); // not ours, or damaged: it can never be sent
+      else this.area.removeItem(key); // another user's, or damaged: it can never be sent
     }
     return entries;
   }

@@ -1,4 +1,4 @@
-/** The generated types against the golden events of the services: a field too many or too few does not compile. */
+/** The generated types against the services' golden events: a missing or superfluous field does not compile. */
 
 import { expect, expectTypeOf, it } from "vitest";
 import rejected from "../../../tests/contract/golden/backchat.message.rejected.v1.json";
@@ -7,7 +7,7 @@ import type streamed from "../../../tests/contract/golden/backchat.reply.streame
 import type updated from "../../../tests/contract/golden/backchat.session.updated.v1.json";
 import type { Message, MessageDelta, MessageRejected, Session } from "./types.ts";
 
-it("names the fields of the golden events, all of them", () => {
+it("has exactly the fields of the golden events", () => {
   expectTypeOf<keyof typeof stored.data.message>().toEqualTypeOf<keyof Message>();
   expectTypeOf<keyof typeof updated.data.session>().toEqualTypeOf<Exclude<keyof Session, "read_seq">>();
   expectTypeOf<keyof typeof streamed.data>().toEqualTypeOf<keyof MessageDelta>();

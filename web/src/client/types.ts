@@ -1,56 +1,56 @@
 /**
- * The public protocol, version 1, as types: what travels over Socket.IO and the account routes. The fields come from
- * the services' own JSON Schemas (`protocol.ts`, generated); here they get the names that the kit and the page use.
+ * The public protocol, version 1, as types: Socket.IO events and account routes. The fields come from the services'
+ * JSON Schemas (`protocol.ts`, generated); this file gives them the names that the kit and the page use.
  *
  * Ids are UUIDs; times are RFC 3339 UTC with milliseconds; a character is a Unicode code point.
  */
 
 import type * as protocol from "./protocol.ts";
 
-/** What was told is not changed. */
+/** A deeply read-only type: what the server sent is not modified. */
 type Told<T> = T extends readonly (infer Each)[]
   ? readonly Told<Each>[]
   : T extends object
     ? { readonly [Field in keyof T]: Told<T[Field]> }
     : T;
 
-/** A stored message. `seq` is its place for ever, `updated_seq` the number of its latest change. */
+/** A stored message. `seq` is its permanent place, `updated_seq` the number of its latest change. */
 export type Message = Told<protocol.Message>;
 export type SenderType = Message["sender_type"];
 export type MessageStatus = Message["status"];
-/** Why a reply failed or was cut. */
+/** Why a reply failed or was stopped. */
 export type MessageError = Told<protocol.ErrorView>;
-/** A chatbot as a session names it. */
+/** A chatbot as a session refers to it. */
 export type ChatbotRef = Told<protocol.ChatbotRef>;
 /** A chatbot of the catalogue. */
 export type Chatbot = Told<protocol.Chatbot>;
-/** A chat; `read_seq`, the caller's own, comes with `join_chat` and `list_chats` alone. */
+/** A chat. Only `join_chat` and `list_chats` return `read_seq`, the caller's own read mark. */
 export type Session = Told<protocol.Session & Partial<Pick<protocol.OwnSession, "read_seq">>>;
 export type ReplyPolicy = Session["reply_policy"];
-/** A reply under way, as `join_chat` tells it; `text` is "" and `attempt` 0 where the gateway knows neither. */
+/** An active reply in the answer to `join_chat`; `text` is "" and `attempt` 0 if the gateway knows neither. */
 export type ActiveReply = Told<protocol.ActiveReply>;
-/** Streaming text of a reply; `offset` in code points; a snapshot carries the whole text so far. */
+/** Streamed text of a reply; `offset` in code points; a snapshot carries the whole text so far. */
 export type MessageDelta = Told<protocol.ReplyStreamed>;
 /** An accepted message that could not be stored; `code` is `not_found` or `internal`. */
 export type MessageRejected = Told<protocol.MessageRejected>;
-/** What the server says once after each connect. */
+/** The server's first event after each connect. */
 export type Ready = Told<protocol.Ready>;
 export type JoinAnswer = Told<protocol.Joined>;
-/** The answer to `send_message`: held durably. */
+/** The answer to `send_message`: the message is held durably. */
 export type Accepted = Told<protocol.Accepted>;
 export type StartChat = protocol.StartChat;
 export type SearchHit = Told<protocol.Hit>;
 
-/** The answer of `/login`, `/refresh` and `/guest`; lifetimes in seconds. No refresh token where it is in a cookie. */
+/** The answer of `/login`, `/refresh` and `/guest`; lifetimes in seconds. No refresh token if it is in a cookie. */
 export type Tokens = Told<protocol.LoggedIn>;
-/** One login as `GET /me/logins` tells it. */
+/** One login in the answer of `GET /me/logins`. */
 export type OwnLogin = Told<protocol.OwnLogin>;
 /** The answer of `GET /me`. */
 export type Me = Told<protocol.Me>;
 
 /** Events from the server, by name. */
 export type ServerEvents = Told<protocol.ServerEvents>;
-/** Client events by name: payload, and the fields of the ack beside `ok`. */
+/** Client events by name: the payload, and the fields of the ack in addition to `ok`. */
 export type ClientEvents = protocol.ClientEvents;
 export type ClientEvent = keyof ClientEvents;
 export type Payload<E extends ClientEvent> = ClientEvents[E]["payload"];
@@ -74,5 +74,5 @@ export type Ack<Fields> =
       readonly error: { readonly code: ErrorCode; readonly message: string; readonly retry_after?: number };
     };
 
-/** `data.code` of a `connect_error` that the server, not the network, caused. */
+/** `data.code` of a `connect_error` that the server sent (not one of the network). */
 export type ConnectErrorCode = "unauthenticated" | "token_expired" | "rate_limited" | "unavailable";

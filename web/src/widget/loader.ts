@@ -1,14 +1,15 @@
 /**
- * The widget: `<script src="https://chat.example/chat/widget.js" async data-chatbot="eliza"></script>` puts a button
- * into a corner of any page, which opens the chat in a frame of its own origin: neither page can touch the other.
- * `<backchat-widget>` may also stand in the page; its methods are `open`, `close`, `toggle`, `send` and `on`.
- * A site that logs its visitors in itself names where their tokens come from: `data-tokens="/chat-token"`, an address
- * of its own, or the property `tokens`, a function.
+ * The widget: `<script src="https://chat.example/chat/widget.js" async data-chatbot="eliza"></script>` adds a button to
+ * the corner of any page. It opens the chat in a frame of the server's origin, so that neither page can access the
+ * other. A page may also contain `<backchat-widget>` itself; its methods are `open`, `close`, `toggle`, `send` and
+ * `on`.
+ * A site with its own login names the source of its visitors' tokens: `data-tokens="/chat-token"`, an address of the
+ * site, or the property `tokens`, a function.
  */
 
 import type { FromFrame, LentToken, ToFrame } from "./protocol.ts";
 
-/** Gives what the host's backend answered: an access token, and for how many seconds it is good. */
+/** Returns the answer of the host's backend: an access token and its lifetime in seconds. */
 type TokenSource = () => Promise<Omit<LentToken, "type">>;
 
 type Listener = (event: FromFrame) => void;
@@ -32,7 +33,7 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
 @media(max-width:480px){iframe{position:fixed;inset:0;width:100vw;height:100dvh;border-radius:0}}`;
 
   class BackchatWidget extends HTMLElement {
-    /** Where access tokens come from; to be set before the chat is opened. */
+    /** The source of access tokens; set it before the chat is opened. */
     tokens: TokenSource | undefined;
     private readonly button = document.createElement("button");
     private readonly badge = document.createElement("i");
@@ -61,7 +62,7 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
       this.frame.focus();
     }
 
-    /** Hide the chat; it goes on behind. */
+    /** Hide the chat; it keeps running. */
     close() {
       if (!this.frame || this.frame.hidden) return;
       this.frame.hidden = true;
@@ -75,13 +76,13 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
       else this.open();
     }
 
-    /** Open the chat and say something for the visitor. */
+    /** Open the chat and send a message as the visitor. */
     send(text: string) {
       this.open();
       this.tell({ type: "send", text });
     }
 
-    /** Listen for `ready`, `open`, `close` or `message`; the returned function ends it. */
+    /** Listen for `ready`, `open`, `close` or `message`; the returned function unregisters the listener. */
     on(type: FromFrame["type"], listener: Listener): () => void {
       const all = this.listeners.get(type) ?? new Set<Listener>();
       this.listeners.set(type, all.add(listener));
@@ -92,7 +93,7 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
       const root = this.attachShadow({ mode: "open" });
       const sheet = new CSSStyleSheet();
       sheet.replaceSync(STYLE);
-      root.adoptedStyleSheets = [sheet]; // no inline style: the host's policy may forbid it
+      root.adoptedStyleSheets = [sheet]; // not an inline style, which the host's policy may forbid
       const label = this.getAttribute("label") ?? "Chat";
       this.button.type = "button";
       this.button.setAttribute("aria-label", label);
@@ -127,7 +128,7 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
       };
     }
 
-    /** Pass a token on, and nothing else of what the host's backend may have said. */
+    /** Pass on only the token, and nothing else of the backend's answer. */
     private async lend() {
       try {
         const { access_token, expires_in } = (await this.source()?.()) ?? {};
@@ -169,7 +170,7 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
 
   customElements.define("backchat-widget", BackchatWidget);
 
-  /** One widget without further ado; a page that has its own element, or wants none yet, gets no second one. */
+  /** Add one widget, unless the page contains its own element or asks for none. */
   const add = () => {
     if (document.querySelector("backchat-widget") || script?.dataset.manual !== undefined) return;
     const widget = document.createElement("backchat-widget");

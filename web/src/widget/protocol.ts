@@ -1,26 +1,26 @@
-/** What the widget and its frame tell each other, as `{ backchat: … }` by `postMessage`. */
+/** The messages between the widget and its frame, as `{ backchat: … }` by `postMessage`. */
 
-/** An access token of whoever visits the host page, as the host's backend gave it; without one there is none now. */
+/** The visitor's access token, as the host's backend returned it; without a token there is none at present. */
 export interface LentToken {
   readonly type: "token";
   readonly access_token?: string | undefined;
-  /** Seconds that it is good for. */
+  /** Its lifetime in seconds. */
   readonly expires_in?: number | undefined;
-  /** The host's backend could not be asked; it may be another time. */
+  /** The host's backend did not answer; a later request may succeed. */
   readonly is_away?: boolean;
 }
 
-/** From the page that shows the widget. */
+/** From the host page to the frame. */
 export type ToFrame =
   | { readonly type: "open" | "close" }
-  /** Something to say for the visitor. */
+  /** A message to send as the visitor. */
   | { readonly type: "send"; readonly text: string }
   | LentToken;
 
-/** From the chat in the frame. */
+/** From the frame to the host page. */
 export type FromFrame =
   | { readonly type: "ready" | "open" | "close" }
-  /** An access token is wanted, where the host logs its visitors in. */
+  /** A request for an access token, if the host logs its visitors in. */
   | { readonly type: "token" }
   /** A message was stored in the chat that is shown. */
   | { readonly type: "message"; readonly from: "user" | "chatbot"; readonly text: string };

@@ -19,7 +19,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it("asks again until it knows", async () => {
+it("repeats a change until its outcome is known", async () => {
   const titled = changes.ask("update_chat", { ...SESSION, title: "Named" });
   for (const answer of [error("unavailable"), error("internal"), null]) {
     expect(link.take()).toEqual([["update_chat", { ...SESSION, title: "Named" }]]);
@@ -31,7 +31,7 @@ it("asks again until it knows", async () => {
   await expect(titled).resolves.toMatchObject({ session: { id: "S" } });
 });
 
-it("goes on over the next connection, at once", async () => {
+it("repeats it at once on the next connection", async () => {
   const rated = changes.ask("rate_reply", { ...SESSION, message_id: "m", rating: 1 });
   link.take();
   link.lose();
@@ -47,7 +47,7 @@ it("goes on over the next connection, at once", async () => {
   expect(link.take()).toEqual([]);
 });
 
-it("takes a final no for one", async () => {
+it("stops at a final refusal", async () => {
   const edited = changes.ask("edit_message", { ...SESSION, message_id: "m", content: "x" });
   const refused = expect(edited).rejects.toMatchObject({ code: "forbidden" });
   link.answer("edit_message", error("forbidden"));
@@ -69,7 +69,7 @@ it.each(["leave_session", "delete_chat"] as const)(
   },
 );
 
-it("ends what is under way when it is closed", async () => {
+it("rejects pending changes on close", async () => {
   const read = changes.ask("mark_read", { ...SESSION, seq: 1 });
   const ended = expect(read).rejects.toMatchObject({ code: "closed" });
   changes.close();

@@ -1,11 +1,11 @@
-/** Changes on their way: each is called again until its outcome is known, over whatever connections that takes. */
+/** Pending changes: each is repeated, on every connection, until its outcome is known. */
 
 import type { Random } from "../backoff.ts";
 import { BackchatError } from "../errors.ts";
 import { type Link, Pursuit } from "./pursuit.ts";
 import type { Answer, ClientEvent, Payload } from "../types.ts";
 
-/** Client events that change something once, however often they are sent. */
+/** Client events that the server applies once, however often they are sent. */
 export type Change = Extract<
   ClientEvent,
   | "update_chat"
@@ -22,7 +22,7 @@ export type Change = Extract<
   | "mark_read"
 >;
 
-/** Done, the session is not to be found any more: to a second call that is good news. */
+/** After success the session is not found any more: on a repeated call, `not_found` means success. */
 const ENDINGS: readonly Change[] = ["delete_chat", "leave_session"];
 
 interface UnderWay {
@@ -31,14 +31,14 @@ interface UnderWay {
 }
 
 export class Changes {
-  private readonly underWay = new Set<UnderWay>(); // in the order asked for
+  private readonly underWay = new Set<UnderWay>(); // in the order of requests
 
   constructor(
     private readonly link: Link,
     private readonly random?: Random,
   ) {}
 
-  /** Ask for a change; rejects with a `BackchatError` that would not go away. */
+  /** Request a change. Rejects with a final `BackchatError`. */
   ask<E extends Change>(event: E, payload: Payload<E>): Promise<Answer<E>> {
     return new Promise((resolve, reject) => {
       let calls = 0;
@@ -72,7 +72,7 @@ export class Changes {
     for (const { pursuit } of this.underWay) pursuit.disconnected();
   }
 
-  /** Ask for nothing more; what is under way may have happened or not. */
+  /** Stop repeating. The outcome of pending changes stays unknown. */
   close(): void {
     for (const { pursuit, fail } of this.underWay) {
       pursuit.stop();

@@ -1,7 +1,7 @@
 /**
- * The sessions that a client holds and follows, and its outbox: what to call when, and what an answer or an event
- * changes. Knows no socket: it speaks through a `Link` and is told of connections and events. Synchronous, so that
- * answers and events take effect in the order in which they came.
+ * The open sessions of a client, and its outbox: which calls to make, and what an answer or an event changes. It has no
+ * socket; it uses a `Link`, and is notified of connections and events. It is synchronous, so that answers and events
+ * are applied in the order of arrival.
  */
 
 import type { Random } from "../backoff.ts";
@@ -12,25 +12,25 @@ import { type Change, type Reply, SessionState } from "./session.ts";
 import type { OutboxStorage } from "../storage.ts";
 import type { JoinAnswer, Message, ServerEvents, Session, StartChat } from "../types.ts";
 
-/** Who is told what happens. */
+/** Receives what happens. */
 export interface ChatsListener extends OutboxListener {
-  /** The session of a `start_chat` is there; it is held from now on. */
+  /** A `start_chat` succeeded; its session is open. */
   started(request: { client_request_id: string; session: SessionState }): void;
   /** A `start_chat` was refused. */
   startFailed(request: { client_request_id: string; error: BackchatError }): void;
-  /** All that was missed is applied; live events follow. */
+  /** A session has caught up; live events follow. */
   synced(session: SessionState): void;
-  /** The session is not held any more: deleted, or not to be seen. */
+  /** A session was closed: deleted, or not accessible. */
   closed(session: { session_id: string; code: string }): void;
-  /** A message was stored or updated, or a session changed, live or as part of what was missed. */
+  /** A message was stored or updated, or a session changed, received live or by catching up. */
   changed(change: Change): void;
-  /** A message of the user's own was seen as it is stored, perhaps not for the first time. */
+  /** A message of this user is stored. May be called several times. */
   stored(message: Message): void;
-  /** A reply under way has new text. */
+  /** An active reply has new text. */
   streamed(reply: Reply & { session_id: string }): void;
 }
 
-/** Messages of a first answer; catching up takes as many at a time as there may be. */
+/** Messages in a first answer; catching up requests the maximum. */
 const FIRST_PAGE = 50;
 const PAGE = 200;
 
@@ -55,7 +55,7 @@ export class Chats {
   private readonly link: Link;
   private readonly listener: ChatsListener;
   private readonly random: Random | undefined;
-  private readonly followed = new Map<string, Followed>(); // in the order opened
+  private readonly followed = new Map<string, Followed>(); // in the order of `open`
   private readonly starts = new Map<string, Pursuit<"start_chat">>();
   private userId: string | undefined;
 
@@ -66,17 +66,17 @@ export class Chats {
     this.outbox = new Outbox(link, storage, listener, random);
   }
 
-  /** A session that is held. */
+  /** The open session with that id. */
   find(sessionId: string): SessionState | undefined {
     return this.followed.get(sessionId)?.state;
   }
 
-  /** All that are held, in the order opened. */
+  /** All open sessions, in the order of `open`. */
   get all(): readonly SessionState[] {
     return [...this.followed.values()].map(({ state }) => state);
   }
 
-  /** A new connection is up, of this user: whatever is not settled is called at once. */
+  /** A new connection is ready: make every call without a known outcome. */
   connected(userId: string): void {
     this.userId = userId.toLowerCase();
     for (const start of [...this.starts.values()]) start.connected();
@@ -96,21 +96,21 @@ export class Chats {
     this.outbox.disconnected();
   }
 
-  /** Hold a session and follow it, over every connection, until `leave`. */
+  /** Open a session and follow it, on every connection, until `leave`. */
   open(sessionId: string): SessionState {
     const followed = this.followed.get(sessionId) ?? this.follow(sessionId);
     if (!followed.state.live) followed.join.go();
     return followed.state;
   }
 
-  /** Hold a session no longer. */
+  /** Close a session. */
   leave(sessionId: string): void {
     if (this.drop(sessionId) && this.link.connected) {
       this.link.call("leave_chat", { session_id: sessionId }, () => undefined);
     }
   }
 
-  /** Start a session under a `client_request_id`; repeated until it is there or refused. */
+  /** Start a session under a `client_request_id`; repeated until it is created or refused. */
   start(request: StartChat & { client_request_id: string }): void {
     const id = request.client_request_id;
     if (this.starts.has(id)) return;
@@ -126,7 +126,7 @@ export class Chats {
     pursuit.go();
   }
 
-  /** Fetch the page of history before what a held session shows; `done` is told how that ended. */
+  /** Load the previous page of an open session's history; `done` is called with the error, if any. */
   older(sessionId: string, done: Done, limit = FIRST_PAGE): void {
     const followed = this.followed.get(sessionId);
     if (followed?.older) {
@@ -145,7 +145,7 @@ export class Chats {
     handle?.(payload);
   }
 
-  /** Stop calling; the outbox's store keeps what is not settled. */
+  /** Stop all calls. The outbox's store keeps unaccepted messages. */
   close(): void {
     for (const start of this.starts.values()) start.stop();
     for (const followed of this.followed.values()) end(followed);
@@ -248,7 +248,7 @@ export class Chats {
     if (session.last_seq === 0) followed.state.applyStart(session);
     this.listener.started({ client_request_id: requestId, session: followed.state });
     if (followed.state.live) this.listener.synced(followed.state);
-    else followed.join.go(); // the request was repeated, and others have written meanwhile
+    else followed.join.go(); // a repeated request: other members may have written in between
   }
 
   private lost(sessionId: string, code: string): void {

@@ -1,4 +1,4 @@
-/** What the golden scenarios leave open. */
+/** Cases that the golden scenarios do not cover. */
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
@@ -39,7 +39,7 @@ function online(outbox: Outbox): void {
 }
 
 describe("Outbox", () => {
-  it("keeps the order of sending over restarts, whatever the clock does", () => {
+  it("keeps the order of sending across restarts, even if the clock changes", () => {
     const storage = new MemoryStorage();
     vi.setSystemTime(2_000_000);
     outboxOn(storage).send(draft("first"));
@@ -51,7 +51,7 @@ describe("Outbox", () => {
     expect(entries.map((entry) => entry.client_message_id)).toEqual(["first", "second", "third"]);
   });
 
-  it("does not send what it could not keep", () => {
+  it("does not send what it could not store", () => {
     const storage = new MemoryStorage();
     storage.save = () => {
       throw new Error("full");
@@ -62,7 +62,7 @@ describe("Outbox", () => {
     expect([called(), outbox.entries]).toEqual([[], []]);
   });
 
-  it("lets no session wait for another", () => {
+  it("sends each session independently of the others", () => {
     const outbox = outboxOn();
     online(outbox);
     for (const [id, session] of [
@@ -88,7 +88,7 @@ describe("Outbox", () => {
     expect([called(), told]).toEqual([["1"], ["accepted 1"]]);
   });
 
-  it("spreads its delays by chance", () => {
+  it("adds jitter to its delays", () => {
     const outbox = outboxOn(undefined, () => 0.8);
     online(outbox);
     outbox.send(draft("1"));
@@ -100,7 +100,7 @@ describe("Outbox", () => {
     expect(called()).toEqual(["1"]);
   });
 
-  it("waits for the last failure's delay alone after a reconnect", () => {
+  it("waits only for the last failure's delay after a reconnect", () => {
     const outbox = outboxOn();
     online(outbox);
     outbox.send(draft("1"));
@@ -115,7 +115,7 @@ describe("Outbox", () => {
     expect(told).toEqual(["accepted 1"]);
   });
 
-  it("counts the failures of each connection apart", () => {
+  it("counts failures per connection", () => {
     const outbox = outboxOn();
     online(outbox);
     outbox.send(draft("1"));
@@ -132,18 +132,18 @@ describe("Outbox", () => {
     expect(called()).toEqual(["1"]);
   });
 
-  it("ignores an answer that comes after the loss of its connection", () => {
+  it("ignores an ack that arrives after its connection was lost", () => {
     const outbox = outboxOn();
     online(outbox);
     outbox.send(draft("1"));
     outbox.send(draft("2"));
     outbox.disconnected();
-    accept("1"); // a link that keeps its word would not say this any more
+    accept("1"); // a correct link would not call this any more
     expect(told).toEqual([]);
     expect(outbox.entries).toHaveLength(2);
   });
 
-  it("calls nobody once it is closed, and keeps what it has", () => {
+  it("makes no call after `close`, and keeps its messages", () => {
     const storage = new MemoryStorage();
     const outbox = outboxOn(storage);
     online(outbox);

@@ -1,6 +1,6 @@
 /**
- * Messages on their way to the server: each is kept in a store before it is first sent, and sent again under the same
- * id until its outcome is known. In a session one is under way at a time, so that none is overtaken by the next.
+ * Messages without a known outcome. Each is stored before it is first sent, and resent under the same id until its
+ * outcome is known. A session has one active message at a time, so that the next one cannot overtake it.
  */
 
 import type { Random } from "../backoff.ts";
@@ -16,11 +16,11 @@ export interface Draft {
   readonly reply_to?: string | null | undefined;
 }
 
-/** What became of a message. */
+/** Receives the outcome of messages. */
 export interface OutboxListener {
-  /** The server holds it durably: it will be stored, or `failed` says why not. */
+  /** The server holds the message durably: it will be stored, or `failed` follows. */
   accepted(sent: { session_id: string; client_message_id: string; message_id: string }): void;
-  /** It will not be stored; `code` is `not_found`, `invalid_request` … */
+  /** The message will not be stored; `code` is `not_found`, `invalid_request` … */
   failed(sent: { session_id: string; client_message_id: string; code: string; message: string }): void;
 }
 
@@ -42,12 +42,12 @@ export class Outbox {
     for (const entry of storage.load().sort((a, b) => a.order - b.order)) this.keep(entry);
   }
 
-  /** What is not yet settled, in the order of sending. */
+  /** The messages without a known outcome, in the order of sending. */
   get entries(): readonly OutboxEntry[] {
     return [...this.items.values()].map((item) => item.entry);
   }
 
-  /** Keep a message and send it as soon as may be. The same id again changes nothing. Throws what the store throws. */
+  /** Store a message and send it as soon as possible. A known id changes nothing. Throws what the store throws. */
   send(draft: Draft): void {
     if (this.items.has(keyOf(draft))) return;
     const entry: OutboxEntry = {
@@ -62,24 +62,24 @@ export class Outbox {
     this.first(entry.session_id)?.pursuit.go();
   }
 
-  /** A connection is up: the first message of each session goes out at once. */
+  /** A connection is ready: send the first message of each session. */
   connected(): void {
     const sessions = new Set(this.entries.map((entry) => entry.session_id));
     for (const id of sessions) this.first(id)?.pursuit.connected();
   }
 
-  /** The connection is lost: whatever is under way is unknown. */
+  /** The connection is lost: the outcome of active messages is unknown. */
   disconnected(): void {
     for (const item of this.items.values()) item.pursuit.disconnected();
   }
 
-  /** A stored message of the user's own was seen: the receipt, which may come before the ack, or instead of it. */
+  /** A message of this user is stored. This counts as its ack, which may arrive later or never. */
   stored(message: Message): void {
     const item = this.find(message.session_id, message.client_message_id);
     if (item) this.accept(item, message.id);
   }
 
-  /** `message_rejected`: before the ack, after it, or instead of it. */
+  /** Apply `message_rejected`, which may arrive before the ack, after it, or instead of it. */
   rejected(rejection: MessageRejected): void {
     const item = this.find(rejection.session_id, rejection.client_message_id);
     if (item) this.settle(item);
@@ -95,7 +95,7 @@ export class Outbox {
     if (item) this.next(item);
   }
 
-  /** Stop calling. The store keeps what is not settled. */
+  /** Stop all calls. The store keeps the messages. */
   close(): void {
     for (const item of this.items.values()) item.pursuit.stop();
   }

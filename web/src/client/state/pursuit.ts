@@ -1,4 +1,4 @@
-/** A call that is made again, with the same ids, until its outcome is known. */
+/** A call that is repeated with the same ids until its outcome is known. */
 
 import { Backoff, type Random } from "../backoff.ts";
 import { BackchatError } from "../errors.ts";
@@ -6,11 +6,11 @@ import type { Ack, Answer, ClientEvent, Payload } from "../types.ts";
 
 /** What the rules need of a connection. */
 export interface Link {
-  /** Whether calls can be made: connected, and `ready` has come. */
+  /** Whether calls can be made: connected, and `ready` has arrived. */
   readonly connected: boolean;
   /**
-   * Call the server. `done` gets the ack, or `null` if none came in time; it is called synchronously as the ack
-   * arrives, so that no event behind it is applied first. Once the connection is lost it is not called any more.
+   * Call the server. `done` gets the ack, or `null` if none arrived in time. It is called synchronously when the ack
+   * arrives, so that no later event is applied first, and not at all once the connection is lost.
    */
   call<E extends ClientEvent>(
     event: E,
@@ -20,16 +20,16 @@ export interface Link {
 }
 
 export interface Outcome<E extends ClientEvent> {
-  /** It was done. */
+  /** The call succeeded. */
   readonly done: (answer: Answer<E>) => void;
-  /** It was refused, and would be again. */
+  /** The call was finally refused. */
   readonly failed: (error: BackchatError) => void;
 }
 
 export class Pursuit<E extends ClientEvent> {
   private readonly backoff: Backoff;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private turn = 0; // answers of an earlier turn are stale
+  private turn = 0; // acks of an earlier turn are ignored
   private busy = false;
   private over = false;
 
@@ -43,7 +43,7 @@ export class Pursuit<E extends ClientEvent> {
     this.backoff = new Backoff(random);
   }
 
-  /** Call, unless a call is under way, a delay runs or there is no connection. */
+  /** Call, unless a call or a delay is pending or there is no connection. */
   go(): void {
     if (this.over || this.busy || this.timer !== undefined || !this.link.connected) return;
     this.busy = true;
@@ -53,20 +53,20 @@ export class Pursuit<E extends ClientEvent> {
     });
   }
 
-  /** A new connection is up: call without further delay. */
+  /** A new connection is ready: call without a delay. */
   connected(): void {
     this.backoff.reset();
     this.again();
   }
 
-  /** The connection is lost: whatever is under way will not be answered. */
+  /** The connection is lost: a pending call will not be answered. */
   disconnected(): void {
     this.pause();
     this.busy = false;
     this.turn += 1;
   }
 
-  /** Its outcome is known otherwise, or of no interest any more. */
+  /** Stop: the outcome is known from elsewhere, or not needed any more. */
   stop(): void {
     this.pause();
     this.over = true;
@@ -98,7 +98,7 @@ export class Pursuit<E extends ClientEvent> {
   }
 }
 
-/** What an ack that is not ok says, as an error. */
+/** The error in an ack that is not ok. */
 export function refusal(ack: Ack<unknown> | null): BackchatError {
   if (ack === null || ack.ok) return new BackchatError("unavailable", "The server did not answer.");
   return new BackchatError(ack.error.code, ack.error.message, ack.error.retry_after);

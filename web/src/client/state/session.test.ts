@@ -1,4 +1,4 @@
-/** What the golden scenarios leave open. */
+/** Cases that the golden scenarios do not cover. */
 
 import { describe, expect, it } from "vitest";
 
@@ -21,7 +21,7 @@ function loaded(): SessionState {
 }
 
 describe("SessionState", () => {
-  it("drops no reply because of a page that is not the last", () => {
+  it("keeps active replies when a page is not the last one", () => {
     const state = loaded();
     state.disconnected();
     state.applyJoin(answer({ last_seq: 3, messages: [{ seq: 3 }], has_more: true }), 2);
@@ -30,7 +30,7 @@ describe("SessionState", () => {
     expect(state.replies.size).toBe(0);
   });
 
-  it("tells what was missed, but not what a first answer holds", () => {
+  it("returns the missed changes, but not the contents of a first answer", () => {
     const state = new SessionState("S");
     expect(state.applyJoin(answer({ last_seq: 2, messages: [{ seq: 1 }, { seq: 2 }] }), undefined)).toEqual(
       [],
@@ -49,14 +49,14 @@ describe("SessionState", () => {
     ]);
   });
 
-  it("keeps the caller's read mark, which events do not carry", () => {
+  it("keeps the user's read mark, which events do not carry", () => {
     const state = new SessionState("S");
     state.applyJoin(answer({ session: { read_seq: 7 }, last_seq: 9 }), undefined);
     state.applySession({ ...answer({ session: { seq: 10 } }).session });
     expect(state.session).toMatchObject({ seq: 10, read_seq: 7 });
   });
 
-  it("ignores an older page that was asked for before all was loaded anew", () => {
+  it("ignores an older page that was requested before a reload", () => {
     const state = new SessionState("S");
     state.applyJoin(answer({ last_seq: 9, messages: [{ seq: 8 }, { seq: 9 }], has_more: true }), undefined);
     state.applyJoin(answer({ last_seq: 3, messages: [{ seq: 3 }], has_more: true }), undefined);
@@ -68,7 +68,7 @@ describe("SessionState", () => {
 
 describe("codePoints", () => {
   it.each(["", "abc", "🦊", "a🦊b🦊", "👩‍👩‍👧", "e\u0301", "\ud83e", "\udd8a", "\ud83e\ud83e\udd8a", "🏳️‍🌈"])(
-    "counts %j as the spread does",
+    "counts %j like the spread operator",
     (text) => {
       expect(codePoints(text)).toBe([...text].length);
     },

@@ -1,14 +1,14 @@
 /**
- * One session as a client holds it: messages, replies under way, and the cursor. Pure: no socket, no clock.
+ * The state of one session: messages, active replies, and the cursor. Pure: no socket, no clock.
  *
- * The rules are those of the contract, "One cursor a session". Two of them are easy to get wrong:
- * only what arrives while the socket has joined moves the cursor (`session_updated` reaches sockets that have
- * not, and a number then says nothing about the ones before it), and offsets count code points, not UTF-16 units.
+ * The rules are those of the contract, §3. Two are easy to get wrong. Only events that arrive while the socket has
+ * joined move the cursor: `session_updated` also reaches sockets that have not joined, and then its number says nothing
+ * about the numbers before it. Offsets count code points, not UTF-16 units.
  */
 
 import type { ActiveReply, JoinAnswer, Message, MessageDelta, Session } from "../types.ts";
 
-/** A reply under way. `length` is that of `text`, in code points. */
+/** An active reply. `length` is the length of `text` in code points. */
 export interface Reply {
   readonly message_id: string;
   readonly chatbot_id: string;
@@ -17,7 +17,7 @@ export interface Reply {
   readonly length: number;
 }
 
-/** What applying something changed, as the event that would have told it. */
+/** A change, as the event that reports it. */
 export type Change =
   | { readonly event: "message"; readonly payload: Message }
   | { readonly event: "message_updated"; readonly payload: Message }
@@ -40,7 +40,7 @@ export class SessionState {
   private view: Session | undefined;
   private applied: number | undefined;
   private joined = false;
-  /** Messages from this place on are held without a hole; below it are only those that changed meanwhile. */
+  /** From this `seq` on the history has no gaps; below it are only messages that changed since the load. */
   private floor = 0;
   private readonly held = new Map<string, Message>();
   private readonly streaming = new Map<string, Reply>();
@@ -50,49 +50,52 @@ export class SessionState {
     this.id = id;
   }
 
-  /** The session itself; `undefined` until the first join. */
+  /** The session; `undefined` until the first join. */
   get session(): Session | undefined {
     return this.view;
   }
 
-  /** The highest number applied, to be sent as `after_seq`; `undefined` until the first join. */
+  /** The highest number applied, sent as `after_seq`; `undefined` until the first join. */
   get cursor(): number | undefined {
     return this.applied;
   }
 
-  /** Whether live events complete what is held: the last join was whole and the socket is the same since. */
+  /**
+   * Whether the state is complete and kept up to date by live events: the last join was complete, on the current
+   * connection.
+   */
   get live(): boolean {
     return this.joined;
   }
 
-  /** Whether there are messages older than those held. */
+  /** Whether there are messages before the loaded ones. */
   get hasOlder(): boolean {
     return this.floor > 0;
   }
 
-  /** The `before_seq` that fetches the page before what is held. */
+  /** The `before_seq` that requests the previous page. */
   get oldest(): number {
     return this.floor;
   }
 
-  /** The messages without a hole, ascending by `seq`; none before the first join. */
+  /** The history without gaps, ascending by `seq`; empty before the first join. */
   get messages(): readonly Message[] {
     if (this.applied === undefined) return [];
     this.ordered ??= [...this.held.values()].filter((m) => m.seq >= this.floor).sort((a, b) => a.seq - b.seq);
     return this.ordered;
   }
 
-  /** Replies under way, by the id that their message will have. */
+  /** Active replies, by the id that their message will have. */
   get replies(): ReadonlyMap<string, Reply> {
     return this.streaming;
   }
 
-  /** A message that is held, by its id. */
+  /** The loaded message with that id. */
   message(id: string): Message | undefined {
     return this.held.get(id);
   }
 
-  /** The ack of `start_chat` with `last_seq` 0: nothing is missing. */
+  /** Apply the ack of `start_chat` with `last_seq` 0: there is nothing to load. */
   applyStart(session: Session): void {
     this.view = session;
     this.applied = session.last_seq;
@@ -100,8 +103,8 @@ export class SessionState {
   }
 
   /**
-   * The ack of a `join_chat` that was sent with `afterSeq`; without, what it says replaces all that is held.
-   * Unless the session is `live` then, join again with the new cursor. Returned is what was missed.
+   * Apply the ack of a `join_chat` that was sent with `afterSeq`; without it, the ack replaces the whole state. Unless
+   * the session is `live` afterwards, join again with the new cursor. Returns the missed changes.
    */
   applyJoin(answer: JoinAnswer, afterSeq: number | undefined): Change[] {
     if (afterSeq === undefined) {
@@ -123,34 +126,34 @@ export class SessionState {
     return afterSeq === undefined ? [] : changes;
   }
 
-  /** A page of `get_messages` that was sent with `before_seq` = `beforeSeq`, which was `oldest`. */
+  /** Apply a page of `get_messages` that was sent with `before_seq` = `beforeSeq`, which was `oldest`. */
   applyOlder(page: { messages: readonly Message[]; has_more: boolean }, beforeSeq: number): void {
-    if (beforeSeq !== this.floor) return; // loaded anew meanwhile
+    if (beforeSeq !== this.floor) return; // reloaded since
     for (const message of page.messages) this.hold(message);
     this.floor = page.has_more ? (page.messages[0]?.seq ?? this.floor) : 0;
     this.ordered = undefined;
   }
 
-  /** `message` or `message_updated`; false if it was known already. */
+  /** Apply `message` or `message_updated`; return whether it was new. */
   applyMessage(message: Message): boolean {
     const news = this.hold(message);
     this.advance(message.updated_seq);
     return news;
   }
 
-  /** `session_updated`; false if it was known already. */
+  /** Apply `session_updated`; return whether it was new. */
   applySession(session: Session): boolean {
     const news = this.see(session);
     this.advance(session.seq);
     return news;
   }
 
-  /** The user has read up to that number, on whatever device. */
+  /** Raise the user's read mark. */
   applyRead(seq: number): void {
     if (this.view) this.view = { ...this.view, ...readSeq(seq, this.view.read_seq) };
   }
 
-  /** `message_delta`; the reply as it is now, or `undefined` if the delta is to be ignored. */
+  /** Apply `message_delta`; return the reply, or `undefined` if the delta is ignored. */
   applyDelta(delta: MessageDelta): Reply | undefined {
     if (this.held.has(delta.message_id)) return undefined;
     const known = this.streaming.get(delta.message_id);
@@ -163,7 +166,7 @@ export class SessionState {
     return reply;
   }
 
-  /** Forget everything: the server's numbers went back. */
+  /** Discard everything: the server's numbers went backwards. */
   forget(): void {
     this.held.clear();
     this.streaming.clear();
@@ -174,7 +177,7 @@ export class SessionState {
     this.floor = 0;
   }
 
-  /** The connection is lost: from here on something may be missing. */
+  /** The connection is lost: events may be missed from here on. */
   disconnected(): void {
     this.joined = false;
   }
@@ -227,7 +230,7 @@ function extended(reply: Reply, text: string): Reply {
   return { ...reply, text: reply.text + text, length: reply.length + codePoints(text) };
 }
 
-/** A read mark only grows. */
+/** A read mark never decreases. */
 function readSeq(seq: number | undefined, known: number | undefined): { read_seq?: number } {
   const highest = Math.max(seq ?? -1, known ?? -1);
   return highest < 0 ? {} : { read_seq: highest };

@@ -1,4 +1,4 @@
-/** A connection that a test plays: it keeps the calls, and answers them when told to. */
+/** A scripted connection: it records calls, and answers them on request. */
 
 import type { Link } from "../state/pursuit.ts";
 import type { Ack, Answer, ClientEvent, Payload } from "../types.ts";
@@ -26,7 +26,7 @@ export class FakeLink implements Link {
     return calls;
   }
 
-  /** Answer the oldest unanswered call of an event; `null`: none came. */
+  /** Answer the oldest unanswered call of an event; `null`: no ack arrived. */
   answer(event: string, ack: unknown): void {
     const at = this.unanswered.findIndex((call) => call.event === event);
     const [call] = at < 0 ? [] : this.unanswered.splice(at, 1);

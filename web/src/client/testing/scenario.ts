@@ -1,4 +1,4 @@
-/** Plays the golden scenarios that the Python kit plays too: tests/contract/client_scenarios/README.md. */
+/** Plays the golden scenarios, which the Python kit plays too: tests/contract/client_scenarios/README.md. */
 
 import { expect, vi } from "vitest";
 
@@ -77,7 +77,8 @@ export class Player {
       closed: record("closed"),
       started: ({ client_request_id, session }) =>
         record("started")({ client_request_id, session_id: session.id }),
-      startFailed: ({ client_request_id, error }) => record("failed")({ client_request_id, code: error.code }),
+      startFailed: ({ client_request_id, error }) =>
+        record("failed")({ client_request_id, code: error.code }),
       synced: quiet,
       changed: quiet,
       stored: quiet,
