@@ -42,7 +42,7 @@ def test_logins_passcode_data_and_the_way_out(visit: Visit) -> None:
     page.get_by_role("button", name="Delete the account").click()
     dialog = page.locator("dialog")
     dialog.locator("[name=password]").fill(NEW)
-    dialog.get_by_role("button", name="Delete it for ever").click()
+    dialog.get_by_role("button", name="Delete it permanently").click()
     expect(page.get_by_role("heading", name="Make an account")).to_be_visible()
     assert visitor.page.evaluate("Object.keys(localStorage).filter((key) => key.includes('user'))") == []
 

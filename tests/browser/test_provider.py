@@ -120,7 +120,7 @@ def test_somebody_comes_by_the_provider(browser: Browser, with_provider: Stack, 
         expect(page.get_by_role("heading", name="Delete the account")).to_be_visible()
         expect(page.get_by_role("heading", name="Change the passcode")).to_have_count(0)  # there is none
         page.get_by_role("button", name="Delete the account").click()
-        page.get_by_role("button", name="Delete it for ever").click()  # without a passcode, of which there is none
+        page.get_by_role("button", name="Delete it permanently").click()  # without a passcode, of which there is none
         expect(page.get_by_role("heading", name="Make an account")).to_be_visible()
 
 

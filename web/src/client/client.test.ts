@@ -42,7 +42,7 @@ async function online(storage?: OutboxStorage): Promise<Socket> {
   client.connect();
   await vi.waitFor(() => expect(client.state).toBe("online"), { timeout: 5_000, interval: 5 });
   const socket = sockets.at(-1);
-  if (!socket) throw new Error("nobody came");
+  if (!socket) throw new Error("the client did not connect");
   return socket;
 }
 

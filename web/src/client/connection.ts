@@ -9,7 +9,7 @@ import { Manager, type Socket } from "socket.io-client";
 
 import { Backoff } from "./backoff.ts";
 import { asBackchatError, BackchatError, NotConnected } from "./errors.ts";
-import { type Link, refusal } from "./state/pursuit.ts";
+import { type Link, refusal } from "./state/retried_call.ts";
 import type { Ack, Answer, ClientEvent, Payload, ServerEvents } from "./types.ts";
 
 /** `signed_out`: no token is accepted any more; only `connect()` with another login helps. */
@@ -56,7 +56,7 @@ export class Connection implements Link {
   private renew = false; // the last token expired or was refused
   private refusals = 0; // consecutive connects refused as `unauthenticated`
   private readonly waiting = new Set<() => void>(); // rejects the pending promises of `ask`
-  private heardAt = 0; // `performance.now()` of the last packet
+  private lastPacketAt = 0; // `performance.now()` of the last packet
   private nextTry: number | undefined;
 
   constructor({ url, token, listener, ackTimeout, transports }: ConnectionOptions) {
@@ -71,7 +71,7 @@ export class Connection implements Link {
       reconnectionDelay: RECONNECT_MIN,
       reconnectionDelayMax: RECONNECT_MAX,
     });
-    this.tellDelays();
+    this.recordDelays();
     this.socket = this.manager.socket("/", { auth: (give) => void this.authenticate(give) });
     this.socket.on("connect_error", (error) => this.refused(error));
     this.socket.on("disconnect", (reason) => this.lost(reason));
@@ -128,7 +128,7 @@ export class Connection implements Link {
       if (!this.connected) return; // the loss was reported already
       done(error ? null : ack);
       // lost, although socket.io-client has not noticed
-      if (error && this.heardAt < askedAt) this.later(new NotConnected());
+      if (error && this.lastPacketAt < askedAt) this.later(new NotConnected());
     });
   }
 
@@ -160,7 +160,7 @@ export class Connection implements Link {
   /** The transport is open: the server must send `ready` within `CONNECT_TIMEOUT`. */
   private opened(): void {
     const heard = () => {
-      this.heardAt = performance.now();
+      this.lastPacketAt = performance.now();
     };
     this.manager.engine.on("packet", heard);
     clearTimeout(this.watchdog);
@@ -251,7 +251,7 @@ export class Connection implements Link {
   }
 
   /** Record the delays of socket.io-client, which does not report them, for a countdown. */
-  private tellDelays(): void {
+  private recordDelays(): void {
     const { backoff } = this.manager as unknown as { backoff: { duration: () => number } };
     const duration = backoff.duration.bind(backoff);
     backoff.duration = () => this.delay(duration());

@@ -8,53 +8,53 @@
 import type * as protocol from "./protocol.ts";
 
 /** A deeply read-only type: what the server sent is not modified. */
-type Told<T> = T extends readonly (infer Each)[]
-  ? readonly Told<Each>[]
+type Immutable<T> = T extends readonly (infer Each)[]
+  ? readonly Immutable<Each>[]
   : T extends object
-    ? { readonly [Field in keyof T]: Told<T[Field]> }
+    ? { readonly [Field in keyof T]: Immutable<T[Field]> }
     : T;
 
 /** A stored message. `seq` is its permanent place, `updated_seq` the number of its latest change. */
-export type Message = Told<protocol.Message>;
+export type Message = Immutable<protocol.Message>;
 export type SenderType = Message["sender_type"];
 export type MessageStatus = Message["status"];
 /** Why a reply failed or was stopped. */
-export type MessageError = Told<protocol.ErrorView>;
+export type MessageError = Immutable<protocol.ErrorView>;
 /** A chatbot as a session refers to it. */
-export type ChatbotRef = Told<protocol.ChatbotRef>;
+export type ChatbotRef = Immutable<protocol.ChatbotRef>;
 /** A chatbot of the catalogue. */
-export type Chatbot = Told<protocol.Chatbot>;
+export type Chatbot = Immutable<protocol.Chatbot>;
 /** A chat. Only `join_chat` and `list_chats` return `read_seq`, the caller's own read mark. */
-export type Session = Told<protocol.Session & Partial<Pick<protocol.OwnSession, "read_seq">>>;
+export type Session = Immutable<protocol.Session & Partial<Pick<protocol.OwnSession, "read_seq">>>;
 export type ReplyPolicy = Session["reply_policy"];
 /** An active reply in the answer to `join_chat`; `text` is "" and `attempt` 0 if the gateway knows neither. */
-export type ActiveReply = Told<protocol.ActiveReply>;
+export type ActiveReply = Immutable<protocol.ActiveReply>;
 /** Streamed text of a reply; `offset` in code points; a snapshot carries the whole text so far. */
-export type MessageDelta = Told<protocol.ReplyStreamed>;
+export type MessageDelta = Immutable<protocol.ReplyStreamed>;
 /** An accepted message that could not be stored; `code` is `not_found` or `internal`. */
-export type MessageRejected = Told<protocol.MessageRejected>;
+export type MessageRejected = Immutable<protocol.MessageRejected>;
 /** The server's first event after each connect. */
-export type Ready = Told<protocol.Ready>;
-export type JoinAnswer = Told<protocol.Joined>;
+export type Ready = Immutable<protocol.Ready>;
+export type JoinAnswer = Immutable<protocol.Joined>;
 /** The answer to `send_message`: the message is held durably. */
-export type Accepted = Told<protocol.Accepted>;
+export type Accepted = Immutable<protocol.Accepted>;
 export type StartChat = protocol.StartChat;
-export type SearchHit = Told<protocol.Hit>;
+export type SearchHit = Immutable<protocol.Hit>;
 
 /** The answer of `/login`, `/refresh` and `/guest`; lifetimes in seconds. No refresh token if it is in a cookie. */
-export type Tokens = Told<protocol.LoggedIn>;
+export type Tokens = Immutable<protocol.LoggedIn>;
 /** One login in the answer of `GET /me/logins`. */
-export type OwnLogin = Told<protocol.OwnLogin>;
+export type OwnLogin = Immutable<protocol.OwnLogin>;
 /** The answer of `GET /me`. */
-export type Me = Told<protocol.Me>;
+export type Me = Immutable<protocol.Me>;
 
 /** Events from the server, by name. */
-export type ServerEvents = Told<protocol.ServerEvents>;
+export type ServerEvents = Immutable<protocol.ServerEvents>;
 /** Client events by name: the payload, and the fields of the ack in addition to `ok`. */
 export type ClientEvents = protocol.ClientEvents;
 export type ClientEvent = keyof ClientEvents;
 export type Payload<E extends ClientEvent> = ClientEvents[E]["payload"];
-export type Answer<E extends ClientEvent> = Told<ClientEvents[E]["answer"]>;
+export type Answer<E extends ClientEvent> = Immutable<ClientEvents[E]["answer"]>;
 
 export type ErrorCode =
   | "invalid_request"

@@ -2,25 +2,26 @@
 
 import { render } from "preact";
 
-import { greetHost } from "./platform/host.ts";
-import { speak, turn } from "./i18n/index.ts";
+import { listenToHost } from "./platform/host.ts";
+import { loadLanguage, applyLanguage } from "./i18n/index.ts";
 import { followTabs, login, resume } from "./state/login.ts";
 import { preferredLanguage } from "./state/preferences.ts";
 import { followAddress } from "./platform/route.ts";
 import { followClock } from "./format/times.ts";
 import { App } from "./views/app.tsx";
 
-const PATIENCE = 2_000; // milliseconds for a language
+const PATIENCE = 2_000; // milliseconds to wait for a language
 
 followAddress();
 followTabs();
 followClock();
 if (login.value.name === "resuming") void resume();
-// English is there already: where another language cannot be had at once, the page does not wait, and turns later.
+// English is part of the first load: if another language is not loaded in time, the page starts in English and switches
+// later.
 const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
-await Promise.race([speak(preferredLanguage()).catch(() => undefined), late]);
-turn(); // what was turned before the first paint may have been too much
-greetHost();
+await Promise.race([loadLanguage(preferredLanguage()).catch(() => undefined), late]);
+applyLanguage(); // corrects the direction set by before-paint.js, if the language is not loaded
+listenToHost();
 const page = document.getElementById("page") as HTMLElement;
 page.replaceChildren();
 render(<App />, page);

@@ -39,17 +39,17 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
     private readonly badge = document.createElement("i");
     private frame: HTMLIFrameElement | undefined;
     private isReady = false;
-    private readonly waiting: ToFrame[] = [];
+    private readonly queued: ToFrame[] = [];
     private readonly listeners = new Map<string, Set<Listener>>();
-    private readonly heard = (event: MessageEvent) => this.hear(event);
+    private readonly onMessage = (event: MessageEvent) => this.receive(event);
 
     connectedCallback() {
       if (!this.shadowRoot) this.build();
-      addEventListener("message", this.heard);
+      addEventListener("message", this.onMessage);
     }
 
     disconnectedCallback() {
-      removeEventListener("message", this.heard);
+      removeEventListener("message", this.onMessage);
     }
 
     /** Show the chat. */
@@ -58,7 +58,7 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
       this.frame.hidden = false;
       this.badge.hidden = true;
       this.button.setAttribute("aria-expanded", "true");
-      this.tell({ type: "open" });
+      this.post({ type: "open" });
       this.frame.focus();
     }
 
@@ -67,7 +67,7 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
       if (!this.frame || this.frame.hidden) return;
       this.frame.hidden = true;
       this.button.setAttribute("aria-expanded", "false");
-      this.tell({ type: "close" });
+      this.post({ type: "close" });
       this.button.focus();
     }
 
@@ -79,7 +79,7 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
     /** Open the chat and send a message as the visitor. */
     send(text: string) {
       this.open();
-      this.tell({ type: "send", text });
+      this.post({ type: "send", text });
     }
 
     /** Listen for `ready`, `open`, `close` or `message`; the returned function unregisters the listener. */
@@ -132,23 +132,23 @@ background:var(--backchat-ground,#fafcf9);box-shadow:0 12px 48px rgb(0 0 0/28%);
     private async lend() {
       try {
         const { access_token, expires_in } = (await this.source()?.()) ?? {};
-        this.tell({ type: "token", access_token, expires_in });
+        this.post({ type: "token", access_token, expires_in });
       } catch {
-        this.tell({ type: "token", is_away: true });
+        this.post({ type: "token", is_away: true });
       }
     }
 
-    private tell(message: ToFrame) {
+    private post(message: ToFrame) {
       if (this.isReady) this.frame?.contentWindow?.postMessage({ backchat: message }, server?.origin ?? "");
-      else this.waiting.push(message);
+      else this.queued.push(message);
     }
 
-    private hear({ source, origin, data }: MessageEvent) {
+    private receive({ source, origin, data }: MessageEvent) {
       const event = (data as { backchat?: FromFrame } | null)?.backchat;
       if (!event || origin !== server?.origin || source !== this.frame?.contentWindow) return;
       if (event.type === "ready") {
         this.isReady = true;
-        for (const message of this.waiting.splice(0)) this.tell(message);
+        for (const message of this.queued.splice(0)) this.post(message);
       }
       if (event.type === "token") void this.lend();
       if (event.type === "close") this.close();

@@ -2,7 +2,7 @@
 
 import type { Random } from "../backoff.ts";
 import { BackchatError } from "../errors.ts";
-import { type Link, Pursuit } from "./pursuit.ts";
+import { type Link, RetriedCall } from "./retried_call.ts";
 import type { Answer, ClientEvent, Payload } from "../types.ts";
 
 /** Client events that the server applies once, however often they are sent. */
@@ -25,13 +25,13 @@ export type Change = Extract<
 /** After success the session is not found any more: on a repeated call, `not_found` means success. */
 const ENDINGS: readonly Change[] = ["delete_chat", "leave_session"];
 
-interface UnderWay {
-  readonly pursuit: Pursuit<Change>;
+interface PendingChange {
+  readonly call: RetriedCall<Change>;
   readonly fail: (error: BackchatError) => void;
 }
 
 export class Changes {
-  private readonly underWay = new Set<UnderWay>(); // in the order of requests
+  private readonly pending = new Set<PendingChange>(); // in the order of requests
 
   constructor(
     private readonly link: Link,
@@ -46,38 +46,38 @@ export class Changes {
         calls += 1;
         return payload;
       };
-      const settle = (end: () => void) => {
-        this.underWay.delete(change);
+      const finish = (end: () => void) => {
+        this.pending.delete(change);
         end();
       };
       const outcome = {
-        done: (answer: Answer<E>) => settle(() => resolve(answer)),
+        done: (answer: Answer<E>) => finish(() => resolve(answer)),
         failed: (error: BackchatError) => {
           const done = calls > 1 && error.code === "not_found" && ENDINGS.includes(event);
-          settle(() => (done ? resolve({} as Answer<E>) : reject(error)));
+          finish(() => (done ? resolve({} as Answer<E>) : reject(error)));
         },
       };
-      const pursuit = new Pursuit(this.link, event, counted, outcome, this.random);
-      const change: UnderWay = { pursuit: pursuit as unknown as Pursuit<Change>, fail: reject };
-      this.underWay.add(change);
-      pursuit.go();
+      const call = new RetriedCall(this.link, event, counted, outcome, this.random);
+      const change: PendingChange = { call: call as unknown as RetriedCall<Change>, fail: reject };
+      this.pending.add(change);
+      call.go();
     });
   }
 
   connected(): void {
-    for (const { pursuit } of [...this.underWay]) pursuit.connected();
+    for (const { call } of [...this.pending]) call.connected();
   }
 
   disconnected(): void {
-    for (const { pursuit } of this.underWay) pursuit.disconnected();
+    for (const { call } of this.pending) call.disconnected();
   }
 
   /** Stop repeating. The outcome of pending changes stays unknown. */
   close(): void {
-    for (const { pursuit, fail } of this.underWay) {
-      pursuit.stop();
+    for (const { call, fail } of this.pending) {
+      call.stop();
       fail(new BackchatError("closed", "The client was closed."));
     }
-    this.underWay.clear();
+    this.pending.clear();
   }
 }

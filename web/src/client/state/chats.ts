@@ -7,7 +7,7 @@
 import type { Random } from "../backoff.ts";
 import { BackchatError } from "../errors.ts";
 import { Outbox, type OutboxListener } from "./outbox.ts";
-import { type Link, Pursuit } from "./pursuit.ts";
+import { type Link, RetriedCall } from "./retried_call.ts";
 import { type Change, type Reply, SessionState } from "./session.ts";
 import type { OutboxStorage } from "../storage.ts";
 import type { JoinAnswer, Message, ServerEvents, Session, StartChat } from "../types.ts";
@@ -36,10 +36,10 @@ const PAGE = 200;
 
 type Done = (error?: BackchatError) => void;
 
-interface Followed {
+interface OpenSession {
   readonly state: SessionState;
-  readonly join: Pursuit<"join_chat">;
-  older?: { readonly pursuit: Pursuit<"get_messages">; readonly waiting: Done[] } | undefined;
+  readonly join: RetriedCall<"join_chat">;
+  older?: { readonly call: RetriedCall<"get_messages">; readonly waiting: Done[] } | undefined;
 }
 
 export interface ChatsOptions {
@@ -55,8 +55,8 @@ export class Chats {
   private readonly link: Link;
   private readonly listener: ChatsListener;
   private readonly random: Random | undefined;
-  private readonly followed = new Map<string, Followed>(); // in the order of `open`
-  private readonly starts = new Map<string, Pursuit<"start_chat">>();
+  private readonly followed = new Map<string, OpenSession>(); // in the order of `open`
+  private readonly starts = new Map<string, RetriedCall<"start_chat">>();
   private userId: string | undefined;
 
   constructor({ link, storage, listener, random }: ChatsOptions) {
@@ -81,7 +81,7 @@ export class Chats {
     this.userId = userId.toLowerCase();
     for (const start of [...this.starts.values()]) start.connected();
     for (const { join } of [...this.followed.values()]) join.connected();
-    for (const { older } of [...this.followed.values()]) older?.pursuit.connected();
+    for (const { older } of [...this.followed.values()]) older?.call.connected();
     this.outbox.connected();
   }
 
@@ -90,7 +90,7 @@ export class Chats {
     for (const start of this.starts.values()) start.disconnected();
     for (const { state, join, older } of this.followed.values()) {
       join.disconnected();
-      older?.pursuit.disconnected();
+      older?.call.disconnected();
       state.disconnected();
     }
     this.outbox.disconnected();
@@ -121,9 +121,9 @@ export class Chats {
         this.listener.startFailed({ client_request_id: id, error });
       },
     };
-    const pursuit = new Pursuit(this.link, "start_chat", () => request, outcome, this.random);
-    this.starts.set(id, pursuit);
-    pursuit.go();
+    const call = new RetriedCall(this.link, "start_chat", () => request, outcome, this.random);
+    this.starts.set(id, call);
+    call.go();
   }
 
   /** Load the previous page of an open session's history; `done` is called with the error, if any. */
@@ -133,7 +133,7 @@ export class Chats {
       followed.older.waiting.push(done);
     } else if (followed?.state.hasOlder) {
       followed.older = this.fetchOlder(followed, done, limit);
-      followed.older.pursuit.go();
+      followed.older.call.go();
     } else {
       done();
     }
@@ -174,16 +174,16 @@ export class Chats {
 
   private message(change: Change & { payload: Message }): void {
     if (this.find(change.payload.session_id)?.applyMessage(change.payload)) this.listener.changed(change);
-    this.receipt(change.payload);
+    this.confirm(change.payload);
   }
 
-  private receipt(message: Message): void {
+  private confirm(message: Message): void {
     if (message.sender_type !== "user" || message.sender_id !== this.userId) return;
     this.outbox.stored(message);
     this.listener.stored(message);
   }
 
-  private follow(sessionId: string): Followed {
+  private follow(sessionId: string): OpenSession {
     const state = new SessionState(sessionId);
     let after: number | undefined;
     const payload = () => {
@@ -197,13 +197,13 @@ export class Chats {
       done: (answer: JoinAnswer) => this.joined(state, answer, after),
       failed: (error: BackchatError) => this.joinFailed(state, error, after),
     };
-    const join = new Pursuit(this.link, "join_chat", payload, outcome, this.random);
+    const join = new RetriedCall(this.link, "join_chat", payload, outcome, this.random);
     const followed = { state, join };
     this.followed.set(sessionId, followed);
     return followed;
   }
 
-  private fetchOlder(followed: Followed, done: Done, limit: number): NonNullable<Followed["older"]> {
+  private fetchOlder(followed: OpenSession, done: Done, limit: number): NonNullable<OpenSession["older"]> {
     const { state } = followed;
     const waiting = [done];
     const ended = (error?: BackchatError) => {
@@ -218,24 +218,24 @@ export class Chats {
     const outcome = {
       done: (page: { messages: readonly Message[]; has_more: boolean }) => {
         state.applyOlder(page, before);
-        for (const message of page.messages) this.receipt(message);
+        for (const message of page.messages) this.confirm(message);
         ended();
       },
       failed: ended,
     };
-    return { pursuit: new Pursuit(this.link, "get_messages", payload, outcome, this.random), waiting };
+    return { call: new RetriedCall(this.link, "get_messages", payload, outcome, this.random), waiting };
   }
 
   private joined(state: SessionState, answer: JoinAnswer, after: number | undefined): void {
     for (const change of state.applyJoin(answer, after)) this.listener.changed(change);
-    for (const message of answer.messages) this.receipt(message);
+    for (const message of answer.messages) this.confirm(message);
     if (state.live) this.listener.synced(state);
     else this.followed.get(state.id)?.join.go();
   }
 
   private joinFailed(state: SessionState, error: BackchatError, after: number | undefined): void {
     if (error.code === "conflict" && after !== undefined) {
-      state.forget();
+      state.reset();
       this.followed.get(state.id)?.join.go();
     } else {
       this.lost(state.id, error.code);
@@ -262,10 +262,10 @@ export class Chats {
   }
 }
 
-function end({ state, join, older }: Followed): void {
+function end({ state, join, older }: OpenSession): void {
   join.stop();
   state.disconnected();
-  older?.pursuit.stop();
+  older?.call.stop();
   for (const done of older?.waiting ?? [])
     done(new BackchatError("closed", "The session is not held any more."));
 }

@@ -5,7 +5,7 @@
 
 import type { Random } from "../backoff.ts";
 import type { BackchatError } from "../errors.ts";
-import { type Link, Pursuit } from "./pursuit.ts";
+import { type Link, RetriedCall } from "./retried_call.ts";
 import { keyOf, type OutboxEntry, type OutboxStorage } from "../storage.ts";
 import type { Message, MessageRejected } from "../types.ts";
 
@@ -26,7 +26,7 @@ export interface OutboxListener {
 
 interface Item {
   readonly entry: OutboxEntry;
-  readonly pursuit: Pursuit<"send_message">;
+  readonly call: RetriedCall<"send_message">;
 }
 
 export class Outbox {
@@ -59,18 +59,18 @@ export class Outbox {
     };
     this.storage.save(entry);
     this.keep(entry);
-    this.first(entry.session_id)?.pursuit.go();
+    this.first(entry.session_id)?.call.go();
   }
 
   /** A connection is ready: send the first message of each session. */
   connected(): void {
     const sessions = new Set(this.entries.map((entry) => entry.session_id));
-    for (const id of sessions) this.first(id)?.pursuit.connected();
+    for (const id of sessions) this.first(id)?.call.connected();
   }
 
   /** The connection is lost: the outcome of active messages is unknown. */
   disconnected(): void {
-    for (const item of this.items.values()) item.pursuit.disconnected();
+    for (const item of this.items.values()) item.call.disconnected();
   }
 
   /** A message of this user is stored. This counts as its ack, which may arrive later or never. */
@@ -82,7 +82,7 @@ export class Outbox {
   /** Apply `message_rejected`, which may arrive before the ack, after it, or instead of it. */
   rejected(rejection: MessageRejected): void {
     const item = this.find(rejection.session_id, rejection.client_message_id);
-    if (item) this.settle(item);
+    if (item) this.remove(item);
     const { session_id, client_message_id, code } = rejection;
     if (client_message_id !== null) {
       this.listener.failed({
@@ -92,12 +92,12 @@ export class Outbox {
         message: "The message could not be stored.",
       });
     }
-    if (item) this.next(item);
+    if (item) this.sendNext(item);
   }
 
   /** Stop all calls. The store keeps the messages. */
   close(): void {
-    for (const item of this.items.values()) item.pursuit.stop();
+    for (const item of this.items.values()) item.call.stop();
   }
 
   private keep(entry: OutboxEntry): void {
@@ -109,7 +109,7 @@ export class Outbox {
     };
     const item: Item = {
       entry,
-      pursuit: new Pursuit(this.link, "send_message", () => payload, outcome, this.random),
+      call: new RetriedCall(this.link, "send_message", () => payload, outcome, this.random),
     };
     this.order = Math.max(this.order, entry.order);
     this.items.set(keyOf(entry), item);
@@ -117,26 +117,26 @@ export class Outbox {
 
   private accept(item: Item, messageId: string): void {
     const { session_id, client_message_id } = item.entry;
-    this.settle(item);
+    this.remove(item);
     this.listener.accepted({ session_id, client_message_id, message_id: messageId });
-    this.next(item);
+    this.sendNext(item);
   }
 
   private refuse(item: Item, error: BackchatError): void {
     const { session_id, client_message_id } = item.entry;
-    this.settle(item);
+    this.remove(item);
     this.listener.failed({ session_id, client_message_id, code: error.code, message: error.message });
-    this.next(item);
+    this.sendNext(item);
   }
 
-  private settle(item: Item): void {
-    item.pursuit.stop();
+  private remove(item: Item): void {
+    item.call.stop();
     this.items.delete(keyOf(item.entry));
     this.storage.remove(item.entry);
   }
 
-  private next(settled: Item): void {
-    this.first(settled.entry.session_id)?.pursuit.go();
+  private sendNext(ended: Item): void {
+    this.first(ended.entry.session_id)?.call.go();
   }
 
   private first(sessionId: string): Item | undefined {

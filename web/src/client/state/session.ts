@@ -108,7 +108,7 @@ export class SessionState {
    */
   applyJoin(answer: JoinAnswer, afterSeq: number | undefined): Change[] {
     if (afterSeq === undefined) {
-      this.forget();
+      this.reset();
       this.floor = answer.has_more ? (answer.messages[0]?.seq ?? 0) : 0;
     }
     const whole = afterSeq === undefined || !answer.has_more;
@@ -167,7 +167,7 @@ export class SessionState {
   }
 
   /** Discard everything: the server's numbers went backwards. */
-  forget(): void {
+  reset(): void {
     this.held.clear();
     this.streaming.clear();
     this.ordered = undefined;
@@ -207,8 +207,8 @@ export class SessionState {
   }
 
   private dropRepliesExcept(active: readonly ActiveReply[]): void {
-    const underWay = new Set(active.map((reply) => reply.message_id));
-    for (const id of this.streaming.keys()) if (!underWay.has(id)) this.streaming.delete(id);
+    const listed = new Set(active.map((reply) => reply.message_id));
+    for (const id of this.streaming.keys()) if (!listed.has(id)) this.streaming.delete(id);
   }
 }
 

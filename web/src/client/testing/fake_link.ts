@@ -1,6 +1,6 @@
 /** A scripted connection: it records calls, and answers them on request. */
 
-import type { Link } from "../state/pursuit.ts";
+import type { Link } from "../state/retried_call.ts";
 import type { Ack, Answer, ClientEvent, Payload } from "../types.ts";
 
 type Done = (ack: Ack<never> | null) => void;
@@ -30,7 +30,7 @@ export class FakeLink implements Link {
   answer(event: string, ack: unknown): void {
     const at = this.unanswered.findIndex((call) => call.event === event);
     const [call] = at < 0 ? [] : this.unanswered.splice(at, 1);
-    if (!call) throw new Error(`nobody called ${event}`);
+    if (!call) throw new Error(`unused called ${event}`);
     call.done(ack as Ack<never> | null);
   }
 

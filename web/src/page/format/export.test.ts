@@ -26,7 +26,7 @@ function message(seq: number, more: Partial<Message> = {}): Message {
 }
 
 describe("allMessages", () => {
-  it("goes on from page to page until there are no more", async () => {
+  it("loads page after page until none is left", async () => {
     const pages = [[message(1), message(3)], [message(4)], []];
     const call = vi.fn(() => {
       const messages = pages.shift() ?? [];
@@ -37,14 +37,14 @@ describe("allMessages", () => {
     expect(call.mock.calls.map(([, payload]: any) => payload.after_seq)).toEqual([0, 3]);
   });
 
-  it("ends although it is told of more that never come", async () => {
+  it("stops although more pages are announced than exist", async () => {
     const call = () => Promise.resolve({ messages: [], has_more: true });
     expect(await allMessages({ call } as unknown as Client, "s")).toEqual([]);
   });
 });
 
 describe("asMarkdown", () => {
-  it("names who said what, and leaves out what no longer stands", () => {
+  it("names each sender, and omits superseded messages", () => {
     const text = asMarkdown(session, [
       message(1),
       message(2, { sender_type: "chatbot", sender_id: "eliza", superseded_by: "m3" }),

@@ -1,10 +1,10 @@
-/** A whole chat as a file. */
+/** Exports a whole chat as a file. */
 
 import type { Client, Message, Session } from "../../client/index.ts";
 import { nameOf, titleOf } from "./names.ts";
 import { exact } from "./times.ts";
 
-/** Collect every message and hand them to the browser as a download. */
+/** Load every message, and offer them as a download. */
 export async function exportChat(client: Client, session: Session, form: "markdown" | "json"): Promise<void> {
   const messages = await allMessages(client, session.id);
   const name =
@@ -16,7 +16,7 @@ export async function exportChat(client: Client, session: Session, form: "markdo
   else download(`${name}.md`, "text/markdown", asMarkdown(session, messages));
 }
 
-/** Let the browser save a text as a file. */
+/** Save a text as a file, through the browser's download. */
 export function download(name: string, type: string, text: string): void {
   const url = URL.createObjectURL(new Blob([text], { type }));
   const link = Object.assign(document.createElement("a"), { href: url, download: name });
@@ -24,7 +24,7 @@ export function download(name: string, type: string, text: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** The messages of a chat as Markdown; what was superseded is left out. */
+/** The messages of a chat as Markdown, without superseded ones. */
 export function asMarkdown(session: Session, messages: readonly Message[]): string {
   const said = messages
     .filter((message) => !message.superseded_by && message.status !== "erased")
@@ -35,7 +35,7 @@ export function asMarkdown(session: Session, messages: readonly Message[]): stri
   return [`# ${titleOf(session)}\n`, ...said].join("\n");
 }
 
-/** Every message of a chat, page by page. */
+/** Every message of a chat, loaded page by page. */
 export async function allMessages(client: Client, session_id: string): Promise<Message[]> {
   const all: Message[] = [];
   for (let after = 0, more = true; more;) {

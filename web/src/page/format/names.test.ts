@@ -7,7 +7,7 @@ it.each([
   ["![a cat](https://example.org/c.png)", "a cat"],
   ["cut off in [a link](https://exam", "cut off in a link"],
   ["an array[0] stays", "an array[0] stays"],
-])("leaves the marks out of %j", (text, expected) => {
+])("removes the marks from %j", (text, expected) => {
   expect(plain(text)).toBe(expected);
 });
 
@@ -16,6 +16,6 @@ it.each([
   ["ada.lovelace", "al"],
   ["👩‍👩‍👧 team", "👩t"],
   ["---", "?"],
-])("has letters for %j", (name, expected) => {
+])("returns initials for %j", (name, expected) => {
   expect(initialsOf(name)).toBe(expected);
 });

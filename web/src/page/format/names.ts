@@ -1,14 +1,14 @@
-/** What people, chatbots and chats are called, and the colour that goes with each name. */
+/** Names of people, chatbots and chats, and the colour of each name. */
 
 import type { Message, Session } from "../../client/index.ts";
 import { t } from "../i18n/index.ts";
 
-/** The title of a chat, or what stands for one. */
+/** The title of a chat, or a substitute for an untitled one. */
 export function titleOf(session: Session): string {
   return session.title ?? t("chats.untitled");
 }
 
-/** Who wrote a message. */
+/** The name of a message's sender. */
 export function nameOf(
   message: Pick<Message, "sender_id" | "sender_type">,
   session: Session | undefined,
@@ -16,16 +16,16 @@ export function nameOf(
   return message.sender_type === "chatbot" ? chatbotName(message.sender_id, session) : message.sender_id;
 }
 
-/** The name of a chatbot; its id when it is not in the chat any more. */
+/** The name of a chatbot; its id if it is no longer in the chat. */
 export function chatbotName(id: string, session: Session | undefined): string {
   return session?.chatbots.find((each) => each.id === id)?.name ?? id;
 }
 
-/** A hue in degrees, always the same for the same id. */
+/** A hue in degrees, constant for an id. */
 export function hueOf(id: string): number {
   let hash = 0x811c9dc5; // FNV-1a
   for (const character of id) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
-  return Math.round(((hash >>> 0) * 137.508) % 360); // golden angle: like names are far apart
+  return Math.round(((hash >>> 0) * 137.508) % 360); // the golden angle spreads similar names
 }
 
 /** One or two letters for an avatar. */
@@ -35,7 +35,7 @@ export function initialsOf(name: string): string {
   return letters.join("") || "?";
 }
 
-/** Markdown without its marks, for where there is but a line. */
+/** Markdown without its marks, for places with one line. */
 export function plain(text: string): string {
   return text.replace(/!?\[([^\]]*)\]\([^)]*\)?/g, "$1").replace(/[*_`~#|>]+/g, "");
 }

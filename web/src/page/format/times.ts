@@ -1,13 +1,13 @@
-/** Times and days as people say them, in the language of the page. */
+/** Formats times and days in the language of the page. */
 
 import { signal } from "@preact/signals";
 
 import { language, t } from "../i18n/index.ts";
 
-/** Ticks once a minute, so that "now" does not stay. */
+/** Changes once a minute, to refresh relative times. */
 const minute = signal(0);
 
-/** Let the minutes pass, from when the page starts. */
+/** Start the minute's timer. */
 export function followClock(): void {
   setInterval(() => (minute.value += 1), 60_000);
 }
@@ -24,22 +24,22 @@ function format(time: Date, options: Intl.DateTimeFormatOptions): string {
   return made.format(time);
 }
 
-/** 14:05 */
+/** For example "14:05". */
 export function clock(time: string | number): string {
   return format(new Date(time), { hour: "numeric", minute: "2-digit" });
 }
 
-/** Monday, 23 November 2026 at 14:05:09 */
+/** For example "Monday, 23 November 2026 at 14:05:09". */
 export function exact(time: string | number): string {
   return format(new Date(time), { dateStyle: "full", timeStyle: "medium" });
 }
 
-/** 23 November 2026 */
+/** For example "23 November 2026". */
 export function date(time: string | number): string {
   return format(new Date(time), { dateStyle: "long" });
 }
 
-/** Today, Yesterday, Monday 16 November; with the year where it is another one. */
+/** "Today", "Yesterday" or "Monday 16 November"; with the year if it is not the current one. */
 export function day(time: string | number): string {
   const then = new Date(time);
   const days = Math.round((startOfDay(Date.now()) - startOfDay(then.getTime())) / DAY);
@@ -54,9 +54,9 @@ export function day(time: string | number): string {
   });
 }
 
-/** As short as can be, for a list: 14:05, Mon, 16 Nov, 16/11/25. */
+/** The shortest form, for a list: "14:05", "Mon", "16 Nov" or "16/11/25". */
 export function brief(time: string): string {
-  void minute.value; // whoever shows it is shown anew
+  void minute.value; // subscribes the caller, so that it is rendered again
   const then = new Date(time);
   const age = startOfDay(Date.now()) - startOfDay(then.getTime());
   if (Math.abs(Date.now() - then.getTime()) < 60_000) return t("time.now");
@@ -67,7 +67,7 @@ export function brief(time: string): string {
   return format(then, { dateStyle: "short" });
 }
 
-/** The day that a time falls on here, as something to compare. */
+/** Midnight of that day in local time, to compare days. */
 export function startOfDay(time: string | number): number {
   return new Date(time).setHours(0, 0, 0, 0);
 }

@@ -1,4 +1,4 @@
-/** Arabic, written from right to left. */
+/** The texts in Arabic, which is written from right to left. */
 
 import type { Texts } from "./index.ts";
 

@@ -1,4 +1,4 @@
-/** German. */
+/** The texts in German. */
 
 import type { Texts } from "./index.ts";
 

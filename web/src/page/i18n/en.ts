@@ -1,4 +1,4 @@
-/** The page's texts in English: the reference that other languages are checked against. `{name}` is filled in. */
+/** The texts in English, the reference for the other languages. `{name}` is replaced by a value. */
 
 import type { Text } from "./index.ts";
 
@@ -16,7 +16,7 @@ export const en = {
 
   "login.title": "Welcome back",
   "login.register.title": "Make an account",
-  "login.intro": "Log in to go on where you left off.",
+  "login.intro": "Log in to continue where you left off.",
   "login.register.intro": "A name and a passcode are all it takes.",
   "login.id": "Name",
   "login.id.hint": "Letters, digits, dot, dash, underscore",
@@ -32,18 +32,17 @@ export const en = {
   "login.ended": "Your login has ended. Please log in again.",
 
   "guest.title": "Ask us anything",
-  "guest.intro": "Write, and an answer comes. No account is needed.",
+  "guest.intro": "Write a message to get an answer. You need no account.",
   "guest.login": "I have an account",
   "guest.keep": "Keep this account",
-  "guest.keep.hint":
-    "You are here as a guest. Choose a passcode, and the account and its chats are yours for good.",
+  "guest.keep.hint": "You are a guest. Choose a passcode to keep the account and its chats.",
   "guest.kept": "Your name is {name}; log in with it from now on.",
 
   "chats.title": "Chats",
   "chats.new": "New chat",
   "chats.search": "Search chats and messages",
   "chats.empty": "No chats yet",
-  "chats.empty.hint": "Start one, and it stays here.",
+  "chats.empty.hint": "Your chats are listed here.",
   "chats.none": "Nothing found for “{query}”",
   "chats.hits": "In messages",
   "chats.more": "Show more",
@@ -52,8 +51,8 @@ export const en = {
   "chats.failed": "The chats could not be loaded.",
   "chats.deleted": "“{title}” is deleted",
   "chats.left": "You have left “{title}”",
-  "chats.gone": "This chat does not exist, or not any more.",
-  "chats.gone.hint": "It may have been deleted, or you are no longer in it.",
+  "chats.gone": "This chat does not exist, or no longer exists.",
+  "chats.gone.hint": "It may have been deleted, or you are no longer a member.",
 
   "new.title": "What is on your mind?",
   "new.intro": "Choose who answers, then just write.",
@@ -89,17 +88,17 @@ export const en = {
   "people.remove": "Remove {name}",
   "people.add": "Add {name}",
   "people.invite": "Make an invite link",
-  "people.invite.hint": "Whoever has the link can join until {time}.",
+  "people.invite.hint": "Anyone with the link can join until {time}.",
   "people.invite.copy": "Copy the link",
   "people.policy": "Who answers",
-  "people.policy.mentioned": "Whoever is named with @",
+  "people.policy.mentioned": "Chatbots mentioned with @",
   "people.policy.all": "Every chatbot",
   "people.policy.round_robin": "Each in turn",
-  "people.policy.silent": "Nobody",
+  "people.policy.silent": "No chatbot",
 
   "join.title": "Joining the chat",
   "join.failed": "This invite cannot be used.",
-  "join.failed.hint": "It may have run out, or been used up. Ask for a new one.",
+  "join.failed.hint": "It may have expired or been used up. Ask for a new one.",
 
   "message.pending": "Sending",
   "message.accepted": "Sent",
@@ -140,12 +139,12 @@ export const en = {
   "composer.stop": "Stop the answer",
   "composer.left": { one: "{n} character left", other: "{n} characters left" },
   "composer.over": { one: "{n} character too many", other: "{n} characters too many" },
-  "composer.mention": "Mention somebody",
+  "composer.mention": "Mention someone",
   "composer.full": "This browser has no room left to keep the message.",
 
   "connection.lost": "No connection. Trying again in {n} s",
   "connection.trying": "No connection. Trying again now",
-  "connection.offline": "You are offline. What you write is sent later.",
+  "connection.offline": "You are offline. Your messages will be sent later.",
   "connection.now": "Reconnect now",
   "connection.back": "Connected again",
 
@@ -159,7 +158,7 @@ export const en = {
   "account.logins.others": "Log out everywhere",
   "account.logins.failed": "The logins could not be loaded.",
   "account.passcode": "Change the passcode",
-  "account.passcode.current": "Present passcode",
+  "account.passcode.current": "Current passcode",
   "account.passcode.new": "New passcode",
   "account.passcode.submit": "Change it",
   "account.passcode.done": "The passcode is changed. Your other logins have ended.",
@@ -167,8 +166,8 @@ export const en = {
   "account.export.hint": "Everything that is stored about you, as one JSON file.",
   "account.export.submit": "Download",
   "account.delete": "Delete the account",
-  "account.delete.hint": "Everything you wrote is erased, for ever. The name is never given to anybody else.",
-  "account.delete.submit": "Delete it for ever",
+  "account.delete.hint": "Everything you wrote is erased permanently. The name is never assigned again.",
+  "account.delete.submit": "Delete it permanently",
   "account.logout": "Log out",
 
   "settings.title": "Settings",
@@ -195,15 +194,15 @@ export const en = {
   "action.retry": "Try again",
   "action.save": "Save",
 
-  "error.invalid_request": "That was not accepted.",
+  "error.invalid_request": "The request was not accepted.",
   "error.invalid_credentials": "The name or the passcode is wrong.",
   "error.user_exists": "This name is taken.",
   "error.weak_passcode": "This passcode is too easy to guess.",
-  "error.rate_limited": "That was too often. Wait a moment, please.",
-  "error.unavailable": "The server cannot do that just now.",
-  "error.not_found": "It does not exist, or not any more.",
+  "error.rate_limited": "Too many requests. Please wait a moment.",
+  "error.unavailable": "The server cannot do that at the moment.",
+  "error.not_found": "It does not exist, or no longer exists.",
   "error.forbidden": "You are not allowed to do that.",
-  "error.conflict": "That is not possible as things are now.",
+  "error.conflict": "That is not possible at the moment.",
   "error.payload_too_large": "That is too long.",
   "error.internal": "Something went wrong on the server.",
   "error.other": "That did not work.",

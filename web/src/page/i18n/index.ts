@@ -1,4 +1,4 @@
-/** Texts in the language of the page. English comes with the page; the others are loaded when they are asked for. */
+/** The page's texts. English is part of the first load; the other languages are loaded on demand. */
 
 import { signal } from "@preact/signals";
 
@@ -10,7 +10,7 @@ export type Key = keyof typeof en;
 export type Texts = Readonly<Record<Key, Text>>;
 export type Language = "en" | "de" | "ar";
 
-/** What each language calls itself. */
+/** The name of each language in that language. */
 export const LANGUAGES: Readonly<Record<Language, string>> = { en: "English", de: "Deutsch", ar: "العربية" };
 
 const LOADERS: Readonly<Record<Language, () => Promise<Texts>>> = {
@@ -25,11 +25,11 @@ interface Spoken {
   readonly plural: Intl.PluralRules;
 }
 
-const spoken = signal<Spoken>({ language: "en", texts: en, plural: new Intl.PluralRules("en") });
+const current = signal<Spoken>({ language: "en", texts: en, plural: new Intl.PluralRules("en") });
 
-/** The language in use; reading it in a component makes it follow. */
+/** The current language. A component that reads it is rendered again when it changes. */
 export function language(): Language {
-  return spoken.value.language;
+  return current.value.language;
 }
 
 export function isLanguage(name: string | null): name is Language {
@@ -38,25 +38,25 @@ export function isLanguage(name: string | null): name is Language {
 
 let wanted: Language = "en";
 
-/** Speak a language from now on. Resolves to whether it is spoken: another one may be wanted by when it comes. */
-export async function speak(language: Language): Promise<boolean> {
+/** Load a language and switch to it. Resolves to false if another language was chosen in the meantime. */
+export async function loadLanguage(language: Language): Promise<boolean> {
   wanted = language;
   const texts = await LOADERS[language]();
   if (wanted !== language) return false;
-  spoken.value = { language, texts, plural: new Intl.PluralRules(language) };
-  turn();
+  current.value = { language, texts, plural: new Intl.PluralRules(language) };
+  applyLanguage();
   return true;
 }
 
-/** Have the page say which language it is in, and turn it in the direction of that one. */
-export function turn(): void {
+/** Set the document's language and direction. */
+export function applyLanguage(): void {
   document.documentElement.lang = language();
   document.documentElement.dir = language() === "ar" ? "rtl" : "ltr";
 }
 
-/** The text of a key; numbers are written as the language does. */
+/** The text of a key; numbers are formatted in the language. */
 export function t(key: Key, values: Readonly<Record<string, string | number>> = {}): string {
-  const { language, texts, plural } = spoken.value;
+  const { language, texts, plural } = current.value;
   const text = texts[key];
   const form = typeof text === "string" ? text : (text[plural.select(Number(values.n))] ?? text.other);
   return form.replace(/\{(\w+)\}/g, (whole, name: string) => {
@@ -65,7 +65,7 @@ export function t(key: Key, values: Readonly<Record<string, string | number>> = 
   });
 }
 
-/** What to tell people about an error of this code. */
+/** The text for an error code. */
 export function errorText(code: string): string {
   const key = `error.${code}`;
   return t(Object.hasOwn(en, key) ? (key as Key) : "error.other");

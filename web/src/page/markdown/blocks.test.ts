@@ -36,7 +36,7 @@ describe("MarkdownView", () => {
     "Some **bold words**, `code` and [a link](https://example.org):\n- one\n- *soft item*\n- _softer_\n\nEnd ~~very~~ now.",
     "Before\n\n```python\nprint(1)\n\nprint(2)\n```\n\nAfter.\n~~~\nplain\n~~~\nEnd.",
     "See:\n| name | how many |\n|:--|--:|\n| apples | 12 |\n\n***\n\nTitle\n===\n\nEnd.",
-  ])("never shows a mark of Markdown that is half-written: %#", (source) => {
+  ])("never shows a half-written Markdown mark: %#", (source) => {
     const container = document.createElement("div");
     const view = new MarkdownView(container);
     for (let end = 1; end <= source.length; end += 1) {
@@ -58,7 +58,7 @@ describe("MarkdownView", () => {
     expect(streamed.innerHTML).toBe(whole.innerHTML);
   });
 
-  it("leaves the elements of finished blocks alone", () => {
+  it("does not touch the elements of finished blocks", () => {
     const container = document.createElement("div");
     const view = new MarkdownView(container);
     view.update("one\n\ntwo", true);
@@ -68,7 +68,7 @@ describe("MarkdownView", () => {
     expect(container.lastElementChild?.querySelector("strong")?.textContent).toBe("three");
   });
 
-  it("opens links elsewhere, without a way back", () => {
+  it("opens links in a new tab, without access to this page", () => {
     const container = document.createElement("div");
     new MarkdownView(container).update("[a](https://example.org) [b](javascript:alert(1))", false);
     const [link, ...others] = container.querySelectorAll("a");
@@ -76,13 +76,13 @@ describe("MarkdownView", () => {
     expect(others).toEqual([]);
   });
 
-  it("has a box in the place of a mark", () => {
+  it("shows a checkbox for a task mark", () => {
     const container = document.createElement("div");
     new MarkdownView(container).update("- [x] done\n- [ ] open\n- neither", false);
     expect([...container.querySelectorAll("li")].map((item) => item.className)).toEqual(["task", "task", ""]);
   });
 
-  it("loads an image only when asked", () => {
+  it("loads an image only on request", () => {
     const container = document.createElement("div");
     new MarkdownView(container).update("![a cat](https://example.org/cat.png)", false);
     expect(container.querySelector("img")).toBeNull();

@@ -1,10 +1,10 @@
-/** Markdown as blocks, so that what is finished is not parsed again with each word that streams in. */
+/** Splits Markdown into blocks, so that finished blocks are not parsed again while text streams in. */
 
 import { Marked, type Token, type Tokens } from "marked";
 
-import { mended, withoutHalfFence } from "./mend.ts";
+import { withClosedMarks, withoutHalfFence } from "./open_marks.ts";
 
-/** One block: code, which is shown as it is, or HTML that is still to be sanitised. */
+/** A block: code, shown as it is, or HTML that is not sanitised yet. */
 export type Block =
   | { readonly kind: "code"; readonly raw: string; readonly language: string; readonly text: string }
   | { readonly kind: "html"; readonly raw: string; readonly html: string };
@@ -19,37 +19,38 @@ const marked = new Marked({
   gfm: true,
   breaks: true,
   renderer: {
-    html: ({ text }) => escaped(text), // people write HTML to show it
+    html: ({ text }) => escaped(text), // HTML in Markdown is shown as text
     image: ({ href, text }) => `<span data-image="${escaped(href)}">${escaped(text)}</span>`,
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
   },
 });
 
-/** The blocks of a text. Of an `open` one the last block may still grow. */
+/** The blocks of a text. While the text is `open`, its last block may grow. */
 export class Blocks {
-  private settled: Block[] = [];
-  private settledLength = 0; // characters of the source that `settled` stands for
+  private finished: Block[] = [];
+  private finishedLength = 0; // number of source characters that `finished` covers
   private source = "";
 
-  /** Bring up to date and return all blocks; those in front are the same objects as last time. */
+  /** Parse the new part and return all blocks; unchanged blocks are the same objects as before. */
   update(source: string, open: boolean): readonly Block[] {
-    if (!open || !source.startsWith(this.source)) this.forget();
+    if (!open || !source.startsWith(this.source)) this.reset();
     this.source = source;
-    const rest = source.slice(this.settledLength);
-    const tokens = marked.lexer(open ? rest.trimEnd() : rest); // what only ends a line says nothing yet
+    const rest = source.slice(this.finishedLength);
+    // a trailing line break is ambiguous while the text is open
+    const tokens = marked.lexer(open ? rest.trimEnd() : rest);
     const last = tokens.findLastIndex((token) => token.type !== "space");
     const growing: Block[] = [];
     tokens.forEach((token, at) => {
       const whole = !open || at < last;
-      if (token.type !== "space") (whole ? this.settled : growing).push(asBlock(token, tokens, !whole));
-      if (whole) this.settledLength += token.raw.length;
+      if (token.type !== "space") (whole ? this.finished : growing).push(asBlock(token, tokens, !whole));
+      if (whole) this.finishedLength += token.raw.length;
     });
-    return [...this.settled, ...growing];
+    return [...this.finished, ...growing];
   }
 
-  private forget(): void {
-    this.settled = [];
-    this.settledLength = 0;
+  private reset(): void {
+    this.finished = [];
+    this.finishedLength = 0;
   }
 }
 
@@ -61,7 +62,7 @@ function asBlock(token: Token, tokens: Token[] & { links?: unknown }, growing: b
   }
   if (!growing || token.type === "table")
     return { kind: "html", raw: token.raw, html: html([token], tokens) };
-  const whole = marked.lexer(mended(token.raw));
+  const whole = marked.lexer(withClosedMarks(token.raw));
   return { kind: "html", raw: token.raw, html: html(whole, whole) };
 }
 

@@ -1,11 +1,11 @@
-/** A code block: its language, a button that copies it, and colours once it is complete. */
+/** A code block: its language, a copy button, and highlighting once it is complete. */
 
 import { copyText } from "../platform/clipboard.ts";
 import { t } from "../i18n/index.ts";
 import { sanitisedCode } from "./sanitise.ts";
 
 const COPIED_FOR = 2_000; // milliseconds
-const LONGEST = 20_000; // characters that are coloured: beyond, colouring would hold up the page
+const LONGEST = 20_000; // characters; a longer text is not highlighted, as that would block the page
 
 export class CodeBlock {
   readonly element = document.createElement("figure");
@@ -37,7 +37,8 @@ export class CodeBlock {
 
   private async colour(text: string, language: string): Promise<void> {
     this.coloured = true;
-    const highlighter = await import("./highlight.ts").catch(() => undefined); // it is read as well without colours
+    // without the highlighter the code stays plain
+    const highlighter = await import("./highlight.ts").catch(() => undefined);
     const html = highlighter?.highlighted(text, language.toLowerCase());
     if (html !== undefined) this.code.replaceChildren(sanitisedCode(html));
   }

@@ -1,4 +1,4 @@
-/** Colours for code, in a chunk of its own that is loaded with the first code block. */
+/** Syntax highlighting, in a separate chunk that is loaded with the first code block. */
 
 import hljs from "highlight.js/lib/core";
 import bash from "highlight.js/lib/languages/bash";
@@ -35,7 +35,7 @@ const LANGUAGES = {
 
 for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language);
 
-/** HTML with a `span` for each coloured part; `undefined` for a language that is not known. */
+/** HTML with a `span` for each highlighted part; `undefined` for an unknown language. */
 export function highlighted(text: string, language: string): string | undefined {
   if (!hljs.getLanguage(language)) return undefined;
   return hljs.highlight(text, { language, ignoreIllegals: true }).value;

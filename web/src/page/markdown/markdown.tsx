@@ -1,4 +1,4 @@
-/** Markdown as a component. While it streams it is brought up to date once a frame, however fast text comes. */
+/** Renders Markdown. While it streams, it is updated at most once per frame. */
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 

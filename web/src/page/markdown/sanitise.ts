@@ -1,4 +1,4 @@
-/** HTML from Markdown, made harmless: a small list of tags, links to the web only, nothing that loads by itself. */
+/** Sanitises HTML from Markdown: few tags, links only to the web, nothing that loads automatically. */
 
 import createPurifier from "dompurify";
 
@@ -21,7 +21,7 @@ const OPTIONS = {
   RETURN_DOM_FRAGMENT: true as const,
 };
 
-/** A fragment to put into the page. */
+/** The sanitised HTML as a fragment for the page. */
 export function sanitised(html: string): DocumentFragment {
   const fragment = purifier.sanitize(html, OPTIONS);
   for (const link of fragment.querySelectorAll("a")) harmless(link);
@@ -33,7 +33,7 @@ export function sanitised(html: string): DocumentFragment {
   return fragment;
 }
 
-/** A fragment of highlighted code: `span`s with classes, nothing else. */
+/** A fragment of highlighted code: only `span`s with classes. */
 export function sanitisedCode(html: string): DocumentFragment {
   return purifier.sanitize(html, { ...OPTIONS, ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["class"] });
 }
@@ -44,7 +44,7 @@ function harmless(link: HTMLAnchorElement): void {
   link.rel = "noopener noreferrer nofollow ugc";
 }
 
-/** Images tell their host who looks at them, so each waits until somebody asks for it. */
+/** Loading an image reveals the reader to its host, so each image is a button until it is clicked. */
 function imageButton(place: HTMLElement): Node {
   const url = URL.parse(place.dataset.image ?? "");
   const alt = place.textContent ?? "";

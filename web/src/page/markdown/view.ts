@@ -1,4 +1,4 @@
-/** Shows Markdown in an element and keeps it up to date, touching only what has changed. */
+/** Renders Markdown into an element, and updates only the blocks that changed. */
 
 import { Blocks, type Block } from "./blocks.ts";
 import { CodeBlock } from "./code.ts";
@@ -16,7 +16,7 @@ export class MarkdownView {
 
   constructor(private readonly container: HTMLElement) {}
 
-  /** Show `source`; `open` while more may come. */
+  /** Show `source`; `open` while more text may follow. */
   update(source: string, open: boolean): void {
     const blocks = this.blocks.update(source, open);
     blocks.forEach((block, at) => this.show(block, at, open && at === blocks.length - 1));
@@ -42,7 +42,7 @@ export class MarkdownView {
   private made(block: Block): Shown {
     const code = block.kind === "code" ? new CodeBlock() : undefined;
     const element = code?.element ?? document.createElement("div");
-    if (!code) element.dir = "auto"; // each paragraph in the direction of its own language
+    if (!code) element.dir = "auto"; // each paragraph has the direction of its language
     return { block, code, element };
   }
 

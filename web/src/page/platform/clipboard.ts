@@ -1,6 +1,6 @@
-/** The clipboard, also where the browser keeps its own to pages that came over TLS. */
+/** Access to the clipboard, also on pages without TLS, where browsers hide it. */
 
-/** Copy a text; resolves to whether that worked. */
+/** Copy a text; resolves to whether that succeeded. */
 export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
@@ -15,7 +15,8 @@ function copyBySelection(text: string): boolean {
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "unseen";
-  (document.querySelector("dialog[open]") ?? document.body).append(area); // outside of a dialog nothing is selected
+  // elements outside an open dialog cannot be selected
+  (document.querySelector("dialog[open]") ?? document.body).append(area);
   area.select();
   const isCopied = document.execCommand("copy");
   area.remove();

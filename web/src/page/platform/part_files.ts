@@ -2,11 +2,12 @@
  * Loads a part of the page in a way that can be retried.
  *
  * Chromium remembers a failed `import()`, also of a file that the part imports, for as long as the page is open (the
- * HTML standard's module map; Firefox and WebKit do not). So the files are fetched first, all at once, and imported from
- * the browser's cache only when all of them have arrived. The build passes the list of files (`vite.config.ts`).
+ * HTML standard's module map; Firefox and WebKit do not). So all files are fetched first, and imported from the
+ * browser's cache only when all have arrived. A browser without a disk cache (a private window of WebKit) downloads
+ * them twice. The build passes the list of files (`vite.config.ts`).
  */
 
-/** Rejects, without any import, if one of the files cannot be loaded. */
+/** Rejects, without an import, if one of the files cannot be loaded. */
 export async function importPart<Part>(part: () => Promise<Part>, files: readonly string[]): Promise<Part> {
   await Promise.all(files.map(fetchFile));
   return part();
@@ -15,5 +16,5 @@ export async function importPart<Part>(part: () => Promise<Part>, files: readonl
 async function fetchFile(file: string): Promise<void> {
   const response = await fetch(file);
   if (!response.ok) throw new Error(`${file} was answered with HTTP status ${response.status}`);
-  await response.arrayBuffer(); // the cache holds only files that were read to the end
+  await response.arrayBuffer(); // the cache keeps only files that were read completely
 }

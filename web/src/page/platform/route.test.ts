@@ -16,11 +16,11 @@ describe("routes", () => {
     expect(parse(new URL(addressOf(to, "/chat/"), "https://x.y"), "/chat/")).toEqual(to);
   });
 
-  it("is home everywhere else", () => {
+  it("opens the home screen for every other address", () => {
     expect(parse(new URL("https://x.y/chat/nowhere"), "/chat/")).toEqual({ name: "home" });
   });
 
-  it("keeps an invite out of what is sent to a server", () => {
+  it("keeps an invite out of requests to a server", () => {
     expect(new URL(addressOf({ name: "join", invite: "s3cret" }, "/chat/"), "https://x.y").pathname).toBe(
       "/chat/join",
     );

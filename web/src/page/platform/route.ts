@@ -1,21 +1,21 @@
-/** Where the page is, as its address says. */
+/** The current screen, according to the page's address. */
 
 import { signal } from "@preact/signals";
 
 export type Route =
   | { readonly name: "home" | "new" | "account" }
   | { readonly name: "chat"; readonly id: string }
-  /** The invite stands behind the #, so that no server and no log sees it. */
+  /** The invite is in the fragment, so that it reaches no server and no log. */
   | { readonly name: "join"; readonly invite: string };
 
 const BASE = import.meta.env.BASE_URL; // "/chat/"
-/** The compact form, for the widget's frame, has the same routes one level below. */
+/** The compact form for the widget's frame has the same routes one level below. */
 export const COMPACT = location.pathname === `${BASE}embed` || location.pathname.startsWith(`${BASE}embed/`);
 const ROOT = COMPACT ? `${BASE}embed/` : BASE;
 
 export const route = signal<Route>(parse(location));
 
-/** The route that an address names; an unknown one is home. */
+/** The route of an address; home for an unknown one. */
 export function parse({ pathname, hash }: { pathname: string; hash: string }, root = ROOT): Route {
   const [name = "", id = ""] = pathname.startsWith(root) ? pathname.slice(root.length).split("/") : [];
   if (name === "c" && id) return { name: "chat", id };
@@ -34,23 +34,23 @@ export function addressOf(to: Route, root = ROOT): string {
 
 let before: Route = { name: "home" };
 
-/** Go where one was before: in a frame the browser's own way back is the host's. */
+/** Go to the previous route. In a frame the browser's back button belongs to the host page. */
 export function goBack(): void {
   go(before);
 }
 
-/** Go somewhere; `replace` leaves no way back to where one was. */
+/** Go to a route; `replace` removes the current one from the history. */
 export function go(to: Route, { replace = false } = {}): void {
   const address = addressOf(to);
   before = route.peek();
   if (address !== location.pathname + location.hash) {
-    // In a frame every step would be one of the host page's history, too.
+    // In a frame every entry would appear in the host page's history.
     history[replace || COMPACT ? "replaceState" : "pushState"](null, "", address);
   }
   route.value = to;
 }
 
-/** Follow the browser's back and forward, and links of the page's own. */
+/** Follow the browser's back and forward buttons, and the page's own links. */
 export function followAddress(): void {
   addEventListener("popstate", () => (route.value = parse(location)));
   document.addEventListener("click", (event) => {

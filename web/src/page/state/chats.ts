@@ -1,4 +1,4 @@
-/** The list of one's chats: newest activity first, with what is unread. */
+/** The list of the user's chats: most recent activity first, with unread marks. */
 
 import { batch, computed, signal } from "@preact/signals";
 
@@ -12,7 +12,7 @@ export class ChatList {
   readonly state = signal<"loading" | "ready" | "failed">("loading");
   readonly hasMore = signal(false);
   private readonly byId = signal<ReadonlyMap<string, Session>>(new Map());
-  /** Chats that are as good as deleted, while that can be undone. */
+  /** Chats that are being deleted, while that can be undone. */
   private readonly hidden = signal<ReadonlySet<string>>(new Set());
   private cursor: string | null = null;
 
@@ -29,7 +29,7 @@ export class ChatList {
     return this.byId.value.get(id);
   }
 
-  /** Load the first page anew: after each connect, for what happened meanwhile. */
+  /** Load the first page, after each connect, to get what changed in the meantime. */
   async load(): Promise<void> {
     if (this.state.value === "failed") this.state.value = "loading";
     try {
@@ -42,7 +42,7 @@ export class ChatList {
         this.state.value = "ready";
       });
     } catch (thrown) {
-      if (asBackchatError(thrown).unknown && this.client.state !== "online") return; // the next connect loads anew
+      if (asBackchatError(thrown).unknown && this.client.state !== "online") return; // the next connect loads it
       if (this.state.value === "loading") this.state.value = "failed";
     }
   }
@@ -73,7 +73,7 @@ export class ChatList {
     else void this.load();
   }
 
-  /** How far one has read, here or on another device. */
+  /** Update the read mark, from this device or another one. */
   read(id: string, seq: number): void {
     const known = this.byId.value.get(id);
     if (known && (known.read_seq ?? 0) < seq) this.put({ ...known, read_seq: seq });
@@ -84,7 +84,7 @@ export class ChatList {
     if (all.delete(id)) this.byId.value = all;
   }
 
-  /** Show a chat no longer, or again. */
+  /** Hide a chat from the list, or show it. */
   hide(id: string, hidden: boolean): void {
     const all = new Set(this.hidden.value);
     if (hidden) all.add(id);
@@ -98,12 +98,12 @@ export class ChatList {
   }
 }
 
-/** Whether there is something to read; that the chat itself has changed, its title for one, is nothing to read. */
+/** Whether a chat has unread messages. A change of the chat itself, such as its title, does not count. */
 export function isUnread({ seq, last_seq, read_seq = 0 }: Session): boolean {
   return last_seq > read_seq && !(last_seq === seq && read_seq >= seq - 1);
 }
 
-/** Of two views of a chat the newer one; a view without a read mark keeps what is known. */
+/** The newer of two views of a chat. A view without a read mark keeps the known mark. */
 function newer(known: Session | undefined, seen: Session): Session {
   if (!known) return seen;
   const base = seen.seq >= known.seq ? seen : known;

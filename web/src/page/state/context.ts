@@ -1,4 +1,4 @@
-/** The workspace of whoever is logged in, for every component below. */
+/** The workspace of the logged-in user, for all components below. */
 
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";

@@ -8,17 +8,17 @@ function message(id: string, more: Partial<Message> = {}): Message {
 }
 
 describe("rowsOf", () => {
-  it("is one row a message", () => {
+  it("has one row for each message", () => {
     expect(rowsOf([message("a"), message("b")], []).map((row) => row.id)).toEqual(["a", "b"]);
   });
 
-  it("keeps superseded replies with what stands for them, oldest first", () => {
+  it("groups superseded replies with their replacement, oldest first", () => {
     const [first, second] = [message("a", { superseded_by: "b" }), message("b", { superseded_by: "c" })];
     const rows = rowsOf([first, second, message("c")], []);
     expect(rows.map((row) => [row.id, row.earlier])).toEqual([["c", [first, second]]]);
   });
 
-  it("shows a new answer that is still awaited, and one under way, once each", () => {
+  it("shows an awaited and an active reply once each", () => {
     const rows = rowsOf([message("a", { superseded_by: "b" })], ["b", "c"]);
     expect(rows.map((row) => [row.id, row.message, row.earlier.length])).toEqual([
       ["b", undefined, 1],

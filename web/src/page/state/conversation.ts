@@ -1,21 +1,21 @@
-/** One chat that is open or was lately: what the kit holds of it, as signals. */
+/** The state of a chat that is or was open: the kit's session as signals. */
 
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 
 import type { Client, Message, Reply, Session, SessionState } from "../../client/index.ts";
 import type { ServerEvents } from "../../client/types.ts";
 
-const TYPING_ENDS = 8_000; // milliseconds without another word, after which nobody is shown as typing
+const TYPING_ENDS = 8_000; // milliseconds without news after which a typing indicator disappears
 
 export interface Typist {
   readonly type: "user" | "chatbot";
   readonly id: string;
 }
 
-/** A row of the conversation: a message, or a reply under way, with the replies that it stands for now. */
+/** A row of the conversation: a message or an active reply, with the replies that it supersedes. */
 export interface Row {
   readonly id: string;
-  /** `undefined` while it is under way or awaited. */
+  /** `undefined` while the reply is active or awaited. */
   readonly message: Message | undefined;
   /** Superseded replies, oldest first. */
   readonly earlier: readonly Message[];
@@ -27,12 +27,12 @@ export class Conversation {
   readonly messages = signal<readonly Message[]>([]);
   readonly state = signal<"loading" | "ready" | "gone">("loading");
   readonly hasOlder = signal(false);
-  /** Ids of the replies under way. */
-  readonly underWay = signal<readonly string[]>([]);
+  /** Ids of the active replies. */
+  readonly activeReplies = signal<readonly string[]>([]);
   readonly typists = signal<readonly Typist[]>([]);
-  /** Ids of the people who have the chat open on some device. */
+  /** Ids of the users who have the chat open on any device. */
   readonly present = signal<readonly string[]>([]);
-  /** How far others have read: seq by user id. */
+  /** Read marks of other members: seq by user id. */
   readonly readers = signal<Readonly<Record<string, number>>>({});
   readonly rows: ReadonlySignal<readonly Row[]>;
   private readonly texts = new Map<string, Signal<Reply>>();
@@ -45,20 +45,20 @@ export class Conversation {
     private readonly me: string,
   ) {
     this.id = id;
-    this.rows = computed(() => rowsOf(this.messages.value, this.underWay.value));
+    this.rows = computed(() => rowsOf(this.messages.value, this.activeReplies.value));
   }
 
-  /** Hold the chat from now on, and show what is held of it already. */
+  /** Open the chat, and show what is loaded already. */
   open(): void {
     this.client.open(this.id).then(
       () => undefined,
-      () => undefined, // `closed` tells
+      () => undefined, // reported by `closed`
     );
     this.held = this.client.sessions.find((each) => each.id === this.id);
     if (this.held?.live) this.refresh();
   }
 
-  /** Take over what the kit holds. */
+  /** Copy the kit's state into the signals. */
   refresh(): void {
     const held = (this.held = this.client.sessions.find((each) => each.id === this.id));
     if (!held?.session) return;
@@ -71,7 +71,7 @@ export class Conversation {
     });
   }
 
-  /** A reply under way has new text. */
+  /** Update the text of an active reply. */
   streamed(reply: Reply): void {
     const text = this.texts.get(reply.message_id);
     if (text) {
@@ -82,7 +82,7 @@ export class Conversation {
     if (this.held) this.repliesChanged(this.held);
   }
 
-  /** The text of a reply under way; `undefined` when nothing has come of it yet. */
+  /** The text of an active reply; `undefined` before its first text. */
   reply(id: string): Reply | undefined {
     return this.texts.get(id)?.value;
   }
@@ -97,8 +97,8 @@ export class Conversation {
     if (typing) this.typingEnds.set(key, setTimeout(end, TYPING_ENDS));
   }
 
-  /** Whoever has spoken is not typing any more. */
-  spoke({ sender_type, sender_id }: Message): void {
+  /** Remove the typing indicator of a message's sender. */
+  stopTyping({ sender_type, sender_id }: Message): void {
     if (this.typists.value.some((each) => each.type === sender_type && each.id === sender_id))
       this.typing({ session_id: this.id, sender_type, sender_id, typing: false });
   }
@@ -108,13 +108,13 @@ export class Conversation {
       this.readers.value = { ...this.readers.value, [user_id]: seq };
   }
 
-  /** The connection is lost: who is there, and typing, is not known. */
+  /** Clear presence and typing indicators: they are unknown without a connection. */
   disconnected(): void {
     this.typists.value = [];
     this.present.value = [];
   }
 
-  /** Load the page before what is shown; rejects with a `BackchatError`. */
+  /** Load the previous page; rejects with a `BackchatError`. */
   async older(): Promise<void> {
     await this.client.older(this.id, 100);
     this.refresh();
@@ -124,13 +124,13 @@ export class Conversation {
     for (const [id, reply] of held.replies) if (!this.texts.has(id)) this.texts.set(id, signal(reply));
     for (const id of this.texts.keys()) if (!held.replies.has(id)) this.texts.delete(id);
     const ids = [...held.replies.keys()];
-    if (ids.join() !== this.underWay.peek().join()) this.underWay.value = ids;
+    if (ids.join() !== this.activeReplies.peek().join()) this.activeReplies.value = ids;
   }
 }
 
-/** One row a message; replies that were superseded are kept with what stands for them now. */
-export function rowsOf(messages: readonly Message[], underWay: readonly string[]): Row[] {
-  const earlier = new Map<string, Message[]>(); // by the id of what superseded them
+/** One row for each message; superseded replies are grouped with their replacement. */
+export function rowsOf(messages: readonly Message[], activeReplies: readonly string[]): Row[] {
+  const earlier = new Map<string, Message[]>(); // by the id of their replacement
   const rows: Row[] = [];
   const held = new Set<string>();
   for (const message of messages) {
@@ -140,7 +140,7 @@ export function rowsOf(messages: readonly Message[], underWay: readonly string[]
     if (next) earlier.set(next, [...(earlier.get(next) ?? []), ...before, message]);
     else rows.push({ id: message.id, message, earlier: before });
   }
-  for (const id of new Set([...earlier.keys(), ...underWay])) {
+  for (const id of new Set([...earlier.keys(), ...activeReplies])) {
     if (!held.has(id)) rows.push({ id, message: undefined, earlier: earlier.get(id) ?? [] });
   }
   return rows;

@@ -1,4 +1,4 @@
-/** Short notices at the edge of the page, and what screen readers are told. */
+/** Short notices at the edge of the page, and announcements for screen readers. */
 
 import { signal } from "@preact/signals";
 
@@ -10,18 +10,18 @@ export interface Notice {
 }
 
 const SHOWN_FOR = 6_000; // milliseconds
-const OFFERED_FOR = 12_000; // milliseconds that there are to press a notice's button
+const OFFERED_FOR = 12_000; // milliseconds, for a notice with a button
 
 export const notices = signal<readonly Notice[]>([]);
-/** Said once by screen readers, politely. */
+/** Read once by screen readers, politely. */
 export const announcement = signal("");
 
 let last = 0;
 let isHeld = false;
-/** What lets a notice begin its time anew, or not while they are held; by its id. */
+/** Functions that restart a notice's timer, or stop it while notices are held; by the notice's id. */
 const clocks = new Map<number, () => void>();
 
-/** Show a notice for a while; the returned function takes it away. `expired` is told when nobody acted on it. */
+/** Show a notice for a while; the returned function removes it. `expired` is called if its button was not used. */
 export function notify(
   text: string,
   options: { tone?: Notice["tone"]; action?: Notice["action"]; expired?: () => void } = {},
@@ -32,7 +32,7 @@ export function notify(
     clearTimeout(timer);
     clocks.delete(id);
     notices.value = notices.value.filter((notice) => notice.id !== id);
-    isHeld &&= clocks.size > 0; // what goes away is left without a word
+    isHeld &&= clocks.size > 0; // a removed element sends no leave event
   };
   const expire = () => {
     remove();
@@ -55,13 +55,13 @@ export function notify(
   return remove;
 }
 
-/** Keep the notices as long as somebody points at them or has the focus there. */
+/** Keep the notices while they have the pointer or the focus. */
 export function hold(held: boolean): void {
   isHeld = held && clocks.size > 0;
   for (const begin of clocks.values()) begin();
 }
 
-/** Have screen readers say something; the same text again is said again. */
+/** Announce a text to screen readers, also if it equals the last one. */
 export function announce(text: string): void {
   announcement.value = announcement.value === text ? `${text}\u00a0` : text;
 }

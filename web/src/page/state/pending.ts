@@ -1,4 +1,4 @@
-/** A user's own messages that are not stored yet, as the page shows them. */
+/** The user's own messages that are not stored yet, as the page shows them. */
 
 import { type Signal, signal } from "@preact/signals";
 
@@ -9,14 +9,14 @@ export interface Pending {
   readonly session_id: string;
   readonly client_message_id: string;
   readonly content: string;
-  /** `Date.now()` time of sending. */
+  /** Milliseconds since the epoch at which it was sent. */
   readonly at: number;
   readonly state: "sending" | "accepted" | "failed";
-  /** Why it failed. */
+  /** The error code of a failed message. */
   readonly code?: string;
 }
 
-/** Messages on their way, of all chats. Those that failed stay until somebody decides, over reloads too. */
+/** Unstored messages of all chats. Failed ones stay, also across reloads, until the user retries or discards them. */
 export class PendingMessages {
   readonly all: Signal<readonly Pending[]>;
   private readonly key: string;
@@ -38,7 +38,7 @@ export class PendingMessages {
     client.on("failed", (sent) => this.change(sent.client_message_id, { state: "failed", code: sent.code }));
   }
 
-  /** Send a message and show it at once. Throws when this browser cannot keep it. */
+  /** Send a message and show it at once. Throws if this browser cannot store it. */
   send(session_id: string, content: string): void {
     const client_message_id = newId();
     this.client.send(session_id, content, { client_message_id });
@@ -48,7 +48,7 @@ export class PendingMessages {
     ]);
   }
 
-  /** Send one that failed again, under the same id: it cannot be stored twice. */
+  /** Send a failed message again under the same id, so that it cannot be stored twice. */
   retry({ session_id, client_message_id, content }: Pending): void {
     this.change(client_message_id, { state: "sending" });
     try {
@@ -62,7 +62,7 @@ export class PendingMessages {
     this.set(this.all.value.filter((each) => each.client_message_id !== client_message_id));
   }
 
-  /** A message of this user is stored. */
+  /** Remove a message that is stored now. */
   stored({ client_message_id }: Message): void {
     if (this.all.value.some((each) => each.client_message_id === client_message_id))
       this.set(this.all.value.filter((each) => each.client_message_id !== client_message_id));
@@ -88,7 +88,7 @@ function failedBefore(text: string | null): Pending[] {
   }
 }
 
-/** Whether an error is the browser's: its storage is full or forbidden. */
+/** Whether the browser's storage is full or forbidden. */
 export function isStorageFull(error: unknown): boolean {
   return !(error instanceof BackchatError);
 }

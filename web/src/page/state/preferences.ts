@@ -1,12 +1,12 @@
-/** What people prefer, kept in this browser; `public/before-paint.js` reads it before anything is shown. */
+/** Preferences, stored in this browser. `public/before-paint.js` reads them before the first paint. */
 
 import { signal } from "@preact/signals";
 
-import { isLanguage, type Language, speak } from "../i18n/index.ts";
+import { isLanguage, type Language, loadLanguage } from "../i18n/index.ts";
 
 export type Theme = "system" | "light" | "dark";
 
-/** `localStorage`, or nothing where it is forbidden. */
+/** A value of `localStorage`; null if that is forbidden. */
 export function stored(key: string): string | null {
   try {
     return localStorage.getItem(key);
@@ -20,7 +20,7 @@ export function store(key: string, value: string | null): void {
     if (value === null) localStorage.removeItem(key);
     else localStorage.setItem(key, value);
   } catch {
-    // Then it holds until the page is closed.
+    // Without storage the preference lasts until the page is closed.
   }
 }
 
@@ -33,9 +33,9 @@ export function setTheme(value: Theme): void {
   else document.documentElement.dataset.theme = value;
 }
 
-/** Rejects when the language cannot be had. */
+/** Rejects if the language cannot be loaded. */
 export async function setLanguage(language: Language): Promise<void> {
-  if (await speak(language)) store("backchat.language", language);
+  if (await loadLanguage(language)) store("backchat.language", language);
 }
 
 /** The language chosen before, else the browser's, else English. */

@@ -1,4 +1,4 @@
-/** Everything of one login: the connection, the chats, and what the page does with them. */
+/** The state of one login: the connection, the chats, and the actions of the page. */
 
 import { signal } from "@preact/signals";
 
@@ -20,8 +20,8 @@ import { announce, notify } from "./notices.ts";
 import { PendingMessages } from "./pending.ts";
 import { go, route } from "../platform/route.ts";
 
-const SAID_AT_MOST = 2_000; // characters of a message that screen readers are told by themselves
-const KEPT_OPEN = 8; // chats that stay joined, so that going back to one is instant
+const MAX_ANNOUNCED = 2_000; // characters of a message that screen readers announce
+const MAX_OPEN = 8; // chats that stay open, so that returning to one is immediate
 
 export class Workspace {
   readonly me: string;
@@ -30,18 +30,18 @@ export class Workspace {
   readonly pending: PendingMessages;
   readonly connection = signal<ConnectionState>("connecting");
   readonly chatbots = signal<readonly Chatbot[]>([]);
-  /** Whether nothing is known of them yet; without them one may write as well. */
+  /** Whether the list of chatbots is still loading. Messages can be sent without it. */
   readonly chatbotsAwaited = signal(true);
-  /** Characters of a message. */
+  /** Maximum length of a message, in characters. */
   readonly longest = signal(16_000);
-  /** What one thought of replies, as long as the page is open: by message id. */
+  /** The user's ratings since the page was opened, by message id. */
   readonly ratings = signal<ReadonlyMap<string, number>>(new Map());
-  /** A message to go to, once its chat is shown. */
+  /** A message to scroll to once its chat is shown. */
   readonly target = signal<{ session_id: string; id: string; seq: number } | undefined>(undefined);
-  /** What was typed and not sent, by chat; survives going to another chat and back. */
+  /** Unsent texts by chat; kept while other chats are shown. */
   readonly drafts = new Map<string, string>();
   private readonly open = new Map<string, Conversation>(); // least recently shown first
-  private readonly deletions = new Map<string, () => void>(); // what carries them out
+  private readonly deletions = new Map<string, () => void>(); // functions that carry out a deletion at once
 
   constructor(readonly login: Login) {
     this.me = login.id;
@@ -56,28 +56,28 @@ export class Workspace {
     this.client.connect();
   }
 
-  /** End the connection; the login may hold on. */
+  /** Close the connection; the login may continue. */
   close(): void {
     this.flush();
     this.client.close();
   }
 
-  /** Carry out at once what could still be undone: the page is about to go. */
+  /** Carry out pending deletions at once, because the page is being closed. */
   flush(): void {
     for (const run of [...this.deletions.values()]) run();
   }
 
-  /** The chat of an id, held from now on. */
+  /** The conversation with that id, opened if necessary. */
   conversation(id: string): Conversation {
     const conversation = this.open.get(id) ?? new Conversation(this.client, id, this.me);
     this.open.delete(id);
     this.open.set(id, conversation);
     conversation.open();
-    for (const [oldest] of [...this.open].slice(0, -KEPT_OPEN)) this.leave(oldest);
+    for (const [oldest] of [...this.open].slice(0, -MAX_OPEN)) this.leave(oldest);
     return conversation;
   }
 
-  /** Start a chat with a chatbot and send the first message; resolves when the chat is there. */
+  /** Start a chat with a chatbot and send the first message; resolves when the chat exists. */
   async start(chatbotId: string | undefined, content: string, requestId: string): Promise<void> {
     const held = await this.client.start({
       ...(chatbotId ? { chatbot_ids: [chatbotId] } : {}),
@@ -89,7 +89,7 @@ export class Workspace {
     go({ name: "chat", id: held.id }, { replace: route.value.name === "new" });
   }
 
-  /** Do something that may be refused; says so, in words and with the code. Resolves to whether it was done. */
+  /** Do something that the server may refuse; on failure show a notice. Resolves to whether it succeeded. */
   async attempt(act: () => Promise<unknown>): Promise<boolean> {
     try {
       await act();
@@ -101,7 +101,7 @@ export class Workspace {
     }
   }
 
-  /** Delete a chat, or leave it where it is somebody else's; for a moment that can be undone. */
+  /** Delete a chat, or leave it if another user owns it; for a moment that can be undone. */
   remove(id: string): void {
     const session = this.chats.find(id) ?? this.open.get(id)?.session.value;
     if (!session || this.deletions.has(id)) return;
@@ -124,7 +124,7 @@ export class Workspace {
     this.deletions.set(id, run);
   }
 
-  /** The chatbots that there are, asked for once a connection. */
+  /** Load the list of chatbots, once per connection. */
   private async loadChatbots(): Promise<void> {
     const answer = await this.client.call("list_chatbots", {}).catch(() => undefined);
     if (answer) this.chatbots.value = answer.chatbots;
@@ -178,13 +178,13 @@ export class Workspace {
   private synced(id: string): void {
     const conversation = this.open.get(id);
     conversation?.refresh();
-    for (const message of conversation?.messages.value ?? []) this.settle(message);
+    for (const message of conversation?.messages.value ?? []) this.confirm(message);
     const session = conversation?.session.value;
     if (session) this.chats.put(session);
   }
 
   private message(message: Message, fresh: boolean): void {
-    this.settle(message);
+    this.confirm(message);
     const conversation = this.open.get(message.session_id);
     conversation?.refresh();
     const known = this.chats.find(message.session_id);
@@ -193,16 +193,16 @@ export class Workspace {
       this.chats.put({ ...known, last_seq: Math.max(known.last_seq, message.updated_seq), updated_at });
     }
     if (!fresh) return;
-    conversation?.spoke(message);
+    conversation?.stopTyping(message);
     const shown = route.value.name === "chat" && route.value.id === message.session_id;
     if (shown && (message.sender_type === "chatbot" || message.sender_id !== this.me)) {
       const name = nameOf(message, conversation?.session.value);
-      const text = plain(message.content).slice(0, SAID_AT_MOST);
+      const text = plain(message.content).slice(0, MAX_ANNOUNCED);
       announce(t("message.said", { name, text: text || t("message.reply.failed") }));
     }
   }
 
-  private settle(message: Message): void {
+  private confirm(message: Message): void {
     if (message.sender_type === "user" && message.sender_id === this.me) this.pending.stored(message);
   }
 }

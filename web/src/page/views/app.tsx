@@ -1,9 +1,9 @@
-/** The whole page: who is logged in decides what there is, the address which of it is shown. */
+/** The whole page: the login decides between login screen and shell, the address selects the screen. */
 
 import { useEffect, useErrorBoundary, useMemo } from "preact/hooks";
 
 import { WorkspaceContext } from "../state/context.ts";
-import { IS_FRAMED, serveHost, tellHost } from "../platform/host.ts";
+import { IS_FRAMED, connectHost, postToHost } from "../platform/host.ts";
 import { t } from "../i18n/index.ts";
 import { login } from "../state/login.ts";
 import { announcement } from "../state/notices.ts";
@@ -28,12 +28,12 @@ const GuestScreen = lazy(() => import("./account/guest_screen.tsx").then((module
 const LoginScreen = lazy(() => import("./account/login_screen.tsx").then((module) => module.LoginScreen));
 const JoinScreen = lazy(() => import("./account/join_screen.tsx").then((module) => module.JoinScreen));
 
-const LOADS_AFTER = 500; // milliseconds after the login, so that what is shown first comes first
+const LOADS_AFTER = 500; // milliseconds after the login, so that the first screen loads first
 
 export function App() {
   const [error] = useErrorBoundary((thrown) => console.error(thrown));
   useEffect(() => {
-    if (route.value.name === "chat") ConversationScreen.load().catch(() => undefined); // while the login goes on
+    if (route.value.name === "chat") ConversationScreen.load().catch(() => undefined); // in parallel with the login
   }, []);
   if (error) return <Failed />;
   const state = login.value;
@@ -44,7 +44,7 @@ export function App() {
       {state.name === "resuming" && <Splash isRetrying={state.isRetrying ?? false} />}
       {IS_FRAMED && (
         <header class="put-away">
-          <IconButton icon="close" label={t("action.close")} onClick={() => tellHost({ type: "close" })} />
+          <IconButton icon="close" label={t("action.close")} onClick={() => postToHost({ type: "close" })} />
         </header>
       )}
       <Notices />
@@ -62,7 +62,7 @@ function Shell() {
   }, []);
   useEffect(() => {
     const flush = () => workspace.flush();
-    const served = serveHost(workspace);
+    const served = connectHost(workspace);
     const loading = setTimeout(() => void loadAll(), LOADS_AFTER);
     addEventListener("pagehide", flush);
     return () => {

@@ -1,13 +1,13 @@
-/** The account: settings, logins, passcode, data, and the way out. */
+/** The account screen: settings, logins, passcode, data, logout. */
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
 import type { Me } from "../../../client/index.ts";
-import { asBackchatError } from "../../../client/errors.ts";
 import { useWorkspace } from "../../state/context.ts";
 import { download } from "../../format/export.ts";
 import { t } from "../../i18n/index.ts";
+import { useAttempt } from "../controls/attempt.ts";
 import { ended, logOut } from "../../state/login.ts";
 import { notify } from "../../state/notices.ts";
 import { COMPACT, go, goBack } from "../../platform/route.ts";
@@ -68,7 +68,7 @@ export function AccountScreen() {
   );
 }
 
-/** Password managers want to know whose passcode it is. */
+/** For password managers, which associate a passcode with a user name. */
 function NameForManagers({ id }: { id: string }) {
   return (
     <input class="unseen" autocomplete="username" value={id} readOnly tabIndex={-1} aria-hidden="true" />
@@ -80,26 +80,23 @@ function Passcode() {
   const isGuest = useSignal(login.isGuest);
   const current = useSignal("");
   const wanted = useSignal("");
-  const problem = useSignal<string | undefined>(undefined);
-  const submit = async (event: Event) => {
+  const { problem, attempt } = useAttempt();
+  const submit = (event: Event) => {
     event.preventDefault();
-    problem.value = undefined;
-    try {
+    void attempt(async () => {
       const known = isGuest.value ? {} : { current_passcode: current.value };
       const body = { ...known, new_passcode: wanted.value };
       await login.account.request("PUT", "/me/passcode", body);
       current.value = wanted.value = "";
       notify(isGuest.value ? t("guest.kept", { name: me }) : t("account.passcode.done"));
       isGuest.value = false;
-    } catch (thrown) {
-      problem.value = asBackchatError(thrown).code;
-    }
+    });
   };
   return (
     <section class="card">
       <h2>{t(isGuest.value ? "guest.keep" : "account.passcode")}</h2>
       {isGuest.value && <p class="soft">{t("guest.keep.hint")}</p>}
-      <form onSubmit={(event) => void submit(event)}>
+      <form onSubmit={submit}>
         <NameForManagers id={me} />
         {!isGuest.value && (
           <PasscodeField
@@ -167,26 +164,24 @@ function Deletion() {
 function DeletionDialog({ onClose }: { onClose: () => void }) {
   const { login, me } = useWorkspace();
   const passcode = useSignal("");
-  const problem = useSignal<string | undefined>(undefined);
-  const submit = async (event: Event) => {
+  const { problem, attempt } = useAttempt();
+  const submit = (event: Event) => {
     event.preventDefault();
-    try {
+    void attempt(async () => {
       await login.account.request("DELETE", "/me", passcode.value ? { passcode: passcode.value } : {});
       ended(false);
-    } catch (thrown) {
-      problem.value = asBackchatError(thrown).code;
-    }
+    });
   };
   return (
     <Dialog title={t("account.delete")} onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
+      <form onSubmit={submit}>
         <NameForManagers id={me} />
         <p>{t("account.delete.hint")}</p>
         {!login.isGuest && !login.isProvided && (
           <PasscodeField
             label={t("account.passcode.current")}
             isNew={false}
-            isOptional // the page may not know that somebody has none
+            isOptional // the page may not know that the account has no passcode
             value={passcode.value}
             onInput={(value) => (passcode.value = value)}
           />

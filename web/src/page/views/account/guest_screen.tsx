@@ -1,9 +1,9 @@
-/** The widget for somebody who is not logged in: they just write, and an account is made with the first message. */
+/** The widget before login: a visitor's first message creates a guest account. */
 
 import { useSignal } from "@preact/signals";
 
 import { asBackchatError } from "../../../client/errors.ts";
-import { hear } from "../../platform/host.ts";
+import { sendWhenLoggedIn } from "../../platform/host.ts";
 import { t } from "../../i18n/index.ts";
 import { enterAsGuest } from "../../state/login.ts";
 import { Problem } from "../controls/controls.tsx";
@@ -22,12 +22,12 @@ export function GuestScreen() {
     problem.value = undefined;
     try {
       await enterAsGuest();
-      hear(said);
+      sendWhenLoggedIn(said);
     } catch (thrown) {
       const { code } = asBackchatError(thrown);
       if (code === "not_found") {
-        wantsLogin.value = true; // no guests here: said once somebody has logged in
-        hear(said);
+        wantsLogin.value = true; // the server admits no guests
+        sendWhenLoggedIn(said);
       } else {
         problem.value = code;
       }

@@ -22,7 +22,7 @@ export function JoinScreen({ invite }: { invite: string }) {
       },
       (thrown: unknown) => {
         const error = asBackchatError(thrown);
-        if (client.state === "online") problem.value = error.code; // else the next connect tries again
+        if (client.state === "online") problem.value = error.code; // else the next connect retries
       },
     );
   }, [isOnline, invite, problem.value]);

@@ -1,10 +1,10 @@
-/** Log in, or make an account: the first thing that a stranger sees. */
+/** Log in, or create an account: the first screen of a new visitor. */
 
 import { useEffect, useId, useState } from "preact/hooks";
 
-import { asBackchatError } from "../../../client/errors.ts";
 import { t } from "../../i18n/index.ts";
-import { leave, login, logIn, provider, register } from "../../state/login.ts";
+import { useAttempt } from "../controls/attempt.ts";
+import { leaveForProvider, login, logIn, provider, register } from "../../state/login.ts";
 import { route } from "../../platform/route.ts";
 import { Problem } from "../controls/controls.tsx";
 import { Icon, Mark } from "../controls/icon.tsx";
@@ -43,15 +43,15 @@ export function LoginScreen() {
   );
 }
 
-/** The way in by a provider, where there is one. */
+/** Login by a provider, if there is one. */
 function ProviderLogin() {
   const [found, setFound] = useState<Awaited<ReturnType<typeof provider>>>();
   useEffect(() => {
-    provider().then(setFound, () => undefined); // then there is the form
+    provider().then(setFound, () => undefined); // without a provider there is only the form
   }, []);
   if (!found) return null;
   return (
-    <a class="provider quiet" href={found.address} onClick={leave}>
+    <a class="provider quiet" href={found.address} onClick={leaveForProvider}>
       {t("login.provider", { name: found.name })}
     </a>
   );
@@ -61,17 +61,11 @@ function Form({ isNew }: { isNew: boolean }) {
   const [id, setId] = useState("");
   const [passcode, setPasscode] = useState("");
   const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<string>();
+  const { problem, attempt } = useAttempt();
   const submit = async (event: Event) => {
     event.preventDefault();
     setBusy(true);
-    setProblem(undefined);
-    try {
-      await (isNew ? register : logIn)(id.trim(), passcode);
-    } catch (error) {
-      setProblem(asBackchatError(error).code);
-      setBusy(false);
-    }
+    if (!(await attempt(() => (isNew ? register : logIn)(id.trim(), passcode)))) setBusy(false);
   };
   return (
     <form onSubmit={(event) => void submit(event)}>
@@ -93,7 +87,7 @@ function Form({ isNew }: { isNew: boolean }) {
         )}
       </Field>
       <PasscodeField label={t("login.passcode")} isNew={isNew} value={passcode} onInput={setPasscode} />
-      {problem && <Problem code={problem} />}
+      {problem.value && <Problem code={problem.value} />}
       <button class="primary" disabled={busy} aria-busy={busy}>
         {t(isNew ? "login.register.submit" : "login.submit")}
       </button>
@@ -131,7 +125,7 @@ interface PasscodeProps {
   readonly onInput: (value: string) => void;
 }
 
-/** A passcode, which can be shown to whoever types it. */
+/** A passcode field with a button that shows its text. */
 export function PasscodeField({ label, isNew, isOptional = false, value, onInput }: PasscodeProps) {
   const [isShown, setShown] = useState(false);
   return (

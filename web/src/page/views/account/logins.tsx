@@ -1,4 +1,4 @@
-/** Where one is logged in, and ending that. */
+/** The list of the user's logins, each with a button that ends it. */
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";

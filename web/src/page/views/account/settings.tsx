@@ -1,9 +1,9 @@
-/** What people choose for themselves: appearance and language. */
+/** Appearance and language. */
 
 import { type Key, LANGUAGES, type Language, language, t } from "../../i18n/index.ts";
 import { setLanguage, setTheme, type Theme, theme } from "../../state/preferences.ts";
 import { Icon, type IconName } from "../controls/icon.tsx";
-import { came, tellMissing } from "../controls/lazy.tsx";
+import { loadsInTime, notifyMissing } from "../controls/lazy.tsx";
 
 const THEMES: readonly [Theme, IconName, Key][] = [
   ["system", "screen", "settings.theme.system"],
@@ -32,13 +32,13 @@ export function ThemeChoice() {
 
 export function LanguageChoice() {
   const choose = async (select: HTMLSelectElement) => {
-    if (await came(setLanguage(select.value as Language))) return;
+    if (await loadsInTime(setLanguage(select.value as Language))) return;
     select.value = language();
     if (select === document.activeElement) {
-      select.blur(); // WebKit notices only with the next focus that the value has changed: without it the same
-      select.focus(); // choice would not be a change
+      select.blur(); // WebKit compares with the value at the last focus: without a new
+      select.focus(); // focus, choosing the same language again would fire no change event
     }
-    tellMissing();
+    notifyMissing();
   };
   return (
     <select

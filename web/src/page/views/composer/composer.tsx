@@ -1,4 +1,4 @@
-/** Where messages are written. Stays usable whatever the connection does. */
+/** The message field. It stays usable without a connection. */
 
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
@@ -10,14 +10,14 @@ import { IconButton } from "../controls/controls.tsx";
 import { Icon } from "../controls/icon.tsx";
 import { type Mentionable, MentionList, mentionAt, useMentions } from "./mentions.tsx";
 
-const TELLS_FROM = 0.9; // of the longest message: how much room is left is told from here
+const WARN_FROM = 0.9; // share of the maximum length from which the remaining characters are shown
 
 interface ComposerProps {
   readonly draftKey: string;
   readonly placeholder: string;
   readonly busy?: boolean;
   readonly mentionable?: readonly Mentionable[];
-  /** Whether the message was taken; what was not stays. */
+  /** Returns whether the message was accepted; else its text stays. */
   readonly onSend: (content: string) => boolean | Promise<boolean>;
   readonly onStop?: (() => void) | undefined;
   readonly onEditLast?: (() => void) | undefined;
@@ -119,7 +119,7 @@ export function Composer(props: ComposerProps) {
           <Icon name="send" />
         </button>
       </div>
-      {left < longest.value * (1 - TELLS_FROM) && (
+      {left < longest.value * (1 - WARN_FROM) && (
         <p class={left < 0 ? "count over" : "count soft"} role="status">
           {left < 0 ? t("composer.over", { n: -left }) : t("composer.left", { n: left })}
         </p>

@@ -9,6 +9,6 @@ it.each([
   ["mail a@b", 8, undefined],
   ["@eliza hello", 12, undefined],
   ["@eliza hello", 4, "eli"],
-])("finds who is being named in %j at %i", (text, caret, expected) => {
+])("finds the mention in %j at %i", (text, caret, expected) => {
   expect(mentionAt(text, caret)).toBe(expected);
 });

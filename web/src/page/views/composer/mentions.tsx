@@ -1,4 +1,4 @@
-/** `@` completion: whoever is in the chat can be named. */
+/** Completion of `@` mentions with the members of the chat. */
 
 import { useId, useState } from "preact/hooks";
 
@@ -11,7 +11,7 @@ export interface Mentionable {
   readonly kind: "user" | "chatbot";
 }
 
-/** What is being written behind an `@` in front of the caret; `undefined` when nothing is. */
+/** The text between an `@` and the caret; `undefined` if there is no mention at the caret. */
 export function mentionAt(text: string, caret: number): string | undefined {
   return /(?:^|\s)@([\w.-]*)$/.exec(text.slice(0, caret))?.[1];
 }
@@ -24,7 +24,7 @@ export interface Mentions {
   readonly activeId: string;
   look(started: string | undefined): void;
   close(): void;
-  /** Whether the list took the key. */
+  /** Returns whether the list handled the key. */
   key(event: KeyboardEvent, choose: (choice: Mentionable) => void): boolean;
 }
 
@@ -77,7 +77,7 @@ export function MentionList({
           role="option"
           aria-selected={at === mentions.active}
           onPointerDown={(event) => {
-            event.preventDefault(); // the focus stays where one writes
+            event.preventDefault(); // keeps the focus in the message field
             onChoose(each);
           }}
         >

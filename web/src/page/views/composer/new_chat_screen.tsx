@@ -1,13 +1,13 @@
-/** A new chat: who answers, and the first message. Also what there is to see when no chat is open. */
+/** A new chat: choice of a chatbot, and the first message. Also shown while no chat is open. */
 
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
 import { newId } from "../../../client/index.ts";
-import { asBackchatError } from "../../../client/errors.ts";
 import { useWorkspace } from "../../state/context.ts";
 import { WANTED_CHATBOT } from "../../platform/host.ts";
 import { t } from "../../i18n/index.ts";
+import { useAttempt } from "../controls/attempt.ts";
 import { COMPACT, go } from "../../platform/route.ts";
 import { Avatar } from "../controls/avatar.tsx";
 import { Composer } from "./composer.tsx";
@@ -18,22 +18,15 @@ export function NewChatScreen() {
   const bots = workspace.chatbots.value;
   const chosen = useSignal<string | undefined>(WANTED_CHATBOT);
   const busy = useSignal(false);
-  const problem = useSignal<string | undefined>(undefined);
-  const request = useRef(newId()); // asked for twice, it is the same chat
+  const { problem, attempt } = useAttempt();
+  const request = useRef(newId()); // a repeated request must not create a second chat
   const bot = bots.find((each) => each.id === chosen.value) ?? bots.find((each) => each.default) ?? bots[0];
 
   const send = async (content: string) => {
     busy.value = true;
-    problem.value = undefined;
-    try {
-      await workspace.start(bot?.id, content, request.current);
-      return true;
-    } catch (thrown) {
-      problem.value = asBackchatError(thrown).code;
-      return false;
-    } finally {
-      busy.value = false;
-    }
+    const isStarted = await attempt(() => workspace.start(bot?.id, content, request.current));
+    busy.value = false;
+    return isStarted;
   };
 
   return (
@@ -56,7 +49,7 @@ export function NewChatScreen() {
           aria-label={t("new.with")}
           aria-busy={workspace.chatbotsAwaited.value}
         >
-          {workspace.chatbotsAwaited.value && <Bones />}
+          {workspace.chatbotsAwaited.value && <Skeleton />}
           {bots.map((each) => (
             <label key={each.id} class="bot-card">
               <input
@@ -85,8 +78,8 @@ export function NewChatScreen() {
   );
 }
 
-/** As large as what will be there, so that nothing moves. */
-function Bones() {
+/** A placeholder of the final size, so that nothing moves. */
+function Skeleton() {
   return (
     <>
       {[1, 2].map((each) => (

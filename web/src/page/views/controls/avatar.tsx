@@ -1,4 +1,4 @@
-/** Who is who at a glance: people are round, chatbots are square, each with a colour of their own. */
+/** Avatars: people are round, chatbots are square, each in its own colour. */
 
 import { hueOf, initialsOf } from "../../format/names.ts";
 
@@ -6,7 +6,7 @@ interface AvatarProps {
   readonly id: string;
   readonly name?: string;
   readonly kind: "user" | "chatbot";
-  /** Marked as there just now. */
+  /** Shows a mark for a user who is present. */
   readonly isHere?: boolean;
 }
 

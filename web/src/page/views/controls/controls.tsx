@@ -1,4 +1,4 @@
-/** Small parts that every screen uses: a button with an icon, a menu, an error in place. */
+/** Small components that every screen uses: an icon button, a menu, an error message. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
@@ -39,7 +39,7 @@ export function IconButton({
   );
 }
 
-/** An error where it happened, with its code and, where it helps, a way to try again. */
+/** An error at its place, with its code and, if useful, a retry button. */
 export function Problem({
   text,
   code,
@@ -64,7 +64,7 @@ export function Problem({
   );
 }
 
-/** Something is awaited. */
+/** A progress indicator. */
 export function Dots() {
   return (
     <span class="dots" aria-hidden="true">
@@ -82,7 +82,7 @@ export interface MenuItem {
   readonly danger?: boolean;
 }
 
-/** A button that opens a menu, worked with the arrow keys. */
+/** A button that opens a menu, which the arrow keys navigate. */
 export function Menu({ label, items }: { label: string; items: readonly MenuItem[] }) {
   const [isOpen, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);

@@ -1,4 +1,4 @@
-/** The page's icons, drawn for it on a grid of 20. */
+/** The page's icons, on a grid of 20. */
 
 const PATHS = {
   plus: "M10 4v12M4 10h12",
@@ -35,7 +35,7 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS;
 
-/** Says nothing to screen readers: whatever holds it has a name. */
+/** Hidden from screen readers: the element around it has a name. */
 export function Icon({ name, mirrored = false }: { name: IconName; mirrored?: boolean }) {
   return (
     <svg class={mirrored ? "icon mirrored" : "icon"} viewBox="0 0 20 20" aria-hidden="true" focusable="false">

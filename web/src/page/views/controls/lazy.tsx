@@ -1,4 +1,4 @@
-/** Parts of the page that are loaded when they are first shown, or when there is nothing else to do. */
+/** Components that are loaded when they are first shown, or when the page is idle. */
 
 import type { ComponentChildren, ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -7,13 +7,13 @@ import { t } from "../../i18n/index.ts";
 import { notify } from "../../state/notices.ts";
 import { Dots, Problem } from "./controls.tsx";
 
-/** Milliseconds until people are told that something takes long to come. */
+/** Milliseconds after which the user is told that loading takes long. */
 export const PATIENCE = 8_000;
-const UNSEEN = 300; // milliseconds: what comes sooner needs no sign that it is awaited
+const UNSEEN = 300; // milliseconds before a placeholder appears
 
 export interface Lazy<Props extends object> {
   (props: Props): ComponentChildren;
-  /** Have it loaded; once resolved, it is shown without delay. */
+  /** Load the component; afterwards it is shown without delay. */
   load(): Promise<unknown>;
 }
 
@@ -22,8 +22,8 @@ type Waiting = "unseen" | "seen" | "late" | "failed";
 const parts: (() => Promise<unknown>)[] = [];
 
 /**
- * A component that loads itself. Until it is there its place says so; when it does not come, that is told, and it can
- * be tried again. What can be closed (a dialog has `onClose`) is closed then, so that the page stays usable.
+ * A component that loads itself. A placeholder is shown in the meantime; if loading fails it shows an error and a retry
+ * button. A component with `onClose` (a dialog) is closed instead, with a notice, so that the page stays usable.
  */
 export function lazy<Props extends object>(fetch: () => Promise<ComponentType<Props>>): Lazy<Props> {
   let loaded: ComponentType<Props> | undefined;
@@ -61,7 +61,7 @@ export function lazy<Props extends object>(fetch: () => Promise<ComponentType<Pr
     const isMissing = !Loaded && (waiting === "late" || waiting === "failed");
     useEffect(() => {
       if (!isMissing || !close) return;
-      tellMissing();
+      notifyMissing();
       close();
     }, [isMissing]);
     if (Loaded) return <Loaded {...props} />;
@@ -70,13 +70,13 @@ export function lazy<Props extends object>(fetch: () => Promise<ComponentType<Pr
       setWaiting("seen");
       setTries(tries + 1);
     };
-    return <Awaited waiting={waiting} retry={retry} />;
+    return <Placeholder waiting={waiting} retry={retry} />;
   }
   return Object.assign(Part, { load });
 }
 
-/** What stands where a part will be. */
-function Awaited({ waiting, retry }: { waiting: Waiting; retry: () => void }) {
+/** The placeholder of a component that is not loaded. */
+function Placeholder({ waiting, retry }: { waiting: Waiting; retry: () => void }) {
   return (
     <div class="splash awaited">
       <h1 class="unseen">{t("app.name")}</h1>
@@ -97,16 +97,16 @@ function Awaited({ waiting, retry }: { waiting: Waiting; retry: () => void }) {
   );
 }
 
-/** Say that something of the page did not come. */
-export function tellMissing(): void {
+/** Show a notice that a part of the page could not be loaded. */
+export function notifyMissing(): void {
   notify(t("part.missing"), {
     tone: "error",
     action: { label: t("app.reload"), run: () => location.reload() },
   });
 }
 
-/** Resolves to whether something came, within `PATIENCE`. */
-export function came(promise: Promise<unknown>): Promise<boolean> {
+/** Resolves to whether the promise was fulfilled within `PATIENCE`. */
+export function loadsInTime(promise: Promise<unknown>): Promise<boolean> {
   const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), PATIENCE));
   const there = promise.then(
     () => true,
@@ -115,7 +115,7 @@ export function came(promise: Promise<unknown>): Promise<boolean> {
   return Promise.race([there, late]);
 }
 
-/** Load all that has not been shown yet: it is there at once then, and when the connection is lost. */
+/** Load all components, so that they appear at once and without a connection. */
 export async function loadAll(): Promise<void> {
-  for (const load of parts) await came(load()); // those that bring more of them extend the list
+  for (const load of parts) await loadsInTime(load()); // loading a part may append to the list
 }

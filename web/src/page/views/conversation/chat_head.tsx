@@ -1,4 +1,4 @@
-/** The head of a chat: its title, who is in it, and what can be done with it. */
+/** The header of a chat: title, members, menu. */
 
 import { useSignal } from "@preact/signals";
 

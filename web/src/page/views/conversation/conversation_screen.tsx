@@ -1,4 +1,4 @@
-/** One chat: its head, its messages, and where to write. */
+/** One chat: header, messages, message field. */
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";

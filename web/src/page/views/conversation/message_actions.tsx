@@ -1,4 +1,4 @@
-/** What can be done with a message: copy, edit, answer again, rate, look at earlier answers. */
+/** The actions of a message: copy, edit, regenerate, rate, show earlier replies. */
 
 import type { Signal } from "@preact/signals";
 
@@ -31,7 +31,7 @@ export function OwnActions({ message, conversation, onEdit }: OwnProps) {
 interface ReplyProps {
   readonly message: Message;
   readonly alternatives: number;
-  /** Which of the earlier ones is shown. */
+  /** The index of the earlier reply that is shown. */
   readonly chosen: Signal<number | undefined>;
   readonly isCurrent: boolean;
 }
@@ -42,7 +42,7 @@ export function ReplyActions({ message, alternatives, chosen, isCurrent }: Reply
   const ids = { session_id: message.session_id, message_id: message.id };
   const regenerate = () => void workspace.attempt(() => client.call("regenerate_reply", ids));
   const at = isCurrent ? alternatives - 1 : (chosen.value ?? 0);
-  const turn = (to: number) => (chosen.value = to >= alternatives - 1 ? undefined : to);
+  const choose = (to: number) => (chosen.value = to >= alternatives - 1 ? undefined : to);
   return (
     <div class="actions" role="group" aria-label={t("message.actions")}>
       {alternatives > 1 && (
@@ -52,7 +52,7 @@ export function ReplyActions({ message, alternatives, chosen, isCurrent }: Reply
             label={t("message.previous")}
             disabled={at === 0}
             mirrored
-            onClick={() => turn(at - 1)}
+            onClick={() => choose(at - 1)}
           />
           <span aria-label={t("message.alternatives", { n: at + 1, all: alternatives })} role="img">
             {at + 1}/{alternatives}
@@ -62,7 +62,7 @@ export function ReplyActions({ message, alternatives, chosen, isCurrent }: Reply
             label={t("message.next")}
             disabled={at === alternatives - 1}
             mirrored
-            onClick={() => turn(at + 1)}
+            onClick={() => choose(at + 1)}
           />
         </span>
       )}
@@ -77,7 +77,7 @@ export function ReplyActions({ message, alternatives, chosen, isCurrent }: Reply
   );
 }
 
-/** Kept for the operator; nobody else sees it. */
+/** A rating of the reply, visible only to the operator. */
 function Rating({ message }: { message: Message }) {
   const workspace = useWorkspace();
   const rating = workspace.ratings.value.get(message.id) ?? 0;

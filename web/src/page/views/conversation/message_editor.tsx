@@ -1,4 +1,4 @@
-/** One's last message, being changed. */
+/** The editor of the user's last message. */
 
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";

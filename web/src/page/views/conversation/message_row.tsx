@@ -1,4 +1,4 @@
-/** A stored message, or a reply under way, with the replies that it stands for. */
+/** A stored message or an active reply, with the replies that it supersedes. */
 
 import { type Signal, useSignal } from "@preact/signals";
 
@@ -19,27 +19,19 @@ const MessageEditor = lazy(() => import("./message_editor.tsx").then((module) =>
 interface MessageRowProps {
   readonly row: Row;
   readonly conversation: Conversation;
-  /** The name of the day that begins here. */
+  /** The name of the day that starts here. */
   readonly day: string | undefined;
-  /** Whether it belongs to the message above: same sender, soon after. */
-  readonly isTogether: boolean;
+  /** Whether it is grouped with the message above: same sender, shortly after. */
+  readonly isGrouped: boolean;
   readonly isLast: boolean;
-  /** Who has read up to here: ids, separated by commas. */
+  /** Ids of the users who have read up to here, separated by commas. */
   readonly readers: string | undefined;
   readonly editing: Signal<string | undefined>;
 }
 
-export function MessageRow({
-  row,
-  conversation,
-  day,
-  isTogether,
-  isLast,
-  readers,
-  editing,
-}: MessageRowProps) {
+export function MessageRow({ row, conversation, day, isGrouped, isLast, readers, editing }: MessageRowProps) {
   const { me } = useWorkspace();
-  const chosen = useSignal<number | undefined>(undefined); // one of the earlier replies
+  const chosen = useSignal<number | undefined>(undefined); // index of an earlier reply
   const isEarlier = chosen.value !== undefined && chosen.value < row.earlier.length;
   const message = isEarlier ? row.earlier[chosen.value ?? 0] : row.message;
   const isOwn = message?.sender_type === "user" && message.sender_id === me;
@@ -52,7 +44,7 @@ export function MessageRow({
         </div>
       )}
       <article
-        class={`row ${kind}${isTogether ? " together" : ""}${isLast ? " last" : ""}`}
+        class={`row ${kind}${isGrouped ? " together" : ""}${isLast ? " last" : ""}`}
         data-row={row.id}
         data-seq={message?.seq}
       >
@@ -60,13 +52,13 @@ export function MessageRow({
           <Sent
             message={message}
             conversation={conversation}
-            isTogether={isTogether}
+            isGrouped={isGrouped}
             isOwn={isOwn}
             isLast={isLast}
             editing={editing}
           />
         ) : (
-          <UnderWay id={row.id} conversation={conversation} />
+          <ActiveReply id={row.id} conversation={conversation} />
         )}
         {message?.sender_type === "chatbot" && (
           <ReplyActions
@@ -85,13 +77,13 @@ export function MessageRow({
 interface SentProps {
   readonly message: Message;
   readonly conversation: Conversation;
-  readonly isTogether: boolean;
+  readonly isGrouped: boolean;
   readonly isOwn: boolean;
   readonly isLast: boolean;
   readonly editing: Signal<string | undefined>;
 }
 
-function Sent({ message, conversation, isTogether, isOwn, editing }: SentProps) {
+function Sent({ message, conversation, isGrouped, isOwn, editing }: SentProps) {
   const session = conversation.session.value;
   const name = nameOf(message, session);
   const isEdited =
@@ -100,7 +92,7 @@ function Sent({ message, conversation, isTogether, isOwn, editing }: SentProps) 
     <>
       {!isOwn && <Avatar id={message.sender_id} name={name} kind={message.sender_type} />}
       <div class="message">
-        <p class={isTogether ? "unseen" : "by"}>
+        <p class={isGrouped ? "unseen" : "by"}>
           <strong class={isOwn ? "unseen" : ""}>{isOwn ? t("chat.you") : name}</strong>
           <time class="soft" dateTime={message.created_at} title={exact(message.created_at)}>
             {clock(message.created_at)}
@@ -145,8 +137,8 @@ function Content({ message }: { message: Message }) {
   );
 }
 
-/** The text of a reply so far; only this follows each word. */
-function UnderWay({ id, conversation }: { id: string; conversation: Conversation }) {
+/** The text of an active reply. Only this component is rendered for each delta. */
+function ActiveReply({ id, conversation }: { id: string; conversation: Conversation }) {
   const session = conversation.session.value;
   const reply = conversation.reply(id);
   const bot = reply?.chatbot_id ?? session?.chatbots[0]?.id ?? "";

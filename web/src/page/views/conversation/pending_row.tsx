@@ -1,4 +1,4 @@
-/** A message of one's own on its way. */
+/** A message of the user that is not stored yet. */
 
 import { useWorkspace } from "../../state/context.ts";
 import { errorText, t } from "../../i18n/index.ts";

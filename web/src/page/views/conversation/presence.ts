@@ -1,4 +1,4 @@
-/** What others see of somebody who is looking and writing: how far they have read, and that they are typing. */
+/** Reports the user's read mark and typing state to other members. */
 
 import { useEffect, useMemo } from "preact/hooks";
 
@@ -7,10 +7,10 @@ import type { Conversation } from "../../state/conversation.ts";
 import type { Workspace } from "../../state/workspace.ts";
 
 const READ_AFTER = 400; // milliseconds in view
-const TYPING_AGAIN = 3_000; // milliseconds after which typing is told again
+const TYPING_AGAIN = 3_000; // milliseconds after which typing is reported again
 const TYPING_ENDS = 5_000; // milliseconds without a key
 
-/** Tell that everything is read, whenever a chat is looked at. */
+/** Report everything as read while the chat is in view. */
 export function useReadMark({ client, chats, connection }: Workspace, conversation: Conversation): void {
   const newest = Math.max(
     conversation.session.value?.last_seq ?? 0,
@@ -19,36 +19,36 @@ export function useReadMark({ client, chats, connection }: Workspace, conversati
   const isOnline = connection.value === "online";
   useEffect(() => {
     if (!isOnline || newest === 0) return;
-    const tell = () => {
+    const report = () => {
       if (document.visibilityState !== "visible") return;
       if ((chats.find(conversation.id)?.read_seq ?? 0) >= newest) return;
       chats.read(conversation.id, newest);
       void client.call("mark_read", { session_id: conversation.id, seq: newest }).catch(() => undefined);
     };
-    const timer = setTimeout(tell, READ_AFTER);
-    document.addEventListener("visibilitychange", tell);
+    const timer = setTimeout(report, READ_AFTER);
+    document.addEventListener("visibilitychange", report);
     return () => {
       clearTimeout(timer);
-      document.removeEventListener("visibilitychange", tell);
-      tell(); // who leaves has seen it
+      document.removeEventListener("visibilitychange", report);
+      report(); // leaving the chat also reports it as read
     };
   }, [newest, isOnline, conversation]);
 }
 
-/** What tells others that one is typing. Nobody is told where nobody else is. */
+/** Returns a function that reports typing. Nothing is sent while no other member is present. */
 export function useTypingMark(client: Client, conversation: Conversation): (typing: boolean) => void {
   const mark = useMemo(() => {
-    let toldAt = 0;
+    let reportedAt = 0;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const tell = (typing: boolean) => {
-      toldAt = typing ? Date.now() : 0;
+    const report = (typing: boolean) => {
+      reportedAt = typing ? Date.now() : 0;
       void client.call("set_typing", { session_id: conversation.id, typing }).catch(() => undefined);
     };
     return (typing: boolean) => {
       clearTimeout(timer);
       if ((conversation.session.peek()?.users.length ?? 1) < 2) return;
-      if (typing && Date.now() - toldAt > TYPING_AGAIN) tell(true);
-      else if (!typing && toldAt) tell(false);
+      if (typing && Date.now() - reportedAt > TYPING_AGAIN) report(true);
+      else if (!typing && reportedAt) report(false);
       if (typing) timer = setTimeout(() => mark(false), TYPING_ENDS);
     };
   }, [client, conversation]);

@@ -1,14 +1,14 @@
 /**
- * How a conversation scrolls: it follows what is new while one is at its end, stays where it is otherwise, and does
- * not jump when older messages are put above.
+ * Scrolling of a conversation: it follows new messages at the end, keeps its place elsewhere, and does not jump when
+ * older messages are inserted above.
  */
 
 import { type Signal, useSignal } from "@preact/signals";
 import { type RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
-const AT_END = 80; // pixels from the end that still count as being there
-const LOADS_FROM = 900; // pixels from the beginning at which older messages are fetched
+const AT_END = 80; // pixels from the end that count as the end
+const LOADS_FROM = 900; // pixels from the beginning at which older messages are loaded
 
 export interface Scrolling {
   readonly isAtEnd: Signal<boolean>;
@@ -17,12 +17,12 @@ export interface Scrolling {
 
 interface Options {
   readonly scroller: RefObject<HTMLElement | null>;
-  /** The element inside that grows. */
+  /** The growing element inside. */
   readonly content: RefObject<HTMLElement | null>;
-  /** Changes whenever messages were put above what was shown. */
+  /** Changes when messages were inserted above. */
   readonly first: string | undefined;
   readonly isLoading: () => boolean;
-  /** Fetch older messages, if there are any and they are not on their way. */
+  /** Load older messages, unless there are none or they are loading. */
   readonly loadOlder: () => void;
 }
 
@@ -39,8 +39,8 @@ export function useScrolling({ scroller, content, first, isLoading, loadOlder }:
     const element = scroller.current;
     if (element) element.scrollTop = element.scrollHeight;
   };
-  /** Remember what is seen first, so that it can be put where it was. */
-  const remember = () => {
+  /** Save the first visible row and its position, to restore it later. */
+  const saveAnchor = () => {
     const element = scroller.current;
     if (!element) return;
     const edge = element.getBoundingClientRect().top;
@@ -63,14 +63,14 @@ export function useScrolling({ scroller, content, first, isLoading, loadOlder }:
     if (!element || !content.current) return;
     let last = 0;
     const onScroll = () => {
-      // Growing takes one away from the end, too: only who has gone up wants to stay there.
+      // Growing content also moves the end away: only a scroll upwards means that the user left the end.
       const { scrollTop: top } = element;
       if (element.scrollHeight - top - element.clientHeight < AT_END) isAtEnd.value = true;
       else if (top < last) isAtEnd.value = false;
       last = top;
       if (top < LOADS_FROM) load.current();
       if (loading.current())
-        remember(); // until they have come, as one may scroll on
+        saveAnchor(); // again on arrival, because the user may scroll in between
       else anchor.current = undefined;
     };
     const grown = new ResizeObserver(() => {

@@ -1,4 +1,4 @@
-/** Goes to a message that was looked for, however far back it is. */
+/** Scrolls to a message that was searched for, and loads history until it is there. */
 
 import type { RefObject } from "preact";
 import { useEffect } from "preact/hooks";
@@ -7,7 +7,7 @@ import { useWorkspace } from "../../state/context.ts";
 import type { Conversation } from "../../state/conversation.ts";
 import type { Scrolling } from "./scroll.ts";
 
-const PAGES = 100; // at most, before giving up
+const PAGES = 100; // maximum number of pages to load
 const MARKED_FOR = 2_500; // milliseconds
 
 export function useTarget(
@@ -39,7 +39,7 @@ export function useTarget(
       row.classList.add("found");
       setTimeout(() => row.classList.remove("found"), MARKED_FOR);
     };
-    find().catch(() => undefined); // the banner says that there is no connection
+    find().catch(() => undefined); // the banner reports a lost connection
     return () => {
       isCurrent = false;
     };

@@ -18,13 +18,13 @@ import { type Scrolling, useScrolling } from "./scroll.ts";
 import { useTarget } from "./target.ts";
 import { Typing } from "./typing.tsx";
 
-const TOGETHER = 5 * 60_000; // milliseconds in which messages of one sender share a head
+const GROUPED_WITHIN = 5 * 60_000; // milliseconds in which messages of one sender are grouped
 
 interface ThreadProps {
   readonly conversation: Conversation;
-  /** The message that is being edited. */
+  /** The id of the message that is being edited. */
   readonly editing: Signal<string | undefined>;
-  /** How many messages were sent from here: each time the end is shown. */
+  /** Number of messages sent from here; each one scrolls to the end. */
   readonly sent: number;
 }
 
@@ -92,7 +92,7 @@ export function Thread({ conversation, editing, sent }: ThreadProps) {
 
 type Made = { readonly by: readonly unknown[]; readonly node: VNode };
 
-/** One element a row, made anew only when the row is another one: a chat may have thousands. */
+/** One element per row, rendered only when its row changes: a chat may have thousands. */
 function Rows({
   conversation,
   rows,
@@ -111,12 +111,12 @@ function Rows({
     const message = row.message;
     const opensDay =
       !!message && (!previous || startOfDay(previous.created_at) !== startOfDay(message.created_at));
-    const isTogether = !!previous && !!message && !opensDay && follows(previous, message);
+    const isGrouped = !!previous && !!message && !opensDay && follows(previous, message);
     const isLast = at === rows.length - 1;
     const key =
       message?.client_message_id && message.sender_type === "user" ? message.client_message_id : row.id;
     const readers = marks.get(row.id)?.join();
-    const by = [message, row.earlier.length, opensDay, isTogether, isLast, session, readers];
+    const by = [message, row.earlier.length, opensDay, isGrouped, isLast, session, readers];
     const before = made.current.get(key);
     const node =
       before && before.by.every((each, index) => each === by[index]) ? (
@@ -127,7 +127,7 @@ function Rows({
           row={row}
           conversation={conversation}
           day={opensDay ? day(message.created_at) : undefined}
-          isTogether={isTogether}
+          isGrouped={isGrouped}
           isLast={isLast}
           readers={readers}
           editing={editing}
@@ -145,11 +145,11 @@ function follows(previous: Message, message: Message): boolean {
   return (
     previous.sender_id === message.sender_id &&
     previous.sender_type === message.sender_type &&
-    Date.parse(message.created_at) - Date.parse(previous.created_at) < TOGETHER
+    Date.parse(message.created_at) - Date.parse(previous.created_at) < GROUPED_WITHIN
   );
 }
 
-/** Who has read up to which row: user ids by the id of the row. */
+/** The users who have read up to each row: user ids by row id. */
 function readMarks(conversation: Conversation, rows: readonly Row[]): Map<string, string[]> {
   const marks = new Map<string, string[]>();
   for (const [user, seq] of Object.entries(conversation.readers.value)) {
@@ -159,7 +159,7 @@ function readMarks(conversation: Conversation, rows: readonly Row[]): Map<string
   return marks;
 }
 
-/** Leads to the end, and says how much is new there. */
+/** A button that scrolls to the end and shows the number of new messages. */
 function Latest({ conversation, scrolling }: { conversation: Conversation; scrolling: Scrolling }) {
   const { me } = useWorkspace();
   const seen = useRef(0);

@@ -1,4 +1,4 @@
-/** Who is at it just now. */
+/** Members that are typing or thinking. */
 
 import type { Conversation } from "../../state/conversation.ts";
 import { t } from "../../i18n/index.ts";

@@ -14,8 +14,8 @@ interface DialogProps {
 }
 
 /**
- * The browser's own modal dialog: it keeps the focus, gives it back, and closes with Esc.
- * It has the focus before the next key is struck, so that nothing typed goes astray.
+ * The browser's own modal dialog: it traps the focus, restores it, and closes with Esc. It is focused before the next
+ * key event, so that no input is lost.
  */
 export function Dialog({ title, onClose, children, class: name = "" }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);

@@ -1,4 +1,4 @@
-/** What the keyboard does. */
+/** The list of keyboard shortcuts. */
 
 import { type Key, t } from "../../i18n/index.ts";
 import { Dialog } from "./dialog.tsx";

@@ -1,4 +1,4 @@
-/** Goes to any chat or command by a few letters. */
+/** Finds a chat or command by a few letters. */
 
 import { useSignal } from "@preact/signals";
 import { useId, useLayoutEffect } from "preact/hooks";
@@ -18,10 +18,10 @@ interface Entry {
   readonly run: () => void;
 }
 
-const MOST = 9; // entries shown
+const MAX_ENTRIES = 9;
 
 interface PaletteProps {
-  /** What was typed before it was there; a line break is the Enter key. */
+  /** Text typed before the palette was loaded; a line break is the Enter key. */
   readonly typed: string;
   readonly onClose: () => void;
   readonly onHelp: () => void;
@@ -55,7 +55,7 @@ export function Palette({ typed, onClose, onHelp }: PaletteProps) {
   }));
   const wanted = query.value.trim().toLowerCase();
   const all = wanted ? [...recent, ...commands] : [...recent.slice(0, 4), ...commands];
-  const found = all.filter(({ label }) => label.toLowerCase().includes(wanted)).slice(0, MOST);
+  const found = all.filter(({ label }) => label.toLowerCase().includes(wanted)).slice(0, MAX_ENTRIES);
   const at = Math.min(active.value, Math.max(0, found.length - 1));
   const run = (entry: Entry | undefined) => {
     if (!entry) return;

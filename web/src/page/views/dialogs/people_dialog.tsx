@@ -1,11 +1,11 @@
-/** Who is in a chat: people, chatbots, who of them answers, and how others get in. */
+/** The members of a chat: people, chatbots, the reply policy, and invites. */
 
 import { useSignal } from "@preact/signals";
 
 import type { ReplyPolicy, Session } from "../../../client/index.ts";
-import { asBackchatError } from "../../../client/errors.ts";
 import { useWorkspace } from "../../state/context.ts";
 import { type Key, t } from "../../i18n/index.ts";
+import { useAttempt } from "../controls/attempt.ts";
 import { addressOf } from "../../platform/route.ts";
 import { exact } from "../../format/times.ts";
 import { Avatar } from "../controls/avatar.tsx";
@@ -19,7 +19,7 @@ const POLICIES: readonly ReplyPolicy[] = ["mentioned", "all", "round_robin", "si
 
 interface PeopleProps {
   readonly session: Session;
-  /** Ids of the people who are there just now. */
+  /** Ids of the users who are present. */
   readonly present: readonly string[];
   readonly onClose: () => void;
 }
@@ -28,11 +28,7 @@ export function PeopleDialog({ session, present, onClose }: PeopleProps) {
   const workspace = useWorkspace();
   const { client, chats, me } = workspace;
   const isOwner = session.owner_id === me;
-  const problem = useSignal<string | undefined>(undefined);
-  const attempt = (act: () => Promise<unknown>) => {
-    problem.value = undefined;
-    act().catch((thrown: unknown) => (problem.value = asBackchatError(thrown).code));
-  };
+  const { problem, attempt } = useAttempt();
   const change = (act: () => Promise<{ session: Session }>) =>
     attempt(() => act().then((answer) => chats.put(answer.session)));
   const session_id = session.id;

@@ -1,10 +1,10 @@
-/** Gives a chat another title. */
+/** Changes the title of a chat. */
 
 import { useSignal } from "@preact/signals";
 
-import { asBackchatError } from "../../../client/errors.ts";
 import { useWorkspace } from "../../state/context.ts";
 import { t } from "../../i18n/index.ts";
+import { useAttempt } from "../controls/attempt.ts";
 import { Problem } from "../controls/controls.tsx";
 import { Dialog } from "./dialog.tsx";
 import { Field } from "../account/login_screen.tsx";
@@ -12,22 +12,20 @@ import { Field } from "../account/login_screen.tsx";
 export function RenameDialog({ id, title, onClose }: { id: string; title: string; onClose: () => void }) {
   const workspace = useWorkspace();
   const draft = useSignal(title);
-  const problem = useSignal<string | undefined>(undefined);
-  const save = async (event: Event) => {
+  const { problem, attempt } = useAttempt();
+  const save = (event: Event) => {
     event.preventDefault();
     const wanted = draft.value.trim();
     if (wanted === title) return onClose();
-    try {
+    void attempt(async () => {
       const { session } = await workspace.client.call("update_chat", { session_id: id, title: wanted });
       workspace.chats.put(session);
       onClose();
-    } catch (thrown) {
-      problem.value = asBackchatError(thrown).code;
-    }
+    });
   };
   return (
     <Dialog title={t("chat.rename.title")} onClose={onClose}>
-      <form onSubmit={(event) => void save(event)}>
+      <form onSubmit={save}>
         <Field label={t("chat.rename.label")}>
           {(field) => (
             <input

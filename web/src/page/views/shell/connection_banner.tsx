@@ -1,4 +1,4 @@
-/** Says when there is no connection, when the next try is, and lets people try at once. */
+/** Shown without a connection: a countdown to the next attempt, and a button that reconnects at once. */
 
 import { useEffect, useState } from "preact/hooks";
 
@@ -6,7 +6,7 @@ import { useWorkspace } from "../../state/context.ts";
 import { t } from "../../i18n/index.ts";
 import { announce } from "../../state/notices.ts";
 
-const PATIENCE = 1_200; // milliseconds: shorter gaps are nobody's business
+const PATIENCE = 1_200; // milliseconds; shorter interruptions are not shown
 
 export function ConnectionBanner() {
   const { client, connection } = useWorkspace();

@@ -1,4 +1,4 @@
-/** Notices at the lower edge. */
+/** The notices at the lower edge. */
 
 import { hold, notices } from "../../state/notices.ts";
 

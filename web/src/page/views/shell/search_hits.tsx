@@ -1,4 +1,4 @@
-/** What the server found in messages. */
+/** The server's search results in messages. */
 
 import type { SearchHit } from "../../../client/index.ts";
 import { useWorkspace } from "../../state/context.ts";
@@ -37,7 +37,7 @@ export function SearchHits({ query, hits }: { query: string; hits: readonly Sear
   );
 }
 
-/** The snippet with the words of the query marked. */
+/** The snippet with the words of the query highlighted. */
 function Marked({ text, query }: { text: string; query: string }) {
   const words = query
     .split(/\s+/)

@@ -1,28 +1,28 @@
-/** The keyboard: Ctrl+K goes anywhere, Ctrl+Shift+O starts a chat, ? says what there is. */
+/** Keyboard shortcuts: Ctrl+K opens the palette, Ctrl+Shift+O starts a chat, ? shows the list. */
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
 import { COMPACT, go } from "../../platform/route.ts";
-import { came, lazy, tellMissing } from "../controls/lazy.tsx";
+import { loadsInTime, lazy, notifyMissing } from "../controls/lazy.tsx";
 
 const Palette = lazy(() => import("../dialogs/palette.tsx").then((module) => module.Palette));
 const HelpDialog = lazy(() => import("../dialogs/help_dialog.tsx").then((module) => module.HelpDialog));
 
 export function Shortcuts() {
   const shown = useSignal<"palette" | "help" | undefined>(undefined);
-  /** What is typed while the palette is on its way: it is meant for the palette, not for whatever has the focus. */
+  /** Text typed while the palette is loading. It belongs to the palette, not to the focused element. */
   const early = useRef<string | undefined>(undefined);
   useEffect(() => {
     const open = async () => {
       early.current = "";
-      const isThere = await came(Palette.load());
+      const isThere = await loadsInTime(Palette.load());
       if (early.current === undefined) return;
       if (isThere) {
         shown.value = "palette";
       } else {
-        early.current = undefined; // keys mean again what they say
-        tellMissing();
+        early.current = undefined; // keys have their normal effect again
+        notifyMissing();
       }
     };
     const hold = ({ key }: KeyboardEvent) => {
@@ -43,7 +43,7 @@ export function Shortcuts() {
       else return;
       event.preventDefault();
     };
-    addEventListener("keydown", onKey, true); // before whatever has the focus
+    addEventListener("keydown", onKey, true); // before the focused element
     return () => removeEventListener("keydown", onKey, true);
   }, []);
   const close = () => {

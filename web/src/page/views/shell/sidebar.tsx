@@ -1,4 +1,4 @@
-/** The list of chats, with what finds and starts them. */
+/** The list of chats, with search and a button for a new chat. */
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";

@@ -26,7 +26,7 @@ export interface Outcome<E extends ClientEvent> {
   readonly failed: (error: BackchatError) => void;
 }
 
-export class Pursuit<E extends ClientEvent> {
+export class RetriedCall<E extends ClientEvent> {
   private readonly backoff: Backoff;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private turn = 0; // acks of an earlier turn are ignored

@@ -1,7 +1,7 @@
-/** Half-written Markdown, made whole for the moment, so that nothing flickers while a reply streams in. */
+/** Completes half-written Markdown, so that nothing flickers while a reply streams in. */
 
-/** The end of an open paragraph, list or heading with its half-written marks closed or, at the very end, left out. */
-export function mended(source: string): string {
+/** The end of an open paragraph, list or heading, with half-written marks closed or, at the very end, removed. */
+export function withClosedMarks(source: string): string {
   const lines = source.split("\n");
   const last = lines.pop() ?? "";
   if (BEGINS.test(last)) return lines.join("\n");
@@ -10,15 +10,15 @@ export function mended(source: string): string {
   return [...lines, closed].join("\n");
 }
 
-/** Code without the beginning of the fence that ends it. */
+/** Code without a half-written closing fence. */
 export function withoutHalfFence(code: string): string {
   return code.replace(/(^|\n)[ ]{0,3}(`{1,2}|~{1,2})$/, "");
 }
 
-/** A fence, a list, a rule, or the line below a heading, of which it is not known yet which. */
+/** The first characters of a fence, list, rule or heading underline, while it is unknown which. */
 const BEGINS = /^\s*(`{1,2}|~{1,2}|-+|=+|[*+])\s*$/;
 
-/** The last line of a table that has no body yet: its head is shown once the line below it makes it one. */
+/** The last line of a table without rows: a header is shown once the line below it makes it a table. */
 function tableThatBegins(above: string | undefined, last: string): string[] {
   const head = above?.trim() ?? "";
   if (!head.startsWith("|")) return [];
@@ -27,22 +27,22 @@ function tableThatBegins(above: string | undefined, last: string): string[] {
   return [`|${"-|".repeat(columns)}`];
 }
 
-/** `[text](http://exa` shows its text until the address is whole. */
+/** `[text](http://exa` shows only its text until the address is complete. */
 function withoutHalfLink(line: string): string {
   return line
-    .replace(/^(\s*[-*+]\s+)\[[ xX]?\]?$/, "$1") // a box to be ticked
+    .replace(/^(\s*[-*+]\s+)\[[ xX]?\]?$/, "$1") // a task's checkbox
     .replace(/!\[[^[\]]*\]?$|!\[[^[\]]*\]\([^()]*$/, "")
     .replace(/\[([^[\]]*)\]\([^()]*$/, "$1")
     .replace(/\[([^[\]]*)\]?$/, "$1");
 }
 
-/** Close emphasis and code that was opened on this line; an opener with nothing behind it is left out. */
+/** Close emphasis and code opened on this line; remove an opening mark with nothing behind it. */
 function closedMarks(whole: string): string {
   const bullet = /^\s*\*(\s+|$)/.exec(whole)?.[0] ?? "";
   return bullet + closedSpan(whole.slice(bullet.length).replace(/(?<!~)~$|(?<=^|\s)_$/, ""));
 }
 
-/** A mark of emphasis or code; a single line below counts only at the edge of a word. */
+/** A mark of emphasis or code. A single underscore counts only at the edge of a word. */
 const MARK = /`+|\*\*\*|\*\*|\*|~~|__|((?<!\w)_(?=[^\s_]))|(?<=[^\s_])_(?!\w)/g;
 
 function closedSpan(line: string): string {

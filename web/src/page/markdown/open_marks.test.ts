@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 
-import { mended } from "./mend.ts";
+import { withClosedMarks } from "./open_marks.ts";
 
-describe("mended", () => {
+describe("withClosedMarks", () => {
   it.each([
     ["whole", "a **b** c", "a **b** c"],
     ["open strong", "a **b", "a **b**"],
@@ -33,6 +33,6 @@ describe("mended", () => {
     ["a name with lines below", "call get_all_ids now", "call get_all_ids now"],
     ["escaped", "2 \\* 3", "2 \\* 3"],
   ])("%s", (_, source, expected) => {
-    expect(mended(source)).toBe(expected);
+    expect(withClosedMarks(source)).toBe(expected);
   });
 });
