@@ -1,8 +1,8 @@
-"""The page in a real Chromium, on the embedded system. Needs the built page (`web/dist`) and Chromium.
+"""Tests of the page in Chromium, on the embedded system. They need the built page (`web/dist`) and Chromium.
 
-With `BACKCHAT_TEST_STACK_URL` it runs on the stack at that address instead, with the page that is served there. If
-that is the composed stack of the project `COMPOSE_PROJECT_NAME`, it is given the settings of these tests meanwhile, and
-its containers are killed. Of any other (one without rate limits) nothing is changed, and tests that would are left out.
+With `BACKCHAT_TEST_STACK_URL` they run on the stack at that address, with the page that it serves. If it is the
+composed stack of the project `COMPOSE_PROJECT_NAME`, it gets the settings of these tests while they run, and its
+containers are killed. Any other stack (without rate limits) is not changed, and tests that need changes are skipped.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ kind = "eliza"
 [[chatbots]]
 id = "model"
 name = "Model"
-description = "Does as it is told."
+description = "Follows the test's script."
 kind = "openai"
 options = {{base_url = "{url}", model = "test"}}
 limits = {{first_token = 60, between_tokens = 60, total = 120, attempts = 2}}
@@ -74,12 +74,12 @@ Visit = Callable[..., Visitor]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Known where the browser's tests alone are run."""
+    """Add an option; it exists only when pytest is given this directory."""
     parser.addoption("--screenshots", help="directory for the pictures that test_screenshots takes")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here drives a browser, on real processes."""
+    """Mark every test in this directory: it drives a browser, on real processes."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.browser)
@@ -88,7 +88,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what was measured, whether or not it kept to its budget."""
+    """Print the measurements of the budget tests."""
     for reports in terminalreporter.stats.values():
         for report in reports:
             for what, figure in getattr(report, "user_properties", ()) if getattr(report, "when", "") == "call" else ():
@@ -97,7 +97,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def dist() -> Path:
-    """The built page."""
+    """The directory of the built page."""
     if not (DIST / "index.html").is_file():
         pytest.fail("the page is not built: cd web && npm ci --ignore-scripts && npm run build", pytrace=False)
     return DIST
@@ -116,7 +116,7 @@ def page_files(request: pytest.FixtureRequest, stack: Stack) -> dict[str, File]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the tests of a process; each visitor gets a profile of their own."""
+    """One Chromium for the tests of a process; each visitor has a separate profile."""
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     if executable is None:
         pytest.fail("there is no Chromium (Debian: apt-get install chromium)", pytrace=False)
@@ -145,7 +145,7 @@ def language_model() -> Iterator[Model]:
 
 @pytest.fixture
 def model(language_model: Model) -> Iterator[Model]:
-    """The language model as no other test has left it."""
+    """The language model, reset after each test."""
     if LEFT_ALONE:
         pytest.skip("needs a chatbot of its own: not on a given stack")
     yield language_model
@@ -154,14 +154,14 @@ def model(language_model: Model) -> Iterator[Model]:
 
 @pytest.fixture(scope="session")
 def host_page() -> Iterator[HostPage]:
-    """Somebody else's site, which shows the widget."""
+    """A site of another origin, with the widget."""
     with HostPage() as host:
         yield host
 
 
 @pytest.fixture
 def own_settings() -> None:
-    """For a test that stands on the settings below."""
+    """Skip a test that depends on the settings below if they cannot be set."""
     if LEFT_ALONE:
         pytest.skip("needs settings of its own: not on a given stack")
 
@@ -173,21 +173,21 @@ def settings(
     host_page: HostPage,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
-    """Settings of a stack for these tests."""
+    """Settings of the stack of these tests."""
     catalogue = tmp_path_factory.mktemp("catalogue") / "chatbots.toml"
     catalogue.write_text(CATALOGUE.format(url=language_model.url))
     ours = {"FRAME_ANCESTORS": host_page.origin, "GUESTS": "on", "LIMITS": "off"}
     if not COMPOSED:
         return {**ours, "CHATBOTS": str(catalogue), "PAGE_DIR": str(request.getfixturevalue("dist"))}
-    catalogue.parent.chmod(0o755)  # a container's user reads it
-    just_after = BUILT_IN_AT.timestamp() + 1  # the newest list wins, and those of tests/compose come later
+    catalogue.parent.chmod(0o755)  # readable by the user of a container
+    just_after = BUILT_IN_AT.timestamp() + 1  # the newest list is used; those of tests/compose are written later
     os.utime(catalogue, (just_after, just_after))
     return {**ours, "CHATBOTS": catalogue.name, "CHATBOTS_DIR": str(catalogue.parent)}
 
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A running system that tests share."""
+    """The running system that the tests share."""
     if COMPOSED:
         assert STACK_URL
         assert PROJECT
@@ -207,7 +207,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def own_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
-    """A running system of the test's own, to kill and to start again."""
+    """A separate running system, which a test may kill and restart."""
     if LEFT_ALONE:
         pytest.skip("breaks processes: not on a given stack")
     if COMPOSED:
@@ -225,7 +225,7 @@ def own_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]
 
 @pytest.fixture
 def visit(browser: Browser, stack: Stack) -> Iterator[Visit]:
-    """Somebody new at a browser; options are those of a browser profile."""
+    """Open a browser profile for a new visitor; options are those of a Playwright context."""
     with ExitStack() as visitors:
 
         def visit(**options: Any) -> Visitor:
@@ -236,6 +236,6 @@ def visit(browser: Browser, stack: Stack) -> Iterator[Visit]:
 
 @pytest.fixture
 def screenshots(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Where pictures go."""
+    """The directory for screenshots."""
     asked = request.config.getoption("--screenshots", None)
     return Path(str(asked)).absolute() if asked else tmp_path

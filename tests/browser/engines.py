@@ -13,14 +13,14 @@ from tests.support.children import PLAIN_ENVIRONMENT, Child, Home, NotInstalled,
 from tests.support.ports import free_port
 
 ENGINES = ("chromium", "firefox", "webkit")
-START_TIMEOUT = 60.0  # seconds; Firefox makes a new profile, which takes 10 on a busy machine
+START_TIMEOUT = 60.0  # seconds; Firefox creates a new profile, which takes 10 on a busy machine
 CHROMIUM_ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 XVFB_ARGUMENTS = ("-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp")
 
 
 @contextmanager
 def started(engine: str) -> Iterator[WebDriver]:
-    """A session of the browser with that name in `ENGINES`. All its processes end with the block.
+    """Start the browser of that name in `ENGINES`; all its processes end with the block.
 
     Raises:
         NotInstalled: the browser or its driver is not on this machine.

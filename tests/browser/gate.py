@@ -1,4 +1,4 @@
-"""A proxy in front of a stack that fails requests for chosen files, for browsers whose requests a test cannot intercept."""
+"""A proxy that fails requests for chosen files, for browsers whose requests a test cannot intercept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHUNK = 65_536  # bytes
 
 
 class Gate:
-    """The proxy, on a free port; a context manager."""
+    """The proxy, on a free port. A context manager."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -43,7 +43,7 @@ class Gate:
             daemon_threads = True
 
             def handle_error(self, *_: object) -> None:
-                pass  # a connection that one side closed
+                pass  # one side closed the connection
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -80,6 +80,6 @@ def _copy(server: socket.socket, client: socket.socket) -> None:
         while data := server.recv(CHUNK):
             client.sendall(data)
     except OSError:
-        pass  # the other direction has ended
+        pass  # the opposite direction has ended
     finally:
         client.close()

@@ -1,4 +1,4 @@
-"""Somebody else's site: one page with the widget of our server in it, on an origin of its own."""
+"""A site of another origin: one page with the widget of the server under test."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Any, Self
 from tests.support.stack import ROOT
 
 GUIDE = ROOT / "docs" / "how-to" / "embed-the-widget.md"
-VISITOR = "visitor"  # a cookie
+VISITOR = "visitor"  # name of a cookie
 PAGE = """<!doctype html>
 <html lang="en">
 <title>A shop</title>
 <h1>A shop</h1>
 <script src="{server}/chat/widget.js" async data-chatbot="echo" data-label="Chat with us"{more}></script>
 """
-MEMBERS = "/members/"  # below it, our backend keeps the logins of its visitors
+MEMBERS = "/members/"  # below it the site keeps its visitors' logins in its backend
 POLICY = "default-src 'none'; script-src {server}; frame-src {server}; connect-src 'self'"
 
 
 def backend(server: str) -> Any:
-    """The backend that our guide tells people to write, with that server."""
+    """Return the backend of the guide, with that server's address in it."""
     example = re.search(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     assert example
     names: dict[str, Any] = {}
@@ -34,7 +34,7 @@ def backend(server: str) -> Any:
 
 
 class HostPage:
-    """The site; a context manager. Whatever path is asked for, `?server=` names where the widget comes from."""
+    """The site. A context manager. On every path, `?server=` selects the origin of the widget."""
 
     def __init__(self) -> None:
         self.sessions: dict[str, dict[str, str]] = {}  # by the visitor's cookie
@@ -44,7 +44,7 @@ class HostPage:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path, _, server = self.path.partition("?server=")
-                if not server:  # no page of ours: an icon, which browsers ask for by themselves
+                if not server:  # not a page but an icon, which browsers request automatically
                     self.send_error(404)
                     return
                 site.server = server
@@ -80,7 +80,7 @@ class HostPage:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     def new_visitor(self) -> str:
-        """Begin a session of ours; its cookie."""
+        """Start a session of the site, and return its cookie."""
         cookie = secrets.token_hex(8)
         self.sessions[cookie] = {}
         return cookie
@@ -96,5 +96,5 @@ class HostPage:
 
     @property
     def origin(self) -> str:
-        """Its origin: another host name than the server's, so that the two are different sites."""
+        """The site's origin. Its host name differs from the server's, so that they are different sites."""
         return f"http://localhost:{self._server.server_port}"

@@ -1,7 +1,8 @@
-"""A language model that does as it is told: an endpoint of chat completions, for replies whose course a test decides.
+"""A scripted language model: a chat completions endpoint whose replies the test controls.
 
-The last line that the user said decides: `say …` streams the rest of the message, `count N` streams N words at a
-hundred a second, `hold` streams a few words and goes on when the test lets it, anything else is answered in short.
+The last line of the user's message selects the reply: `say …` streams the rest of the message, `count N` streams N
+words at a hundred a second, `hold` streams a few words and continues when the test allows it, and any other text gets a
+short answer.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-HELD = "One moment, I am"  # what a held reply says before it is let go
-LET_GO = " back again."
+HELD = "One moment, I am"  # the part of a held reply that is sent at once
+RELEASED = " back again."
 TICK = 0.01  # seconds between two words
 LOOPBACK = "127.0.0.1"
 
 
 class Model:
-    """The endpoint, on a free port; a context manager. `host` is this machine's name for those who ask it."""
+    """The endpoint, on a free port. A context manager. `host` is this machine's name in the URL."""
 
     def __init__(self, host: str = LOOPBACK) -> None:
         self._host = host
         self.go_on = threading.Event()
         self.ended = threading.Event()
         self.go_on.set()
-        self.answers: dict[str, str] = {}  # by the end of what was said
+        self.answers: dict[str, str] = {}  # by the end of the user's message
         model = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -42,7 +43,7 @@ class Model:
                     self._send({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
                     self.wfile.write(b"data: [DONE]\n\n")
                 except OSError:
-                    pass  # stopped
+                    pass  # the reply was stopped
 
             def _send(self, chunk: dict[str, Any]) -> None:
                 self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
@@ -67,17 +68,17 @@ class Model:
         self._thread.join()
 
     def reset(self) -> None:
-        """Let go what is held, and forget the answers."""
+        """Release a held reply, and remove all scripted answers."""
         self.go_on.set()
         self.answers.clear()
 
     @property
     def url(self) -> str:
-        """`base_url` for a chatbot."""
+        """The `base_url` for a chatbot."""
         return f"http://{self._host}:{self._server.server_port}/v1"
 
     def answer(self, said: str) -> Iterator[str]:
-        """The pieces of a reply."""
+        """Yield the parts of a reply."""
         command = re.search(r"(?:^|\n)(?:@\S+ )?(say|count|hold)\b\s*", said)
         name, rest = (command[1], said[command.end() :]) if command else ("", said)
         known = next((answer for question, answer in self.answers.items() if said.endswith(question)), None)
@@ -86,7 +87,7 @@ class Model:
         if name == "hold":
             yield from re.findall(r"\s*\S+", HELD)
             self.go_on.wait(60)
-            yield LET_GO
+            yield RELEASED
         elif name == "say":
             for piece in re.findall(r"[\s\S]{1,6}", rest):
                 yield piece

@@ -1,4 +1,4 @@
-"""The files of the page as a browser would get them, found by following what they name."""
+"""Downloads the page's files as a browser would, by following the names in them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ TEXTS = (".html", ".js", ".css", ".webmanifest")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """`sent` is what goes over the wire, `content` what it holds; both in bytes."""
+    """A downloaded file: `sent` are the bytes on the wire, `content` the decoded bytes."""
 
     sent: bytes
     content: bytes
 
     @property
     def text(self) -> str:
-        """The content of a file that is text."""
+        """The content of a text file."""
         return self.content.decode()
 
 
 def served(url: str) -> dict[str, File]:
-    """Every file of the page at `url`, by its path below it, sent as to a browser that takes gzip."""
+    """Return every file of the page at `url`, by its path below it, as sent to a browser that accepts gzip."""
     found: dict[str, File] = {}
     with httpx2.Client(base_url=url, headers={"Accept-Encoding": "gzip"}) as http:
         ahead = list(ENTRIES)
@@ -37,13 +37,13 @@ def served(url: str) -> dict[str, File]:
                 continue
             found[name] = file
             if name.endswith(TEXTS):
-                place = name[: name.rfind("/") + 1]  # names in it may be relative to it
+                place = name[: name.rfind("/") + 1]  # names in a file may be relative to it
                 ahead += [start + each for each in NAMES.findall(file.text) for start in {"", place}]
     return found
 
 
 def fetched(http: httpx2.Client, name: str) -> File | None:
-    """One file; none if there is no such thing, for a text may name what is no file."""
+    """Return one file, or None if it does not exist: a text may contain a name of no file."""
     with http.stream("GET", name) as answer:
         if answer.status_code == 404:
             return None

@@ -1,4 +1,4 @@
-"""One tab of a browser that is driven by WebDriver: finds elements by CSS selector, clicks, types and waits."""
+"""A tab of a browser driven by WebDriver: finds elements by CSS selector, clicks, types and waits."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from tests.browser.webdriver import ELEMENT, CommandFailed, WebDriver
 from tests.support.waiting import wait_until
 
-PATIENCE = 30.0  # seconds for what takes a tenth of a second on an idle machine
+PATIENCE = 30.0  # seconds for what takes 0.1 on an idle machine
 ENTER = "\ue007"  # WebDriver's code of the key
 TEXTS = "return [...document.querySelectorAll(arguments[0])].map((element) => element.innerText)"
 
 
 class Tab:
-    """The tab, for the site at `url`."""
+    """A tab for the site at `url`."""
 
     def __init__(self, driver: WebDriver, url: str) -> None:
         self._driver = driver
@@ -65,7 +65,7 @@ class Tab:
             assert found, f"no {css}; page: {self.run(TEXTS, 'body')}"
             try:
                 self._driver.command(command, id=found[0][ELEMENT], **parameters)
-            except CommandFailed as error:  # it was replaced, is covered or not visible
+            except CommandFailed as error:  # it was replaced, is covered, or is not visible
                 raise AssertionError(str(error)) from error
             return True
 

@@ -1,4 +1,4 @@
-"""The page for everybody: nothing that axe can find, the keyboard alone, one announcement a reply, small windows."""
+"""Accessibility of the page: axe, the keyboard, announcements, and small windows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.model import HELD, Model
-from tests.browser.visitor import PASSCODE, settle
+from tests.browser.visitor import PASSCODE, wait_for_animations
 from tests.support.stack import ROOT
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -18,10 +18,10 @@ CONTRAST = {"type": "rule", "values": ["color-contrast"]}
 
 
 def violations(page: Page, rules: dict[str, object]) -> list[str]:
-    """What axe finds wrong with the page as it is."""
+    """Return the violations that axe finds on the page."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text() + "; 0")
-    settle(page)
+    wait_for_animations(page)
     found = page.evaluate(
         "(rules) => axe.run(document, {runOnly: rules, resultTypes: ['violations']}).then((r) => r.violations)", rules
     )
@@ -29,7 +29,7 @@ def violations(page: Page, rules: dict[str, object]) -> list[str]:
 
 
 def test_axe_finds_nothing_on_any_screen(visit: Visit, model: Model) -> None:
-    """Every screen and state, in light, and its contrast in dark, too."""
+    """Every screen and state in light mode, and the contrast in dark mode."""
     visitor = visit(reduced_motion="reduce")
     page = visitor.page
     found: dict[str, list[str]] = {}
@@ -105,7 +105,7 @@ def test_axe_finds_nothing_on_any_screen(visit: Visit, model: Model) -> None:
     assert not found, "\n".join(f"{screen}: {wrong}" for screen, wrong in found.items())
 
 
-def test_the_keyboard_is_enough(visit: Visit) -> None:
+def test_every_action_works_by_keyboard(visit: Visit) -> None:
     """From the empty form to a second chat without a mouse; the focus is never lost."""
     visitor = visit()
     page = visitor.page
@@ -145,13 +145,13 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     expect(page.locator("#fresh-title")).to_be_visible()
 
 
-def test_what_is_typed_too_early_goes_where_it_was_meant_to(visit: Visit) -> None:
-    """The palette is still on its way when its keys are struck: none of them ends in a message."""
+def test_keys_pressed_while_the_palette_loads_go_to_the_palette(visit: Visit) -> None:
+    """Keys pressed while the palette is loading go to the palette, not to the message field."""
     visitor = visit()
     page = visitor.page
     held: list[Route] = []
     visitor.context.route(PALETTE, lambda route: held.append(route))  # noqa: PLW0108 - a builtin will not do
-    with page.expect_request(PALETTE):  # all by itself, when there is nothing else to load
+    with page.expect_request(PALETTE):  # requested automatically when the page is idle
         visitor.register()
     expect(visitor.writing).to_be_focused()
     page.keyboard.press("Control+k")
@@ -167,8 +167,8 @@ def test_what_is_typed_too_early_goes_where_it_was_meant_to(visit: Visit) -> Non
     expect(page.locator(".account")).to_be_visible()
 
 
-def test_a_reply_is_announced_once(visit: Visit, model: Model) -> None:
-    """Screen readers hear the finished reply, not each word of it."""
+def test_reply_is_announced_once(visit: Visit, model: Model) -> None:
+    """Screen readers announce the finished reply, not each word."""
     visitor = visit()
     visitor.register()
     page = visitor.page
@@ -183,8 +183,8 @@ def test_a_reply_is_announced_once(visit: Visit, model: Model) -> None:
     assert page.locator("[role=log]").get_attribute("aria-live") == "off"
 
 
-def test_the_smallest_phone_and_the_widest_language(visit: Visit) -> None:
-    """At 320 px nothing sticks out, in German and from right to left in Arabic."""
+def test_nothing_overflows_at_320_pixels_in_any_language(visit: Visit) -> None:
+    """At 320 px nothing overflows, in German and in Arabic from right to left."""
     visitor = visit(viewport={"width": 320, "height": 568}, has_touch=True, is_mobile=True, locale="de-DE")
     page = visitor.page
 

@@ -1,4 +1,4 @@
-"""What people can do with their account and their data on the page."""
+"""What people can do with their account and data on the page."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.browser.visitor import PASSCODE
 NEW = "another horse battery staple"
 
 
-def test_logins_passcode_data_and_the_way_out(visit: Visit) -> None:
-    """Another login is seen and ended, the passcode changed, the data taken along, and the account deleted."""
+def test_account_screen_manages_logins_passcode_data_and_deletion(visit: Visit) -> None:
+    """End another login, change the passcode, download the data, and delete the account."""
     visitor, elsewhere = visit(), visit()
     visitor.register()
     elsewhere.log_in(visitor.id)
@@ -48,8 +48,8 @@ def test_logins_passcode_data_and_the_way_out(visit: Visit) -> None:
 
 
 @pytest.mark.usefixtures("own_settings")
-def test_a_guest_just_writes_and_may_stay(visit: Visit) -> None:
-    """In the compact page an account is made with the first message; a passcode makes it, and the chat, one's own."""
+def test_guest_can_become_a_permanent_account(visit: Visit) -> None:
+    """In the compact page the first message creates a guest account; a passcode turns it into a permanent one."""
     visitor = visit()
     page = visitor.page
     visitor.open("/chat/embed")
@@ -75,8 +75,8 @@ def test_a_guest_just_writes_and_may_stay(visit: Visit) -> None:
     expect(visitor.expect_answer().locator(".md")).to_contain_text("hello as a guest")
 
 
-def test_tabs_of_one_browser_log_in_and_out_together(visit: Visit) -> None:
-    """One tab that logs in takes the other along, and out again."""
+def test_tabs_log_in_and_out_together(visit: Visit) -> None:
+    """Login and logout in one tab apply to all tabs of the browser."""
     visitor = visit()
     other = visitor.tab()
     other.goto(visitor.url + "/chat/")

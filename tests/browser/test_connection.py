@@ -1,4 +1,4 @@
-"""The connection is lost, or the server dies: nothing is lost, nothing is doubled, and people are told."""
+"""Lost connections and killed servers: nothing is lost or duplicated, and the page reports it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.model import HELD, LET_GO, Model
+from tests.browser.model import HELD, RELEASED, Model
 from tests.browser.visitor import visiting
 from tests.support.ports import free_port
 from tests.support.proxy import Proxy
@@ -19,7 +19,7 @@ from tests.support.stack import Stack
 
 
 class Network:
-    """A way to the stack that can go wrong; its loop runs in a thread of its own."""
+    """A faulty network path to the stack: a proxy whose event loop runs in a separate thread."""
 
     def __init__(self, stack: Stack) -> None:
         address = urlsplit(stack.auth_url)
@@ -31,15 +31,15 @@ class Network:
 
     @property
     def url(self) -> str:
-        """Where the stack is by this way."""
+        """The stack's address through the proxy."""
         return f"http://127.0.0.1:{self._proxy.port}"
 
-    def tell(self, what: str) -> None:
-        """Have the proxy do something."""
-        self._loop.call_soon_threadsafe(getattr(self._proxy, what))
+    def call(self, method: str) -> None:
+        """Call a method of the proxy in its event loop."""
+        self._loop.call_soon_threadsafe(getattr(self._proxy, method))
 
     def close(self) -> None:
-        """Cut everything."""
+        """Cut all connections and stop."""
         asyncio.run_coroutine_threadsafe(self._proxy.stop(), self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
@@ -55,8 +55,8 @@ def network(stack: Stack) -> Iterator[Network]:
         way.close()
 
 
-def test_the_server_dies_in_the_middle(browser: Browser, own_stack: Stack, model: Model) -> None:
-    """All of it, killed in mid-reply and away in mid-send: the composer stays usable, and all is there once when it is back."""
+def test_killed_server_loses_and_duplicates_nothing(browser: Browser, own_stack: Stack, model: Model) -> None:
+    """The server is killed during a reply and down during a send: one can still write, and everything is there once."""
     with visiting(browser, own_stack.auth_url) as visitor:
         page = visitor.page
         visitor.register()
@@ -76,30 +76,32 @@ def test_the_server_dies_in_the_middle(browser: Browser, own_stack: Stack, model
         expect(page.locator(".pending")).to_have_count(0)
         texts = [text.strip() for text in page.locator(".row .md").all_text_contents()]
         assert texts[0] == "hold"
-        assert sorted(texts[1:]) == sorted(["say while you were away", "while you were away", HELD + LET_GO])
+        assert sorted(texts[1:]) == sorted(["say while you were away", "while you were away", HELD + RELEASED])
 
 
-def test_the_network_goes_silent(browser: Browser, stack: Stack, model: Model, network: Network) -> None:
-    """In mid-reply and in mid-send nothing passes any more, and nothing is closed: it is noticed, and made good."""
+def test_silent_network_loses_and_duplicates_nothing(
+    browser: Browser, stack: Stack, model: Model, network: Network
+) -> None:
+    """Nothing passes during a reply and during a send, and nothing is closed: the page notices and recovers."""
     with visiting(browser, network.url) as visitor:
         visitor.register()
         model.go_on.clear()
         visitor.new_chat("Model", "hold")
         expect(visitor.reply_under_way).to_contain_text(HELD)
-        network.tell("stall")
+        network.call("stall")
         visitor.say("say while it was silent")
         expect(visitor.page.locator(".banner")).to_contain_text("No connection")
-        network.tell("cut_and_resume")
+        network.call("cut_and_resume")
         model.go_on.set()
         visitor.reconnect()
         expect(visitor.page.locator(".banner")).to_be_hidden()
         visitor.expect_answer(2)
         texts = [text.strip() for text in visitor.page.locator(".row .md").all_text_contents()]
-        assert sorted(texts) == sorted(["hold", HELD + LET_GO, "say while it was silent", "while it was silent"])
+        assert sorted(texts) == sorted(["hold", HELD + RELEASED, "say while it was silent", "while it was silent"])
 
 
-def test_what_was_refused_stays_and_can_be_tried_again(visit: Visit) -> None:
-    """A message that the server will not take fails in place, with its code, over a reload too; then it is stored once."""
+def test_refused_message_stays_and_can_be_retried(visit: Visit) -> None:
+    """A refused message stays with its code, also after a reload; retried, it is stored once."""
     visitor = visit()
     visitor.register()
     page = visitor.page

@@ -1,4 +1,4 @@
-"""The page on the distributed stack: every gateway dies under it."""
+"""The page on the distributed stack, while every gateway is killed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.browser.model import HELD, LET_GO, Model
+from tests.browser.model import HELD, RELEASED, Model
 from tests.browser.visitor import visiting
 from tests.conftest import STACK_URL, Fresh
 from tests.support.ports import free_port
@@ -19,7 +19,7 @@ ACCOUNTS = re.compile(r"^http://[^/]+/(register|login|refresh|logout|me|guest)(/
 
 
 class OneGateway(DistributedStack):
-    """The gateway has a port that is known before it starts, since the page's origin must be allowed."""
+    """The gateway's port is chosen before it starts, because the page's origin must be allowed."""
 
     def _parts(self) -> dict[str, Part]:
         parts = super()._parts()
@@ -34,7 +34,7 @@ class OneGateway(DistributedStack):
 
 @pytest.fixture
 def distributed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
-    """The composed stack if that is given, else processes of the test's own."""
+    """The given composed stack, else separate processes."""
     if STACK_URL:
         yield request.getfixturevalue("own_stack")
         return
@@ -52,11 +52,11 @@ def distributed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stac
 
 @pytest.mark.postgresql
 @pytest.mark.rabbitmq
-def test_the_gateway_dies_in_the_middle_of_a_reply(browser: Browser, distributed: Stack, model: Model) -> None:
-    """The reply goes on in the meantime, and is there, once and whole, when a gateway is back; so is what was sent."""
+def test_reply_survives_a_killed_gateway(browser: Browser, distributed: Stack, model: Model) -> None:
+    """The reply, and a message sent while the gateway is down, are there once and complete when it is back."""
     here, there = distributed.gateway_urls[0], distributed.auth_url
     with visiting(browser, here) as visitor:
-        if here != there:  # an edge would send these paths to auth
+        if here != there:  # an edge would route these paths to auth
             visitor.context.route(ACCOUNTS, lambda route: forwarded(route, here, there))
         visitor.register()
         model.go_on.clear()
@@ -68,7 +68,7 @@ def test_the_gateway_dies_in_the_middle_of_a_reply(browser: Browser, distributed
         model.go_on.set()
         distributed.start_now()
         visitor.reconnect()
-        expect(visitor.page.locator(".row .md", has_text=HELD + LET_GO)).to_have_count(1)
+        expect(visitor.page.locator(".row .md", has_text=HELD + RELEASED)).to_have_count(1)
         visitor.expect_answer(2)
         expect(visitor.own).to_have_count(2)
         visitor.page.reload()

@@ -25,14 +25,14 @@ def gate(stack: Stack) -> Iterator[Gate]:
 
 @pytest.fixture
 def tab(engine: WebDriver, gate: Gate) -> Iterator[Tab]:
-    """A tab of a browser that knows nothing of the site, which it reaches through the gate."""
+    """A tab without data of the site, which it reaches through the gate."""
     tab = Tab(engine, gate.url)
     yield tab
     tab.clear()
 
 
 def test_failed_language_loads_on_retry(tab: Tab, gate: Gate) -> None:
-    """The page says that German could not be loaded, stays in English, and takes it when it is chosen again."""
+    """The page reports that German could not be loaded, stays in English, and switches when it is chosen again."""
     gate.fail("de", by_status=True)
     tab.open()
     tab.run("window.isSamePage = true")
@@ -46,7 +46,7 @@ def test_failed_language_loads_on_retry(tab: Tab, gate: Gate) -> None:
 
 
 def test_failed_screens_and_dialogs_load_on_retry(tab: Tab, gate: Gate) -> None:
-    """A screen, a file that a screen imports and one that a dialog imports: each loads without a reload or a lost draft."""
+    """A screen, and files that a screen and a dialog import: each loads without a reload or a lost draft."""
     gate.fail("login_screen|markdown|dialog")
     tab.open()
     tab.run("window.isSamePage = true")
@@ -56,7 +56,7 @@ def test_failed_screens_and_dialogs_load_on_retry(tab: Tab, gate: Gate) -> None:
     tab.type("[name=username]", f"visitor-{secrets.token_hex(4)}")
     tab.type("[name=new-password]", PASSCODE)
     tab.click("form .primary")
-    tab.click(".bot-card")  # Echo's
+    tab.click(".bot-card")  # Echo
     tab.type(DRAFT, "hello")
     tab.press(ENTER)
     tab.expect("[role=alert]", MISSING)

@@ -1,4 +1,4 @@
-"""A whole chat as a file, by the keyboard, in each language."""
+"""Exports of a whole chat, by the keyboard, in each language."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAID = "Remember **me**"
 
 
 def saved(visitor: Visitor, label: str) -> tuple[str, str]:
-    """The name and the text of the file that an entry of the chat's menu saves."""
+    """Return the name and text of the file that a menu entry saves."""
     page = visitor.page
     page.locator(".chat-head .menu > button").focus()
     page.keyboard.press("Enter")
@@ -37,13 +37,13 @@ def saved(visitor: Visitor, label: str) -> tuple[str, str]:
         ("ar-EG", "تصدير بصيغة Markdown", "تصدير بصيغة JSON"),
     ],
 )
-def test_a_chat_is_saved_as_a_file(visit: Visit, locale: str, as_markdown: str, as_json: str) -> None:
-    """Markdown to read, JSON to work with; nothing leaves the browser for it."""
+def test_chat_is_exported_as_a_file(visit: Visit, locale: str, as_markdown: str, as_json: str) -> None:
+    """Markdown to read and JSON to process, made without sending anything to a server."""
     visitor = visit(locale=locale)
     visitor.register()
     visitor.new_chat("Echo", SAID)
     visitor.expect_answer()
-    expect(visitor.page.locator(".chat-head h1")).to_contain_text("Remember")  # the chat has got its title
+    expect(visitor.page.locator(".chat-head h1")).to_contain_text("Remember")  # the chat has its title
 
     name, text = saved(visitor, as_markdown)
     assert name.endswith(".md")

@@ -1,4 +1,4 @@
-"""Whatever people and chatbots write is text: sixty strings that try to be more, with no effect at all."""
+"""Texts of users and chatbots are shown as text: sixty hostile strings have no effect."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ FORBIDDEN = (
 
 
 def test_sixty_hostile_strings_have_no_effect(visit: Visit) -> None:
-    """From a user and from a chatbot, streamed and stored; links and images included. Titles and lists show them too."""
+    """Sent by a user and by a chatbot, streamed and stored, with links and images; also in titles and lists."""
     assert len(STRINGS) == 60
     visitor = visit()
     visitor.register()

@@ -1,4 +1,4 @@
-"""From a stranger to a conversation, and what people do with messages and chats."""
+"""The main journey of a new visitor, and the actions on messages and chats."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
-from tests.browser.model import HELD, LET_GO, Model
-from tests.browser.visitor import wait_until
+from tests.browser.model import HELD, RELEASED, Model
+from tests.browser.visitor import wait_for_expression
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}
@@ -17,8 +17,8 @@ CODE = "Look:\n\n```python\nprint('hello')\n```\n\n| a | b |\n|---|---|\n| 1 | *
 
 
 @pytest.mark.parametrize("window", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_a_stranger_finds_the_way_to_a_reply(visit: Visit, window: dict[str, object]) -> None:
-    """Nothing has to be read: the address, an account, a chatbot, an answer in Markdown."""
+def test_new_visitor_gets_a_reply(visit: Visit, window: dict[str, object]) -> None:
+    """Open the address, create an account, choose a chatbot, and get an answer in Markdown."""
     visitor = visit(**window)
     visitor.register("/")
     visitor.new_chat("Echo", CODE)
@@ -26,14 +26,14 @@ def test_a_stranger_finds_the_way_to_a_reply(visit: Visit, window: dict[str, obj
     expect(answer.locator(".code figcaption")).to_contain_text("python")
     expect(answer.locator(".code .hljs-built_in")).to_have_text("print")
     expect(answer.locator("td strong")).to_have_text("2")
-    expect(visitor.page.locator(".chat-head h1")).to_contain_text("Look")  # the chat has got a title
+    expect(visitor.page.locator(".chat-head h1")).to_contain_text("Look")  # the chat has a title
     expect(visitor.page.locator(".day")).to_have_text("Today")
     expect(answer.locator("time")).to_have_attribute("title", re.compile(r"\b20\d\d at \d\d?:\d\d:\d\d"))
     assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_reload_goes_on_where_it_was(visit: Visit, model: Model) -> None:
-    """In the middle of a reply the page is loaded anew: still logged in, the text so far is there, and the rest comes."""
+def test_reload_during_a_reply_continues_it(visit: Visit, model: Model) -> None:
+    """A reload during a reply keeps the login and the text so far, and the reply continues."""
     visitor = visit()
     visitor.register()
     model.go_on.clear()
@@ -42,12 +42,12 @@ def test_a_reload_goes_on_where_it_was(visit: Visit, model: Model) -> None:
     visitor.page.reload()
     expect(visitor.reply_under_way).to_contain_text(HELD)
     model.go_on.set()
-    expect(visitor.expect_answer().locator(".md")).to_have_text(HELD + LET_GO)
+    expect(visitor.expect_answer().locator(".md")).to_have_text(HELD + RELEASED)
     expect(visitor.own).to_have_count(1)
 
 
-def test_stop_answer_again_rate_and_edit(visit: Visit, model: Model) -> None:
-    """A stopped reply keeps its text; answered again, both can be reached; an edited message is answered anew."""
+def test_reply_is_stopped_regenerated_rated_and_message_edited(visit: Visit, model: Model) -> None:
+    """A stopped reply keeps its text, a regenerated one keeps the earlier version, an edit gets a new reply."""
     visitor = visit()
     visitor.register()
     page = visitor.page
@@ -63,11 +63,11 @@ def test_stop_answer_again_rate_and_edit(visit: Visit, model: Model) -> None:
     stopped.get_by_role("button", name="Answer again").click()
     again = visitor.page.locator(".row.reply")
     expect(again.locator(".alternatives")).to_contain_text("2/2")
-    expect(again.locator(".md")).to_have_text(HELD + LET_GO)
+    expect(again.locator(".md")).to_have_text(HELD + RELEASED)
     again.get_by_role("button", name="Earlier answer").click()
     expect(again).to_contain_text("Stopped")
     again.get_by_role("button", name="Later answer").click()
-    expect(again.locator(".md")).to_have_text(HELD + LET_GO)
+    expect(again.locator(".md")).to_have_text(HELD + RELEASED)
 
     good = again.get_by_role("button", name="Good answer")
     good.click()
@@ -83,8 +83,8 @@ def test_stop_answer_again_rate_and_edit(visit: Visit, model: Model) -> None:
     expect(visitor.writing).to_be_focused()
 
 
-def test_chats_are_renamed_found_and_deleted_with_a_way_back(visit: Visit) -> None:
-    """The list of chats does what its menu says, and a deletion can be undone."""
+def test_chats_are_renamed_found_deleted_and_restored(visit: Visit) -> None:
+    """Chats are renamed, found and deleted from their menu, and a deletion can be undone."""
     visitor = visit()
     visitor.register()
     page = visitor.page
@@ -102,12 +102,12 @@ def test_chats_are_renamed_found_and_deleted_with_a_way_back(visit: Visit) -> No
     visitor.expect_answer()
     visitor.menu("Delete")
     expect(page.locator(".notice")).to_contain_text("Foxes")
-    page.reload()  # carries out what could still be undone
+    page.reload()  # carries out deletions that can still be undone
     expect(page.locator(".nothing")).to_contain_text("No chats yet")
 
 
-def test_two_tabs_are_in_step(visit: Visit) -> None:
-    """What one tab says the other shows, once, and a chat that is not looked at is marked unread."""
+def test_two_tabs_show_the_same(visit: Visit) -> None:
+    """A message of one tab appears once in the second one, and a chat that is not in view is marked unread."""
     visitor = visit()
     visitor.register()
     visitor.new_chat("Echo", "first")
@@ -129,8 +129,8 @@ def test_two_tabs_are_in_step(visit: Visit) -> None:
     expect(other.locator(".chat-link.unread")).to_have_count(0)
 
 
-def test_two_devices_are_in_step(visit: Visit) -> None:
-    """A desk and a phone whose owner wants nothing to move: a new chat shows by itself, and both write in it."""
+def test_two_devices_show_the_same(visit: Visit) -> None:
+    """A desktop and a phone with reduced motion: a new chat appears on both, and both can write in it."""
     desk, phone = visit(), visit(viewport={"width": 360, "height": 780}, reduced_motion="reduce")
     desk.register()
     phone.log_in(desk.id)
@@ -144,11 +144,11 @@ def test_two_devices_are_in_step(visit: Visit) -> None:
     for device in (desk, phone):
         device.expect_answer(2)
         expect(device.page.locator(".row .md")).to_have_text(["from the desk"] * 2 + ["from the phone"] * 2)
-    wait_until(phone.page, "document.getAnimations().length === 0")
+    wait_for_expression(phone.page, "document.getAnimations().length === 0")
 
 
-def test_the_theme_is_there_before_anything_is_painted(visit: Visit) -> None:
-    """Who has chosen dark sees no white flash: the first paint is dark already, and so is the next load's."""
+def test_theme_is_applied_before_the_first_paint(visit: Visit) -> None:
+    """With the dark theme the first paint is dark, also after a reload."""
     visitor = visit(color_scheme="light")
     page = visitor.page
     visitor.open()
@@ -160,6 +160,6 @@ def test_the_theme_is_there_before_anything_is_painted(visit: Visit) -> None:
     )
     page.reload()
     expect(page.locator("form")).to_be_visible()
-    wait_until(page, "performance.getEntriesByName('first-paint').length")
+    wait_for_expression(page, "performance.getEntriesByName('first-paint').length")
     themed, painted = page.evaluate("[window.themed, performance.getEntriesByName('first-paint')[0].startTime]")
     assert themed < painted

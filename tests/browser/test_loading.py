@@ -1,4 +1,4 @@
-"""Parts of the page that never come, or not at once: it is told, it can be tried again, and the page stays usable."""
+"""Parts of the page that load late or fail: the page reports it, offers a retry, and stays usable."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ MISSING = "This part of the page could not be loaded"
 
 
 class Part:
-    """A part of the page, by the names of its files, that is held back or fails until it may come."""
+    """Files of the page, by name, whose requests are held back or fail until `release`."""
 
     def __init__(self, context: BrowserContext, names: str, *, is_failing: bool) -> None:
         self._context = context
         self._pattern = re.compile(rf"/assets/({names})-[^/]*\.js$")
         self._is_failing = is_failing
         self._held: list[Route] = []
-        context.route(self._pattern, self._ask)
+        context.route(self._pattern, self._handle)
 
-    def _ask(self, route: Route) -> None:
+    def _handle(self, route: Route) -> None:
         if self._is_failing:
             route.abort()
         else:
             self._held.append(route)
 
-    def come(self) -> None:
-        """Nothing is in its way any more."""
+    def release(self) -> None:
+        """Let the requests pass."""
         for route in self._held:
             route.continue_()
         self._held.clear()
         self._context.unroute(self._pattern)
 
 
-def test_a_language_that_never_comes_leaves_english(visit: Visit) -> None:
-    """Nothing is blank and nothing is turned around while Arabic hangs; when it comes after all, the page turns."""
+def test_page_is_in_english_while_a_language_loads(visit: Visit) -> None:
+    """While Arabic is loading the page is in English, from left to right; it switches when Arabic arrives."""
     visitor = visit(locale="ar-EG")
     page = visitor.page
     arabic = Part(visitor.context, "ar", is_failing=False)
@@ -45,13 +45,13 @@ def test_a_language_that_never_comes_leaves_english(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Make an account")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("dir", "ltr")
     expect(page.locator("html")).to_have_attribute("lang", "en")
-    arabic.come()
+    arabic.release()
     expect(page.get_by_role("heading", name="إنشاء حساب")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("dir", "rtl")
 
 
-def test_a_language_that_fails_is_told_and_can_be_chosen_again(visit: Visit) -> None:
-    """The page stays in English, says why, and takes German when it is there."""
+def test_failed_language_is_reported_and_can_be_chosen_again(visit: Visit) -> None:
+    """The page stays in English, reports the failure, and switches to German when it is chosen again."""
     visitor = visit()
     page = visitor.page
     german = Part(visitor.context, "de", is_failing=True)
@@ -60,13 +60,13 @@ def test_a_language_that_fails_is_told_and_can_be_chosen_again(visit: Visit) -> 
     language.select_option("de")
     expect(page.get_by_role("status").filter(has_text=MISSING)).to_be_visible()
     expect(language).to_have_value("en")
-    german.come()
+    german.release()
     language.select_option("de")
     expect(page.get_by_role("heading", name="Konto anlegen")).to_be_visible()
 
 
-def test_screens_that_do_not_come(visit: Visit) -> None:
-    """The first screen, a chat and the account: each says that it failed, and comes when it is tried again."""
+def test_failed_screens_are_reported_and_retried(visit: Visit) -> None:
+    """The login screen, a chat and the account screen report the failure and appear on retry."""
     visitor = visit()
     page = visitor.page
     parts = {
@@ -77,7 +77,7 @@ def test_screens_that_do_not_come(visit: Visit) -> None:
     visitor.open()
     expect(problem).to_contain_text(MISSING)
     expect(problem.locator("code")).to_have_text("unavailable")
-    parts["login_screen"].come()
+    parts["login_screen"].release()
     again.click()
     page.get_by_label("Name").fill(visitor.id)
     page.get_by_label("Passcode", exact=True).fill(PASSCODE)
@@ -85,7 +85,7 @@ def test_screens_that_do_not_come(visit: Visit) -> None:
     page.get_by_role("radio", name="Echo").check(force=True)
     visitor.say("hello")
     expect(problem).to_contain_text(MISSING)
-    parts["conversation_screen"].come()
+    parts["conversation_screen"].release()
     again.click()
     visitor.expect_answer()
     page.locator("a.me").click()
@@ -95,13 +95,13 @@ def test_screens_that_do_not_come(visit: Visit) -> None:
     visitor.expect_answer(2)
     page.locator("a.me").click()
     expect(problem).to_contain_text(MISSING)
-    parts["account_screen"].come()
+    parts["account_screen"].release()
     again.click()
     expect(page.get_by_role("heading", name=visitor.id)).to_be_visible()
 
 
-def test_dialogs_and_colours_that_do_not_come(visit: Visit) -> None:
-    """What is missing is told and leaves everything else as it was: the draft, the message, the code to be read."""
+def test_failed_dialogs_and_highlighter_are_reported_and_retried(visit: Visit) -> None:
+    """The failure is reported, and the draft, the message and the plain code stay."""
     visitor = visit()
     page = visitor.page
     part = Part(
@@ -112,22 +112,22 @@ def test_dialogs_and_colours_that_do_not_come(visit: Visit) -> None:
     answer = visitor.expect_answer()
     expect(answer.locator("code")).to_have_text("print(1) # one")
     visitor.writing.fill("a draft")
-    told = page.get_by_role("status").filter(has_text=MISSING)
+    notice = page.get_by_role("status").filter(has_text=MISSING)
 
-    def tell(times: int) -> None:
-        expect(told.get_by_text(MISSING)).to_have_count(times)
+    def expect_notices(times: int) -> None:
+        expect(notice.get_by_text(MISSING)).to_have_count(times)
 
     page.keyboard.press("Control+k")
-    tell(1)
+    expect_notices(1)
     page.get_by_role("region", name="Messages").press("?")
-    tell(2)
+    expect_notices(2)
     page.locator(".everybody").click()
-    tell(3)
+    expect_notices(3)
     expect(page.get_by_role("dialog")).to_have_count(0)
     visitor.writing.press("End")
     visitor.writing.press_sequentially(" of mine")
     expect(visitor.writing).to_have_value("a draft of mine")
-    part.come()
+    part.release()
     page.locator(".everybody").click()
     expect(page.get_by_role("dialog", name="Who is here")).to_be_visible()
     visitor.close_dialog()
@@ -135,8 +135,8 @@ def test_dialogs_and_colours_that_do_not_come(visit: Visit) -> None:
     expect(page.get_by_role("combobox", name="Chat or command")).to_be_focused()
 
 
-def test_what_hangs_is_told_and_takes_no_keys(visit: Visit) -> None:
-    """The account and the palette never come: after a while that is said, and one writes as before."""
+def test_slow_parts_are_reported_and_take_no_keys(visit: Visit) -> None:
+    """The account screen and the palette never arrive: that is reported, and the message field stays usable."""
     visitor = visit()
     page = visitor.page
     part = Part(visitor.context, "account_screen|palette", is_failing=False)
@@ -151,17 +151,17 @@ def test_what_hangs_is_told_and_takes_no_keys(visit: Visit) -> None:
     visitor.writing.press_sequentially("not lost")
     expect(visitor.writing).to_have_value("not lost")
     page.locator("a.me").click()
-    part.come()
+    part.release()
     expect(page.get_by_role("heading", name=visitor.id)).to_be_visible()
 
 
-def test_the_page_itself_does_not_come(visit: Visit) -> None:
-    """Without the first script there is still something to read, in the browser's language, and a way to try again."""
+def test_failed_first_script_shows_a_message_and_a_link(visit: Visit) -> None:
+    """Without the first script the page shows a message in the browser's language, with a link to retry."""
     visitor = visit(locale="de-DE")
     page = visitor.page
     part = Part(visitor.context, "base", is_failing=True)
     visitor.open()
     expect(page.get_by_role("alert")).to_contain_text("Backchat konnte nicht geladen werden")
-    part.come()
+    part.release()
     page.get_by_role("link", name="Noch einmal versuchen").click()
     expect(page.get_by_role("heading", name="Konto anlegen")).to_be_visible()

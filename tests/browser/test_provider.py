@@ -1,4 +1,4 @@
-"""The login by an OpenID provider: offered only where there is one, and back to where one was."""
+"""Login by an OpenID provider: offered only if one is configured, and returns to the page that was left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.ports import free_port
 from tests.support.stack import EmbeddedStack, Part, Stack
 
 NAME = "joan"
-WAY_OUT = "provider"  # the network that auth has for this
+WAY_OUT = "provider"  # the network through which auth reaches the provider
 FORWARDER = """
 import asyncio, sys
 
@@ -42,7 +42,7 @@ asyncio.run(main())
 
 
 class KnownAddress(EmbeddedStack):
-    """Has a port that the provider is told before it starts."""
+    """A stack on a port chosen in advance, because the provider must know it."""
 
     def _parts(self) -> dict[str, Part]:
         parts = super()._parts()
@@ -51,7 +51,7 @@ class KnownAddress(EmbeddedStack):
 
 
 class Browsed(Handler):
-    """Somebody is logged in at the provider in this browser already."""
+    """A user is already logged in at the provider in this browser."""
 
     def authorize(self, query: dict[str, str]) -> None:
         super().authorize({"user": NAME, **query})
@@ -90,7 +90,7 @@ def with_provider(
 
 
 def lead_to(port: int, composition: Composition) -> None:
-    """Have auth find this machine's provider where the browser finds it: plain HTTP is for loopback alone."""
+    """Let auth reach this machine's provider at the browser's address: plain HTTP is allowed only on loopback."""
     [auth] = composition.containers("auth_service")
     networks = composition.docker("network", "inspect", f"{composition.name}_{WAY_OUT}")
     gateway = json.loads(networks)[0]["IPAM"]["Config"][0]["Gateway"]
@@ -100,8 +100,8 @@ def lead_to(port: int, composition: Composition) -> None:
     )
 
 
-def test_somebody_comes_by_the_provider(browser: Browser, with_provider: Stack, provider: Provider) -> None:
-    """One click away and back, logged in, with the refresh token in the cookie, and where the invite led to."""
+def test_login_by_provider_returns_to_the_invite(browser: Browser, with_provider: Stack, provider: Provider) -> None:
+    """One click to the provider and back: logged in, with the refresh token in the cookie, in the invited chat."""
     with visiting(browser, with_provider.auth_url) as visitor:
         visitor.friends = (provider.issuer,)
         page = visitor.page
@@ -118,17 +118,18 @@ def test_somebody_comes_by_the_provider(browser: Browser, with_provider: Stack, 
         assert "eyJ" not in page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")  # no token
         page.locator("a.me").click()
         expect(page.get_by_role("heading", name="Delete the account")).to_be_visible()
-        expect(page.get_by_role("heading", name="Change the passcode")).to_have_count(0)  # there is none
+        expect(page.get_by_role("heading", name="Change the passcode")).to_have_count(0)  # the account has none
         page.get_by_role("button", name="Delete the account").click()
-        page.get_by_role("button", name="Delete it permanently").click()  # without a passcode, of which there is none
+        # no passcode is asked for, because there is none
+        page.get_by_role("button", name="Delete it permanently").click()
         expect(page.get_by_role("heading", name="Make an account")).to_be_visible()
 
 
 @pytest.mark.usefixtures("own_settings")
-def test_without_a_provider_none_is_offered(visit: Visit) -> None:
+def test_without_a_provider_no_link_is_shown(visit: Visit) -> None:
     visitor = visit()
-    with visitor.page.expect_response("**/oidc/provider") as told:
+    with visitor.page.expect_response("**/oidc/provider") as response:
         visitor.open()
-    assert told.value.json() == {"provider": None}
+    assert response.value.json() == {"provider": None}
     expect(visitor.page.locator("form .primary")).to_be_visible()
     expect(visitor.page.locator(".provider")).to_have_count(0)

@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Visit
 
 
-def test_people_come_by_invite_and_see_each_other(visit: Visit) -> None:
-    """A link leads a stranger into the chat; both see who types, who has read what, and whom a chatbot answers."""
+def test_invited_users_see_typing_reads_and_replies(visit: Visit) -> None:
+    """An invite link adds a new user; both see typing, read marks, and replies to mentions."""
     ada, grace = visit(), visit()
     ada.register()
     ada.new_chat("Echo", "hello")
@@ -26,7 +26,7 @@ def test_people_come_by_invite_and_see_each_other(visit: Visit) -> None:
     grace.writing.press_sequentially("what do you think, @eli")
     expect(ada.page.locator(".typing")).to_contain_text(f"{grace.id} is typing")
     expect(grace.page.locator(".mentions")).to_contain_text("Eliza")
-    grace.writing.press("Enter")  # takes the suggestion
+    grace.writing.press("Enter")  # accepts the suggestion
     expect(grace.writing).to_have_value("what do you think, @eliza ")
     grace.writing.press("Enter")
     for visitor in (ada, grace):

@@ -1,4 +1,4 @@
-"""What a script that got into the page could do, and what the page does by itself: nothing, and nothing."""
+"""Limits on a script that got into the page, and on what the page loads automatically."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PIXEL = bytes.fromhex(
 )
 
 
-def test_a_login_cannot_be_carried_off(visit: Visit) -> None:
-    """No token in any storage; the refresh token's cookie is out of the reach of scripts and of other sites."""
+def test_login_cannot_be_read_by_scripts(visit: Visit) -> None:
+    """No storage holds a token; scripts and other sites cannot read the refresh token's cookie."""
     visitor = visit()
     visitor.register()
     visitor.new_chat("Echo", "hello")
@@ -30,8 +30,8 @@ def test_a_login_cannot_be_carried_off(visit: Visit) -> None:
     assert visitor.context.cookies(visitor.url + "/chat/") == []
 
 
-def test_a_script_that_gets_in_does_not_run(visit: Visit) -> None:
-    """No inline script or handler, no foreign script, no `eval`, and no text becomes HTML: the browser itself says no."""
+def test_injected_script_does_not_run(visit: Visit) -> None:
+    """The browser blocks inline scripts and handlers, foreign scripts, `eval`, and assignments of HTML."""
     visitor = visit()
     page = visitor.page
     visitor.open()
@@ -47,7 +47,7 @@ def test_a_script_that_gets_in_does_not_run(visit: Visit) -> None:
         assert (
             page.evaluate(f"(() => {{ try {{ {sink} }} catch (error) {{ return error.name }} }})()") == "TypeError"
         ), sink
-    # Text that no sink was asked for: what a parser that was fooled would leave in the page.
+    # What a deceived parser would leave in the page: text that was not passed to any sink.
     page.evaluate(
         """() => {
           const script = document.createElement('script');
@@ -62,8 +62,8 @@ def test_a_script_that_gets_in_does_not_run(visit: Visit) -> None:
     visitor.wrongs.clear()
 
 
-def test_links_and_images_wait_to_be_asked(visit: Visit) -> None:
-    """A link opens elsewhere without a way back; an image is loaded by who clicks it, who is not told where from."""
+def test_images_load_on_click_and_links_open_elsewhere(visit: Visit) -> None:
+    """A link opens in a new tab without access to the page; an image loads on click, without a referrer."""
     visitor = visit()
     asked: list[str | None] = []
 
@@ -87,8 +87,8 @@ def test_links_and_images_wait_to_be_asked(visit: Visit) -> None:
     assert asked == [None]
 
 
-def test_the_browser_would_install_it(visit: Visit) -> None:
-    """Chromium itself finds nothing wrong with the manifest, and follows the system's colours until told otherwise."""
+def test_page_is_installable(visit: Visit) -> None:
+    """Chromium accepts the manifest, and the theme follows the system until it is chosen."""
     visitor = visit(color_scheme="light")
     page = visitor.page
     visitor.open()
@@ -98,7 +98,7 @@ def test_the_browser_would_install_it(visit: Visit) -> None:
     assert manifest["url"].endswith("/manifest.webmanifest")
     assert manifest["errors"] == []
     errors = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
-    assert {each["errorId"] for each in errors} <= {"in-incognito"}  # as each visitor is
+    assert {each["errorId"] for each in errors} <= {"in-incognito"}  # as every visitor's profile is
 
     def ground() -> str:
         return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))

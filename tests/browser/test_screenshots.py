@@ -1,6 +1,7 @@
-"""Pictures of the page for the README and the docs, as wide as a phone, a tablet and a desktop, light and dark.
+"""Screenshots for the README and the docs, in the widths of a phone, a tablet and a desktop, light and dark.
 
-They go to a directory of the test's own, or to that of `--screenshots` (`docs/images` to renew the docs').
+They are written to the directory of `--screenshots` (`docs/images` to renew those of the docs), else to a temporary
+one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.model import Model
-from tests.browser.visitor import Visitor, settle
+from tests.browser.visitor import Visitor, wait_for_animations
 from tests.conftest import STACK_URL
 
 PHONE, TABLET, DESKTOP = (360, 740), (768, 900), (1440, 900)
@@ -35,11 +36,11 @@ await sent.stored()    # has its place in the history
 
 
 def shoot(page: Page, directory: Path, screen: str, scheme: str, window: tuple[int, int]) -> None:
-    """Take one picture; nothing may stick out."""
+    """Take one screenshot; nothing may overflow."""
     width, height = window
     page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    settle(page)
+    wait_for_animations(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (screen, scheme, window)
     picture = directory / f"{screen}-{width}-{scheme}.png"
     page.screenshot(path=picture, caret="hide", animations="disabled")
@@ -47,7 +48,7 @@ def shoot(page: Page, directory: Path, screen: str, scheme: str, window: tuple[i
 
 
 def talk(visitor: Visitor) -> None:
-    """Chats to be seen in the list, and one to look at."""
+    """Create chats for the list, and one to show."""
     visitor.new_chat("Echo", "Packing for Lisbon")
     visitor.expect_answer()
     visitor.new_chat("Eliza", "I worry that something gets lost on the way.")
@@ -69,7 +70,7 @@ def talk(visitor: Visitor) -> None:
 def test_screenshots(visit: Visit, model: Model, screenshots: Path) -> None:
     """The first screen, the choice of a chatbot, and a conversation."""
     visitor = visit()
-    visitor.id = f"ada-{visitor.id[-3:]}" if STACK_URL else "ada"  # a stack that goes on knows her already
+    visitor.id = f"ada-{visitor.id[-3:]}" if STACK_URL else "ada"  # a reused stack may know the name already
     page = visitor.page
     model.answers[QUESTION] = ANSWER
     visitor.open()

@@ -1,4 +1,4 @@
-"""What people see of a message, a list or an answer on its way, and when it does not come."""
+"""States of a message, a list or a reply that is on its way or has failed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Visit
 from tests.browser.model import Model
 from tests.browser.test_accessibility import ALL, CONTRAST, violations
-from tests.browser.visitor import PASSCODE, wait_until
+from tests.browser.visitor import PASSCODE, wait_for_expression
 from tests.browser.wire import Wire
 
 MESSAGES = r'42\["message"'
 ACKS = "43"
-COUNTING = r"""document.querySelector('.banner-now')?.textContent.match(/\d+ s/)?.forEach((each) => __told.add(each))"""
+COUNTING = (
+    r"""document.querySelector('.banner-now')?.textContent.match(/\d+ s/)?.forEach((each) => __shown.add(each))"""
+)
 
 
-def test_a_message_on_its_way(visit: Visit) -> None:
-    """Shown at once: sending, sent, stored. Its ack lost with the connection, it is sent again, and is there once."""
+def test_unstored_message_shows_its_state(visit: Visit) -> None:
+    """A message is shown as sending, sent and stored. If its ack is lost, it is sent again and stored once."""
     visitor = visit()
     page, wire = visitor.page, Wire(visitor.context)
     visitor.register()
@@ -32,12 +34,12 @@ def test_a_message_on_its_way(visit: Visit) -> None:
     visitor.say("second")
     expect(on_its_way).to_contain_text("Sending")
     expect(visitor.writing).to_have_value("")
-    wire.let_go()
+    wire.release()
     visitor.expect_answer(2)
     wire.hold(MESSAGES)
     visitor.say("third")
     expect(on_its_way).to_contain_text("Sent")
-    wire.let_go()
+    wire.release()
     visitor.expect_answer(3)
     expect(on_its_way).to_have_count(0)
 
@@ -46,7 +48,7 @@ def test_a_message_on_its_way(visit: Visit) -> None:
     expect(on_its_way).to_contain_text("Sending")
     wire.cut()
     expect(on_its_way).to_contain_text("Waiting for a connection")
-    wire.mend()
+    wire.restore()
     visitor.reconnect()
     visitor.expect_answer(4)
     page.reload()
@@ -54,8 +56,8 @@ def test_a_message_on_its_way(visit: Visit) -> None:
     expect(visitor.own.locator(".md")).to_have_text(["first", "second", "third", "fourth"])
 
 
-def test_without_a_connection(visit: Visit) -> None:
-    """The banner counts down and connects at once for who cannot wait; what is written meanwhile goes out then."""
+def test_page_is_usable_without_a_connection(visit: Visit) -> None:
+    """The banner counts down and can reconnect at once; messages written offline are sent then."""
     visitor = visit()
     page, wire = visitor.page, Wire(visitor.context)
     visitor.register()
@@ -65,19 +67,19 @@ def test_without_a_connection(visit: Visit) -> None:
     now = page.get_by_role("button", name="Reconnect now")
     expect(now).to_be_visible()
     expect(page.locator(".banner")).to_contain_text(re.compile(r"Trying again in \d s"))
-    page.evaluate("window.__told = new Set()")
-    wait_until(page, f"({COUNTING}, __told.size > 1)")
+    page.evaluate("window.__shown = new Set()")
+    wait_for_expression(page, f"({COUNTING}, __shown.size > 1)")
     visitor.say("and I wrote")
     expect(page.locator(".row.pending")).to_contain_text("Waiting for a connection")
     expect(visitor.writing).to_be_focused()
-    wire.mend()
+    wire.restore()
     visitor.reconnect()
     expect(now).to_have_count(0)
     visitor.expect_answer(2)
 
 
-def test_lists_that_fail_are_told_in_place(visit: Visit) -> None:
-    """Chats and older messages: bones while they are awaited, then what is wrong, its code, and another try."""
+def test_failed_lists_are_reported_in_place(visit: Visit) -> None:
+    """Chats and older messages: a placeholder while loading, then the error with its code and a retry."""
     visitor = visit()
     page, wire = visitor.page, Wire(visitor.context)
     visitor.open()
@@ -97,12 +99,12 @@ def test_lists_that_fail_are_told_in_place(visit: Visit) -> None:
     chats = page.get_by_role("navigation", name="Chats")
     expect(chats.get_by_role("alert")).to_contain_text("The chats could not be loaded")
     expect(chats.get_by_role("alert").locator("code")).to_be_visible()
-    visitor.expect_answer()  # the chat itself is there all the same
+    visitor.expect_answer()  # the chat itself works
     wire.refusals.clear()
     wire.hold(ACKS)
     chats.get_by_role("button", name="Try again").click()
     expect(chats.get_by_role("list", name="Getting your chats")).to_be_visible()
-    wire.let_go()
+    wire.release()
     expect(chats.get_by_role("link", name="hello")).to_be_visible()
 
     wire.refusals["update_chat"] = "forbidden"
@@ -115,8 +117,8 @@ def test_lists_that_fail_are_told_in_place(visit: Visit) -> None:
     expect(page.get_by_label("Title")).to_have_value("Mine")
 
 
-def test_who_is_thinking_or_typing_ends(visit: Visit) -> None:
-    """Nobody thinks or types for ever: not a chatbot of which nothing is heard, nor somebody who went away."""
+def test_thinking_and_typing_indicators_end(visit: Visit) -> None:
+    """Thinking and typing indicators end: of a silent chatbot, and of a user that left."""
     ada, grace = visit(), visit()
     wire = Wire(ada.context)
     ada.register()
@@ -136,13 +138,13 @@ def test_who_is_thinking_or_typing_ends(visit: Visit) -> None:
     grace.page.close()
     expect(page.get_by_text("Echo is thinking")).to_have_count(0)
     expect(page.get_by_text(f"{grace.id} is typing")).to_have_count(0)
-    wire.let_go()
+    wire.release()
     ada.expect_answer(2)
 
 
 @pytest.fixture
 def broken(model: Model, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The language model hangs up instead of answering."""
+    """The language model closes the connection instead of answering."""
 
     def answer(_: str) -> Iterator[str]:
         raise ConnectionAbortedError
@@ -151,8 +153,8 @@ def broken(model: Model, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_an_answer_that_fails(visit: Visit, broken: pytest.MonkeyPatch) -> None:
-    """Never a blank one: that it failed, the code, and the way to another answer."""
+def test_failed_reply_is_reported_and_regenerated(visit: Visit, broken: pytest.MonkeyPatch) -> None:
+    """A failed reply shows an error, its code, and a way to regenerate it."""
     visitor = visit()
     visitor.register()
     visitor.new_chat("Model", "how is it?")
@@ -166,8 +168,8 @@ def test_an_answer_that_fails(visit: Visit, broken: pytest.MonkeyPatch) -> None:
     expect(visitor.page.get_by_role("alert")).to_have_count(0)
 
 
-def test_axe_finds_nothing_where_something_is_missing(visit: Visit) -> None:
-    """The states that nobody wants to see are for everybody, too, in light and in dark."""
+def test_axe_finds_nothing_in_error_states(visit: Visit) -> None:
+    """Error and empty states are accessible too, in light and in dark."""
     visitor = visit(reduced_motion="reduce")
     page, wire = visitor.page, Wire(visitor.context)
     found: dict[str, list[str]] = {}
@@ -192,7 +194,7 @@ def test_axe_finds_nothing_where_something_is_missing(visit: Visit) -> None:
     visitor.say("later")
     expect(page.locator(".banner")).to_be_visible()
     look("no connection")
-    wire.mend()
+    wire.restore()
     visitor.reconnect()
     visitor.expect_answer(2)
     wire.refusals = {"send_message": "forbidden", "list_chats": "internal"}
@@ -211,7 +213,7 @@ def test_axe_finds_nothing_where_something_is_missing(visit: Visit) -> None:
     expect(page.locator(".sidebar .skeleton")).to_be_visible()
     expect(page.get_by_role("status", name="Loading messages")).to_be_visible()
     look("while chats and messages are awaited")
-    wire.let_go()
+    wire.release()
     visitor.expect_answer(3)
     visitor.open("/chat/c/00000000-0000-7000-8000-000000000000")
     expect(page.get_by_role("heading", name="This chat does not exist")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Text that streams in: nothing half-written is ever seen, and what is there can be copied, stopped and had again."""
+"""Streamed text: no half-written mark is shown, and it can be copied, stopped and regenerated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXT = f"""Some **bold words here**, `a span of code` and [a link to](https://ex
 | pears | 7 |
 
 The ~~very~~ end."""
-MARKS = re.compile(r"(?m)[`*~|\]]|^-|https:")  # what makes Markdown Markdown; none of it is part of the text above
+MARKS = re.compile(r"(?m)[`*~|\]]|^-|https:")  # characters of Markdown syntax; the text above contains none as content
 WATCH = """() => {
   window.__seen = [];
   const look = () => {
@@ -37,7 +37,7 @@ WATCH = """() => {
 
 
 def test_nothing_flickers_while_text_streams(visit: Visit) -> None:
-    """Frame by frame: no mark of a half-written fence, list, table, link or emphasis, and nothing shrinks again."""
+    """Frame by frame: no half-written mark of a fence, list, table, link or emphasis, and no element shrinks."""
     visitor = visit()
     page = visitor.page
     visitor.register()
@@ -61,8 +61,8 @@ def test_nothing_flickers_while_text_streams(visit: Visit) -> None:
     expect(visitor.writing).to_have_value(CODE)
 
 
-def test_stopped_by_the_button_and_had_again(visit: Visit) -> None:
-    """What came before the stop is kept, and both answers can be reached, after a reload too."""
+def test_reply_is_stopped_by_the_button_and_regenerated(visit: Visit) -> None:
+    """A stopped reply keeps its text; after regeneration both replies can be shown, also after a reload."""
     visitor = visit()
     page = visitor.page
     visitor.register()

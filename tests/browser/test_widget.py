@@ -1,4 +1,4 @@
-"""The widget on somebody else's page: another origin, a strict policy of its own, and no way across."""
+"""The widget on a page of another origin with a strict policy; the two pages cannot access each other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.host import MEMBERS, HostPage
-from tests.browser.visitor import Visitor, wait_until
+from tests.browser.visitor import Visitor, wait_for_expression
 from tests.support.stack import Stack
 
 ELEMENT = "document.querySelector('backchat-widget')"
@@ -24,8 +24,8 @@ def shop(browser: Browser, stack: Stack, host_page: HostPage) -> object:
     assert not visitor.wrongs, visitor.wrongs
 
 
-def test_a_visitor_of_another_site_chats(shop: Visitor, stack: Stack) -> None:
-    """The button, in the host's colours, opens the chat; the host may speak for the visitor and hears what is said."""
+def test_visitor_of_another_site_chats_in_the_widget(shop: Visitor, stack: Stack) -> None:
+    """The button, in the host's colours, opens the chat; the host can send for the visitor and receives messages."""
     page = shop.page
     shop.open(f"/?server={stack.auth_url}")
     page.get_by_role("button", name="Chat with us").wait_for()
@@ -42,20 +42,20 @@ def test_a_visitor_of_another_site_chats(shop: Visitor, stack: Stack) -> None:
     )
     page.evaluate(f"{ELEMENT}.send('the host speaks')")
     expect(frame.locator(".row.reply[data-seq]")).to_have_count(2)
-    wait_until(page, "heard.length === 2")  # what is told by postMessage comes in its own time
+    wait_for_expression(page, "heard.length === 2")  # postMessage delivers asynchronously
     assert page.evaluate("heard") == ["user: the host speaks", "chatbot: the host speaks"]
     page.evaluate(f"{ELEMENT}.close()")
     expect(page.locator("iframe")).to_be_hidden()
     expect(page.get_by_role("button", name="Chat with us")).to_be_focused()
 
 
-def test_a_visitor_whom_the_site_knows_stays_the_same(shop: Visitor, stack: Stack) -> None:
-    """The site's backend lends the token: on the next page of the site the same person goes on in the same chat."""
+def test_visitor_known_to_the_site_keeps_the_chat(shop: Visitor, stack: Stack) -> None:
+    """The site's backend supplies the token: on the next page the same visitor continues the same chat."""
     page = shop.page
     shop.open(f"{MEMBERS}first?server={stack.auth_url}")
     with page.expect_response("**/chat-token") as lent:
         page.get_by_role("button", name="Chat with us").click()
-    assert set(lent.value.json()) == {"access_token", "expires_in"}  # and no refresh token
+    assert set(lent.value.json()) == {"access_token", "expires_in"}  # no refresh token
     frame = page.frame_locator("iframe")
     writing = frame.get_by_role("textbox", name="Message")
     writing.fill("hello on the first page")
@@ -70,8 +70,8 @@ def test_a_visitor_whom_the_site_knows_stays_the_same(shop: Visitor, stack: Stac
     expect(answer).to_have_text(["hello on the first page", "and on the second"])
 
 
-def test_a_visitor_whom_the_site_does_not_know_is_a_guest(shop: Visitor, stack: Stack, host_page: HostPage) -> None:
-    """The site's backend says no; the widget is then as for anybody."""
+def test_visitor_unknown_to_the_site_is_a_guest(shop: Visitor, stack: Stack, host_page: HostPage) -> None:
+    """The site's backend refuses; the visitor becomes a guest."""
     page = shop.page
     shop.open(f"{MEMBERS}?server={stack.auth_url}")
     host_page.sessions.clear()
@@ -79,10 +79,10 @@ def test_a_visitor_whom_the_site_does_not_know_is_a_guest(shop: Visitor, stack: 
     expect(page.frame_locator("iframe").get_by_role("heading", name="Ask us anything")).to_be_visible()
 
 
-def test_only_named_origins_may_frame_only_the_compact_page(
+def test_only_allowed_origins_may_frame_only_the_compact_page(
     browser: Browser, stack: Stack, host_page: HostPage
 ) -> None:
-    """A page of another origin than the operator named, and any page around the full one, gets nothing to see."""
+    """A page of another origin, and any page that frames the full page, sees nothing."""
     context = browser.new_context()
     page = context.new_page()
     refused: list[str] = []
@@ -98,8 +98,8 @@ def test_only_named_origins_may_frame_only_the_compact_page(
     context.close()
 
 
-def test_the_host_opens_and_closes_it_and_is_told(shop: Visitor, stack: Stack) -> None:
-    """By a method, with a key or a button in the frame; whoever does not listen any more hears nothing."""
+def test_host_opens_and_closes_the_widget_and_gets_events(shop: Visitor, stack: Stack) -> None:
+    """By a method, or by a key or button in the frame; an unregistered listener receives nothing."""
     page = shop.page
     shop.open(f"/?server={stack.auth_url}")
     button = page.get_by_role("button", name="Chat with us")
@@ -111,14 +111,14 @@ def test_the_host_opens_and_closes_it_and_is_told(shop: Visitor, stack: Stack) -
     )
     expect(page.frame_locator("iframe").get_by_role("heading", name="Ask us anything")).to_be_visible()
     expect(button).to_have_attribute("aria-expanded", "true")
-    wait_until(page, "heard.join() === 'ready,open'")
+    wait_for_expression(page, "heard.join() === 'ready,open'")
     page.frame_locator("iframe").get_by_role("textbox", name="Message").press("Escape")
     expect(page.locator("iframe")).to_be_hidden()
     expect(button).to_have_attribute("aria-expanded", "false")
-    wait_until(page, "heard.includes('close')")
+    wait_for_expression(page, "heard.includes('close')")
     page.evaluate("ends.forEach((end) => end()); heard.length = 0")
     page.evaluate(f"{ELEMENT}.toggle()")
-    page.set_viewport_size({"width": 360, "height": 740})  # where it covers the host's page, its button too
+    page.set_viewport_size({"width": 360, "height": 740})  # there the frame covers the host page and its button
     page.frame_locator("iframe").get_by_role("button", name="Close").click()
     expect(page.locator("iframe")).to_be_hidden()
     page.evaluate(f"{ELEMENT}.toggle()")

@@ -1,4 +1,4 @@
-"""Somebody at a browser, with what they can see and do on the chat page."""
+"""A visitor with a browser, and the actions on the chat page."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
+from tests.support.waiting import wait_until
+
 PASSCODE = "correct horse battery staple"
-PATIENCE = 30_000  # milliseconds for what takes a hundred on an idle machine
-MOVING = 3_000  # milliseconds at most, until nothing moves any more
+PATIENCE = 30_000  # milliseconds for what takes 100 on an idle machine
+MOVING = 3_000  # milliseconds, the longest wait for animations
 
 expect.set_options(timeout=PATIENCE)
 
 
-def settle(page: Page) -> None:
-    """Wait until nothing moves any more, but for what moves for ever; not for longer than `MOVING`.
+def wait_for_animations(page: Page) -> None:
+    """Wait until no finite animation runs, at most `MOVING`.
 
-    What has moved may set off what is inside it, so it is looked for until there is nothing for two frames.
+    An animation may start another one, so none must run for two frames.
     """
     page.evaluate(
         """(most) => new Promise((done) => {
@@ -36,33 +38,26 @@ def settle(page: Page) -> None:
     )
 
 
-def wait_until(page: Page, condition: str) -> None:
-    """Wait for a JavaScript expression to become true. `wait_for_function` would need the policy to allow `eval`."""
-    page.evaluate(
-        f"""(most) => new Promise((done, fail) => {{
-          setTimeout(() => fail(new Error("not in time")), most);
-          const look = () => ({condition}) ? done(0) : setTimeout(look, 20);
-          look();
-        }})""",
-        PATIENCE,
-    )
+def wait_for_expression(page: Page, expression: str) -> None:
+    """Wait until a JavaScript expression is true. (`wait_for_function` needs a policy that allows `eval`.)"""
+    wait_until(lambda: page.evaluate(expression), PATIENCE / 1000)
 
 
 class Visitor:
-    """One page of one browser profile. `wrongs` collects what must never happen."""
+    """A browser profile with its first page. `wrongs` collects errors that no test expects."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.context = context
         self.url = url
         self.wrongs: list[str] = []
         self.requests: list[str] = []
-        self.unanswered: set[str] = set()  # addresses whose answer has not come, or failed
-        self.friends: tuple[str, ...] = ()  # origins besides our own that may be asked
+        self.unanswered: set[str] = set()  # addresses of requests that are pending or failed
+        self.friends: tuple[str, ...] = ()  # other origins to which requests are allowed
         self.id = f"visitor-{secrets.token_hex(4)}"
         self.page = self.tab()
 
     def tab(self) -> Page:
-        """Another tab of the same browser."""
+        """Open another tab of the same browser."""
         page = self.context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.wrongs.append(f"error: {error}"))
@@ -85,7 +80,7 @@ class Visitor:
         self.page.goto(self.url + path)
 
     def register(self, path: str = "/chat/") -> None:
-        """Come as a stranger and make an account."""
+        """Open the page and create an account."""
         self.open(path)
         self.page.locator("[name=username]").fill(self.id)
         self.page.locator("[name=new-password]").fill(PASSCODE)
@@ -93,7 +88,7 @@ class Visitor:
         expect(self.page.locator(".shell")).to_be_visible()
 
     def log_in(self, user_id: str) -> None:
-        """Come as somebody who has an account, on another device."""
+        """Log in with an existing account, as on another device."""
         self.open()
         self.page.locator(".switch").click()
         self.page.locator("[name=username]").fill(user_id)
@@ -102,7 +97,7 @@ class Visitor:
         expect(self.page.locator(".shell")).to_be_visible()
 
     def new_chat(self, chatbot: str, text: str) -> None:
-        """Start a chat with a chatbot by its name and say the first thing."""
+        """Start a chat with a chatbot, by its name, and send the first message."""
         new = self.page.locator(".sidebar .new")
         if new.is_visible():
             new.click()
@@ -132,35 +127,35 @@ class Visitor:
         return self.page.locator(".row.own")
 
     def expect_answer(self, count: int = 1) -> Locator:
-        """Wait until there are that many stored replies; the last."""
+        """Wait until there are that many stored replies, and return the last one."""
         expect(self.replies).to_have_count(count)
         return self.replies.last
 
     def reconnect(self) -> None:
-        """Do not wait for the next try, if it has not come yet."""
+        """Reconnect now, if the page is still disconnected."""
         self.page.evaluate("document.querySelector('.banner button')?.click()")
 
     def close_dialog(self) -> None:
-        """Leave what is open with the keyboard; the focus is back where it was."""
+        """Close the open dialog by the keyboard."""
         self.page.keyboard.press("Escape")
         expect(self.page.locator("dialog")).to_have_count(0)
 
     def invite(self) -> str:
-        """A link by which others come into the chat, from the open dialog of its people, which is closed then."""
+        """Create an invite link in the open members dialog, close it, and return the link."""
         self.page.get_by_role("button", name="Make an invite link").click()
         link = self.page.locator(".invite input").input_value()
         self.close_dialog()
         return link
 
     def menu(self, entry: str) -> None:
-        """Choose from the menu of the chat."""
+        """Choose an entry of the chat's menu."""
         self.page.locator(".chat-head .menu > button").click()
         self.page.get_by_role("menuitem", name=entry).click()
 
 
 @contextmanager
 def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visitor]:
-    """A visitor with a browser profile of their own; nothing may have gone wrong with them at the end."""
+    """Open a browser profile for a visitor; at its end, fail if there were unexpected errors or foreign requests."""
     options = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
     context = browser.new_context(**options)
     visitor = Visitor(context, url)
@@ -171,7 +166,7 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visitor]:
         foreign = [request for request in visitor.requests if not request.startswith(known)]
         assert not foreign, foreign
     finally:
-        # For the report of a test that fails.
+        # Shown in the report of a failed test.
         print(f"{visitor.id} at {visitor.page.url}, wrong: {visitor.wrongs}, not loaded: {visitor.unanswered}")  # noqa: T201
         context.unroute_all(behavior="ignoreErrors")
         context.close()

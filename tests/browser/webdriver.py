@@ -1,7 +1,7 @@
 """A small client of W3C WebDriver, for browsers as Debian ships them, which Playwright cannot drive.
 
-Chromium and WebKitGTK come with a driver that speaks WebDriver over HTTP. Firefox has no driver in Debian, but speaks
-Marionette itself: the same commands as JSON over TCP (geckodriver only translates between the two).
+Chromium and WebKitGTK have drivers that speak WebDriver over HTTP. Firefox has no driver in Debian, but understands the
+same commands as JSON over TCP (Marionette); geckodriver only translates between the two.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import httpx2
 
-ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key under which WebDriver sends the id of an element
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's id in WebDriver
 TIMEOUT = 60.0  # seconds for one command
 ROUTES = {
     "DeleteAllCookies": ("DELETE", "/cookie"),
@@ -27,7 +27,7 @@ ROUTES = {
 
 
 class CommandFailed(Exception):
-    """The browser refused a command; the text is its answer."""
+    """The browser answered a command with an error."""
 
 
 class WebDriver(Protocol):
@@ -45,7 +45,7 @@ class WebDriver(Protocol):
 
 
 class HttpDriver:
-    """A session over HTTP, by a driver that listens at `url`."""
+    """A session over HTTP, through the driver at `url`."""
 
     def __init__(self, url: str, capabilities: dict[str, Any]) -> None:
         self._http = httpx2.Client(base_url=url, timeout=TIMEOUT)
@@ -75,7 +75,7 @@ class Marionette:
         self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self._stream = self._socket.makefile("rb")
         self._last_id = 0
-        self._receive()  # its greeting
+        self._receive()  # the server's greeting
         self.command("NewSession", capabilities={"alwaysMatch": {}})
 
     def command(self, name: str, **parameters: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The Socket.IO connection of a browser in the hands of a test, on whatever stack: cut, held up, or answered for."""
+"""Controls the Socket.IO connection of a browser: cuts it, holds frames back, or answers for the server."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from playwright.sync_api import BrowserContext, Route, WebSocketRoute
 
 SOCKETS = re.compile(r"/socket\.io/")
-EVENT = re.compile(r"42(\d*)(\[.*)", re.DOTALL)  # an event, as Socket.IO frames it: id of the ack, name and payload
+EVENT = re.compile(r"42(\d*)(\[.*)", re.DOTALL)  # a Socket.IO event: id of its ack, name and payload
 
 Frame = str | bytes
 
 
 class Wire:
-    """The way of every page of a browser context to the server. To be made before a page opens its connection."""
+    """The connections of all pages of a browser context. Create it before a page connects."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.is_cut = False
-        self.refusals: dict[str, str] = {}  # the code that an event of the page is answered with, by its name
+        self.refusals: dict[str, str] = {}  # error codes with which the page's events are answered, by event name
         self._held: list[tuple[WebSocketRoute, Frame]] | None = None
         self._holds = re.compile("")
         self._open: list[WebSocketRoute] = []
@@ -27,23 +27,23 @@ class Wire:
         context.route_web_socket(SOCKETS, self._opened)
 
     def cut(self) -> None:
-        """End every connection, and let no other come about until `mend`."""
+        """Close every connection, and refuse new ones until `restore`."""
         self.is_cut = True
         for socket in self._open:
             socket.close()
         self._open.clear()
         self._held = None
 
-    def mend(self) -> None:
-        """Let connections come about again."""
+    def restore(self) -> None:
+        """Allow connections again."""
         self.is_cut = False
 
     def hold(self, pattern: str) -> None:
-        """Keep back each frame of the server whose beginning matches, until `let_go`; a `cut` loses them."""
+        """Hold back every frame of the server that starts with the pattern, until `release`; `cut` discards them."""
         self._held, self._holds = [], re.compile(pattern)
 
-    def let_go(self) -> None:
-        """Let what was kept back arrive."""
+    def release(self) -> None:
+        """Deliver the held frames."""
         held, self._held = self._held or [], None
         for socket, frame in held:
             socket.send(frame)
@@ -56,7 +56,8 @@ class Wire:
 
     def _opened(self, socket: WebSocketRoute) -> None:
         if self.is_cut:
-            socket.send("no packet of Engine.IO")  # which fails at once; what is only closed is waited for
+            # this fails at once, while the page would wait for a closed connection
+            socket.send("no packet of Engine.IO")
             return
         server = socket.connect_to_server()
         self._open.append(socket)

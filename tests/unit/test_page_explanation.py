@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TABLE = (ROOT / "docs/explanation/page.md").read_text().partition("## What shows it")[2]
+TABLE = (ROOT / "docs/explanation/page.md").read_text().partition("## Tests")[2]
 ROW = re.compile(r"^\| (?!promise|-)[^|]+ \| ([^|]+) \|$", re.MULTILINE)
 NAME = re.compile(r"`(test_\w+\.py|web/[\w/.]+\.test\.ts)(?:::(test_\w+))?`")
 

@@ -1,4 +1,4 @@
-/** The texts in English, the reference for the other languages. `{name}` is replaced by a value. */
+/** The texts in English, to which all translations correspond. `{name}` is replaced by a value. */
 
 import type { Text } from "./index.ts";
 

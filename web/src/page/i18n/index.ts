@@ -1,4 +1,4 @@
-/** The page's texts. English is part of the first load; the other languages are loaded on demand. */
+/** The page's texts. English is part of the first load; translations are loaded on demand. */
 
 import { signal } from "@preact/signals";
 

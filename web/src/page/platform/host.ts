@@ -48,7 +48,7 @@ export function requestHostToken(): Promise<AccessToken> {
   });
 }
 
-/** Start to listen to the host page, and tell it that the frame is ready. */
+/** Start to listen to the host page, and report that the frame is ready. */
 export function listenToHost(): void {
   if (!HOST) return;
   document.documentElement.dataset.framed = "";

@@ -1,10 +1,10 @@
 /**
  * Loads a part of the page in a way that can be retried.
  *
- * Chromium remembers a failed `import()`, also of a file that the part imports, for as long as the page is open (the
- * HTML standard's module map; Firefox and WebKit do not). So all files are fetched first, and imported from the
- * browser's cache only when all have arrived. A browser without a disk cache (a private window of WebKit) downloads
- * them twice. The build passes the list of files (`vite.config.ts`).
+ * Chromium keeps the failure of an `import()`, also of a file that the part imports, until the page is closed (the HTML
+ * standard's module map; Firefox and WebKit do not). So all files are fetched first, and imported from the browser's
+ * cache only when all have arrived. A browser without a disk cache (a private window of WebKit) downloads them twice.
+ * The build passes the list of files (`vite.config.ts`).
  */
 
 /** Rejects, without an import, if one of the files cannot be loaded. */

@@ -6,7 +6,7 @@ interface AvatarProps {
   readonly id: string;
   readonly name?: string;
   readonly kind: "user" | "chatbot";
-  /** Shows a mark for a user who is present. */
+  /** Adds a mark: the user is present. */
   readonly isHere?: boolean;
 }
 

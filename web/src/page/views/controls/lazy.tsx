@@ -7,7 +7,7 @@ import { t } from "../../i18n/index.ts";
 import { notify } from "../../state/notices.ts";
 import { Dots, Problem } from "./controls.tsx";
 
-/** Milliseconds after which the user is told that loading takes long. */
+/** Milliseconds after which a message says that loading takes long. */
 export const PATIENCE = 8_000;
 const UNSEEN = 300; // milliseconds before a placeholder appears
 

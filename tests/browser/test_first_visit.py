@@ -1,4 +1,4 @@
-"""Somebody who has never seen the page, on a system as `make run` starts it: without any setting of ours."""
+"""A first visit to a system started as by `make run`, without any settings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WATCH = """() => {
 
 @pytest.fixture(scope="module")
 def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The embedded system as it is, or the stack that is given."""
+    """The embedded system with default settings, or the given stack."""
     if STACK_URL:
         yield request.getfixturevalue("stack")
         return
@@ -40,8 +40,8 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
-def test_by_what_is_to_be_seen_alone(browser: Browser, plain: Stack, window: dict[str, object]) -> None:
-    """From the address in the terminal to an answer that streams in, by labels and roles."""
+def test_first_visit_needs_only_visible_labels(browser: Browser, plain: Stack, window: dict[str, object]) -> None:
+    """From the address to a streamed answer, found only by labels and roles."""
     with visiting(browser, plain.auth_url, **window) as visitor:
         page = visitor.page
         visitor.open("/")
@@ -49,7 +49,7 @@ def test_by_what_is_to_be_seen_alone(browser: Browser, plain: Stack, window: dic
         page.get_by_label("Passcode", exact=True).fill(PASSCODE)
         page.get_by_role("button", name="Make the account").click()
         expect(page.get_by_role("heading", name="What is on your mind?")).to_be_visible()
-        expect(page.get_by_role("radio", checked=True)).to_have_count(1)  # somebody answers, without a choice, too
+        expect(page.get_by_role("radio", checked=True)).to_have_count(1)  # a chatbot is selected by default
         page.get_by_text("Echo", exact=True).click()
         expect(page.get_by_role("radio", name="Echo")).to_be_checked()
         page.get_by_role("textbox", name="Message").fill(QUESTION)
@@ -60,7 +60,7 @@ def test_by_what_is_to_be_seen_alone(browser: Browser, plain: Stack, window: dic
         expect(messages.first).to_contain_text(QUESTION)
         expect(messages.last.get_by_role("button", name="Answer again")).to_be_visible()
         answers = page.evaluate("__answers")
-        assert len(answers) > 2, answers  # thinking, in parts, whole
+        assert len(answers) > 2, answers  # thinking, partial, complete
         expect(page.get_by_role("textbox", name="Message")).to_be_in_viewport()
         expect(messages.last).to_be_in_viewport()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
