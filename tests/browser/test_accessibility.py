@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.model import HELD, Model
+from tests.browser.part import Part
 from tests.browser.visitor import PASSCODE, wait_for_animations
 from tests.support.stack import ROOT
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 ALL = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-PALETTE = re.compile(r"/assets/palette-[^/]*\.js$")
 CONTRAST = {"type": "rule", "values": ["color-contrast"]}
 
 
@@ -149,17 +147,15 @@ def test_keys_pressed_while_the_palette_loads_go_to_the_palette(visit: Visit) ->
     """Keys pressed while the palette is loading go to the palette, not to the message field."""
     visitor = visit()
     page = visitor.page
-    held: list[Route] = []
-    visitor.context.route(PALETTE, lambda route: held.append(route))  # noqa: PLW0108 - a builtin will not do
-    with page.expect_request(PALETTE):  # requested automatically when the page is idle
+    palette = Part(visitor.context, "palette")
+    with page.expect_request(palette.pattern):  # requested automatically when the page is idle
         visitor.register()
     expect(visitor.writing).to_be_focused()
     page.keyboard.press("Control+k")
     page.keyboard.type("accoux")
     page.keyboard.press("Backspace")
     expect(visitor.writing).to_have_value("")
-    for route in held:
-        route.continue_()
+    palette.release()
     query = page.get_by_role("combobox", name="Chat or command")
     expect(query).to_have_value("accou")
     expect(query).to_be_focused()

@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-import re
-
-from playwright.sync_api import BrowserContext, Route, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
+from tests.browser.part import Part
 from tests.browser.visitor import PASSCODE
 
 MISSING = "This part of the page could not be loaded"
-
-
-class Part:
-    """Files of the page, by name, whose requests are held back or fail until `release`."""
-
-    def __init__(self, context: BrowserContext, names: str, *, is_failing: bool) -> None:
-        self._context = context
-        self._pattern = re.compile(rf"/assets/({names})-[^/]*\.js$")
-        self._is_failing = is_failing
-        self._held: list[Route] = []
-        context.route(self._pattern, self._handle)
-
-    def _handle(self, route: Route) -> None:
-        if self._is_failing:
-            route.abort()
-        else:
-            self._held.append(route)
-
-    def release(self) -> None:
-        """Let the requests pass."""
-        for route in self._held:
-            route.continue_()
-        self._held.clear()
-        self._context.unroute(self._pattern)
 
 
 def test_page_is_in_english_while_a_language_loads(visit: Visit) -> None:
     """While Arabic is loading the page is in English, from left to right; it switches when Arabic arrives."""
     visitor = visit(locale="ar-EG")
     page = visitor.page
-    arabic = Part(visitor.context, "ar", is_failing=False)
+    arabic = Part(visitor.context, "ar")
     visitor.open()
     expect(page.get_by_role("heading", name="Make an account")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("dir", "ltr")
@@ -139,7 +114,7 @@ def test_slow_parts_are_reported_and_take_no_keys(visit: Visit) -> None:
     """The account screen and the palette never arrive: that is reported, and the message field stays usable."""
     visitor = visit()
     page = visitor.page
-    part = Part(visitor.context, "account_screen|palette", is_failing=False)
+    part = Part(visitor.context, "account_screen|palette")
     visitor.register()
     page.locator("a.me").click()
     expect(page.get_by_text("One moment")).to_be_visible()
