@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from chat_gateway.protocol.server_events import Done, TokenExpires
 from shared.contracts.payload import Timestamp
@@ -53,35 +53,35 @@ def refused(error: BackchatError) -> dict[str, Any]:
 class ActiveReply(BaseModel):
     """An unfinished reply; `text` and `attempt` as far as this gateway has received them."""
 
-    message_id: UUID
-    chatbot_id: str
-    attempt: int
-    text: str
+    message_id: UUID = Field(description="The id that the stored reply will have")
+    chatbot_id: str = Field(description="The chatbot that writes it")
+    attempt: int = Field(description="The attempt of `text`; 0 if this gateway has seen none")
+    text: str = Field(description="The text so far, as seen by this gateway")
 
 
 class Joined(BaseModel):
     """The ack of `join_chat`."""
 
-    session: OwnSession
-    messages: list[Message]
-    has_more: bool
-    last_seq: int
-    active_replies: list[ActiveReply]
+    session: OwnSession = Field(description="The session with the read mark of the caller")
+    messages: list[Message] = Field(description="The newest page, or the changes after the cursor")
+    has_more: bool = Field(description="With `after_seq`: call again. Without: there are older messages")
+    last_seq: int = Field(description="The answer is complete up to this number")
+    active_replies: list[ActiveReply] = Field(description="Replies in progress")
 
 
 class Accepted(BaseModel):
     """The ack of `send_message`: the bus holds the message durably."""
 
-    message_id: UUID
-    client_message_id: str | None
-    status: str
+    message_id: UUID = Field(description="The id of the message")
+    client_message_id: str | None = Field(description="As sent")
+    status: str = Field(description="Always `accepted`")
 
 
 class Invited(BaseModel):
     """The ack of `create_invite`. The invite is a secret and is returned only once."""
 
-    invite: str
-    expires_at: Timestamp
+    invite: str = Field(description="The secret; shown only here")
+    expires_at: Timestamp = Field(description="When it expires")
 
 
 ACKS: dict[str, type[BaseModel]] = {

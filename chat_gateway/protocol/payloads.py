@@ -40,7 +40,7 @@ class ClientPayload(BaseModel):
 class InSession(ClientPayload):
     """An event that concerns one session."""
 
-    session_id: Id
+    session_id: Id = Field(description="The session")
 
 
 class Change(InSession):
@@ -50,25 +50,29 @@ class Change(InSession):
 class StartChat(ClientPayload):
     """`start_chat`. Without chatbots, also with an empty list, the session gets the default chatbot."""
 
-    title: Title | None = None
-    chatbot_ids: Annotated[list[ChatbotId], Field(max_length=100)] | None = None
-    reply_policy: ReplyPolicy = "mentioned"
-    client_request_id: ClientId | None = None
+    title: Title | None = Field(default=None, description="Title; absent: the first reply gives one")
+    chatbot_ids: Annotated[list[ChatbotId], Field(max_length=100)] | None = Field(
+        default=None, description="Chatbots of the session; absent or empty: the default chatbot"
+    )
+    reply_policy: ReplyPolicy = Field(default="mentioned", description="Which chatbots answer a message")
+    client_request_id: ClientId | None = Field(default=None, description="Recognises a repetition")
 
 
 class SendMessage(InSession):
     """`send_message`. `parsing.parse` checks the length of `content`, which has a separate error code."""
 
-    content: Text
-    client_message_id: ClientId | None = None
-    reply_to: Id | None = None
+    content: Text = Field(
+        description="At most 16,000 characters, at least one after trimming; longer: `payload_too_large`"
+    )
+    client_message_id: ClientId | None = Field(default=None, description="Recognises a repetition")
+    reply_to: Id | None = Field(default=None, description="A message of the session that this one refers to")
 
 
 class JoinChat(InSession):
     """`join_chat`."""
 
-    after_seq: Seq | None = None
-    limit: Limit = PAGE_DEFAULT
+    after_seq: Seq | None = Field(default=None, description="The cursor of the client; absent: the newest page")
+    limit: Limit = Field(default=PAGE_DEFAULT, description="Maximum number of messages")
 
 
 class LeaveChat(InSession):
@@ -78,23 +82,25 @@ class LeaveChat(InSession):
 class GetMessages(InSession):
     """`get_messages`, with `before_seq` or `after_seq` or neither."""
 
-    before_seq: Seq | None = None
-    after_seq: Seq | None = None
-    limit: Limit = PAGE_DEFAULT
+    before_seq: Seq | None = Field(
+        default=None, description="Messages with a lower `seq`; not together with `after_seq`"
+    )
+    after_seq: Seq | None = Field(default=None, description="Messages with a higher `seq`")
+    limit: Limit = Field(default=PAGE_DEFAULT, description="Maximum number of messages")
 
 
 class ListChats(ClientPayload):
     """`list_chats`."""
 
-    cursor: Opaque | None = None
-    limit: Limit = PAGE_DEFAULT
+    cursor: Opaque | None = Field(default=None, description="`next_cursor` of the previous page")
+    limit: Limit = Field(default=PAGE_DEFAULT, description="Maximum number of sessions")
 
 
 class UpdateChat(Change):
     """`update_chat`. Absent fields stay unchanged."""
 
-    title: Title | None = None
-    reply_policy: ReplyPolicy | None = None
+    title: Title | None = Field(default=None, description="New title; absent: unchanged")
+    reply_policy: ReplyPolicy | None = Field(default=None, description="New policy, by the owner; absent: unchanged")
 
 
 class DeleteChat(Change):
@@ -108,26 +114,32 @@ class ListChatbots(ClientPayload):
 class AddChatbot(Change):
     """`add_chatbot`."""
 
-    chatbot_id: ChatbotId
+    chatbot_id: ChatbotId = Field(description="Id of a chatbot of the catalogue")
 
 
 class RemoveChatbot(Change):
     """`remove_chatbot`."""
 
-    chatbot_id: ChatbotId
+    chatbot_id: ChatbotId = Field(description="Id of a chatbot of the session")
 
 
 class CreateInvite(Change):
     """`create_invite`. `expires_in` is in seconds; without `max_uses` the number of uses is unlimited."""
 
-    expires_in: Annotated[StrictInt, Field(ge=INVITE_EXPIRES_MIN, le=INVITE_EXPIRES_MAX)] = INVITE_EXPIRES_DEFAULT
-    max_uses: Annotated[StrictInt, Field(ge=1, le=INVITE_USES_MAX)] | None = None
+    expires_in: Annotated[StrictInt, Field(ge=INVITE_EXPIRES_MIN, le=INVITE_EXPIRES_MAX)] = Field(
+        default=INVITE_EXPIRES_DEFAULT, description="Lifetime of the invite in seconds"
+    )
+    max_uses: Annotated[StrictInt, Field(ge=1, le=INVITE_USES_MAX)] | None = Field(
+        default=None, description="How many users may accept it; absent: any number"
+    )
 
 
 class AcceptInvite(ClientPayload):
     """`accept_invite`. Text that is not an invite is refused `not_found`, like an unknown invite."""
 
-    invite: Annotated[StrictStr, Field(min_length=1, max_length=1_000)]
+    invite: Annotated[StrictStr, Field(min_length=1, max_length=1_000)] = Field(
+        description="The secret from `create_invite`"
+    )
 
 
 class LeaveSession(Change):
@@ -137,61 +149,63 @@ class LeaveSession(Change):
 class RemoveUser(Change):
     """`remove_user`."""
 
-    user_id: UserId
+    user_id: UserId = Field(description="The member to remove")
 
 
 class StopReply(Change):
     """`stop_reply`."""
 
-    message_id: Id
+    message_id: Id = Field(description="The reply in progress")
 
 
 class RegenerateReply(Change):
     """`regenerate_reply`."""
 
-    message_id: Id
+    message_id: Id = Field(description="The reply to replace")
 
 
 class EditMessage(Change):
     """`edit_message`. `content` is as in `send_message`."""
 
-    message_id: Id
-    content: Text
+    message_id: Id = Field(description="The author's last message in the session")
+    content: Text = Field(description="The new text, as in `send_message`")
 
 
 class RateReply(Change):
     """`rate_reply`. A rating of 0 removes an earlier one."""
 
-    message_id: Id
-    rating: Rating
-    comment: Comment | None = None
+    message_id: Id = Field(description="The reply")
+    rating: Rating = Field(description="1: good, -1: bad, 0: remove the rating")
+    comment: Comment | None = Field(default=None, description="Reason, for the operator")
 
 
 class SearchMessages(ClientPayload):
     """`search_messages`, in all sessions of the user or in one."""
 
-    query: Query
-    session_id: Id | None = None
-    cursor: Opaque | None = None
-    limit: Limit = PAGE_DEFAULT
+    query: Query = Field(description="Words that must all be in the message")
+    session_id: Id | None = Field(
+        default=None, description="Search only this session; absent: all of the user's sessions"
+    )
+    cursor: Opaque | None = Field(default=None, description="`next_cursor` of the previous page")
+    limit: Limit = Field(default=PAGE_DEFAULT, description="Maximum number of hits")
 
 
 class SetTyping(InSession):
     """`set_typing`."""
 
-    typing: StrictBool
+    typing: StrictBool = Field(description="Whether the user begins or ends typing")
 
 
 class MarkRead(Change):
     """`mark_read`."""
 
-    seq: Seq
+    seq: Seq = Field(description="The highest number that the user has read")
 
 
 class RefreshToken(ClientPayload):
     """`refresh_token`. The token is checked by `chat_gateway.identity`, not here."""
 
-    token: StrictStr
+    token: StrictStr = Field(description="A newer access token of the same user")
 
 
 CLIENT_EVENTS: dict[str, type[ClientPayload]] = {

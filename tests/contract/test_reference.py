@@ -52,3 +52,9 @@ def test_asyncapi_describes_every_client_event_and_resolves() -> None:
             for part in ("payload", "x-ack"):
                 if part in message:
                     assert message[part]["$ref"].removeprefix("#/components/schemas/") in schemas
+
+
+def test_every_field_of_an_event_has_a_description(generator: ModuleType) -> None:
+    """An empty cell of the page is a field without `Field(description=…)`."""
+    page = generator.events_page.render()
+    assert [line for line in page.splitlines() if line.endswith("|  |")] == []
