@@ -1,11 +1,11 @@
-"""`python -m embedded`: settings, the data directory, then the one process."""
+"""`python -m embedded`: reads the settings, locks the data directory, and runs the process."""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
 from embedded.app import assemble
-from embedded.data import InUse, hold
+from embedded.data import InUse, lock
 from embedded.settings import EmbeddedSettings
 from shared.runtime import logs
 from shared.runtime.process import Assembly, run
@@ -13,7 +13,7 @@ from shared.runtime.settings import config_error, load
 
 
 def announce(address: str) -> None:
-    """The one line that a newcomer needs."""
+    """Print the address on standard output."""
     print(f"Backchat is running at {address} (Ctrl-C stops it)", flush=True)  # noqa: T201
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     settings = load(EmbeddedSettings)
     logs.configure("embedded", level=settings.log_level, form=settings.log_format)
     try:
-        with hold(settings.data_dir) as data:
+        with lock(settings.data_dir) as data:
 
             async def build(stack: AsyncExitStack) -> Assembly:
                 return await assemble(settings, data, stack)

@@ -1,4 +1,4 @@
-"""Composition root of the embedded run: stores, then the bus, then the services, on one app and one port."""
+"""Composition root of the embedded system: databases, bus and services, with one app on one port."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from shared.runtime.settings import load
 
 
 class OneOrigin:
-    """What an edge does in the distributed stack: auth's paths to auth, everything else to the gateway."""
+    """Routes the paths of auth to auth and all others to the gateway, as an edge does in the distributed stack."""
 
     def __init__(self, auth: ASGIApp, gateway: ASGIApp) -> None:
         self._auth = auth
@@ -43,7 +43,7 @@ class OneOrigin:
 
 
 async def assemble(settings: EmbeddedSettings, data: DataDirectory, stack: AsyncExitStack) -> Assembly:
-    """Build the four services, migrate their databases, and enter stores and bus on `stack`."""
+    """Migrate the databases, open them and the bus on `stack`, and build the four services."""
     registry = CollectorRegistry()
     auth_engine = open_engine(sqlite_url(data.auth_database), schema="auth")
     stack.push_async_callback(auth_engine.dispose)
@@ -85,7 +85,7 @@ def _app(
     registry: CollectorRegistry,
 ) -> ASGIApp:
     def missing() -> list[str]:
-        return [lack for service in services for lack in service.missing()]
+        return [dependency for service in services for dependency in service.missing()]
 
     assert auth.app is not None
     assert gateway.app is not None

@@ -1,4 +1,4 @@
-"""The data directory: made private, held by one process at a time."""
+"""The data directory: private, and locked by one process at a time."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ LOCK_FILE = "backchat.lock"
 
 
 class InUse(RuntimeError):
-    """Another process has this data directory open."""
+    """Another process has locked the data directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
-    """The files of one embedded system."""
+    """The files of an embedded system."""
 
     path: Path
 
     @property
     def auth_database(self) -> Path:
-        """Users and logins."""
+        """The database of users and logins."""
         return self.path / "auth.db"
 
     @property
     def chat_database(self) -> Path:
-        """Sessions and messages."""
+        """The database of sessions and messages."""
         return self.path / "chat.db"
 
     @property
     def journal(self) -> Path:
-        """What is on the bus and not yet done."""
+        """The journal of the bus: unacknowledged messages."""
         return self.path / "bus.db"
 
     @property
     def keys(self) -> Path:
-        """The signing keys."""
+        """The directory of the signing keys."""
         return self.path / "keys"
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[DataDirectory]:
-    """Make the directory (0700) and keep it to ourselves until the block ends, or the process dies.
+def lock(path: Path) -> Iterator[DataDirectory]:
+    """Create the directory with mode 0700, and lock it until the block or the process ends.
 
     Raises:
-        InUse: another process holds it.
-        OSError: it cannot be made or written.
+        InUse: another process has locked it.
+        OSError: it cannot be created or written.
     """
     path = path.expanduser().resolve()
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (path / LOCK_FILE).open("a") as lock:
+    with (path / LOCK_FILE).open("a") as file:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InUse(f"{path} is in use by another process") from None
         yield DataDirectory(path)

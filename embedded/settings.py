@@ -1,4 +1,4 @@
-"""Settings of the embedded run: where it listens and keeps its data; the services read their own."""
+"""Settings of the embedded system, in addition to those of the services."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from shared.runtime.settings import CommonSettings
 
 
 class EmbeddedSettings(CommonSettings):
-    """What `python -m embedded` reads besides the settings of the four services."""
+    """Settings of `python -m embedded` itself."""
 
-    data_dir: Path = Field(default=Path("data"), description="Directory of the databases, the journal and the keys")
+    data_dir: Path = Field(
+        default=Path("data"), description="Directory of the databases, the journal of the bus, and the signing keys"
+    )
     signing_keys: Path | None = Field(
-        default=None, description="Directory of Ed25519 PEM keys; embedded: made in the data directory"
+        default=None, description="Directory of Ed25519 PEM keys. Without it, it is created in the data directory"
     )
     metrics: Literal["on", "off"] = Field(default="off", description="Whether `/metrics` is served")

@@ -1,3 +1,3 @@
-"""What every service shares: contracts, bus, runtime, database. Knows no service."""
+"""Code that all services share: contracts, bus, database, HTTP parts, runtime. Imports no service."""
 
 __version__ = "0.1.0"

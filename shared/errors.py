@@ -1,11 +1,11 @@
-"""Errors with stable codes; only an edge (HTTP answer, Socket.IO ack) turns them into words on a wire.
+"""Errors with stable codes. Only an edge turns them into a wire format: an HTTP response or a Socket.IO ack.
 
 BackchatError
 ├── InvalidRequest · WeakPasscode · PayloadTooLarge · UnsupportedMediaType · MethodNotAllowed
 ├── InvalidCredentials · TokenExpired · TokenInvalid · Unauthenticated · Forbidden
 ├── NotFound · Conflict · UserExists
 ├── RateLimited
-├── Unavailable                 not done, or unknown whether done: send again under the same ids
+├── Unavailable                 not done, or the outcome is unknown: repeat with the same ids
 └── Internal
 """
 
@@ -15,7 +15,7 @@ from typing import ClassVar
 
 
 class BackchatError(Exception):
-    """Something went wrong on our side."""
+    """An unexpected error occurred on the server."""
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500  # HTTP status (RFC 9110)
@@ -28,17 +28,17 @@ class BackchatError(Exception):
 
 
 class Internal(BackchatError):
-    """Something went wrong on our side."""
+    """An unexpected error occurred on the server."""
 
 
 class InvalidRequest(BackchatError):
-    """The request does not have the documented form."""
+    """The request does not match the documented schema."""
 
     code, status, title = "invalid_request", 422, "Invalid request"
 
 
 class WeakPasscode(BackchatError):
-    """This passcode is among the commonest ones; choose another."""
+    """This passcode is one of the most common ones; choose another one."""
 
     code, status, title = "weak_passcode", 422, "Weak passcode"
 
@@ -50,7 +50,7 @@ class PayloadTooLarge(BackchatError):
 
 
 class UnsupportedMediaType(BackchatError):
-    """Only application/json is read here."""
+    """Only application/json is accepted."""
 
     code, status, title = "unsupported_media_type", 415, "Unsupported media type"
 
@@ -80,25 +80,25 @@ class TokenInvalid(BackchatError):
 
 
 class Unauthenticated(BackchatError):
-    """A valid access token is needed."""
+    """A valid access token is required."""
 
     code, status, title = "unauthenticated", 401, "Unauthenticated"
 
 
 class Forbidden(BackchatError):
-    """This is not allowed for you."""
+    """You are not allowed to do this."""
 
     code, status, title = "forbidden", 403, "Forbidden"
 
 
 class NotFound(BackchatError):
-    """There is no such thing, or it is not yours."""
+    """This does not exist, or you have no access to it."""
 
     code, status, title = "not_found", 404, "Not found"
 
 
 class Conflict(BackchatError):
-    """The request does not fit the present state."""
+    """The request conflicts with the current state."""
 
     code, status, title = "conflict", 409, "Conflict"
 
@@ -116,7 +116,7 @@ class RateLimited(BackchatError):
 
 
 class Unavailable(BackchatError):
-    """Not available just now; send again with the same ids."""
+    """Temporarily unavailable; repeat the request with the same ids."""
 
     code, status, title = "unavailable", 503, "Unavailable"
 
@@ -145,5 +145,5 @@ CATALOGUE: dict[str, type[BackchatError]] = {
 
 
 def from_code(code: str, detail: str | None = None, retry_after: float | None = None) -> BackchatError:
-    """The error that a code names (`Internal` for a code this release does not know)."""
+    """Return the error of a code; `Internal` for an unknown code, which a later release may send."""
     return CATALOGUE.get(code, Internal)(detail, retry_after=retry_after)

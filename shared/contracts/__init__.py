@@ -1,6 +1,6 @@
-"""Contracts: what travels between the services, and through which exchanges and queues.
+"""Contracts: the messages between the services, and the exchanges and queues that carry them.
 
-`ids` derives identities, `envelope` wraps a payload as a CloudEvent, `views` are the public shapes,
-`commands`, `events`, `turns` and `queries` are the payloads, `topology` is the one table of names.
-Pure data: nothing here imports the web, the queue or the database.
+`ids` derives ids, `envelope` wraps a payload as a CloudEvent, `views` are the public shapes; `commands`, `events`,
+`turns`, `queries`, `accounts` and `dead_letters` are the payloads; `topology` names exchanges and queues. Pure data:
+imports no web framework, broker client or database.
 """

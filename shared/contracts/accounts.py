@@ -1,4 +1,4 @@
-"""Events of accounts: what auth tells the owners of other data, through its outbox."""
+"""Events about accounts, which auth publishes through its outbox."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.contracts.payload import Payload, Timestamp
 
 
 class UserDeleted(Payload):
-    """An account is gone for ever; whoever keeps something of that user's erases it."""
+    """An account was deleted permanently. Consumers erase the data that they store about the user."""
 
     TYPE: ClassVar[str] = "backchat.user.deleted.v1"
 

@@ -1,4 +1,4 @@
-"""AsyncAPI 3.0 descriptions, generated from the models that the code itself runs on."""
+"""Generates AsyncAPI 3.0 documents from the payload models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REF = "#/components/schemas/{model}"
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel: its messages by name, and who acts on it (from the view of the described system)."""
+    """A channel with its messages by name; `action` is that of the described system."""
 
     name: str
     address: str | None
@@ -35,7 +35,7 @@ class Channel:
 
 
 def describe(title: str, version: str, description: str, channels: Sequence[Channel]) -> dict[str, Any]:
-    """The document, ready for `json.dumps`."""
+    """Return the document, ready for `json.dumps`."""
     models = {m for c in channels for m in (*c.messages.values(), *c.replies.values())}
     ordered = sorted(models, key=lambda m: (m.__name__, m.__module__))
     refs, schema = models_json_schema([(m, "serialization") for m in ordered], ref_template=REF)
@@ -67,7 +67,7 @@ def _operation(channel: Channel) -> dict[str, Any]:
 
 
 def bus_channels() -> list[Channel]:
-    """What travels between the services, one channel an exchange."""
+    """Return the channels between the services, one for each exchange."""
     events = tuple(e for e in EVENTS if e is not ChatbotsAnnounced)
     rows: list[tuple[str, topology.Exchange, str, str | None, tuple[type[Payload], ...]]] = [
         (
@@ -78,12 +78,18 @@ def bus_channels() -> list[Channel]:
             COMMANDS,
         ),
         ("turns", topology.TURNS, "Turns to run; key: the chatbot's id", "{chatbot_id}", (RunTurn,)),
-        ("control", topology.CONTROL, "What every chatbot worker is told at once", None, (StopTurn,)),
-        ("delivery", topology.DELIVERY, "What gateways pass on; key: s.{partition} or u.{bucket}", "{key}", events),
-        ("queries", topology.QUERIES, "Reads; answered on the asker's own queue", topology.QUERY_KEY, QUERIES),
+        ("control", topology.CONTROL, "Control messages for all chatbot workers", None, (StopTurn,)),
+        ("delivery", topology.DELIVERY, "Events for gateways; key: s.{partition} or u.{bucket}", "{key}", events),
+        ("queries", topology.QUERIES, "Queries; replied to on the queue of the sender", topology.QUERY_KEY, QUERIES),
         ("accounts", topology.ACCOUNTS, "Account events from auth's outbox", topology.USER_DELETED_KEY, ACCOUNT_EVENTS),
-        ("catalogue", topology.CATALOGUE, "The chatbots that there are", None, (ChatbotsAnnounced,)),
-        ("replies", topology.DIRECT, "Answers to who waits; key: the asker's queue", "replies.{connection}", (Reply,)),
+        ("catalogue", topology.CATALOGUE, "Announcements of the catalogue", None, (ChatbotsAnnounced,)),
+        (
+            "replies",
+            topology.DIRECT,
+            "Replies to commands and queries; key: the queue of the sender",
+            "replies.{connection}",
+            (Reply,),
+        ),
     ]
     return [_bus_channel(*row) for row in rows]
 

@@ -1,6 +1,6 @@
-"""Commands: they change a session and go through its partition of `chat.log`, in order.
+"""Commands change a session. They go through its partition of `chat.log`, in order.
 
-Where a sender waits, `→` names the result of the `Reply` that it gets. A command is known by its envelope's id.
+`→` names the result in the `Reply` to the sender; without it there is no reply. The envelope's id identifies a command.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from shared.contracts.views import ErrorView, MessageStatus, ReplyPolicy
 
 
 class StartSession(Payload):
-    """Create a session; its sender waits for a `Reply` whose result is `SessionResult`.
+    """Create a session. → `SessionResult`
 
-    `chatbot_ids` `None` means the default chatbot. An id that exists already is answered with what it is.
+    `chatbot_ids` `None` means the default chatbot. If the id exists, the existing session is returned.
     """
 
     TYPE: ClassVar[str] = "backchat.session.start.v1"
@@ -32,7 +32,7 @@ class StartSession(Payload):
 
 
 class SendMessage(Payload):
-    """Store a user's message. Nobody waits: a refusal travels as `MessageRejected`."""
+    """Store a user's message. A refusal is published as `MessageRejected`."""
 
     TYPE: ClassVar[str] = "backchat.message.send.v1"
 
@@ -46,7 +46,7 @@ class SendMessage(Payload):
 
 
 class FinishReply(Payload):
-    """Store a chatbot's reply and end its turn. `message_id` is the turn's."""
+    """Store a chatbot's reply and end its turn. `message_id` is that of the turn."""
 
     TYPE: ClassVar[str] = "backchat.reply.finish.v1"
 
@@ -95,7 +95,7 @@ class FinishReply(Payload):
 
 
 class UpdateSession(Payload):
-    """Change the title (any member) or the reply policy (its owner); `None` leaves it. → `SessionResult`"""
+    """Change the title (by any member) or the reply policy (by the owner); `None` changes nothing. → `SessionResult`"""
 
     TYPE: ClassVar[str] = "backchat.session.update.v1"
 
@@ -106,7 +106,7 @@ class UpdateSession(Payload):
 
 
 class DeleteSession(Payload):
-    """Delete a session, by its owner; its row stays as a tombstone. → `Nothing`"""
+    """Delete a session, by its owner; its row remains as a tombstone. → `Nothing`"""
 
     TYPE: ClassVar[str] = "backchat.session.delete.v1"
 
@@ -115,7 +115,7 @@ class DeleteSession(Payload):
 
 
 class AddChatbot(Payload):
-    """Let a chatbot of the catalogue take part, by the owner. → `SessionResult`"""
+    """Add a chatbot of the catalogue, by the owner. → `SessionResult`"""
 
     TYPE: ClassVar[str] = "backchat.session.chatbot.add.v1"
 
@@ -125,7 +125,7 @@ class AddChatbot(Payload):
 
 
 class RemoveChatbot(Payload):
-    """Let a chatbot take part no more, by the owner. → `SessionResult`"""
+    """Remove a chatbot, by the owner. → `SessionResult`"""
 
     TYPE: ClassVar[str] = "backchat.session.chatbot.remove.v1"
 
@@ -135,7 +135,7 @@ class RemoveChatbot(Payload):
 
 
 class CreateInvite(Payload):
-    """Keep an invite of the owner's; only its SHA-256 (hexadecimal) travels. `max_uses` `None`: any. → `Nothing`"""
+    """Store the hexadecimal SHA-256 of an invite, by the owner. `max_uses` `None`: no limit. → `Nothing`"""
 
     TYPE: ClassVar[str] = "backchat.invite.create.v1"
 
@@ -147,7 +147,7 @@ class CreateInvite(Payload):
 
 
 class AcceptInvite(Payload):
-    """Become a member. By a member: no use is taken. Unknown, ended, used up: `not_found`. → `SessionResult`"""
+    """Become a member; members use up nothing. `not_found` if unknown, expired or used up. → `SessionResult`"""
 
     TYPE: ClassVar[str] = "backchat.invite.accept.v1"
 
@@ -157,7 +157,7 @@ class AcceptInvite(Payload):
 
 
 class LeaveSession(Payload):
-    """Cease to be a member; the owner's leaving passes the session on, the last one's deletes it. → `Nothing`"""
+    """Leave a session. After the owner, the longest member owns it; after the last one it is deleted. → `Nothing`"""
 
     TYPE: ClassVar[str] = "backchat.session.leave.v1"
 
@@ -166,7 +166,7 @@ class LeaveSession(Payload):
 
 
 class RemoveUser(Payload):
-    """End another's membership, by the owner, and all open invites with it. → `SessionResult`"""
+    """Remove a member and end all open invites, by the owner. → `SessionResult`"""
 
     TYPE: ClassVar[str] = "backchat.session.user.remove.v1"
 
@@ -176,7 +176,7 @@ class RemoveUser(Payload):
 
 
 class StopReply(Payload):
-    """Keep on the turn that its reply is to stop; one that has ended stays as it is. → `Nothing`"""
+    """Request that a reply stops, by a mark on its turn; no effect on an ended turn. → `Nothing`"""
 
     TYPE: ClassVar[str] = "backchat.reply.stop.v1"
 
@@ -186,7 +186,7 @@ class StopReply(Payload):
 
 
 class RegenerateReply(Payload):
-    """Answer once more what a reply answers; the new reply supersedes it. → `RegenerateResult`"""
+    """Request a new reply that supersedes the given one. → `RegenerateResult`"""
 
     TYPE: ClassVar[str] = "backchat.reply.regenerate.v1"
 
@@ -196,7 +196,7 @@ class RegenerateReply(Payload):
 
 
 class EditMessage(Payload):
-    """Change the author's last message and have it answered anew. → `Nothing`"""
+    """Change the author's last message and regenerate its replies. → `Nothing`"""
 
     TYPE: ClassVar[str] = "backchat.message.edit.v1"
 
@@ -207,7 +207,7 @@ class EditMessage(Payload):
 
 
 class RateReply(Payload):
-    """Keep a member's opinion of a reply: 1, -1, or 0 for none. → `Nothing`"""
+    """Store a member's rating of a reply: 1, -1, or 0 for none. → `Nothing`"""
 
     TYPE: ClassVar[str] = "backchat.reply.rate.v1"
 
@@ -219,7 +219,7 @@ class RateReply(Payload):
 
 
 class MarkRead(Payload):
-    """Keep how far a member has read; it only grows, and never beyond the newest number. → `Nothing`"""
+    """Store how far a member has read; never decreases, and never exceeds the newest number. → `Nothing`"""
 
     TYPE: ClassVar[str] = "backchat.session.read.mark.v1"
 
@@ -229,9 +229,9 @@ class MarkRead(Payload):
 
 
 class SummarizeSession(Payload):
-    """Keep what a chatbot's language model made of all messages up to a place, for its further turns. Nobody waits.
+    """Store a summary of the messages up to `up_to_seq` for the later turns of a chatbot.
 
-    It was made of what the session was at number `as_of`: if one of those messages has changed since, it is dropped.
+    It was written from the session at number `as_of`. If one of its messages has changed after that, it is dropped.
     """
 
     TYPE: ClassVar[str] = "backchat.session.summarize.v1"
@@ -244,7 +244,7 @@ class SummarizeSession(Payload):
 
 
 class EraseAuthor(Payload):
-    """Erase what a deleted account wrote in one session after a place, and its membership. Nobody waits."""
+    """Erase the messages of a deleted account in a session after `after_seq`, and its membership."""
 
     TYPE: ClassVar[str] = "backchat.author.erase.v1"
 

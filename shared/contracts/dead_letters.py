@@ -1,4 +1,4 @@
-"""Dead letters: what could not be read or applied, kept whole for a person to look at and to replay."""
+"""Dead letters: messages that could not be parsed or applied, kept for inspection and replay."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from shared.contracts.payload import Payload
 
 
 class DeadLetter(Payload):
-    """Bytes taken off a queue for good. `body` is base64, since what does not parse may be anything.
+    """A message that was removed from a queue. `body` is base64, because unparsable data may be any bytes.
 
-    `attempts` is how often they had been delivered before, `reason` names no content.
+    `attempts` is the number of earlier deliveries; `reason` contains nothing of the message.
     """
 
     TYPE: ClassVar[str] = "backchat.dead.letter.v1"
@@ -23,11 +23,11 @@ class DeadLetter(Payload):
 
     @classmethod
     def of(cls, body: bytes, *, queue: str, reason: str, attempts: int) -> Self:
-        """The letter that keeps `body`: one encoded body, or an array with the one event that is poison."""
+        """Build the letter of a body: a complete one, or an array with a single poison event."""
         return cls(queue=queue, reason=reason, attempts=attempts, body=b64encode(body).decode())
 
     def original(self) -> bytes:
-        """The bytes as they were taken."""
+        """Return the original bytes."""
         return b64decode(self.body)
 
 

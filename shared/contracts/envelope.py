@@ -1,8 +1,8 @@
-"""The envelope of everything on the bus: CloudEvents 1.0 attributes, several events to one body.
+"""The envelope of all messages on the bus: CloudEvents 1.0 attributes around a payload.
 
-A body is a JSON array of envelopes: what was published together (group commit) travels together.
-`Event` is made strictly; `Received` is read tolerantly, and its payload is parsed only on demand, so
-that a gateway can drop what it does not serve by a look at `subject`.
+A body is a JSON array of envelopes, so events that are published together share one message. `Event` is constructed
+strictly. `Received` is read tolerantly; its payload is parsed on demand, so that a gateway can drop an event by its
+`subject`.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ SPEC_VERSION = "1.0"
 
 
 class MalformedEvent(ValueError):
-    """Bytes or fields that are no envelope, or a payload that does not fit its type."""
+    """The bytes are not an envelope, or the payload does not match its type."""
 
 
 def _identifier() -> str:
-    # Unique, not secret; a UUID's width without its system call, which costs as much as the whole envelope.
+    # Unique, not secret. 128 bits like a UUID, without the system call of `uuid4`, which costs as much as the envelope.
     return f"{random.getrandbits(128):032x}"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event or command on its way out.
+    """An event, command or query to publish.
 
-    `subject` is the session's id, where there is one. `replyto` and `correlationid` carry a request
-    and its answer; after `deadline` a receiver does not begin it any more.
+    `subject` is the id of its session, if any. `replyto` and `correlationid` belong to requests and their replies.
+    Consumers drop a request after its `deadline`.
     """
 
     source: str
@@ -53,11 +53,11 @@ class Event:
 
     @property
     def type(self) -> str:
-        """The payload's type, as in `backchat.message.send.v1`."""
+        """The type of the payload, as in `backchat.message.send.v1`."""
         return self.data.TYPE
 
     def encode(self) -> bytes:
-        """The envelope as JSON, without the array around it."""
+        """Return the envelope as a JSON object."""
         head: dict[str, Any] = {
             "specversion": SPEC_VERSION,
             "id": self.id,
@@ -79,7 +79,7 @@ class Event:
 
 
 class Received(NamedTuple):
-    """One event as it came in: attributes read, payload still raw (`data`)."""
+    """A received event with its attributes; `data` is the payload as parsed JSON."""
 
     id: str
     source: str
@@ -93,45 +93,45 @@ class Received(NamedTuple):
     deadline: str | None = None
 
     def parse(self, payload: builtins.type[P]) -> P:
-        """The payload as a model.
+        """Return the payload as a model.
 
         Raises:
-            MalformedEvent: `data` does not fit.
+            MalformedEvent: `data` does not match the model.
         """
         try:
             return payload.read(self.data)
         except ValidationError as error:
             fields = ", ".join(".".join(map(str, e["loc"])) or e["type"] for e in error.errors()[:5])
-            raise MalformedEvent(f"{self.type}: {fields}") from None  # never the values: they are people's words
+            raise MalformedEvent(f"{self.type}: {fields}") from None  # without the values, which may be texts of users
 
     def encode(self) -> bytes:
-        """The envelope as JSON again, without the array around it: what a dead letter keeps."""
+        """Return the envelope as a JSON object, for a dead letter."""
         head = {name: value for name, value in self._asdict().items() if value is not None}
         return orjson.dumps({"specversion": SPEC_VERSION, **head})
 
     def is_late(self, now: datetime) -> bool:
-        """Whether its deadline has passed."""
+        """Return whether the deadline has passed."""
         return self.deadline is not None and datetime.fromisoformat(self.deadline) < now
 
 
 def join(encoded: Iterable[bytes]) -> bytes:
-    """One body of several encoded envelopes."""
+    """Join encoded envelopes into one body."""
     return b"[" + b",".join(encoded) + b"]"
 
 
 def read_body(body: bytes) -> list[Received]:
-    """The events of one body, in order.
+    """Return the events of a body, in order.
 
     Raises:
-        MalformedEvent: the body is no array of envelopes.
+        MalformedEvent: the body is not an array of envelopes.
     """
     try:
         envelopes = orjson.loads(body)
-        if not isinstance(envelopes, list):  # an empty object would pass for no events, and be acked
+        if not isinstance(envelopes, list):  # an empty object would be acknowledged as zero events
             raise TypeError("body")
         return [_received(raw) for raw in envelopes]
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-        raise MalformedEvent(f"no envelope: {type(error).__name__}") from None
+        raise MalformedEvent(f"not an envelope: {type(error).__name__}") from None
 
 
 def _received(raw: dict[str, Any]) -> Received:

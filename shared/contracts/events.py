@@ -1,4 +1,4 @@
-"""Events: what persistence or a chatbot worker tells the gateways on `chat.delivery`, and the catalogue."""
+"""Events for gateways on `chat.delivery`, from the persistence worker and chatbot workers, and the catalogue."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class MessageUpdated(Payload):
 
 
 class SessionDeleted(Payload):
-    """A session is no more for `users`: `whole`, it was deleted; else these ceased to be members, as of `seq`.
+    """A session was deleted (`whole`), or `users` stopped being members of it with the change `seq`.
 
-    Keys: the bucket of each of `users`, and for a whole one its partition.
+    Keys: the bucket of each of `users`, and for a deleted session its partition.
     """
 
     TYPE: ClassVar[str] = "backchat.session.deleted.v1"
@@ -58,7 +58,7 @@ class SessionDeleted(Payload):
     session_id: UUID
     users: list[str]
     whole: bool
-    seq: int | None = None  # the number of that change: whoever has joined since then is a member again
+    seq: int | None = None  # of that change: users who joined after it are members again
 
 
 class ReadMarked(Payload):
@@ -72,7 +72,7 @@ class ReadMarked(Payload):
 
 
 class SessionHead(Payload):
-    """The newest number of a session, told again after a crash. Key: its partition."""
+    """The newest number of a session, republished after a crash. Key: its partition."""
 
     TYPE: ClassVar[str] = "backchat.session.head.v1"
 
@@ -81,7 +81,7 @@ class SessionHead(Payload):
 
 
 class SessionActivity(Payload):
-    """Something new is stored in a session; told at most once a second. Keys: the bucket of each of its users."""
+    """A session has new messages; published at most once a second. Keys: the bucket of each of its users."""
 
     TYPE: ClassVar[str] = "backchat.session.activity.v1"
 
@@ -92,7 +92,7 @@ class SessionActivity(Payload):
 
 
 class ReplyStreamed(Payload):
-    """A piece of a reply under way. `offset` counts code points before `text`. Key: the session's partition."""
+    """A delta of a reply in progress. `offset` counts code points before `text`. Key: the session's partition."""
 
     TYPE: ClassVar[str] = "backchat.reply.streamed.v1"
 
@@ -106,7 +106,7 @@ class ReplyStreamed(Payload):
 
 
 class TypingChanged(Payload):
-    """Somebody begins or ceases to write. Key: the session's partition."""
+    """A user or chatbot starts or stops typing. Key: the session's partition."""
 
     TYPE: ClassVar[str] = "backchat.typing.changed.v1"
 
@@ -117,9 +117,9 @@ class TypingChanged(Payload):
 
 
 class PeoplePresent(Payload):
-    """Who of a session's people has joined it by one gateway; volatile. Key: the session's partition.
+    """The users who have joined a session through one gateway; not persistent. Key: the session's partition.
 
-    `ask`: the other gateways are to say so too. What a gateway does not say again within 75 seconds is over.
+    `ask` requests the same event from all gateways. The event expires unless it is repeated within 75 seconds.
     """
 
     TYPE: ClassVar[str] = "backchat.people.present.v1"
@@ -131,9 +131,9 @@ class PeoplePresent(Payload):
 
 
 class UserSpent(Payload):
-    """A gateway has taken so many client events of a busy user just now; volatile. Key: the user's bucket.
+    """The number of client events that a gateway has just accepted from a busy user; not persistent. Key: their bucket.
 
-    The other gateways take them off their own budgets of that user, so that all together grant about one.
+    All further gateways subtract them from their budget of that user, so that all together grant about one budget.
     """
 
     TYPE: ClassVar[str] = "backchat.user.spent.v1"
@@ -144,9 +144,9 @@ class UserSpent(Payload):
 
 
 class ContextWanted(Model):
-    """How much of a session a chatbot wants to be given: at most so many earlier messages and UTF-8 bytes.
+    """The context that a chatbot requests: a maximum number of earlier messages and of UTF-8 bytes.
 
-    `summary`: and what its worker made of what lies further back.
+    `summary`: also a summary of the messages before them.
     """
 
     messages: int
@@ -155,9 +155,9 @@ class ContextWanted(Model):
 
 
 class ChatbotCard(Model):
-    """A chatbot as the catalogue announces it.
+    """A chatbot of an announced catalogue.
 
-    `immediate`: it answers at once and needs nothing from outside, so its turns may travel in batches.
+    `immediate`: it replies without delay and without external services, so its turns may be published in batches.
     """
 
     id: str
@@ -169,7 +169,7 @@ class ChatbotCard(Model):
 
 
 class ChatbotsAnnounced(Payload):
-    """All chatbots there are; the newest `modified_at` wins."""
+    """The complete catalogue; the newest `modified_at` wins."""
 
     TYPE: ClassVar[str] = "backchat.chatbots.announced.v1"
 

@@ -1,4 +1,4 @@
-"""The base of every payload: strict where it is made, tolerant where it is read."""
+"""The base class of payloads: strict when constructed, tolerant when parsed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 
 def utc_now() -> datetime:
-    """Now, in UTC, cut to milliseconds: the precision that the contract shows."""
+    """Return the current time in UTC, truncated to milliseconds, the precision of the contract."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def rfc3339(moment: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, as in `2026-11-23T09:30:00.123Z`."""
+    """Format a time as RFC 3339 in UTC with milliseconds, as in `2026-11-23T09:30:00.123Z`."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
@@ -29,17 +29,17 @@ Timestamp = Annotated[
 
 
 class Model(BaseModel):
-    """Frozen; an undeclared field is a bug in our code and fails at construction."""
+    """A frozen model that refuses undeclared fields, so that a misspelt one fails at construction."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
     def read(cls, data: Any) -> Self:
-        """Parse what another process sent; fields added by a later release are ignored."""
+        """Parse data of another process; fields that a later release added are ignored."""
         return cls.model_validate(data, extra="ignore")
 
 
 class Payload(Model):
-    """The `data` of one envelope. `TYPE` names it on the wire and ends in its version."""
+    """The `data` of an envelope. `TYPE` is its type on the wire and ends with a version."""
 
     TYPE: ClassVar[str]

@@ -1,4 +1,4 @@
-"""Queries on `chat.queries` and their results; every answer travels as a `Reply`."""
+"""Queries on `chat.queries` and their results, which are sent as a `Reply`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.errors import Internal, from_code
 
 
 class JoinSession(Payload):
-    """A member's view of a session: the newest page, or with `after_seq` every change after it. → `JoinResult`"""
+    """Request a member's view of a session: the newest page, or all changes after `after_seq`. → `JoinResult`"""
 
     TYPE: ClassVar[str] = "backchat.session.join.v1"
 
@@ -25,7 +25,7 @@ class JoinSession(Payload):
 
 
 class JoinResult(Model):
-    """One snapshot. Complete up to `last_seq` (while `has_more` after `after_seq`: the last number in it)."""
+    """A consistent snapshot, complete up to `last_seq`; with `has_more`, that is the last number in `messages`."""
 
     session: OwnSession
     messages: list[Message]
@@ -35,7 +35,7 @@ class JoinResult(Model):
 
 
 class ReadSession(Payload):
-    """A session as a member may see it, or `not_found`. → `SessionResult`"""
+    """Request a session, as a member; `not_found` for all other users. → `SessionResult`"""
 
     TYPE: ClassVar[str] = "backchat.session.read.v1"
 
@@ -44,13 +44,13 @@ class ReadSession(Payload):
 
 
 class SessionResult(Model):
-    """A session, as `start_chat` answers it."""
+    """A session, as in the ack of `start_chat`."""
 
     session: Session = Field(description="The session as it is now")
 
 
 class ReadChanges(Payload):
-    """For a gateway, which checks membership itself: the changes after a number. → `ChangesResult`"""
+    """Request the changes after a number, for a gateway, which checks membership itself. → `ChangesResult`"""
 
     TYPE: ClassVar[str] = "backchat.session.changes.v1"
 
@@ -60,7 +60,7 @@ class ReadChanges(Payload):
 
 
 class ChangesResult(Model):
-    """Messages changed after `after_seq`, ascending by `updated_seq`, and the session as it is in the same snapshot."""
+    """Messages changed after `after_seq`, ascending by `updated_seq`, and the session, in one snapshot."""
 
     session: Session
     messages: list[Message]
@@ -69,7 +69,7 @@ class ChangesResult(Model):
 
 
 class ReadHeads(Payload):
-    """The newest numbers of many sessions at once. → `HeadsResult`"""
+    """Request the newest numbers of several sessions. → `HeadsResult`"""
 
     TYPE: ClassVar[str] = "backchat.session.heads.v1"
 
@@ -77,13 +77,13 @@ class ReadHeads(Payload):
 
 
 class HeadsResult(Model):
-    """Session id → `last_seq`; a session that does not exist is left out."""
+    """A map of session id to `last_seq`, without sessions that do not exist."""
 
     heads: dict[str, int]
 
 
 class ReadHistory(Payload):
-    """A page of history by place. → `HistoryResult`"""
+    """Request a page of history before or after a number. → `HistoryResult`"""
 
     TYPE: ClassVar[str] = "backchat.messages.read.v1"
 
@@ -95,14 +95,14 @@ class ReadHistory(Payload):
 
 
 class HistoryResult(Model):
-    """Ascending by `seq`; at most 512 KiB of JSON."""
+    """A page of history, ascending by `seq`; at most 512 KiB of JSON."""
 
     messages: list[Message] = Field(description="Ascending by `seq`; at most 512 KiB")
     has_more: bool = Field(description="Whether there are more messages in that direction")
 
 
 class ListSessions(Payload):
-    """A user's sessions, newest activity first. → `SessionsResult`"""
+    """Request the sessions of a user, newest activity first. → `SessionsResult`"""
 
     TYPE: ClassVar[str] = "backchat.sessions.list.v1"
 
@@ -112,26 +112,26 @@ class ListSessions(Payload):
 
 
 class SessionsResult(Model):
-    """One page; `next_cursor` is opaque."""
+    """A page of sessions; `next_cursor` is opaque."""
 
     sessions: list[OwnSession] = Field(description="Newest activity first")
     next_cursor: str | None = Field(description="Opaque position of the next page; null at the end")
 
 
 class ListChatbots(Payload):
-    """The catalogue. → `ChatbotsResult`"""
+    """Request the catalogue. → `ChatbotsResult`"""
 
     TYPE: ClassVar[str] = "backchat.chatbots.list.v1"
 
 
 class ChatbotsResult(Model):
-    """All chatbots, the default one first."""
+    """The catalogue, with the default chatbot first."""
 
     chatbots: list[Chatbot] = Field(description="The default chatbot first")
 
 
 class IsTurnOpen(Payload):
-    """Whether a turn still waits for its reply. → `TurnResult`"""
+    """Request whether a turn still has no reply. → `TurnResult`"""
 
     TYPE: ClassVar[str] = "backchat.turn.open.v1"
 
@@ -140,13 +140,13 @@ class IsTurnOpen(Payload):
 
 
 class TurnResult(Model):
-    """`open` is false for a turn that has ended or never was."""
+    """Whether a turn is open; false if it has ended or never existed."""
 
     open: bool
 
 
 class SearchMessages(Payload):
-    """Find words in the messages of a user's own sessions, or of one of them; newest first. → `SearchResult`"""
+    """Search the messages of all sessions of a user, or of one session. → `SearchResult`"""
 
     TYPE: ClassVar[str] = "backchat.messages.search.v1"
 
@@ -158,22 +158,22 @@ class SearchMessages(Payload):
 
 
 class Hit(Model):
-    """A message that was found. `snippet` is plain text around the words."""
+    """A found message. `snippet` is plain text around the search terms."""
 
-    message: Message = Field(description="The message that was found")
+    message: Message = Field(description="The found message")
     session_title: str | None = Field(description="Title of its session")
-    snippet: str = Field(description="Plain text around the words")
+    snippet: str = Field(description="Plain text around the search terms")
 
 
 class SearchResult(Model):
-    """One page; `next_cursor` is opaque."""
+    """A page of hits, newest first; `next_cursor` is opaque."""
 
     hits: list[Hit] = Field(description="Newest first")
     next_cursor: str | None = Field(description="Opaque position of the next page; null at the end")
 
 
 class ExportUser(Payload):
-    """For auth: what is kept about a user, a page at a time. → `ExportResult`"""
+    """Request a page of the stored data of a user, for auth. → `ExportResult`"""
 
     TYPE: ClassVar[str] = "backchat.user.export.v1"
 
@@ -182,9 +182,9 @@ class ExportUser(Payload):
 
 
 class ExportedSession(Model):
-    """A session of the user's, and what they wrote and rated there (of a long one a part; the next page goes on).
+    """A session of the user with the messages and ratings that they wrote; a long one is split over several pages.
 
-    `former`: they have left it, so of the session itself nothing is told but that it was.
+    `former`: the user has left it, so the session is exported without its current data.
     """
 
     session: OwnSession
@@ -194,20 +194,20 @@ class ExportedSession(Model):
 
 
 class ExportResult(Model):
-    """At most 512 KiB of JSON; `next_cursor` is opaque, `None` at the end."""
+    """A page of an export, at most 512 KiB of JSON; `next_cursor` is opaque, `None` at the end."""
 
     sessions: list[ExportedSession]
     next_cursor: str | None
 
 
 class RegenerateResult(Model):
-    """The id that the new reply's message will have."""
+    """The id of the message that the new reply will be."""
 
     message_id: UUID = Field(description="The id that the new reply will have")
 
 
 class Nothing(Model):
-    """The result of what is only done."""
+    """The empty result of a command."""
 
 
 class Failure(ErrorView):
@@ -217,7 +217,7 @@ class Failure(ErrorView):
 
 
 class Reply(Payload):
-    """The answer to a command or query whose sender waits: `result` or `error`, never both."""
+    """The reply to a command or query: either `result` or `error`."""
 
     TYPE: ClassVar[str] = "backchat.reply.v1"
 

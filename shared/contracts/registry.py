@@ -1,4 +1,4 @@
-"""Every payload by its type name: for dispatch, golden events and the generated AsyncAPI description."""
+"""All payloads by type, for dispatch, golden events and the AsyncAPI document."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The one table of exchanges and queues (design §2). No name of either stands anywhere else.
+"""The exchanges and queues with their names and limits (design §2); no other module contains such names.
 
-Only arguments that RabbitMQ 3.10 and 4.x both know; limits are queue arguments, not policies, because an
-AMQP address must be enough to run on.
+Uses only arguments that both RabbitMQ 3.10 and 4.x support. Limits are queue arguments instead of policies, so that
+an AMQP URL is sufficient to run the system.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from typing import Literal
 
 from shared.contracts.turns import CONTEXT_BYTES_MAX
 
-DELIVERY_LIMIT = 1_000_000  # the worker decides what is poison; unset is 20 on 4.x, then silent deletion
-BATCH_EVENTS = 500  # events in one AMQP message at most
-BATCH_BYTES = 256 * 1024  # and bytes, unless one event alone is larger
-EVENT_BYTES_MAX = (
-    8 * CONTEXT_BYTES_MAX
-)  # no event of ours comes near, not even in a dead letter; a bus refuses a larger one
+DELIVERY_LIMIT = 1_000_000  # workers detect poison messages; RabbitMQ 4.x would delete them after 20 deliveries
+BATCH_EVENTS = 500  # maximum events in one AMQP message
+BATCH_BYTES = 256 * 1024  # maximum bytes of one AMQP message with several events
+EVENT_BYTES_MAX = 8 * CONTEXT_BYTES_MAX  # a bus refuses larger events; no event and no dead letter comes close
 MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Always durable itself. `persistent`: its messages survive a restart; `mandatory`: no queue is an error."""
+    """A durable exchange. `persistent`: messages survive a restart; `mandatory`: a message without a queue fails."""
 
     name: str
     kind: Literal["direct", "fanout", "topic"]
@@ -32,10 +30,10 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue and what it is bound to, as (exchange, routing key).
+    """A queue and its bindings, as pairs of exchange and routing key.
 
-    `quorum`: replicated, survives everything. `transient`: shared, itself as safe, for messages that need not survive.
-    `exclusive`: one connection's own; the bus adds a fresh suffix to the name for each connection.
+    `quorum`: replicated and durable. `transient`: shared and durable, for messages that need not survive a restart.
+    `exclusive`: belongs to one connection; the bus adds a new suffix to the name for each connection.
     """
 
     name: str
@@ -48,14 +46,16 @@ class Queue:
     message_ttl: float | None = None  # seconds
 
 
-DIRECT = Exchange("", "direct", persistent=False, mandatory=False)  # the broker's default: key = queue name
+DIRECT = Exchange("", "direct", persistent=False, mandatory=False)  # the broker's default exchange: key = queue name
 TURNS = Exchange("chat.turns", "direct", persistent=True, mandatory=True)
 DELIVERY = Exchange("chat.delivery", "direct", persistent=False, mandatory=False)
 QUERIES = Exchange("chat.queries", "direct", persistent=False, mandatory=True)
 CATALOGUE = Exchange("chat.catalogue", "fanout", persistent=True, mandatory=True)
 CONTROL = Exchange("chat.control", "fanout", persistent=False, mandatory=False)
 ACCOUNTS = Exchange("accounts", "topic", persistent=True, mandatory=True)
-LOST = Exchange("chat.lost", "direct", persistent=False, mandatory=False)  # from a bounded queue to its sentinel
+LOST = Exchange(
+    "chat.lost", "direct", persistent=False, mandatory=False
+)  # overflow of a bounded queue, consumed to detect a gap
 DEAD = Exchange("chat.dead", "direct", persistent=True, mandatory=True)
 
 QUERY_KEY = "queries"
@@ -65,12 +65,12 @@ USER_DELETED_KEY = "user.deleted"
 
 
 def log(partitions: int) -> Exchange:
-    """The exchange of all commands; the number of partitions is in its name, so that two settings never mix."""
+    """The exchange of all commands. Its name has the number of partitions, so that two settings never mix."""
     return Exchange(f"chat.log.{partitions}", "direct", persistent=True, mandatory=True)
 
 
 def log_queue(partition: int, partitions: int) -> Queue:
-    """One partition of the log: one active consumer; full means refuse, never drop."""
+    """A partition of the log, with one active consumer; a full one refuses messages and never drops any."""
     return Queue(
         f"persistence.{partitions}.p.{partition}",
         "quorum",
@@ -82,12 +82,12 @@ def log_queue(partition: int, partitions: int) -> Queue:
 
 
 def turn_queue(chatbot_id: str) -> Queue:
-    """The turns of one chatbot: a hanging chatbot harms itself alone."""
+    """The turns of one chatbot, so that a slow chatbot does not delay others."""
     return Queue(f"turns.{chatbot_id}", "quorum", ((TURNS, chatbot_id),))
 
 
 def query_queue() -> Queue:
-    """Reads: nobody waits longer than they live."""
+    """Queries, which expire when their callers have timed out."""
     return Queue("persistence.queries", "transient", ((QUERIES, QUERY_KEY),), message_ttl=5.0)
 
 
@@ -97,30 +97,30 @@ def catalogue_queue() -> Queue:
 
 
 def control_queue(worker: str) -> Queue:
-    """What one chatbot worker is told at once."""
+    """The control messages for one chatbot worker."""
     return Queue(f"control.{worker}", "exclusive", ((CONTROL, CONTROL_KEY),), max_length=10_000)
 
 
 def accounts_queue() -> Queue:
-    """The account events that persistence acts on."""
+    """The account events for the persistence worker."""
     return Queue("persistence.accounts", "quorum", ((ACCOUNTS, "user.*"),))
 
 
 def delivery_queue(gateway: str) -> Queue:
-    """What one gateway serves; it binds the keys itself. Bounded: an overflow is a gap, and the cursor mends it."""
+    """The events for one gateway, which binds keys as needed. Clients catch up by cursor after an overflow (gap)."""
     return Queue(f"delivery.{gateway}", "exclusive", max_length=20_000, max_bytes=32 * MIB)
 
 
 def dead_queue(queue: Queue) -> Queue:
-    """Where the poison of a queue is kept for a person to look at."""
+    """The dead letters of a queue."""
     return Queue(f"dead.{queue.name}", "quorum", ((DEAD, queue.name),))
 
 
 def session_key(partition: int) -> str:
-    """The delivery key of everything in a session's partition."""
+    """Return the delivery key for events of the sessions in a partition."""
     return f"s.{partition}"
 
 
 def user_key(bucket: int) -> str:
-    """The delivery key of everything for the users of a bucket."""
+    """Return the delivery key for events of the users in a bucket."""
     return f"u.{bucket}"

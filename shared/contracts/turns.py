@@ -1,4 +1,4 @@
-"""Turns: what a chatbot worker is asked to answer."""
+"""Turns: requests to a chatbot worker to write a reply."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUMMARY_MAX = 4_000  # code points
 
 
 class ContextMessage(Model):
-    """One message of a turn's context. `unanswered`: the reply is to answer it. `seq` 0: an earlier release sent it."""
+    """A message in the context of a turn. `unanswered`: the reply must answer it. `seq` 0: sent by an older release."""
 
     id: UUID
     sender_type: SenderType
@@ -24,19 +24,18 @@ class ContextMessage(Model):
 
 
 class Summary(Model):
-    """What a language model made of a session's messages up to a place, for one chatbot. As untrusted as they are."""
+    """A language model's summary of the messages up to `up_to_seq`, for one chatbot. Untrusted like the messages."""
 
     up_to_seq: int
     text: str
 
 
 class RunTurn(Payload):
-    """Answer the unanswered messages of `context` (ascending by `seq`) under `message_id`.
+    """Answer the unanswered messages of `context` (ascending by `seq`) with a reply that has the id `message_id`.
 
-    `starts` is how often the turn was published before; `again` says that it may have run or ended
-    already, so a worker asks (`IsTurnOpen`) before it starts. `summary` is of what lies further back, where
-    the chatbot asked for one; `as_of` is the session's newest number when all this was read, 0 where no further
-    summary is wanted.
+    `starts` counts earlier publications of the turn. `again`: the turn was republished and may have been answered, so
+    the worker sends `IsTurnOpen` before it starts. `summary` covers earlier messages, if the chatbot requested it.
+    `as_of` is the newest number of the session when the context was read; 0 if no new summary is requested.
     """
 
     TYPE: ClassVar[str] = "backchat.turn.run.v1"
@@ -53,7 +52,7 @@ class RunTurn(Payload):
 
 
 class StopTurn(Payload):
-    """Stop a running turn: told to every chatbot worker at once, over `chat.control`."""
+    """Stop a running turn; sent to all chatbot workers through `chat.control`."""
 
     TYPE: ClassVar[str] = "backchat.turn.stop.v1"
 

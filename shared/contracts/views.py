@@ -1,4 +1,4 @@
-"""The public shapes of `contract.md` §3, as clients see them."""
+"""The public shapes of contract §3, which clients receive."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PAGE_BYTES_MAX = 512 * 1024
 
 
 class ErrorView(Model):
-    """Why a reply failed or was cut, in words that a person can be shown."""
+    """The reason why a reply failed or was truncated, with a text for users."""
 
     code: str = Field(description="Stable code")
     message: str = Field(description="Text to show to a person")
 
 
 class Message(Model):
-    """A stored message. `seq` is its place for ever, `updated_seq` the number of its latest change."""
+    """A stored message. `seq` is its permanent position, `updated_seq` the number of its latest change."""
 
     id: UUID = Field(description="Known before the message is stored: the id from the ack of `send_message`")
     session_id: UUID = Field(description="The session of the message")
@@ -53,14 +53,14 @@ class Message(Model):
 
 
 class ChatbotRef(Model):
-    """A chatbot as a session names it."""
+    """A chatbot in a session."""
 
     id: str = Field(description="Id of the chatbot in the catalogue")
     name: str = Field(description="Its display name")
 
 
 class Session(Model):
-    """A chat. `seq` is the number of its own latest change (0 at first), `last_seq` the newest of all."""
+    """A chat. `seq` is the number of the latest change of the session itself, `last_seq` that of any change in it."""
 
     id: UUID = Field(description="Id of the session")
     title: str | None = Field(description="Null until a title is set or the first reply gives one")
@@ -75,7 +75,7 @@ class Session(Model):
 
 
 class OwnSession(Session):
-    """A session as its caller sees it in `join_chat` and `list_chats`."""
+    """A session in `join_chat` and `list_chats`, with the read position of the caller."""
 
     read_seq: int = Field(description="How far the caller has read")
 
@@ -90,7 +90,7 @@ class Chatbot(Model):
 
 
 class ActiveTurn(Model):
-    """A reply under way: the id that its message will have, and who writes it."""
+    """A reply in progress: the id of its future message, and its chatbot."""
 
     message_id: UUID
     chatbot_id: str

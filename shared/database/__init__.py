@@ -1,1 +1,1 @@
-"""Databases: PostgreSQL and SQLite behind SQLAlchemy Core, set up alike; migrations by Alembic."""
+"""Engines and migrations for PostgreSQL and SQLite, with SQLAlchemy Core and Alembic."""

@@ -1,8 +1,8 @@
-"""Migrations: one set of Alembic scripts for both dialects, run on a connection of their own.
+"""Migrations: one set of Alembic scripts for both dialects, run on a separate connection.
 
-Scripts name no schema: on PostgreSQL the search path points at the owner's, on SQLite the file has none.
-A service's `migrations/env.py` is one call of `run_scripts`. Alembic is imported where it is used: a serving
-process only asks `is_current`, and would start a third of a second later with it.
+Scripts name no schema: on PostgreSQL the search path selects it, a SQLite file has none. The `migrations/env.py` of a
+service only calls `run_scripts`. Alembic is imported inside of functions, because the import takes a third of a second
+and a serving process only calls `is_current`.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ VERSION_TABLE = "alembic_version"
 
 
 async def upgrade(engine: AsyncEngine, scripts: Path, *, schema: str, revision: str = "head") -> None:
-    """Bring the database to a revision, in one transaction; whoever migrates at the same time waits for it."""
+    """Migrate the database up to a revision, in one transaction, under a lock against concurrent migrations."""
     from alembic import command  # noqa: PLC0415 - see above
 
     await _migrate(engine, scripts, schema, lambda config: command.upgrade(config, revision))
 
 
 async def downgrade(engine: AsyncEngine, scripts: Path, *, schema: str, revision: str = "base") -> None:
-    """Take the database back to a revision, in one transaction."""
+    """Migrate the database down to a revision, in one transaction."""
     from alembic import command  # noqa: PLC0415 - see above
 
     await _migrate(engine, scripts, schema, lambda config: command.downgrade(config, revision))
 
 
 async def is_current(engine: AsyncEngine, scripts: Path, *, schema: str) -> bool:
-    """Whether the database is at the newest revision, or at a later release's, which the scripts do not know."""
+    """Return whether the database has the newest revision, or an unknown one, which a later release created."""
     async with engine.execution_options(read_only=True).connect() as connection:
         found = await connection.run_sync(_revision, schema)
     if found is None:
@@ -53,16 +53,16 @@ async def is_current(engine: AsyncEngine, scripts: Path, *, schema: str) -> bool
 async def differences(
     engine: AsyncEngine, metadata: MetaData, *, schema: str, apart: tuple[str, ...] = ()
 ) -> list[Any]:
-    """What Alembic would change to make the database match `metadata`; empty when the migrations say all.
+    """Return the changes with which Alembic would make the database match `metadata`, for tests of migrations.
 
-    Tables and indexes whose names begin with one of `apart` are the migrations' alone: metadata cannot say them.
+    Tables and indexes whose names start with a prefix in `apart` are ignored: SQLAlchemy cannot describe them.
     """
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - see above
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
     bare = MetaData(naming_convention=metadata.naming_convention)
     for table in metadata.tables.values():
-        # None is no schema; the stubs forget it. Without a schema of its own, a foreign key would keep the old one.
+        # None means no schema, which the type stubs omit. Foreign keys would otherwise keep the old schema.
         table.to_metadata(bare, schema=cast("Any", None), referred_schema_fn=lambda *_: cast("Any", BLANK_SCHEMA))
 
     def compare(connection: Connection) -> list[Any]:
@@ -81,7 +81,7 @@ async def differences(
 
 
 def run_scripts() -> None:
-    """The body of every `env.py`: run what Alembic asks for on the connection that `upgrade` opened."""
+    """Run the scripts on the connection that `upgrade` opened; called by every `env.py`."""
     from alembic import context  # noqa: PLC0415 - see above
 
     context.configure(
@@ -107,12 +107,12 @@ async def _migrate(engine: AsyncEngine, scripts: Path, schema: str, work: Callab
 
 @asynccontextmanager
 async def _connection(engine: AsyncEngine, schema: str) -> AsyncIterator[AsyncConnection]:
-    """A transaction that sees the owner's schema, under a lock on PostgreSQL (SQLite locks the file itself)."""
+    """Begin a transaction in the schema, under an advisory lock on PostgreSQL (SQLite locks its file)."""
     if engine.dialect.name != "postgresql":
         async with engine.begin() as connection:
             yield connection
         return
-    # Not from the pool: a migration may take longer than any statement of ours, and the dialect is bent below.
+    # Not from the pool: a migration may exceed the statement timeout, and the dialect is modified below.
     own = create_async_engine(engine.url, poolclass=NullPool, connect_args={"timeout": CONNECT_TIMEOUT})
     try:
         async with own.begin() as connection:
@@ -121,17 +121,17 @@ async def _connection(engine: AsyncEngine, schema: str) -> AsyncIterator[AsyncCo
             )
             await connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
             await connection.execute(text(f'SET LOCAL search_path TO "{schema}"'))
-            connection.dialect.default_schema_name = schema  # where Alembic looks for tables without a schema
+            connection.dialect.default_schema_name = schema  # in which Alembic looks for tables without a schema
             yield connection
     finally:
         await own.dispose()
 
 
 def _revisions(scripts: Path) -> tuple[set[str], str]:
-    """What the scripts know: the revisions that have a later one, and the newest; a line without branches.
+    """Return the superseded revisions and the newest one; the scripts must form one line.
 
     Raises:
-        ValueError: they branch, or there are none.
+        ValueError: the scripts have branches, or there are none.
     """
     named: dict[str, set[str]] = {"revision": set(), "down_revision": set()}
     for script in (scripts / "versions").glob("*.py"):
@@ -148,5 +148,5 @@ def _revision(connection: Connection, schema: str) -> str | None:
     if not inspect(connection).has_table(VERSION_TABLE, schema=where):
         return None
     name = VERSION_TABLE if where is None else f'"{schema}".{VERSION_TABLE}'
-    found: str | None = connection.scalar(text(f"SELECT version_num FROM {name}"))  # noqa: S608 - both are ours
+    found: str | None = connection.scalar(text(f"SELECT version_num FROM {name}"))  # noqa: S608 - both are constants
     return found

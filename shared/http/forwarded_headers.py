@@ -1,8 +1,8 @@
-"""Who a request comes from, and what origin it was made to, when proxies stand in between.
+"""The client's address and the origin of a request that was forwarded by proxies.
 
-`X-Forwarded-*` is what a peer says, so only the proxies that the operator names (`BACKCHAT_TRUSTED_PROXIES`) are
-believed, and of the chain that they pass on only what they themselves have added: from the right, up to the first
-address that is none of theirs. Whatever stands further left was written by somebody we know nothing about.
+Any client can send `X-Forwarded-*`, so only the proxies that the operator configured (`BACKCHAT_TRUSTED_PROXIES`) are
+trusted. Of the forwarded addresses, only those are used that trusted proxies appended: from the right, up to the first
+address that is not a trusted proxy. Addresses further left may be forged.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 
 from starlette.types import Scope
 
-HOPS_MAX = 16  # proxies in a row that are looked at
+HOPS_MAX = 16  # inspected addresses of the chain
 
 Address = IPv4Address | IPv6Address
 
 
 class TrustedProxies:
-    """The proxies whose forwarding headers are believed."""
+    """The proxies whose forwarding headers are trusted."""
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
-        """Addresses and networks, as in `("127.0.0.1", "10.0.0.0/8", "fd00::/8")`.
+        """Take addresses and networks, as in `("127.0.0.1", "10.0.0.0/8", "fd00::/8")`.
 
         Raises:
-            ValueError: one of them is neither.
+            ValueError: a value is neither an address nor a network.
         """
         self._networks = tuple(ip_network(network) for network in networks)
 
     def client(self, scope: Scope) -> str:
-        """The address of the client, as text; empty where there is none (a Unix socket).
+        """Return the client's address; empty on a Unix socket.
 
-        That is the peer of the connection unless it is a trusted proxy; then it is the rightmost address of
-        `X-Forwarded-For` that is not a trusted proxy's (the leftmost one, if all are). Anything there that is no
-        address ends the search: the client is then taken for the last proxy that could be told.
+        It is the peer of the connection, unless that is a trusted proxy. Then it is the rightmost address in
+        `X-Forwarded-For` that is not a trusted proxy, or the leftmost one if all are trusted. A value that is not an
+        address ends the search; the address before it in the search is returned.
         """
         peer = _address((scope.get("client") or ("",))[0])
         if peer is None:
@@ -49,10 +49,10 @@ class TrustedProxies:
         return str(peer)
 
     def origin_seen(self, scope: Scope) -> tuple[str | None, str]:
-        """The scheme (`None`: not known) and the host with port that the client used, in lower case.
+        """Return the scheme (`None` if unknown) and the host with port that the client used, in lower case.
 
-        Without a trusted proxy the host is the request's own, and the scheme is known only if it is `https`: a
-        proxy that nobody has told us of may have taken the TLS away.
+        Without a trusted proxy the host is that of the request, and the scheme is only known if it is `https`: a proxy
+        that is not configured may have terminated TLS.
         """
         scheme, host = scope.get("scheme", "http"), _last(scope, b"host")
         found = "https" if scheme in ("https", "wss") else None
@@ -67,25 +67,25 @@ class TrustedProxies:
 
 
 def address_block(address: str) -> str:
-    """What limits are counted by: an IPv4 address itself, of an IPv6 address its /64, which is one customer's."""
+    """Return the key of limits per address: an IPv4 address, or the /64 network of an IPv6 address (one customer)."""
     found = _address(address)
     return str(IPv6Network((found, 64), strict=False)) if isinstance(found, IPv6Address) else address
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:
-    """The elements of a list header, of all its lines, in order."""
+    """Return the elements of a list header, of all its lines, in order."""
     lines = [value.decode("latin-1") for header, value in scope.get("headers", ()) if header == name]
     return [element.strip() for line in lines for element in line.split(",")]
 
 
 def _last(scope: Scope, name: bytes) -> str:
-    """The last element of a header, which the nearest proxy wrote; empty if there is none."""
+    """Return the last element of a header, which the nearest proxy appended, in lower case; empty if there is none."""
     values = _values(scope, name)
     return values[-1].lower() if values else ""
 
 
 def _address(text: str) -> Address | None:
-    """An address as proxies write it: bare, with a port, in brackets; IPv4 in IPv6 is IPv4."""
+    """Parse an address as proxies write it: plain, with a port, or in brackets; IPv4-mapped IPv6 becomes IPv4."""
     bare = text.strip()
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""Health as HTTP: `/healthz` (the loop turns), `/readyz` (503 names what is missing), `/metrics` (Prometheus)."""
+"""Health routes: `/healthz` (the event loop runs), `/readyz` (503 with missing parts), `/metrics` (Prometheus)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.http.problems import plain_app
 def routes(
     service: str, missing: Callable[[], Sequence[str]], registry: CollectorRegistry | None = None
 ) -> list[Route]:
-    """The routes of one process; no registry, no `/metrics`. One that is given gains CPU, memory and the like."""
+    """Build the routes of a process. A given registry is served at `/metrics`, and gets metrics of CPU and memory."""
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok", "service": service})
@@ -40,7 +40,7 @@ def routes(
 
 
 class WithHealth:
-    """One ASGI app of a process: health paths go to `health`, everything else to `public`."""
+    """The ASGI app of a process: the health paths, and `public` for all other paths."""
 
     def __init__(self, health: list[Route], public: ASGIApp | None = None) -> None:
         self._paths = {route.path for route in health}
@@ -48,6 +48,6 @@ class WithHealth:
         self._public = public or plain_app([])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Route by the raw path of the scope, never by what a Host header could bend."""
+        """Route by the raw path of the scope, which a Host header cannot change."""
         app = self._health if scope["type"] == "http" and scope["path"] in self._paths else self._public
         await app(scope, receive, send)

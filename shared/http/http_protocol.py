@@ -1,6 +1,6 @@
-"""HTTP/1.1 with bounds on what a client may make us wait for and keep: uvicorn has none.
+"""HTTP/1.1 with limits on the time and memory that a client may use; uvicorn has none.
 
-Leans on private parts of uvicorn 0.54 (tests/unit/shared/http/test_http_protocol.py says which).
+Depends on private parts of uvicorn 0.54 (listed in tests/unit/shared/http/test_http_protocol.py).
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from shared.errors import BackchatError, InvalidRequest, PayloadTooLarge
 from shared.http.problems import problem
 
-HEAD_WITHIN = 9.0  # seconds for a whole request line with its headers, from the connection or its first byte
-BODY_WITHIN = 9.0  # seconds for a whole body,
-BODY_RATE = 16 * 1024  # and a second more for as many bytes of it,
-BODY_WITHIN_MOST = 30.0  # but never more seconds than this
-READ_WITHIN = 30.0  # seconds in which a client has to read what waits for it
+HEAD_WITHIN = 9.0  # seconds for a request line and headers, from the connection or their first byte
+BODY_WITHIN = 9.0  # seconds for a body,
+BODY_RATE = 16 * 1024  # plus one second for each of these bytes received,
+BODY_WITHIN_MOST = 30.0  # up to this maximum
+READ_WITHIN = 30.0  # seconds in which a client must read pending output
 IDLE_WITHIN = 9  # seconds between two requests
 URL_MAX = 8 * 1024  # bytes
 HEAD_MAX = 32 * 1024  # bytes of the request line and the headers
-FRAMING_MAX = 16  # bytes around a byte of a body: more is no body but an attack on what parses it
+FRAMING_MAX = 16  # bytes of chunk framing per byte of a body; more is an attack on the parser
 
 
 class Unreadable(InvalidRequest):
-    """This is no HTTP request."""
+    """This is not an HTTP request."""
 
     status = 400
 
 
 class UrlTooLong(PayloadTooLarge):
-    """The address is too long."""
+    """The URL is too long."""
 
     status = 414
 
@@ -43,35 +43,35 @@ class HeadTooLong(PayloadTooLarge):
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Cuts off who sends too slowly or too much, or does not read; a WebSocket is left alone once it is one."""
+    """Aborts connections that send too slowly or too much, or do not read. Does not apply to WebSockets."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._reading: Literal["head", "body"] | None = None
-        self._since = 0.0  # of the loop's clock, when that began
-        self._cutting: asyncio.TimerHandle | None = None
-        self._stalling: asyncio.TimerHandle | None = None
-        self._head_bytes = 0  # of the lines that are complete
+        self._since = 0.0  # start of that part, in the loop's time
+        self._read_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._head_bytes = 0  # of parsed lines
         self._body_bytes = 0
-        self._raw_bytes = 0  # of this request, from its second read on
+        self._raw_bytes = 0  # of this request, without its first read
         self._begun = False
-        self._error: type[BackchatError] = Unreadable  # what `send_400_response` says
+        self._error: type[BackchatError] = Unreadable  # sent by `send_400_response`
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Who connects has something to say."""
+        """Expect a request immediately."""
         super().connection_made(transport)
-        self._await("head", HEAD_WITHIN)
+        self._expect("head", HEAD_WITHIN)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clocks."""
-        self._await(None)
-        self._read_again()
+        """Stop the timers."""
+        self._expect(None)
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse, and look whether what came is a request at all."""
+        """Parse, and refuse data that is mostly framing."""
         if self._reading is None and (self.cycle is None or self.cycle.response_complete):
-            self._await("head", HEAD_WITHIN)
+            self._expect("head", HEAD_WITHIN)
         self._begun = False
         super().data_received(data)
         if self._reading is None or self.transport.is_closing():
@@ -83,15 +83,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.send_400_response("")
 
     def on_message_begin(self) -> None:
-        """A request."""
+        """Start the limits of a request."""
         super().on_message_begin()
         if self._reading != "head":
-            self._await("head", HEAD_WITHIN)
+            self._expect("head", HEAD_WITHIN)
         self._begun = True
         self._head_bytes = self._body_bytes = self._raw_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        """Part of its line."""
+        """Limit the URL."""
         super().on_url(url)
         if len(self.url) > URL_MAX:
             self._error = UrlTooLong
@@ -99,46 +99,46 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer."""
+        """Limit the headers and trailers."""
         self._count(len(name) + len(value))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Now its body."""
-        self._await("body", BODY_WITHIN)
+        """Expect the body."""
+        self._expect("body", BODY_WITHIN)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Part of it."""
+        """Count the bytes of the body."""
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The answer may take as long as it likes."""
-        self._await(None)
+        """Stop the read timer; the duration of the response is not limited."""
+        self._expect(None)
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
-        """From here on it is another protocol's; nobody tells this one of the end, so it lets go of its parser now.
+        """Release the parser, because this protocol is not notified of the end of the WebSocket.
 
-        The two hold each other, and of what has lived for a while the collector frees such pairs once in hours.
+        The parser and the protocol reference each other; the garbage collector would free such old cycles after hours.
         """
-        self._await(None)
+        self._expect(None)
         super().handle_websocket_upgrade()
         self.parser = None  # type: ignore[assignment]
 
     def pause_writing(self) -> None:
-        """The client does not read."""
+        """Start the timer for a client that does not read."""
         super().pause_writing()
-        self._stalling = self.loop.call_later(READ_WITHIN, self.transport.abort)
+        self._write_timer = self.loop.call_later(READ_WITHIN, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It does again."""
-        self._read_again()
+        """Stop the timer, because the client reads again."""
+        self._stop_write_timer()
         super().resume_writing()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
-        """Answer what is no request with a problem document, and close."""
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text
+        """Answer invalid requests with a problem document, and close the connection."""
         answer = problem(self._error(), {"Connection": "close"})
         head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
         self.transport.write(STATUS_LINE[answer.status_code] + head + b"\r\n" + bytes(answer.body))
@@ -150,27 +150,27 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._error = HeadTooLong
             raise HeadTooLong
 
-    def _await(self, part: Literal["head", "body"] | None, within: float = 0.0) -> None:
-        if self._cutting is not None:
-            self._cutting.cancel()
-            self._cutting = None
+    def _expect(self, part: Literal["head", "body"] | None, within: float = 0.0) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
         self._reading = part
         if part is not None:
             self._since = self.loop.time()
-            self._cutting = self.loop.call_later(within, self._cut)
+            self._read_timer = self.loop.call_later(within, self._abort_if_late)
 
-    def _cut(self) -> None:
-        """Time is up, but for a body that comes steadily."""
+    def _abort_if_late(self) -> None:
+        """Abort the connection, unless a body arrives steadily."""
         left = 0.0
         if self._reading == "body":
             most = min(BODY_WITHIN + self._body_bytes / BODY_RATE, BODY_WITHIN_MOST)
             left = self._since + most - self.loop.time()
         if left > 0.01:
-            self._cutting = self.loop.call_later(left, self._cut)
+            self._read_timer = self.loop.call_later(left, self._abort_if_late)
         else:
             self.transport.abort()
 
-    def _read_again(self) -> None:
-        if self._stalling is not None:
-            self._stalling.cancel()
-            self._stalling = None
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None

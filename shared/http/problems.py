@@ -1,4 +1,4 @@
-"""What every HTTP surface shares: problem details (RFC 9457) and the way health routes join a service's app."""
+"""Errors as HTTP responses: problem documents (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from starlette.routing import Route
 from shared.errors import BackchatError, Internal, InvalidRequest, MethodNotAllowed, NotFound, Unavailable
 
 PROBLEM_JSON = "application/problem+json"
-RETRY_AFTER = 1.0  # seconds, where an error names none
+RETRY_AFTER = 1.0  # seconds, if the error has none
 
 
 def problem(error: BackchatError, headers: dict[str, str] | None = None, **more: Any) -> Response:
-    """The answer for an error: `type`, `title`, `status`, `detail`, `code`, and `Retry-After` where it belongs."""
+    """Build the response for an error, with `Retry-After` for 429 and 503."""
     headers = dict(headers or {})
     if error.status in (429, 503):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after or RETRY_AFTER)))
@@ -34,9 +34,9 @@ def problem(error: BackchatError, headers: dict[str, str] | None = None, **more:
 
 
 def from_http_exception(error: HTTPException) -> Response:
-    """The answer for what a router refuses by itself (404, 405 …)."""
+    """Build the response for an error that a router raises (404, 405, …)."""
     if error.status_code == 404:
-        return problem(NotFound("There is nothing at this path."))
+        return problem(NotFound("There is no resource at this path."))
     if error.status_code == 405:
         return problem(MethodNotAllowed(), dict(error.headers or {}))
     if error.status_code >= 500:
@@ -54,5 +54,5 @@ async def _failure(_request: Request, _error: Exception) -> Response:
 
 
 def plain_app(routes: list[Route]) -> Starlette:
-    """A small app whose every error is a problem document."""
+    """Build an app that answers every error with a problem document."""
     return Starlette(routes=routes, exception_handlers={HTTPException: _http_exception, Exception: _failure})

@@ -1,6 +1,6 @@
-"""WebSockets with a bound on what is made of one read: uvicorn has none.
+"""WebSockets with a limit on the messages parsed from one read; uvicorn has none.
 
-Leans on private parts of uvicorn 0.54 (tests/unit/shared/http/test_websocket_protocol.py says which).
+Depends on private parts of uvicorn 0.54 (listed in tests/unit/shared/http/test_websocket_protocol.py).
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-SLICE = 16 * 1024  # bytes that are parsed at once
+SLICE = 16 * 1024  # bytes parsed at a time
 NOTHING = memoryview(b"")
 
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
-    """Parses the rest of a read when what came before it has been taken.
+    """Parses a large read in slices, each after the application has received the messages of the previous one.
 
-    The loop reads up to 256 KiB at once. In frames of a few bytes that is 11,000 messages, and as objects they take ten
-    times the memory: one socket of a flood was worth 1.9 MiB.
+    The event loop reads up to 256 KiB at once. In frames of a few bytes that is 11,000 messages, which as objects need
+    ten times the memory: one socket of a flood used 1.9 MiB.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -25,7 +25,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._rest = NOTHING
 
     def data_received(self, data: bytes) -> None:
-        """Parse, if it is much, only the beginning: reads wait until that is taken."""
+        """Parse the data, or its first slice; further reads are paused until its messages were received."""
         if not self._rest and len(data) <= SLICE:
             super().data_received(data)
             return
@@ -33,7 +33,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._parse()
 
     async def receive(self) -> Any:
-        """One message for the application."""
+        """Return the next message, and parse the next slice when the queue is empty."""
         message = await super().receive()
         if self._rest and self.queue.empty():
             self._parse()

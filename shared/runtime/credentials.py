@@ -1,7 +1,7 @@
-"""Which credentials are too weak to be used beyond this machine: rules without I/O (ASVS 13.3, OWASP A07).
+"""Rules for credentials that are too weak for connections to other machines (ASVS 13.3, OWASP A07). Pure.
 
-Weak is what a stranger tries first: nothing, a default of the software's makers, a placeholder of a manual, or anything
-in which little is left once such words are taken out of it. On loopback whatever the developer likes will do.
+Weak are empty credentials, defaults of software, placeholders of manuals, and texts that are short after such words
+are removed. On loopback any credential is accepted.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-SHORTEST = 12  # characters that are left without well-known words
-DIFFERENT = 6  # of them
+SHORTEST = 12  # characters without well-known words
+DIFFERENT = 6  # distinct characters among them
 WELL_KNOWN = (
     *("correcthorsebatterystaple", "changethis", "changeme", "replaceme", "placeholder", "notsecret", "letmein"),
     *("postgresql", "postgres", "rabbitmq", "backchat", "password", "passwort", "administrator", "admin", "passcode"),
@@ -22,28 +22,28 @@ WELL_KNOWN = (
     *("1234567890", "0123456789", "12345678", "123456", "12345", "1234", "123"),
 )
 DISGUISES = {"a": "a@4", "e": "e3", "i": "i1!", "o": "o0", "s": "s$5"}
-NEED_A_PASSWORD = frozenset({"amqp", "amqps", "postgresql"})  # whose servers let in whoever knows a name otherwise
+NEED_A_PASSWORD = frozenset({"amqp", "amqps", "postgresql"})  # their servers accept a user name without a password
 WEAK = f"must have a password of its own for a host that is not this machine: {SHORTEST} characters or more, no default"
 
 
 def weakness(secret: str, *known: str) -> str | None:
-    """What makes a credential too weak for the world; `None`: nothing. `known`: words that strangers know, too.
+    """Return the reason why a credential is weak, or `None`; `known` are further words that an attacker may guess.
 
-    The answer is the end of a sentence about the credential, and shows nothing of it.
+    The reason is the end of a sentence about the credential and contains no part of it.
     """
     if not secret:
         return "is empty"
-    said = (re.sub(r"[\W_]+", "", word.casefold()) for word in known)
-    words = sorted({*WELL_KNOWN, *(word for word in said if len(word) > 2)}, key=len, reverse=True)
-    left = re.sub("|".join(map(_spelt_anyhow, words)), "", secret.casefold())
+    further = (re.sub(r"[\W_]+", "", word.casefold()) for word in known)
+    words = sorted({*WELL_KNOWN, *(word for word in further if len(word) > 2)}, key=len, reverse=True)
+    left = re.sub("|".join(map(_disguised, words)), "", secret.casefold())
     length = min(len(left), len(secret))  # case folding may lengthen a text: "ß" becomes "ss"
     if length >= SHORTEST and len(set(left)) >= DIFFERENT:
         return None
-    return f"is a well-known word or too short: {SHORTEST} characters or more that nobody can guess are needed"
+    return f"is a well-known word or too short: {SHORTEST} characters or more that cannot be guessed are required"
 
 
 def on_this_machine(host: str | None) -> bool:
-    """Whether a host of an address is loopback, or none at all (a file or a socket in the file system)."""
+    """Return whether a host of a URL is loopback or missing, as for files and Unix sockets."""
     if not host or host.startswith("/"):
         return True
     if host.rstrip(".").lower() == "localhost" or host.lower().endswith(".localhost"):
@@ -56,7 +56,7 @@ def on_this_machine(host: str | None) -> bool:
 
 
 def is_weak_address(url: str) -> bool:
-    """Whether an address leads beyond this machine and its password is weak, or is missing where it must not be."""
+    """Return whether a URL with a host on another machine has a weak password, or lacks a required one."""
     parts = urlsplit(url)
     if all(map(on_this_machine, _hosts(parts))):
         return False
@@ -67,7 +67,7 @@ def is_weak_address(url: str) -> bool:
 
 
 def _hosts(parts: SplitResult) -> Iterator[str | None]:
-    """Those of an address; PostgreSQL's may also stand in its query, each with its port."""
+    """Yield the hosts of a URL; for PostgreSQL they may also be in its query, each with a port."""
     asked = parse_qs(parts.query).get("host", []) if parts.scheme.startswith("postgresql") else []
     if parts.hostname or not asked:
         yield parts.hostname
@@ -75,6 +75,6 @@ def _hosts(parts: SplitResult) -> Iterator[str | None]:
         yield host if host.startswith("/") else host.rpartition("]")[0].lstrip("[") or host.partition(":")[0]
 
 
-def _spelt_anyhow(word: str) -> str:
-    """A pattern for a word, also with something between its letters or figures in their place."""
+def _disguised(word: str) -> str:
+    """Return a pattern for a word, also with separators between its letters or with digits in their place."""
     return r"[\W_]*".join(f"[{DISGUISES[letter]}]" if letter in DISGUISES else re.escape(letter) for letter in word)

@@ -1,6 +1,6 @@
-"""Structured logs on standard error: console lines for people, JSON for machines; never a secret.
+"""Structured logs on standard error, as console lines or JSON, without secrets.
 
-Content of messages, passcodes and tokens is never passed to a logger; `redact` is the net below that rule.
+No code passes texts of messages, passcodes or tokens to a logger; `redact` is the second line of defence.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 URL_PASSWORD = re.compile(r"(\w+://[^:/@\s]+:)[^@\s]+@")
 QUIET = (
     *("socketio", "socketio.server", "engineio", "engineio.server", "aiormq", "aio_pika", "alembic", "httpx2"),
-    *("httpcore2", "uvicorn", "uvicorn.error", "aiosqlite"),  # addresses with queries, frames, parameters of statements
+    *(
+        "httpcore2",
+        "uvicorn",
+        "uvicorn.error",
+        "aiosqlite",
+    ),  # they log URLs with queries, frames, and parameters of statements
 )
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Blank secret fields, and tokens and passwords inside any string."""
+    """Replace secret fields, and tokens and passwords inside other strings."""
     for name, value in event.items():
         if name in SECRET_FIELDS:
             event[name] = "[redacted]"
@@ -36,17 +41,17 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 
 
 def configure(service: str, *, level: str, form: str) -> None:
-    """Set up structlog and the standard library's loggers; call once in a process."""
+    """Configure structlog and the standard library's loggers, once in a process."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    finish: list[Any] = [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]
+    final: list[Any] = [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]
     if form == "console":
         colours = sys.stderr.isatty()
-        finish = [structlog.processors.format_exc_info, redact, structlog.dev.ConsoleRenderer(colors=colours)]
+        final = [structlog.processors.format_exc_info, redact, structlog.dev.ConsoleRenderer(colors=colours)]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -60,12 +65,12 @@ def configure(service: str, *, level: str, form: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in QUIET:  # at info or debug they print packets, tokens included
+    for name in QUIET:  # at lower levels they log packets, including tokens
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.contextvars.bind_contextvars(service=service)

@@ -1,8 +1,8 @@
-"""A process: one event loop, its services, one listener; start in order, stop in reverse, in under 10 s.
+"""A process: one event loop with its services and one listener, started in order and stopped in reverse within 10 s.
 
-Signals are installed here and nowhere else. SIGTERM and SIGINT ask for the graceful stop (contract P8);
-a second one ends the process at once. SIGHUP has the configuration read again; where there is none to read,
-or when the terminal has gone (which is told by the same signal), it asks for the stop.
+Only this module installs signal handlers. SIGTERM and SIGINT start a graceful stop (contract P8); a second one ends the
+process immediately. SIGHUP reloads the configuration. If no service has any to reload, or if the terminal was closed,
+which sends the same signal, SIGHUP starts a graceful stop.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from shared.runtime.stop_watchdog import StopWatchdog
 
 logger = structlog.get_logger(__name__)
 
-READY_POLL = 0.02  # seconds between looks at whether everything is ready
-DRAIN_DEADLINE = 5.0  # seconds for all `drain`s together
-CLOSE_DEADLINE = 2  # seconds for open requests after that
+READY_POLL = 0.02  # seconds between checks of readiness
+DRAIN_DEADLINE = 5.0  # seconds for the `drain` of all services together
+CLOSE_DEADLINE = 2  # seconds for open requests after the drain
 FRAME_MAX = 256 * 1024  # bytes of one WebSocket frame (contract §3)
-GC_THRESHOLDS = (50_000, 20, 100)  # collecting after 700 new objects cost 40 % of the persistence worker's CPU
-OPEN_FILES = 65_536  # connections and other files of one process; many systems begin with 1,024
-BACKLOG = 2048  # connections that the kernel holds while a storm is absorbed
-SEND_BUFFER = 192 * 1024  # bytes; Linux takes twice as many of a connection, and up to 4 MiB where it is not told
+GC_THRESHOLDS = (50_000, 20, 100)  # CPython's default of 700 took 40 % of the persistence worker's CPU time
+OPEN_FILES = 65_536  # connections and other files of a process; the soft limit is often 1,024
+BACKLOG = 2048  # connections queued in the kernel while many clients reconnect
+SEND_BUFFER = 192 * 1024  # bytes; Linux reserves twice that per connection, and up to 4 MiB without a setting
 
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """What a process runs: its services, entered in order, and the one app that it listens with."""
+    """The services of a process, in the order of their start, and the app that it serves."""
 
     services: Sequence[Service]
     app: ASGIApp
@@ -53,7 +53,7 @@ Assemble = Callable[[AsyncExitStack], Awaitable[Assembly]]
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: the process decides when to stop."""
+    """uvicorn without its signal handlers; the process decides when to stop."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -61,10 +61,10 @@ class _Server(uvicorn.Server):
 
 
 def run(assemble: Assemble, *, host: str, port: int, announce: Callable[[str], None] | None = None) -> None:
-    """Run until a signal comes, or end with exit code 1 when a background task dies.
+    """Run until a signal is received, or exit with code 1 when a background task fails.
 
-    `assemble` builds the services and enters their stores and bus on the given stack, in order;
-    `announce` gets the address once everything listens and is ready.
+    `assemble` builds the services and enters their stores and bus on the given stack, in order. `announce` is called
+    with the address when the process listens and is ready.
     """
     _allow_open_files()
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
@@ -87,35 +87,35 @@ async def _main(assemble: Assemble, host: str, port: int, announce: Callable[[st
         assembly = await assemble(stack)
         _reload_on_signal(stop, [service.reload for service in assembly.services if service.reload])
         failures = [(await stack.enter_async_context(service.lifespan())).failed for service in assembly.services]
-        _spare_the_collector()
+        _tune_garbage_collection()
         server = _Server(_config(assembly.app))
         serving: asyncio.Future[None] = asyncio.create_task(server.serve(sockets=[listener]), name="listener")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event for it
             await asyncio.sleep(0.005)
         address = f"http://{host}:{listener.getsockname()[1]}" if not serving.done() else ""
-        logger.info("listening", address=address)
+        logger.info("server.started", address=address)
         if announce:
-            telling = asyncio.create_task(_announce(announce, address, assembly.services), name="announcement")
-            stack.callback(telling.cancel)
+            announcing = asyncio.create_task(_announce(announce, address, assembly.services), name="announcement")
+            stack.callback(announcing.cancel)
         ends: list[asyncio.Future[Any]] = [serving, stopping, *failures]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         clean = stop.is_set()
         stop_watchdog.arm()
-        logger.info("stopping", clean=clean)
+        logger.info("stop.started", clean=clean)
         await _drain(assembly.services)
         server.should_exit = True
         await serving
         return clean
     finally:
-        stop_watchdog.arm()  # the start may have failed
+        stop_watchdog.arm()  # also after a failed start
         await close_all(stack)
         listener.close()
-        logger.info("stopped")
+        logger.info("process.stopped")
 
 
 def _allow_open_files() -> None:
-    """Take as many files as the system lets us have: each connection is one, and without any nobody new comes in."""
+    """Raise the soft limit of open files: each connection uses one, and at the limit none is accepted."""
     with contextlib.suppress(ImportError):
         import resource  # noqa: PLC0415 - not on every platform
 
@@ -125,17 +125,17 @@ def _allow_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _spare_the_collector() -> None:
-    """What is there after the start stays for good: never walk it again, and look less often at what is young.
+def _tune_garbage_collection() -> None:
+    """Exclude the objects of the start from garbage collection, and collect less often.
 
-    Not even once to find what of it is garbage: that takes 0.1 s of CPU, and there is next to none.
+    No collection precedes this: it takes 0.1 s of CPU time and finds almost no garbage.
     """
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _announce(announce: Callable[[str], None], address: str, services: Sequence[Service]) -> None:
-    while any(service.missing() for service in services):  # noqa: ASYNC110 - readiness is asked for, not told
+    while any(service.missing() for service in services):  # noqa: ASYNC110 - readiness has no event
         await asyncio.sleep(READY_POLL)
     announce(address)
 
@@ -160,7 +160,7 @@ def _reload_on_signal(stop: asyncio.Event, hooks: Sequence[Callable[[], None]]) 
         if not hooks or (had_terminal and not _on_terminal()):
             stop.set()
             return
-        logger.info("reloading")
+        logger.info("reload.requested")
         for hook in hooks:
             hook()
 
@@ -168,7 +168,7 @@ def _reload_on_signal(stop: asyncio.Event, hooks: Sequence[Callable[[], None]]) 
 
 
 def _on_terminal() -> bool:
-    """Whether a terminal is behind the standard input; one that hung up is none any more."""
+    """Return whether standard input is a terminal that has not been closed."""
     return os.isatty(0)
 
 
@@ -176,7 +176,9 @@ def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # of what it accepts: who does not read costs
+    listener.setsockopt(
+        socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER
+    )  # inherited by accepted connections, so that clients that do not read use little memory
     try:
         listener.bind((host, port))
     except socket.gaierror as error:
@@ -184,14 +186,14 @@ def _bind(host: str, port: int) -> socket.socket:
         raise config_error("HOST", f"{host}: {error.strerror}") from None
     except OSError as error:
         listener.close()
-        logger.error("cannot listen", host=host, port=port, reason=error.strerror)  # noqa: TRY400
+        logger.error("listener.failed", host=host, port=port, reason=error.strerror)  # noqa: TRY400
         raise SystemExit(1) from None
     listener.setblocking(False)
     return listener
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below it strangers write a line a bad request
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # at lower levels each invalid request writes a line
     return uvicorn.Config(
         app,
         loop="none",
@@ -199,7 +201,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         ws=BoundedWebSocketProtocol,
         ws_max_size=FRAME_MAX,
         ws_per_message_deflate=False,  # doubles the memory of an idle socket
-        ws_ping_interval=None,  # Engine.IO pings by itself
+        ws_ping_interval=None,  # Engine.IO has its own pings
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -217,6 +219,6 @@ async def _drain(services: Sequence[Service]) -> None:
         async with asyncio.timeout(DRAIN_DEADLINE):
             for outcome in await asyncio.gather(*drains, return_exceptions=True):
                 if isinstance(outcome, Exception):
-                    logger.error("a drain failed", exc_info=outcome)
+                    logger.error("drain.failed", exc_info=outcome)
     except TimeoutError:
-        logger.warning("drain ran out of time", seconds=DRAIN_DEADLINE)
+        logger.warning("drain.timed_out", seconds=DRAIN_DEADLINE)

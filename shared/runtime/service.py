@@ -1,4 +1,4 @@
-"""A service as its composition root hands it over: what it serves, what it runs, what it still lacks."""
+"""A service as built by its composition root: its app, its background tasks, its readiness."""
 
 from __future__ import annotations
 
@@ -16,34 +16,33 @@ logger = structlog.get_logger(__name__)
 
 
 class Probe(Protocol):
-    """Names what a service still lacks to do its work, as in `["broker"]`; empty when it is ready."""
+    """Returns the missing dependencies of a service, as in `["broker"]`; empty when it is ready."""
 
     def __call__(self) -> Sequence[str]:
-        """The names, in no order."""
+        """Return the names, in any order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service, built and not yet running.
+    """A service that is built and not started.
 
-    Entering `lifespan()` starts its consumers and background tasks; leaving it is the graceful stop.
-    The runner enters it before anything listens and leaves it after listening has ended. `drain` runs
-    first of all on a stop, while connections are still open. `reload` is told when somebody asks for
-    the configuration to be read again (SIGHUP); it must not wait.
+    Entering `lifespan()` starts its consumers and background tasks; leaving it stops them gracefully. The process
+    enters it before it listens and leaves it after it stopped listening. `drain` runs first on a stop, while
+    connections are open. `reload` is called on SIGHUP to read the configuration again; it must not block.
     """
 
     name: str
     lifespan: Callable[[], AbstractAsyncContextManager[Tasks]]
     missing: Probe
-    app: ASGIApp | None = None  # its public HTTP surface, if it has one
+    app: ASGIApp | None = None  # its public HTTP surface, if any
     drain: Callable[[], Awaitable[None]] | None = None
     reload: Callable[[], None] | None = None
 
 
 class Tasks:
-    """Background tasks that are named and watched: one that dies takes the process down, with a reason.
+    """Runs named background tasks; a task that fails ends the process.
 
-    Use as an async context manager; leaving it cancels what still runs and waits for it.
+    Use it as an async context manager; leaving it cancels the running tasks and waits for them.
     """
 
     def __init__(self) -> None:
@@ -51,7 +50,7 @@ class Tasks:
         self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
     def start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run `work` for as long as the service lives; its end with an exception ends the process."""
+        """Start `work` as a task; an exception of it ends the process."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -61,7 +60,7 @@ class Tasks:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
-        logger.critical("task died", task=task.get_name(), exc_info=error)
+        logger.critical("task.failed", task=task.get_name(), exc_info=error)
         if not self.failed.done():
             self.failed.set_result(error)
 
@@ -78,8 +77,8 @@ class Tasks:
 
 
 async def close_all(stack: AsyncExitStack) -> None:
-    """Leave a stack; a step that fails is logged and the rest goes on (each step is its own callback)."""
+    """Close a stack; log an exception of a callback, after which the remaining callbacks still run."""
     try:
         await stack.aclose()
     except Exception:
-        logger.exception("a step of the stop failed")
+        logger.exception("stop_step.failed")

@@ -1,7 +1,7 @@
-"""Settings: environment alone, prefix `BACKCHAT_`, checked whole before anything opens.
+"""Settings from environment variables with the prefix `BACKCHAT_`, all validated before anything is opened.
 
-A container may be given a variable as a file of that name (`/run/secrets/backchat_database_url`), as Docker and
-Kubernetes hand out secrets; the environment goes first.
+A variable may also be a file with its name in lower case (`/run/secrets/backchat_database_url`), as Docker and
+Kubernetes mount secrets. The environment takes precedence.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ SECRETS = Path("/run/secrets")
 
 
 def _elements(value: Any) -> Any:
-    """The elements of a list in a variable, separated by commas."""
+    """Split the elements of a list at commas."""
     return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
 def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     for origin in origins:
         if not ORIGIN.fullmatch(origin):
-            raise ValueError(f"{origin!r} is no origin like https://chat.example.org")
+            raise ValueError(f"{origin!r} is not an origin like https://chat.example.org")
     return tuple(origin.lower() for origin in origins)
 
 
@@ -42,7 +42,7 @@ def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
         try:
             ip_network(network)
         except ValueError:
-            raise ValueError(f"{network!r} is no address or network like 10.0.0.0/8") from None
+            raise ValueError(f"{network!r} is not an address or network like 10.0.0.0/8") from None
     return networks
 
 
@@ -50,11 +50,8 @@ Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_elements), After
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_elements), AfterValidator(_networks)]
 
 
-def _parts_fit(url: str) -> str:
-    """Each address has the parts that an address has, and no password that strangers try first.
-
-    The reason never shows any of it.
-    """
+def _check_urls(url: str) -> str:
+    """Check that each URL is complete and its password is not weak; the error never contains any part of it."""
     for address in url.split(","):
         try:
             parts = urlsplit(address.strip())
@@ -68,47 +65,58 @@ def _parts_fit(url: str) -> str:
     return url
 
 
-Url = Annotated[str, AfterValidator(_parts_fit)]
+Url = Annotated[str, AfterValidator(_check_urls)]
 
 
 class CommonSettings(BaseSettings):
-    """What every process reads."""
+    """Settings of every process."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
-    host: str = Field(default="127.0.0.1", description="Address that this process listens on")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port that this process listens on; 0 takes a free one")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least severe level logged"
+    host: str = Field(default="127.0.0.1", description="IP address or host name on which the process listens")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="TCP port on which the process listens. 0 selects a free one"
     )
-    log_format: Literal["console", "json"] = Field(default="console", description="Form of the log lines")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest severity that is logged"
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="Format of the log: coloured lines, or one JSON object a line"
+    )
     metrics: Literal["on", "off"] = Field(default="on", description="Whether `/metrics` is served")
     limits: Literal["on", "off"] = Field(
-        default="on", description="`off` lifts per-user and per-address rate limits, for load tests; sizes stay"
+        default="on",
+        description="`off` disables rate limits per user and per address, for load tests. Limits of sizes remain",
     )
-    partitions: int = Field(default=4, ge=1, le=256, description="Partitions of the log; all processes must agree")
+    partitions: int = Field(
+        default=4,
+        ge=1,
+        le=256,
+        description="Number of partitions of the command log. Must be the same for all processes",
+    )
     trusted_proxies: Networks = Field(
         default=(),
-        description="Addresses or networks of the proxies in front, separated by commas, whose `X-Forwarded-For`, "
-        "`-Proto` and `-Host` are believed; none: nobody's",
+        description="Addresses or networks of reverse proxies, separated by commas, whose `X-Forwarded-For`, "
+        "`-Proto` and `-Host` headers are trusted. Empty: no proxy is trusted",
     )
 
 
 class DistributedSettings(CommonSettings):
-    """What every process of the distributed stack reads besides."""
+    """Additional settings of every process of the distributed stack."""
 
     amqp_url: Url = Field(
         pattern=r"^amqps?://[^/]",
         repr=False,
-        description="RabbitMQ; several addresses of a cluster separated by commas",
+        description="URL of RabbitMQ, or the URLs of the nodes of a cluster, separated by commas",
     )
 
 
 class OriginSettings(CommonSettings):
-    """What every process reads that browsers talk to."""
+    """Settings of every process that serves browsers."""
 
     allowed_origins: Origins = Field(
-        default=(), description="Origins that a browser may connect from, separated by commas; none: the server's own"
+        default=(),
+        description="Origins of pages that may connect, separated by commas. Empty: only the origin of the server",
     )
 
 
@@ -116,7 +124,7 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def load(model: type[S]) -> S:
-    """Read the environment, or end the process with code 2 and a line for each wrong or missing variable."""
+    """Read the settings, or exit with code 2 and one line for each invalid or missing variable."""
     try:
         return model(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
     except ValidationError as error:
@@ -127,16 +135,16 @@ def load(model: type[S]) -> S:
 
 
 def config_error(variable: str, reason: str) -> SystemExit:
-    """The same one line and exit code for what only shows after reading (a file missing, say)."""
+    """Print an error of a variable that is found later, such as a missing file, and return the exception to raise."""
     print(f"{PREFIX}{variable}: {reason}", file=sys.stderr)
     return SystemExit(CONFIG_ERROR)
 
 
 def require_strong(value: SecretStr, url: str) -> SecretStr:
-    """A credential that is shown at an address, unless that is beyond this machine and anybody could guess it.
+    """Return a credential for a URL, if it is strong or the URL's host is this machine.
 
     Raises:
-        ValueError: so it is; the reason shows nothing of it.
+        ValueError: the credential is weak. The message contains no part of it.
     """
     if not on_this_machine(urlsplit(url).hostname) and (why := weakness(value.get_secret_value())):
         raise ValueError(why)
@@ -144,15 +152,15 @@ def require_strong(value: SecretStr, url: str) -> SecretStr:
 
 
 def secret(name: str) -> SecretStr:
-    """The secret of a name that a configuration file may hold where it must not hold the secret itself.
+    """Return the secret with a name from a configuration file, which must not contain secrets itself.
 
-    It is the environment variable of that name, else the file that `<name>_FILE` names, else the file of
-    that name in lower case in `/run/secrets`. White space around it is no part of it.
+    It is the environment variable with that name, else the content of the file at `<name>_FILE`, else of the file with
+    the name in lower case in `/run/secrets`. Surrounding white space is removed.
 
     Raises:
-        LookupError: there is none, or it cannot be read; in one line.
+        LookupError: there is no such secret, or it cannot be read. The message is one line.
     """
-    value = os.environ.get(name)  # noqa: TID251 - this module is who may
+    value = os.environ.get(name)  # noqa: TID251 - allowed in this module
     if value is None:
         path = os.environ.get(f"{name}_FILE") or SECRETS / name.lower()  # noqa: TID251
         try:

@@ -1,4 +1,4 @@
-"""The end of a stop that does not end: whatever waits for ever, in a task or in a thread, keeps no process alive."""
+"""A watchdog that ends the process if its stop hangs in a task or in a thread."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import structlog
 
 logger = structlog.get_logger(__name__)
 
-STOP_WITHIN = 20.0  # seconds for a whole stop, twice what one may take (contract P8)
+STOP_WITHIN = 20.0  # seconds for a stop, twice the limit of contract P8
 
 
 class StopWatchdog:
-    """Ends this process by force, with exit code 1, unless its stop has ended by itself in time."""
+    """Ends the process with exit code 1 if its stop takes longer than `STOP_WITHIN`."""
 
     def __init__(self) -> None:
         self._timer: threading.Timer | None = None
 
     def arm(self) -> None:
-        """Let the time run, from the first call on: wherever a stop begins, it is armed, and a stop has one limit.
+        """Start the timer at the first call; later calls have no effect.
 
-        A thread counts it, since the loop may be what hangs; it says what is still there.
+        The timer runs in a thread, because the event loop itself may hang. It logs the remaining tasks and threads.
         """
         if self._timer is not None:
             return
@@ -35,6 +35,6 @@ def _give_up(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
     try:
         tasks = sorted(task.get_name() for task in asyncio.all_tasks(loop))
         threads = sorted(thread.name for thread in threading.enumerate() if not thread.daemon)
-        logger.critical("the stop hangs", seconds=seconds, tasks=tasks, threads=threads)
+        logger.critical("stop.timed_out", seconds=seconds, tasks=tasks, threads=threads)
     finally:
         os._exit(1)
