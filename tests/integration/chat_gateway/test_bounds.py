@@ -22,7 +22,7 @@ from tests.integration.chat_gateway.conftest import Client, Running, start_chat,
 from tests.integration.chat_gateway.test_hostile import raw
 
 
-async def test_all_sockets_together_are_bounded(gateway: Running) -> None:
+async def test_unanswered_events_of_all_sockets_are_bounded(gateway: Running) -> None:
     """`unavailable` with a `retry_after` that differs from one to the next; what was taken is answered."""
     await gateway.start(events_in_flight_all=4)
     clients = [await gateway.client(f"user{n}") for n in range(3)]
@@ -39,9 +39,7 @@ async def test_all_sockets_together_are_bounded(gateway: Running) -> None:
     assert sum(ack["ok"] for ack in acks) == 4
 
 
-async def test_a_log_that_does_not_keep_up_takes_nothing_on_top(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_new_messages_are_refused_while_the_log_lags(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """New messages are refused at once, instead of running out of time; later they are taken again."""
     monkeypatch.setattr(message_publisher, "CONGESTED_MIN", 4)
     monkeypatch.setattr(message_publisher, "PUBLISH_LAG_MAX", 0.1)
@@ -78,7 +76,7 @@ async def _answered_soon(client: Client, payload: Any, acks: list[Any]) -> Any:
     return answer.result()
 
 
-async def test_who_goes_on_after_refusals_is_listened_to_more_slowly(
+async def test_client_that_continues_after_refusals_is_read_more_slowly(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each event is answered all the same, and the next client's as fast as ever."""
@@ -97,7 +95,7 @@ async def test_who_goes_on_after_refusals_is_listened_to_more_slowly(
     assert heard < 2.9
 
 
-async def test_who_speaks_is_there_though_no_pong_comes(running: Running) -> None:
+async def test_client_that_sends_events_is_alive_without_pongs(running: Running) -> None:
     """It stands behind the events of a client that is listened to slowly; silence alone ends a connection."""
     eio = running.server.eio
     eio.ping_interval, eio.ping_timeout = 0.1, 1.0
@@ -109,7 +107,7 @@ async def test_who_speaks_is_there_though_no_pong_comes(running: Running) -> Non
         assert await eve.is_closed()
 
 
-async def test_only_so_many_may_be_at_the_door(gateway: Running) -> None:
+async def test_unauthenticated_connections_are_bounded(gateway: Running) -> None:
     """503 where a session would be opened, over both transports; a stock client then comes in by itself."""
     await gateway.start(handshakes=1, sockets_per_user=1)
     address = gateway.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
@@ -134,9 +132,7 @@ async def test_only_so_many_may_be_at_the_door(gateway: Running) -> None:
     await waiting.disconnect()
 
 
-async def test_the_door_is_free_again_whatever_became_of_who_stood_there(
-    gateway: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_every_ended_handshake_frees_its_place(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let in, refused and gone, never said a word, cut off."""
     monkeypatch.setattr(server, "AUTHENTICATE_WITHIN", 0.2)
     await gateway.start()
@@ -150,7 +146,7 @@ async def test_the_door_is_free_again_whatever_became_of_who_stood_there(
     await until(lambda: not gateway.server.eio.sockets)
 
 
-async def test_a_closed_connection_is_freed_at_once(running: Running) -> None:
+async def test_closed_connection_is_freed_at_once(running: Running) -> None:
     """Without the collector, which looks at what has lived for a while once in hours: reference counts alone."""
 
     def kept() -> int:
@@ -171,7 +167,7 @@ async def test_a_closed_connection_is_freed_at_once(running: Running) -> None:
         gc.enable()
 
 
-async def test_who_makes_us_write_and_does_not_read_is_cut_off(
+async def test_client_that_sends_pings_and_never_reads_is_cut_off(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """WebSocket pongs are written by uvicorn itself, past every queue of ours."""
@@ -195,7 +191,7 @@ async def test_who_makes_us_write_and_does_not_read_is_cut_off(
     assert (await ada.call("list_chats", {}))["ok"]
 
 
-async def test_who_says_to_be_there_and_reads_nothing_is_cut_off(
+async def test_client_that_sends_events_and_never_reads_is_cut_off(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its pongs and events prove nothing, nor does what the kernels take; who reads stays, talkative or silent."""
@@ -217,7 +213,7 @@ async def test_who_says_to_be_there_and_reads_nothing_is_cut_off(
         assert (await bob.ack('427["list_chats",{}]', 7))["ok"]
 
 
-async def test_a_rejection_lost_in_a_gap_can_be_told_after_it(
+async def test_message_is_republished_if_its_rejection_was_lost(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No number shows it, so what nothing was heard of is published once more; what is stored is not."""

@@ -12,7 +12,9 @@ from shared.contracts.topology import user_key
 from tests.integration.chat_gateway.conftest import Running, until
 
 
-async def test_what_a_busy_user_spends_is_told_and_taken_off(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_spending_of_a_busy_user_is_announced_and_deducted(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To the others, by us; by the others, to us. What we told ourselves is not taken off twice."""
     monkeypatch.setattr(budgets, "ANNOUNCE_EVERY", 0.2)
     await gateway.start(events_per_second=1, events_burst=20)
@@ -35,7 +37,7 @@ async def test_what_a_busy_user_spends_is_told_and_taken_off(gateway: Running, m
     assert (await bob.call("list_chats", {}))["ok"]
 
 
-async def test_an_ordinary_user_is_not_told_of(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ordinary_user_is_not_announced(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budgets, "ANNOUNCE_EVERY", 0.05)
     await gateway.start(events_per_second=1_000)
     ada = await gateway.client("ada")

@@ -33,7 +33,7 @@ async def test_changes_of_a_session_are_acked_and_shown(running: Running) -> Non
     assert (updated.title, updated.reply_policy) == ("named", None)
 
 
-async def test_updates_come_in_their_place(running: Running) -> None:
+async def test_message_updates_are_released_in_order(running: Running) -> None:
     """`message_updated` takes a number: released in order, caught up on when lost, left out only where superseded."""
     session, [ada] = await room(running)
     bus = running.bus
@@ -71,7 +71,7 @@ async def test_replies_are_stopped_regenerated_and_rated(running: Running) -> No
     assert (rating.rating, rating.comment, rating.user_id) == (-1, "so so", "ada")
 
 
-async def test_changes_keep_their_place_among_messages(running: Running) -> None:
+async def test_changes_and_messages_of_a_socket_keep_their_order(running: Running) -> None:
     """What one socket sends to one session goes into the log in the order sent, also while that is being loaded."""
     session, _ = await room(running, "bob")
     gateway = Running(running.bus, running.issuer, running._stack)  # one that serves nothing yet
@@ -93,9 +93,7 @@ async def test_changes_keep_their_place_among_messages(running: Running) -> None
     assert logged == [(name, text and text.format(number)) for number in range(20) for name, text in expected]
 
 
-async def test_a_change_that_nobody_answers_holds_up_no_message(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unanswered_change_does_not_delay_messages(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database is away: messages are accepted as ever, the change is `unavailable` in time and not begun later."""
     monkeypatch.setattr(calls, "DEADLINE", 3.0)
     session, [ada] = await room(running)
@@ -109,7 +107,7 @@ async def test_a_change_that_nobody_answers_holds_up_no_message(
     assert running.bus.deadlines[-1] <= 3.0
 
 
-async def test_the_broker_away_is_unavailable_for_each(running: Running) -> None:
+async def test_every_change_is_unavailable_without_the_broker(running: Running) -> None:
     session, [ada] = await room(running)
     about = {"session_id": session["id"], "message_id": str(uuid4())}
     running.bus.refuse_queries = Unavailable()
@@ -126,12 +124,12 @@ async def test_the_broker_away_is_unavailable_for_each(running: Running) -> None
     running.bus.connected = True
 
 
-async def test_every_event_has_somebody_who_does_it(running: Running) -> None:
+async def test_every_event_has_a_handler(running: Running) -> None:
     done = {payloads.SendMessage, *running.events._handlers}
     assert done == set(payloads.CLIENT_EVENTS.values())
 
 
-async def test_search_passes_through(running: Running) -> None:
+async def test_search_returns_the_hits_of_persistence(running: Running) -> None:
     session, [ada] = await room(running)
     running.bus.store(session["id"], "a needle")
     found = await ok(ada, "search_messages", query="needle", session_id=session["id"])

@@ -17,7 +17,7 @@ from shared.errors import Unavailable
 from tests.integration.chat_gateway.conftest import Running, start_chat, until
 
 
-async def test_ready_tells_a_client_what_it_has_to_know(running: Running) -> None:
+async def test_ready_has_the_documented_fields(running: Running) -> None:
     """`ready` as in the contract, right after the connect."""
     client = await running.client("ada")
     [ready] = client.told("ready")
@@ -35,7 +35,7 @@ async def test_ready_tells_a_client_what_it_has_to_know(running: Running) -> Non
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]])
-async def test_a_message_comes_back_once_stored(running: Running, transports: list[str]) -> None:
+async def test_stored_message_reaches_every_joined_socket(running: Running, transports: list[str]) -> None:
     """start_chat joins; send_message is acked; the message comes to every joined socket, on each transport."""
     client = await running.client("ada", transports=transports)
     other = await running.client("ada")
@@ -51,7 +51,7 @@ async def test_a_message_comes_back_once_stored(running: Running, transports: li
         assert (message["seq"], message["content"], message["sender_id"]) == (1, "hi", "ada")
 
 
-async def test_the_same_client_id_is_the_same_message(running: Running) -> None:
+async def test_repeated_client_id_is_the_same_message(running: Running) -> None:
     """Sent again by another device: the same id, shown once."""
     client, other = await running.client("ada"), await running.client("ada")
     session = await start_chat(client)
@@ -63,7 +63,7 @@ async def test_the_same_client_id_is_the_same_message(running: Running) -> None:
     assert [message["content"] for message in await client.hears("message", 2)] == ["hi", "next"]
 
 
-async def test_order_is_kept_though_the_session_has_to_be_loaded(running: Running) -> None:
+async def test_order_is_kept_while_the_session_is_loaded(running: Running) -> None:
     """A socket that has joined nothing sends a hundred at once: published in the order sent."""
     owner = await running.client("ada")
     session = await start_chat(owner)
@@ -81,7 +81,7 @@ async def test_order_is_kept_though_the_session_has_to_be_loaded(running: Runnin
     assert running.bus.asked.count("ReadSession") == 1
 
 
-async def test_what_is_missing_and_what_is_foreign_look_the_same(running: Running) -> None:
+async def test_missing_and_foreign_sessions_get_the_same_answer(running: Running) -> None:
     """`not_found`, word for word."""
     ada, eve = await running.client("ada"), await running.client("eve")
     session = await start_chat(ada)
@@ -92,7 +92,7 @@ async def test_what_is_missing_and_what_is_foreign_look_the_same(running: Runnin
         assert foreign["error"]["code"] == "not_found"
 
 
-async def test_a_join_is_followed_by_live_events_with_no_gap_and_no_repeat(running: Running) -> None:
+async def test_live_events_follow_a_join_without_gap_or_repetition(running: Running) -> None:
     """Messages stored while joins are under way come once: in the ack, or after it."""
     ada = await running.client("ada")
     session = await start_chat(ada)
@@ -115,7 +115,7 @@ async def test_a_join_is_followed_by_live_events_with_no_gap_and_no_repeat(runni
     assert ack["last_seq"] == 3
 
 
-async def test_what_comes_between_the_snapshot_and_the_ack_comes_after_the_ack(running: Running) -> None:
+async def test_changes_after_the_snapshot_follow_the_ack(running: Running) -> None:
     """Released to others meanwhile, kept for the joining socket."""
     ada = await running.client("ada")
     session = await start_chat(ada)
@@ -132,7 +132,7 @@ async def test_what_comes_between_the_snapshot_and_the_ack_comes_after_the_ack(r
     assert [message["content"] for message in await other.hears("message")] == ["between"]
 
 
-async def test_a_message_does_not_overtake_one_that_waits_for_its_session(running: Running) -> None:
+async def test_message_does_not_overtake_one_whose_session_is_loading(running: Running) -> None:
     """Although another socket has loaded the session meanwhile."""
     first = await running.client("ada")
     session = await start_chat(first)
@@ -174,7 +174,7 @@ async def test_join_pages_with_after_seq(running: Running) -> None:
     assert conflict["error"]["code"] == "conflict"
 
 
-async def test_what_is_lost_on_the_way_is_read(running: Running) -> None:
+async def test_lost_deliveries_are_read(running: Running) -> None:
     """A hole, a repeat and a late event: numbers ascend, each once."""
     ada = await running.client("ada")
     session = await start_chat(ada)
@@ -196,7 +196,7 @@ async def test_what_is_lost_on_the_way_is_read(running: Running) -> None:
     assert numbers == [1, 2, 3, 4, 5]
 
 
-async def test_a_lost_last_event_is_found_by_its_head(running: Running) -> None:
+async def test_lost_last_change_is_found_by_the_head(running: Running) -> None:
     """Nothing follows it: a told head, or a gap of the queue, brings it."""
     ada = await running.client("ada")
     session = await start_chat(ada)
@@ -245,7 +245,7 @@ async def test_rejections_reach_all_sockets_of_the_author(running: Running) -> N
     assert eve.told("message_rejected") == []
 
 
-async def test_a_reply_streams_and_who_comes_in_the_middle_gets_the_text(running: Running) -> None:
+async def test_socket_that_joins_during_a_reply_gets_its_text(running: Running) -> None:
     """Deltas in order; a late joiner has the text in its ack and a snapshot before further deltas; then the end."""
     ada, phone = await running.client("ada"), await running.client("ada")
     session = await start_chat(ada)
@@ -291,7 +291,7 @@ async def test_a_reply_streams_and_who_comes_in_the_middle_gets_the_text(running
     assert stored.id == reply
 
 
-async def test_a_socket_that_left_hears_nothing_more(running: Running) -> None:
+async def test_socket_that_left_receives_nothing(running: Running) -> None:
     """leave_chat, and again: ok."""
     ada, phone = await running.client("ada"), await running.client("ada")
     session = await start_chat(ada)
@@ -303,7 +303,7 @@ async def test_a_socket_that_left_hears_nothing_more(running: Running) -> None:
     assert phone.told("message") == []
 
 
-async def test_lists_and_history(running: Running) -> None:
+async def test_lists_and_history_are_returned(running: Running) -> None:
     """The reads pass through."""
     ada = await running.client("ada")
     session = await start_chat(ada)
@@ -317,7 +317,7 @@ async def test_lists_and_history(running: Running) -> None:
     assert bots["chatbots"][0] == {"id": "eliza", "name": "Eliza", "description": "listens", "default": True}
 
 
-async def test_unavailable_is_said_in_time_and_the_sockets_stay(running: Running) -> None:
+async def test_events_are_unavailable_without_the_broker_and_sockets_stay(running: Running) -> None:
     """The broker away: `unavailable` with `retry_after`; then it works again."""
     ada = await running.client("ada")
     session = await start_chat(ada)
@@ -330,7 +330,7 @@ async def test_unavailable_is_said_in_time_and_the_sockets_stay(running: Running
     assert (await ada.call("send_message", {"session_id": session["id"], "content": "x"}))["ok"]
 
 
-async def test_an_event_without_an_ack_id_is_processed(running: Running) -> None:
+async def test_event_without_an_ack_id_is_processed(running: Running) -> None:
     """Nobody asked for an answer, the message is stored all the same."""
     ada = await running.client("ada")
     session = await start_chat(ada)
@@ -338,7 +338,7 @@ async def test_an_event_without_an_ack_id_is_processed(running: Running) -> None
     assert (await ada.hears("message"))[0]["content"] == "quiet"
 
 
-async def test_a_removed_member_receives_nothing_more(running: Running) -> None:
+async def test_removed_member_receives_nothing(running: Running) -> None:
     """The membership is shown before what follows it."""
     ada, bob = await running.client("ada"), await running.client("bob")
     session = await start_chat(ada)

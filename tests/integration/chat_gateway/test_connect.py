@@ -25,7 +25,7 @@ async def refusal(running: Running, auth: Any, **options: Any) -> Any:
     return client.refusal["data"]["code"] if isinstance(client.refusal, dict) else None  # else: not even a connect
 
 
-async def test_a_token_in_the_header_will_do(running: Running) -> None:
+async def test_token_in_the_header_is_accepted(running: Running) -> None:
     """`Authorization: Bearer`, for clients that send no `auth`."""
     headers = {"Authorization": "bearer " + running.issuer.token("ada")}
     client = await running.client("ada", auth=None, headers=headers)
@@ -54,7 +54,7 @@ async def test_a_token_in_the_header_will_do(running: Running) -> None:
         True,
     ],
 )
-async def test_no_token_no_entry(running: Running, auth: Any) -> None:
+async def test_connect_without_a_valid_token_is_refused(running: Running, auth: Any) -> None:
     """Every shape of nonsense is a refusal with a code, and leaves nothing behind."""
     assert await refusal(running, auth) == "unauthenticated"
     server = running.server
@@ -80,16 +80,16 @@ async def test_every_claim_is_required(running: Running, claim: str) -> None:
         {"exp": 10**30},
     ],
 )
-async def test_claims_that_do_not_fit(running: Running, claims: dict[str, Any]) -> None:
+async def test_invalid_claims_are_refused(running: Running, claims: dict[str, Any]) -> None:
     assert await refusal(running, {"token": running.issuer.token("ada", **claims)}) == "unauthenticated"
 
 
-async def test_an_expired_token_says_so(running: Running) -> None:
+async def test_expired_token_is_refused_with_its_own_code(running: Running) -> None:
     token = running.issuer.token("ada", exp=int(time.time()) - 1)
     assert await refusal(running, {"token": token}) == "token_expired"
 
 
-async def test_the_algorithm_is_ours_and_the_key_is_known(running: Running) -> None:
+async def test_foreign_keys_and_algorithms_are_refused(running: Running) -> None:
     """A foreign key, a foreign `kid`, HMAC with the public key: no."""
     issuer = running.issuer
     claims = jwt.decode(issuer.token("ada"), options={"verify_signature": False})
@@ -105,7 +105,7 @@ async def test_the_algorithm_is_ours_and_the_key_is_known(running: Running) -> N
         assert await refusal(running, {"token": token}) == "unauthenticated"
 
 
-async def test_a_new_key_is_fetched_when_it_is_first_seen(running: Running) -> None:
+async def test_new_key_is_fetched_when_it_is_first_used(running: Running) -> None:
     """And an unknown one does not make us ask again and again."""
     running.issuer.rotate()
     running.keys_asked_long_ago()
@@ -117,7 +117,7 @@ async def test_a_new_key_is_fetched_when_it_is_first_seen(running: Running) -> N
     assert running.issuer.fetches == fetched
 
 
-async def test_known_keys_stay_good_while_auth_is_away(running: Running) -> None:
+async def test_loaded_keys_stay_valid_while_auth_is_down(running: Running) -> None:
     running.issuer.down = True
     await running.client("ada")
     running.issuer.rotate()
@@ -125,7 +125,7 @@ async def test_known_keys_stay_good_while_auth_is_away(running: Running) -> None
     assert await refusal(running, {"token": running.issuer.token("ada")}) == "unavailable"
 
 
-async def test_before_the_first_keys_nobody_is_let_in(gateway: Running) -> None:
+async def test_connects_are_unavailable_before_the_first_keys(gateway: Running) -> None:
     """`unavailable`, and readiness names what is missing; then it comes by itself."""
     gateway.issuer.down = True
     await gateway.start(ready=False)
@@ -143,7 +143,7 @@ async def test_readiness_names_the_broker_and_the_log(gateway: Running) -> None:
     assert await refusal(gateway, {"token": gateway.issuer.token("ada")}) == "unavailable"
 
 
-async def test_too_many_sockets_of_one_user(gateway: Running) -> None:
+async def test_sockets_of_one_user_are_bounded(gateway: Running) -> None:
     await gateway.start(sockets_per_user=2)
     first, _ = await gateway.client("ada"), await gateway.client("ada")
     assert await refusal(gateway, {"token": gateway.issuer.token("ada")}) == "rate_limited"
@@ -165,7 +165,9 @@ async def test_too_many_sockets_of_one_user(gateway: Running) -> None:
         ("https://chat.example", None, True),
     ],
 )
-async def test_origins(gateway: Running, allowed: str, origin: str | None, *, let_in: bool) -> None:
+async def test_only_allowed_origins_may_connect(
+    gateway: Running, allowed: str, origin: str | None, *, let_in: bool
+) -> None:
     """The list, by default our own origin; whoever sends none is no browser."""
     await gateway.start(allowed_origins=allowed)
     headers = {} if origin is None else {"Origin": gateway.url if origin == "own" else origin}
@@ -175,7 +177,7 @@ async def test_origins(gateway: Running, allowed: str, origin: str | None, *, le
         assert await refusal(gateway, {"token": gateway.issuer.token("ada")}, headers=headers) is None
 
 
-async def test_a_client_that_goes_during_its_connect_leaves_nothing(running: Running) -> None:
+async def test_client_that_disconnects_during_its_connect_leaves_no_state(running: Running) -> None:
     """The bind of its bucket takes a while; the client does not wait."""
     running.bus.subscription.bind_gate.clear()
     client = Client()
@@ -193,7 +195,7 @@ async def test_a_client_that_goes_during_its_connect_leaves_nothing(running: Run
     await client.disconnect()
 
 
-async def test_forged_tokens_meet_a_real_socket(running: Running) -> None:
+async def test_forged_tokens_are_refused_by_a_real_socket(running: Running) -> None:
     """A sample of the five thousand (tests/unit/chat_gateway/identity/test_forged_tokens.py): one refusal each, no one let in."""
     issuer = running.issuer
     claims = jwt.decode(issuer.token("ada"), options={"verify_signature": False})

@@ -87,7 +87,9 @@ ANSWERED = [
 
 
 @pytest.mark.parametrize("text", ANSWERED)
-async def test_what_has_an_ack_id_is_answered(running: Running, text: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_malformed_event_with_an_ack_id_is_answered(
+    running: Running, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """`invalid_request`, the socket lives on, and no traceback is logged."""
     async with raw(running) as client:
         with caplog.at_level(logging.INFO):
@@ -119,7 +121,9 @@ async def test_what_has_an_ack_id_is_answered(running: Running, text: str, caplo
         "5",
     ],
 )
-async def test_what_cannot_be_answered_is_left(running: Running, text: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_malformed_packet_without_an_ack_id_is_ignored(
+    running: Running, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """A few of them do no harm; too many end the connection."""
     async with raw(running) as client:
         with caplog.at_level(logging.INFO):
@@ -128,7 +132,7 @@ async def test_what_cannot_be_answered_is_left(running: Running, text: str, capl
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_too_much_nonsense_ends_the_connection(running: Running) -> None:
+async def test_too_many_malformed_packets_close_the_connection(running: Running) -> None:
     async with raw(running) as client:
         await client.say(*["42["] * (server.REFUSALS_MAX + 1))
         assert await client.is_closed()
@@ -160,7 +164,7 @@ async def test_binary_and_large_frames_close_the_connection(running: Running, fr
     await until(lambda: not running.server.eio.sockets)
 
 
-async def test_who_does_not_say_who_he_is_is_closed(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unauthenticated_connection_is_closed(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also after a refusal, and also when he leaves the namespace again."""
     monkeypatch.setattr(server, "AUTHENTICATE_WITHIN", 1.0)
     async with raw(running, None) as silent, raw(running, None) as refused, raw(running) as gone, raw(running) as good:
@@ -172,7 +176,7 @@ async def test_who_does_not_say_who_he_is_is_closed(running: Running, monkeypatc
         assert (await good.ack('428["list_chats",{}]', 8))["ok"]
 
 
-async def test_nothing_is_done_for_who_is_not_let_in(running: Running) -> None:
+async def test_events_before_authentication_are_ignored(running: Running) -> None:
     """Events before, during and after a refused connect."""
     async with raw(running, None) as client:
         await client.say(
@@ -187,7 +191,7 @@ async def test_nothing_is_done_for_who_is_not_let_in(running: Running) -> None:
 @pytest.mark.parametrize(
     "text", ['40{"token":"\\ud800.a.b"}', "40{", "40NaN", "40" + "[" * 20_000, '40{"token":1}', "401"]
 )
-async def test_a_connect_that_cannot_be_read_is_refused(running: Running, text: str) -> None:
+async def test_malformed_connect_is_refused(running: Running, text: str) -> None:
     """With the code of every other connect without a token; and nothing is left of it."""
     async with raw(running, None) as client:
         await client.say(text)
@@ -195,14 +199,14 @@ async def test_a_connect_that_cannot_be_read_is_refused(running: Running, text: 
         assert not running.server.manager.rooms
 
 
-async def test_a_second_connect_changes_nothing(running: Running) -> None:
+async def test_second_connect_changes_nothing(running: Running) -> None:
     """The same socket stays who it is."""
     async with raw(running) as client:
         await client.say("40" + json.dumps({"token": running.issuer.token("eve")}))
         assert (await client.ack('421["start_chat",{}]', 1))["session"]["owner_id"] == "ada"
 
 
-async def test_a_disconnected_namespace_can_connect_again(running: Running) -> None:
+async def test_disconnected_namespace_can_connect_again(running: Running) -> None:
     async with raw(running) as client:
         await client.say("41", '421["list_chats",{}]')
         await client.say("40" + json.dumps({"token": running.issuer.token("eve")}))
@@ -227,7 +231,7 @@ async def test_limits_off_lifts_the_budget(gateway: Running) -> None:
     assert all([(await ada.call("list_chats", {}))["ok"] for _ in range(5)])
 
 
-async def test_events_without_an_answer_are_bounded(gateway: Running) -> None:
+async def test_unanswered_events_of_one_socket_are_bounded(gateway: Running) -> None:
     """A socket that piles up events is refused; what was taken is answered."""
     await gateway.start(events_in_flight=4)
     ada = await gateway.client("ada")
@@ -242,7 +246,7 @@ async def test_events_without_an_answer_are_bounded(gateway: Running) -> None:
     assert sum(ack["ok"] for ack in acks) == 4
 
 
-async def test_a_client_that_never_reads_is_cut_off(gateway: Running) -> None:
+async def test_client_that_never_reads_is_cut_off(gateway: Running) -> None:
     """Its queue is bounded, its neighbours go on, and nothing of it stays."""
     await gateway.start(outbound_bytes=262_144)
     ada = await gateway.client("ada")
@@ -261,7 +265,7 @@ async def test_a_client_that_never_reads_is_cut_off(gateway: Running) -> None:
     await until(lambda: len(gateway.server.eio.sockets) == 1)
 
 
-async def test_long_polling_meets_the_same_rules(running: Running) -> None:
+async def test_long_polling_has_the_same_rules(running: Running) -> None:
     """Too long a POST, broken UTF-8, binary packets, JSONP, no session."""
     async with httpx2.AsyncClient(base_url=running.url) as http:
         for body, lives in [
@@ -281,7 +285,7 @@ async def test_long_polling_meets_the_same_rules(running: Running) -> None:
         assert (await http.get("/socket.io/?EIO=3&transport=polling")).status_code == 400
 
 
-async def test_http(running: Running) -> None:
+async def test_http_routes_and_problem_documents(running: Running) -> None:
     """`GET /`, and problem documents for everything else."""
     async with httpx2.AsyncClient(base_url=running.url) as http:
         root = await http.get("/", headers={"Accept": "application/json"})

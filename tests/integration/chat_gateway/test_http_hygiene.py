@@ -23,7 +23,7 @@ NOWHERE = (
 )
 
 
-async def test_methods_that_are_not_listed_are_refused(running: Running) -> None:
+async def test_unlisted_methods_are_refused(running: Running) -> None:
     async with httpx2.AsyncClient(base_url=running.url) as http:
         for method, path in product(METHODS, (POLLING, "/", "/asyncapi.json")):
             answer = await http.request(method, path)
@@ -33,7 +33,7 @@ async def test_methods_that_are_not_listed_are_refused(running: Running) -> None
         assert (await http.head(POLLING)).status_code == 405
 
 
-async def test_paths_that_are_not_listed_are_not_there(running: Running) -> None:
+async def test_unlisted_paths_are_not_found(running: Running) -> None:
     async with httpx2.AsyncClient(base_url=running.url) as http:
         for path in NOWHERE:
             answer = await http.get(httpx2.URL(running.url, raw_path=path.encode()))
@@ -44,7 +44,7 @@ async def test_paths_that_are_not_listed_are_not_there(running: Running) -> None
 ANSWERS = [("/", 200), ("/asyncapi.json", 200), ("/nothing", 404), (POLLING, 200), ("/socket.io/?EIO=3", 400)]
 
 
-async def test_every_answer_carries_the_security_headers(running: Running) -> None:
+async def test_every_response_has_the_security_headers(running: Running) -> None:
     async with httpx2.AsyncClient(base_url=running.url) as http:
         for path, status in ANSWERS:
             answer = await http.get(path)
@@ -63,7 +63,7 @@ def check(answer: httpx2.Response, policy: str = "default-src 'none'; frame-ance
     assert "set-cookie" not in answer.headers
 
 
-async def test_the_page_lets_nothing_run_but_its_own_files(gateway: Running, tmp_path: Path) -> None:
+async def test_page_runs_only_its_own_files(gateway: Running, tmp_path: Path) -> None:
     """Nobody frames it but its compact form, by us and by whom the operator names."""
     (tmp_path / "index.html").write_text("<!doctype html>")
     await gateway.start(page_dir=tmp_path, frame_ancestors="https://shop.example")
@@ -82,7 +82,7 @@ async def test_the_page_lets_nothing_run_but_its_own_files(gateway: Running, tmp
 
 
 @pytest.mark.parametrize("path", ["/socket.io/?EIO=4&transport=websocket", POLLING])
-async def test_a_foreign_page_is_refused_before_there_is_a_session(running: Running, path: str) -> None:
+async def test_foreign_page_is_refused_before_a_session_exists(running: Running, path: str) -> None:
     """Over both transports, with the refusal in one form; an allowed one may read the answer."""
     evil = {"Origin": "https://evil.example"}
     if "websocket" in path:
@@ -100,7 +100,7 @@ async def test_a_foreign_page_is_refused_before_there_is_a_session(running: Runn
     assert running.metric("sessions_refused_total", reason="origin") == 1
 
 
-async def test_our_own_origin_is_the_one_that_a_trusted_proxy_names(gateway: Running) -> None:
+async def test_own_origin_is_the_one_of_a_trusted_proxy(gateway: Running) -> None:
     """Behind TLS and under another name; the same words of anybody else are nothing."""
     forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "chat.example", "Origin": "https://chat.example"}
     await gateway.start(trusted_proxies="127.0.0.1")
@@ -109,12 +109,12 @@ async def test_our_own_origin_is_the_one_that_a_trusted_proxy_names(gateway: Run
     assert await refusal(gateway, {"token": gateway.issuer.token("ada")}, headers=downgraded) is None
 
 
-async def test_nobody_is_believed_who_is_no_proxy_of_ours(running: Running) -> None:
+async def test_forwarded_headers_of_other_clients_are_ignored(running: Running) -> None:
     forwarded = {"X-Forwarded-Host": "evil.example", "Origin": "http://evil.example"}
     assert await refusal(running, {"token": running.issuer.token("ada")}, headers=forwarded) is None
 
 
-async def test_connections_of_one_address_are_counted(gateway: Running) -> None:
+async def test_connections_of_one_address_are_bounded(gateway: Running) -> None:
     """429 over the cap; behind a trusted proxy each client counts by itself; one that goes makes room."""
     await gateway.start(connections_per_address=2, trusted_proxies="127.0.0.1")
     async with raw(gateway), httpx2.AsyncClient(base_url=gateway.url) as http:

@@ -12,7 +12,7 @@ from tests.integration.chat_gateway.conftest import Running
 from tests.integration.chat_gateway.rooms import code, room
 
 
-async def test_an_invite_lets_somebody_in_and_joins_the_socket(running: Running) -> None:
+async def test_invite_admits_a_user_and_joins_the_socket(running: Running) -> None:
     """Its secret stays between the two: the log sees a hash."""
     session, [ada, bob] = await room(running, "bob")
     assert session["users"] == ["ada", "bob"]
@@ -28,11 +28,11 @@ async def test_an_invite_lets_somebody_in_and_joins_the_socket(running: Running)
 
 
 @pytest.mark.parametrize("invite", ["x", "A" * 64, "ä", "A" * 64 + "\n"])
-async def test_what_is_no_invite_is_not_found(running: Running, invite: str) -> None:
+async def test_text_that_is_not_an_invite_is_not_found(running: Running, invite: str) -> None:
     assert await code(await running.client("bob"), "accept_invite", invite=invite) == "not_found"
 
 
-async def test_every_change_says_not_found_to_strangers_and_not_found_of_nothing(running: Running) -> None:
+async def test_every_change_is_not_found_for_foreign_and_missing_sessions(running: Running) -> None:
     """Word for word the same."""
     session, [ada] = await room(running)
     eve = await running.client("eve")
@@ -57,7 +57,7 @@ async def test_every_change_says_not_found_to_strangers_and_not_found_of_nothing
     assert ada.told("typing") == ada.told("read") == ada.told("message_updated") == []
 
 
-async def test_what_only_the_owner_may_do(running: Running) -> None:
+async def test_owner_events_are_forbidden_to_members(running: Running) -> None:
     session, [_, bob] = await room(running, "bob")
     for event, more in {
         "delete_chat": {},
@@ -69,7 +69,7 @@ async def test_what_only_the_owner_may_do(running: Running) -> None:
         assert await code(bob, event, session_id=session["id"], **more) == "forbidden"
 
 
-async def test_strangers_stop_nothing(running: Running) -> None:
+async def test_foreign_user_cannot_stop_a_reply(running: Running) -> None:
     """No worker is told before membership is known."""
     session, _ = await room(running)
     eve = await running.client("eve")

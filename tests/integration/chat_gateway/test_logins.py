@@ -17,7 +17,7 @@ from tests.integration.chat_gateway.test_hostile import raw
 STUBBORN = {"client": {"reconnection": True, "reconnection_delay": 0.01, "reconnection_delay_max": 0.02}}
 
 
-async def test_a_token_that_runs_out_ends_the_socket_unless_a_newer_one_comes(running: Running) -> None:
+async def test_expired_token_closes_the_socket_unless_it_was_refreshed(running: Running) -> None:
     """Warned at half of the lifetime, then `auth_expired`, then disconnected; a stock client stays away."""
     ada, bob = await running.client("ada", **STUBBORN), await running.client("bob")
     token, his = (running.issuer.token(user, sid="soon", exp=int(time.time()) + 4) for user in ("ada", "bob"))
@@ -39,7 +39,7 @@ async def test_a_token_that_runs_out_ends_the_socket_unless_a_newer_one_comes(ru
     assert not bob.told("auth_expired")
 
 
-async def test_the_warning_comes_a_minute_before(running: Running) -> None:
+async def test_client_is_warned_a_minute_before_expiry(running: Running) -> None:
     """At once if there is less left than that."""
     old, soon = int(time.time()) - 800, int(time.time()) + 50
     ada = await running.client("ada", token=running.issuer.token("ada", iat=old, nbf=old, exp=soon))
@@ -49,7 +49,7 @@ async def test_the_warning_comes_a_minute_before(running: Running) -> None:
     assert not bob.told("token_expiring")
 
 
-async def test_a_refused_token_leaves_the_socket_as_it_was(running: Running) -> None:
+async def test_refused_token_does_not_change_the_socket(running: Running) -> None:
     ada = await running.client("ada")
     issuer = running.issuer
     issuer.revoke("over")
@@ -72,7 +72,7 @@ async def test_a_refused_token_leaves_the_socket_as_it_was(running: Running) -> 
     await until(lambda: not ada.connected)
 
 
-async def test_a_revoked_login_loses_its_sockets_and_comes_in_no_more(running: Running) -> None:
+async def test_revoked_login_loses_its_sockets_and_cannot_connect(running: Running) -> None:
     """All of them, and nobody else's: neither another login of the same user, nor a stranger."""
     issuer = running.issuer
     token = issuer.token("ada")
@@ -93,7 +93,7 @@ async def test_a_revoked_login_loses_its_sockets_and_comes_in_no_more(running: R
     assert running.metric("connects_total", code="ok") == 5
 
 
-async def test_an_older_token_does_not_shorten_the_socket(running: Running) -> None:
+async def test_older_token_does_not_shorten_the_socket(running: Running) -> None:
     """Of the same login; it is told until when it has."""
     now = int(time.time())
     ada = await running.client("ada", token=running.issuer.token("ada", exp=now + 900))
@@ -105,7 +105,7 @@ async def test_an_older_token_does_not_shorten_the_socket(running: Running) -> N
     assert not ada.told("token_expiring")
 
 
-async def test_after_the_clock_was_set_back_whose_token_is_over_is_told(running: Running) -> None:
+async def test_expired_token_is_reported_after_the_clock_was_set_back(running: Running) -> None:
     """The timer goes by the time of day, and comes late; no event is left without a word."""
     ada = await running.client("ada")
     (socket,) = running.server._callbacks._connected_users.all_sockets()
@@ -117,7 +117,7 @@ async def test_after_the_clock_was_set_back_whose_token_is_over_is_told(running:
     assert len(running.bus.asked) == asked
 
 
-async def test_a_refreshed_socket_belongs_to_its_new_login(running: Running) -> None:
+async def test_refreshed_socket_belongs_to_its_new_login(running: Running) -> None:
     ada = await running.client("ada")
     assert (await ada.call("refresh_token", {"token": running.issuer.token("ada", sid="new")}))["ok"]
     running.issuer.revoke("login of ada")
@@ -127,7 +127,7 @@ async def test_a_refreshed_socket_belongs_to_its_new_login(running: Running) -> 
     await until(lambda: not ada.connected)
 
 
-async def test_a_dismissed_client_that_stays_does_nothing_more(running: Running) -> None:
+async def test_events_of_a_dismissed_client_are_ignored(running: Running) -> None:
     """What it says is for nobody; it may connect again as somebody else."""
     async with raw(running) as client:
         running.issuer.revoke("login of ada")
@@ -140,7 +140,7 @@ async def test_a_dismissed_client_that_stays_does_nothing_more(running: Running)
         assert len(running.bus.asked) == asked
 
 
-async def test_before_the_first_list_nobody_is_let_in(gateway: Running) -> None:
+async def test_connects_are_unavailable_before_the_first_list(gateway: Running) -> None:
     gateway.issuer.revocations_down = True
     await gateway.start(ready=False)
     await until(lambda: gateway.service.missing() == ["revocations"])
@@ -166,7 +166,7 @@ async def later(client: Client, event: str) -> asyncio.Task[Any]:
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_events_wait_for_a_fresh_list_and_the_revoked_ones_are_not_done(
+async def test_events_wait_for_a_fresh_list_and_revoked_ones_are_dropped(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Auth hangs; ada logs out meanwhile. Her event is for nobody, bob's is done as soon as it is known."""
@@ -190,7 +190,7 @@ async def test_events_wait_for_a_fresh_list_and_the_revoked_ones_are_not_done(
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_without_auth_events_go_on_after_a_while_and_nobody_new_comes_in(
+async def test_without_auth_events_continue_and_connects_are_refused(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the last known list; when auth is back, all is as before."""
@@ -215,9 +215,7 @@ async def test_without_auth_events_go_on_after_a_while_and_nobody_new_comes_in(
     await gateway.client("bob")
 
 
-async def test_a_gateway_that_was_paused_asks_before_it_does_anything(
-    gateway: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_paused_gateway_polls_before_it_handles_events(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """What arrived while it stood still waits for an answer that was asked for after that."""
     monkeypatch.setattr(revocation, "FRESH_FOR", 0.3)
     monkeypatch.setattr(revocation, "STALLED_FOR", 0.5)

@@ -12,7 +12,7 @@ from tests.integration.chat_gateway.rooms import code, ok, room
 
 
 @pytest.mark.parametrize("how", ["leave_session", "remove_user"])
-async def test_who_is_no_member_any_more_receives_nothing_from_that_moment(running: Running, how: str) -> None:
+async def test_former_member_receives_nothing(running: Running, how: str) -> None:
     """Nothing stored, streamed or typed; they are told once, on each of their sockets, joined or not."""
     session, [ada, bob] = await room(running, "bob")
     phone, idle = await running.client("bob"), await running.client("bob")
@@ -36,7 +36,7 @@ async def test_who_is_no_member_any_more_receives_nothing_from_that_moment(runni
     assert [socket.joined for socket in running.server._callbacks._connected_users.sockets("bob")] == [set()] * 3
 
 
-async def test_a_removal_whose_delivery_was_lost_is_found_out(running: Running) -> None:
+async def test_removal_with_a_lost_delivery_is_detected(running: Running) -> None:
     """By the membership that the next read shows; the socket is told then."""
     session, [ada, bob] = await room(running, "bob")
     chat = running.bus.chats[UUID(session["id"])]
@@ -52,7 +52,7 @@ async def test_a_removal_whose_delivery_was_lost_is_found_out(running: Running) 
     assert bob.told("message") == []
 
 
-async def test_a_removal_counts_from_whichever_delivery_comes_first(running: Running) -> None:
+async def test_removal_counts_from_the_first_of_its_deliveries(running: Running) -> None:
     """The user's own may overtake the session's, which then finds nobody left to cut off."""
     session, [ada, bob] = await room(running, "bob")
     chat = running.bus.chats[UUID(session["id"])]
@@ -64,7 +64,7 @@ async def test_a_removal_counts_from_whichever_delivery_comes_first(running: Run
     assert {name for name, _ in bob.heard} - {"presence"} == {"ready", "session_deleted"}
 
 
-async def test_a_deleted_session_is_gone_for_all(running: Running) -> None:
+async def test_deleted_session_is_gone_for_all_members(running: Running) -> None:
     """Each socket is told once; it is served no more."""
     session, [ada, bob] = await room(running, "bob")
     phone = await running.client("ada")
@@ -75,7 +75,7 @@ async def test_a_deleted_session_is_gone_for_all(running: Running) -> None:
     assert await code(ada, "join_chat", session_id=session["id"]) == "not_found"
 
 
-async def test_a_deletion_whose_deliveries_were_lost_is_found_out(running: Running) -> None:
+async def test_deletion_with_lost_deliveries_is_detected(running: Running) -> None:
     """After a gap the newest numbers are asked for, and it has none."""
     session, [ada, _] = await room(running, "bob")
     del running.bus.chats[UUID(session["id"])]
@@ -84,7 +84,7 @@ async def test_a_deletion_whose_deliveries_were_lost_is_found_out(running: Runni
     assert running.metric("sessions_served") == 0
 
 
-async def test_a_neighbour_hears_of_a_deletion_whose_deliveries_were_lost(
+async def test_other_members_learn_of_a_deletion_with_lost_deliveries(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ack tells only who has deleted it: for everybody else the session is watched."""
@@ -99,7 +99,7 @@ async def test_a_neighbour_hears_of_a_deletion_whose_deliveries_were_lost(
     assert running.metric("sessions_served") == 0
 
 
-async def test_a_join_that_read_before_the_removal_shows_nothing(running: Running) -> None:
+async def test_join_that_read_before_the_removal_shows_nothing(running: Running) -> None:
     """The removal is shown while the answer is on its way."""
     session, [ada, bob] = await room(running, "bob")
     phone = await running.client("bob")
@@ -116,7 +116,7 @@ async def test_a_join_that_read_before_the_removal_shows_nothing(running: Runnin
     assert phone.told("message") == []
 
 
-async def test_a_join_that_read_before_the_deletion_has_to_be_made_again(running: Running) -> None:
+async def test_join_that_read_before_the_deletion_must_be_repeated(running: Running) -> None:
     """Then there is nothing to join; the answer would have come after the `session_deleted`."""
     session, [ada, bob] = await room(running, "bob")
     phone = await running.client("bob")
@@ -132,7 +132,7 @@ async def test_a_join_that_read_before_the_deletion_has_to_be_made_again(running
     assert await bob.hears("session_deleted")
 
 
-async def test_a_delivery_of_a_later_release_harms_nobody(running: Running) -> None:
+async def test_partial_deletion_of_a_later_release_is_ignored(running: Running) -> None:
     """A deletion that is not whole leaves the session to the others; deltas go on."""
     session, [ada, bob] = await room(running, "bob")
     chat = running.bus.chats[UUID(session["id"])]

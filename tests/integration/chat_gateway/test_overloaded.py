@@ -63,7 +63,7 @@ async def ack_of(client: Raw, ack_id: int) -> dict[str, Any]:
     return ack
 
 
-async def test_who_goes_on_waits_for_answers_and_who_waits_does_not(gateway: Running) -> None:
+async def test_persistent_client_waits_for_its_refusals_and_others_do_not(gateway: Running) -> None:
     """Each of eve's messages is refused in its turn; ada and what she does meanwhile feel nothing of it."""
     session = await overload(gateway)
     async with raw(gateway, "eve") as eve, raw(gateway, "ada") as ada:
@@ -85,7 +85,7 @@ async def test_who_goes_on_waits_for_answers_and_who_waits_does_not(gateway: Run
     assert len(gateway.bus.sent) == TAKEN + 1
 
 
-async def test_long_polling_goes_no_faster(gateway: Running) -> None:
+async def test_long_polling_is_not_refused_faster(gateway: Running) -> None:
     """Neither does it to send the next POST beside the first one: its events are taken after the first one's."""
     session = await overload(gateway)
     async with httpx2.AsyncClient(base_url=gateway.url, timeout=20) as http:

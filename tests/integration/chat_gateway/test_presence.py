@@ -20,7 +20,7 @@ def present(client: Client) -> list[str]:
     return told[-1]["users"] if told else []
 
 
-async def test_who_is_there_is_shown(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_presence_is_shown_to_joined_sockets(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """To who has joined, at once to who comes; nobody who only looks on counts, and one person alone is told nothing."""
     monkeypatch.setattr(presence, "ANNOUNCE_EVERY", 0.1)
     await gateway.start()
@@ -39,7 +39,7 @@ async def test_who_is_there_is_shown(gateway: Running, monkeypatch: pytest.Monke
     assert alone["id"] not in [each["session_id"] for each in phone.told("presence")]
 
 
-async def test_who_is_there_by_other_gateways_is_shown_until_they_fall_silent(
+async def test_presence_of_other_gateways_expires_without_repetition(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that asks is answered, and tells its changes; one that has died is missed."""
@@ -69,7 +69,7 @@ async def test_who_is_there_by_other_gateways_is_shown_until_they_fall_silent(
     await until(lambda: present(ada) == ["ada"])
 
 
-async def test_typing_and_read_are_shown_once_a_second_and_the_last_one_always(running: Running) -> None:
+async def test_typing_and_read_are_paced_and_the_last_one_is_shown(running: Running) -> None:
     """To all who have joined; nothing of it is stored."""
     session, [ada, bob] = await room(running, "bob")
     running.bus.store(session["id"], "x")

@@ -51,7 +51,7 @@ async def parts(stack: AsyncExitStack, tmp_path: Path) -> Parts:
     return Parts(await stack.enter_async_context(InProcessBus(tmp_path / "bus.db")), tmp_path)
 
 
-async def test_a_whole_turn(stack: AsyncExitStack, parts: Parts) -> None:
+async def test_complete_turn(stack: AsyncExitStack, parts: Parts) -> None:
     """Sent, stored, streamed, answered; the other device sees the same numbers; the lists know the session."""
     await parts.start(stack)
     running = Running(parts.bus, Issuer(), stack)  # type: ignore[arg-type]
@@ -79,9 +79,7 @@ async def test_a_whole_turn(stack: AsyncExitStack, parts: Parts) -> None:
     assert [m["seq"] for m in ada.told("message")] == [1, 2, 4, 5]  # 3 is the title
 
 
-async def test_a_session_that_was_joined_takes_messages_while_persistence_is_away(
-    stack: AsyncExitStack, parts: Parts
-) -> None:
+async def test_joined_session_accepts_messages_while_persistence_is_down(stack: AsyncExitStack, parts: Parts) -> None:
     """P7: accepted, and stored and answered when it is back; what has to be read says `unavailable` in time."""
     running = Running(parts.bus, Issuer(), stack)  # type: ignore[arg-type]
     async with AsyncExitStack() as neighbours:

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.chat_gateway.conftest import Running, start_chat, until
 
 
-async def test_a_stop_answers_what_was_taken_and_sends_clients_elsewhere(running: Running) -> None:
+async def test_drain_answers_open_calls_and_closes_the_sockets(running: Running) -> None:
     """`going_away`, the ack of what was under way, a refusal for what comes later, then the transport closes."""
     ada = await running.client("ada")
     session = await start_chat(ada)
@@ -32,7 +32,7 @@ async def test_a_stop_answers_what_was_taken_and_sends_clients_elsewhere(running
     assert [send.content for send in running.bus.sent] == ["x"]
 
 
-async def test_a_stop_is_bounded(running: Running) -> None:
+async def test_drain_is_bounded(running: Running) -> None:
     """A publication that is never confirmed holds nobody for longer than the deadline."""
     ada = await running.client("ada")
     session = await start_chat(ada)
@@ -45,7 +45,7 @@ async def test_a_stop_is_bounded(running: Running) -> None:
     await until(lambda: not ada.connected)
 
 
-async def test_a_stock_client_comes_back_by_itself(running: Running) -> None:
+async def test_stock_client_reconnects_automatically(running: Running) -> None:
     """After the transport was closed; the new session at a stopping gateway is refused below Socket.IO."""
     ada = await running.client(
         "ada", client={"reconnection": True, "reconnection_delay": 0.05, "randomization_factor": 0}
@@ -62,7 +62,7 @@ async def test_a_stock_client_comes_back_by_itself(running: Running) -> None:
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-async def test_a_client_that_answers_no_ping_is_dropped(
+async def test_client_without_pongs_is_disconnected(
     running: Running, monkeypatch: pytest.MonkeyPatch, transport: str
 ) -> None:
     """Half open: the monitor ends it, although the reader waits without a timeout."""

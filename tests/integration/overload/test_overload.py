@@ -18,7 +18,7 @@ GROWTH_MAX = 0.5  # MiB a second once it is warm
 
 
 @pytest.mark.timeout(300)
-async def test_beyond_capacity_it_refuses_and_goes_on(tmp_path: Path) -> None:
+async def test_overloaded_stack_refuses_and_continues(tmp_path: Path) -> None:
     """Goodput is compared by CPU: on a machine that others use as well, a second is not always worth the same."""
     stack = EmbeddedStack(tmp_path, {"LIMITS": "off", "LOG_LEVEL": "warning"})
     try:

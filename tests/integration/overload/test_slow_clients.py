@@ -108,7 +108,9 @@ async def ask_on(wire: Wire, page: dict[str, Any]) -> None:
 
 @pytest.mark.timeout(500)
 @pytest.mark.parametrize("answers_pings", [True, False])
-async def test_one_that_never_reads_costs_little_and_is_cut_off(stack: EmbeddedStack, *, answers_pings: bool) -> None:
+async def test_client_that_never_reads_costs_little_and_is_cut_off(
+    stack: EmbeddedStack, *, answers_pings: bool
+) -> None:
     """It asks for page after page, each of its own, and reads none: less than 1 MiB each at the worst moment."""
     account = await new_account(stack.auth_url)
     async with AsyncExitStack() as leaving:
@@ -145,7 +147,7 @@ async def test_one_that_never_reads_costs_little_and_is_cut_off(stack: EmbeddedS
 
 
 @pytest.mark.timeout(180)
-async def test_one_that_stops_reading_after_a_while_is_cut_off(stack: EmbeddedStack) -> None:
+async def test_client_that_stops_reading_is_cut_off(stack: EmbeddedStack) -> None:
     """By then the kernels of both sides take megabytes for it: next to nothing waits in the process, and it is cut."""
     account = await new_account(stack.auth_url)
     async with AsyncExitStack() as leaving:
@@ -176,7 +178,7 @@ async def test_one_that_stops_reading_after_a_while_is_cut_off(stack: EmbeddedSt
 
 
 @pytest.mark.timeout(180)
-async def test_one_that_polls_and_never_reads_its_answer_is_cut_off(stack: EmbeddedStack) -> None:
+async def test_polling_client_that_never_reads_is_cut_off(stack: EmbeddedStack) -> None:
     """Long-polling: its answer lies with the listener, which would keep it for ever."""
     account = await new_account(stack.auth_url)
     async with AsyncExitStack() as leaving:
@@ -211,7 +213,7 @@ async def test_one_that_polls_and_never_reads_its_answer_is_cut_off(stack: Embed
 
 
 @pytest.mark.timeout(300)
-async def test_neighbours_do_not_feel_them(stack: EmbeddedStack) -> None:
+async def test_other_clients_are_not_delayed_by_slow_ones(stack: EmbeddedStack) -> None:
     """The ack's p99 of who behaves, with and without slow ones beside them, by turns; each time the middle window's."""
     account, other = [await new_account(stack.auth_url) for _ in range(2)]
     async with AsyncExitStack() as leaving:

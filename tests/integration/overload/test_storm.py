@@ -52,7 +52,7 @@ async def entered(url: str, token: str, session: str, after_seq: int | None) -> 
         await asyncio.sleep(random.uniform(0.5, JITTER))
 
 
-async def test_the_clients_of_a_dead_gateway_come_back_to_the_other(stack: Stack) -> None:
+async def test_clients_of_a_crashed_gateway_reconnect_to_another_one(stack: Stack) -> None:
     """Each reads exactly what it missed; who was there before does not wait for them."""
     accounts = [await new_account(stack.auth_url) for _ in range(USERS)]
     doomed, surviving = stack.gateway_urls

@@ -110,13 +110,13 @@ async def cast(stack: Stack, accounts: dict[str, Account]) -> AsyncIterator[Cast
         yield Cast(accounts, devices)
 
 
-def test_every_event_of_the_contract_has_its_row() -> None:
+def test_every_event_has_a_row_in_the_matrix() -> None:
     """A new event fails here until it is said who may."""
     assert MATRIX.keys() == CLIENT_EVENTS.keys()
     assert {name for name, who in MATRIX.items() if who != NO_SESSION} == set(of_sessions())
 
 
-async def test_what_is_not_there_and_what_is_not_yours_are_the_same(cast: Cast) -> None:
+async def test_missing_and_foreign_sessions_are_indistinguishable(cast: Cast) -> None:
     """Every event that names a session: foreign, left, deleted and guessed ones are one answer, word for word."""
     foreign, deleted = await cast.room(), await cast.room()
     await cast["ada"].ok("delete_chat", session_id=deleted["session_id"])
@@ -135,7 +135,7 @@ async def test_what_is_not_there_and_what_is_not_yours_are_the_same(cast: Cast) 
 
 
 @pytest.mark.parametrize("event", of_sessions())
-async def test_members_may_and_owners_may_more(cast: Cast, event: str) -> None:
+async def test_members_and_owners_have_their_rights(cast: Cast, event: str) -> None:
     """The other half, without which the first proves nothing: members are let through, but for what is the owner's."""
     room = await cast.room()
     made = payload(event, room)
@@ -154,7 +154,7 @@ async def test_members_may_and_owners_may_more(cast: Cast, event: str) -> None:
     assert answer["ok"] or answer["error"]["code"] == "conflict", answer
 
 
-async def test_events_that_name_no_session_show_nothing_foreign(cast: Cast) -> None:
+async def test_events_without_a_session_reveal_nothing_foreign(cast: Cast) -> None:
     """Lists, searches, invites, repeated requests and tokens: all others of the table are above."""
     room = await cast.room()
     shown = await cast["ada"].ok("search_messages", query=CANARY)
@@ -180,7 +180,7 @@ async def test_events_that_name_no_session_show_nothing_foreign(cast: Cast) -> N
     assert (await cast["eve"].ok("start_chat"))["session"]["owner_id"] == cast.accounts["eve"].id
 
 
-async def test_a_message_of_another_session_is_out_of_reach_through_ones_own(cast: Cast) -> None:
+async def test_foreign_message_is_not_reachable_through_an_own_session(cast: Cast) -> None:
     """The session is eve's own, the message ada's: nothing is found, nothing is changed."""
     room, own = await cast.room(), await cast["eve"].start_chat("echo")
     before = await cast["ada"].ok("join_chat", session_id=room["session_id"])
@@ -197,7 +197,7 @@ async def test_a_message_of_another_session_is_out_of_reach_through_ones_own(cas
     assert after["last_seq"] == before["last_seq"]
 
 
-async def test_what_clients_may_not_decide_is_not_theirs_to_say(cast: Cast) -> None:
+async def test_fields_set_by_the_server_are_ignored_in_payloads(cast: Cast) -> None:
     """Sender, number, time, owner and status in a payload are ignored."""
     eve = cast["eve"]
     forged = {"owner_id": "ada", "users": ["ada"], "user_id": "ada", "id": str(uuid4()), "seq": 99}
@@ -213,7 +213,7 @@ async def test_what_clients_may_not_decide_is_not_theirs_to_say(cast: Cast) -> N
     assert stored["created_at"] > "2020"
 
 
-async def test_guessing_ids_gets_nobody_anywhere(cast: Cast, record_property: Callable[[str, object], None]) -> None:
+async def test_guessed_ids_all_get_the_same_answer(cast: Cast, record_property: Callable[[str, object], None]) -> None:
     """Each of many ids with each event, all of them the same answer; the figures in docs/explanation/security.md."""
     room = await cast.room()
     tried, answers = await foreign(cast["eve"], [room["session_id"], *(str(uuid4()) for _ in range(GUESSES - 1))])
@@ -224,7 +224,7 @@ async def test_guessing_ids_gets_nobody_anywhere(cast: Cast, record_property: Ca
     assert room["session_id"] not in str(cast["eve"].events)
 
 
-async def test_the_time_that_it_takes_tells_nothing(cast: Cast) -> None:
+async def test_response_time_reveals_nothing(cast: Cast) -> None:
     """Medians over interleaved tries; the best of a few rounds, because the machine's own noise is none of ours."""
     room = await cast.room()
     await cast["bob"].ok("join_chat", session_id=room["session_id"])  # the gateway has it in memory

@@ -17,7 +17,7 @@ SEEDS = (1, 7)
 
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_hostile_frames_harm_nobody(
+async def test_hostile_frames_do_no_harm(
     stack: Stack, seed: int, record_property: Callable[[str, object], None]
 ) -> None:
     """No crash, nobody answered who is not known, no word of others, no socket left behind."""
@@ -30,7 +30,7 @@ async def test_hostile_frames_harm_nobody(
     assert max(outcome.memory) - outcome.memory[0] < 150  # MiB; the long run looks closer
 
 
-def test_a_seed_gives_the_same_frames_again() -> None:
+def test_seed_reproduces_the_frames() -> None:
     """So that what one run finds, another one finds again."""
     first, second, other = (Frames(seed) for seed in (3, 3, 4))
     found = [first.next() for _ in range(200)]

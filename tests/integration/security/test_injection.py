@@ -16,7 +16,9 @@ from tests.support.stack import Stack
 
 
 @pytest.mark.timeout(150)
-async def test_text_is_text(stack: Stack, record_property: Callable[[str, object], None]) -> None:
+async def test_texts_are_stored_unchanged_or_refused(
+    stack: Stack, record_property: Callable[[str, object], None]
+) -> None:
     """As a message, a title, a query, a client id and an id: kept word for word, or refused as a wrong form."""
     ada, bob = await new_account(stack.auth_url), await new_account(stack.auth_url)
     async with Device(stack.gateway_urls[0], ada.token) as a, Device(stack.gateway_urls[0], bob.token) as b:

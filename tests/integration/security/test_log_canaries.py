@@ -99,7 +99,7 @@ async def noise(stack: Stack) -> None:
 
 
 @pytest.mark.timeout(150)
-async def test_nothing_that_was_said_is_in_the_log(tmp_path: Path) -> None:
+async def test_no_secret_and_no_message_text_is_logged(tmp_path: Path) -> None:
     """At level debug, from the start to the end of the process."""
     stack = EmbeddedStack(tmp_path, {"LOG_LEVEL": "debug", "LOG_FORMAT": "json"})
     try:

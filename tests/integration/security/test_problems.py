@@ -35,7 +35,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("method", "path", "headers", "body", "status", "code"), REFUSED)
-async def test_a_refusal_is_a_problem_document(
+async def test_refusal_is_a_problem_document(
     stack: Stack, method: str, path: str, headers: dict[str, str], body: bytes, status: int, code: str
 ) -> None:
     async with httpx2.AsyncClient(base_url=stack.auth_url, timeout=PATIENCE) as http:

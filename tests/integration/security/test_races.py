@@ -23,7 +23,7 @@ def crowd(stack: Stack) -> list[Account]:
     return asyncio.run(register())
 
 
-async def test_whoever_connects_during_a_logout_does_not_stay(stack: Stack, crowd: list[Account]) -> None:
+async def test_connects_during_a_logout_do_not_stay(stack: Stack, crowd: list[Account]) -> None:
     """Connects and refreshed tokens against the logout of the same login: in the end none of them is inside."""
     account = crowd[0]
     token = await log_in(stack.auth_url, account.id, account.passcode)
@@ -53,7 +53,7 @@ async def test_whoever_connects_during_a_logout_does_not_stay(stack: Stack, crow
         assert kept.client.connected is not switched
 
 
-async def test_an_invite_for_one_lets_one_in(stack: Stack, crowd: list[Account]) -> None:
+async def test_invite_for_one_admits_one(stack: Stack, crowd: list[Account]) -> None:
     async with contextlib.AsyncExitStack() as open_ones:
         devices = [await open_ones.enter_async_context(Device(stack.gateway_urls[0], a.token)) for a in crowd]
         owner, guests = devices[0], devices[1:]
@@ -66,7 +66,7 @@ async def test_an_invite_for_one_lets_one_in(stack: Stack, crowd: list[Account])
         assert len(joined) == 2
 
 
-async def test_a_deletion_amid_messages_leaves_nothing(stack: Stack, crowd: list[Account]) -> None:
+async def test_deletion_during_messages_leaves_nothing(stack: Stack, crowd: list[Account]) -> None:
     """What was acked and not stored is told; afterwards the session is not there for anybody."""
     async with (
         Device(stack.gateway_urls[0], crowd[0].token) as ada,

@@ -23,7 +23,7 @@ def kid(token: str) -> str:
 
 
 @pytest.mark.timeout(240)
-async def test_a_rotation_drops_nobody(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+async def test_key_rotation_drops_no_socket(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Sockets that are open, logins that are made, and tokens of before, meanwhile and after."""
     stack = EmbeddedStack(tmp_path, {"LIMITS": "off", "LOG_LEVEL": "info", **OVERLAP})
     try:

@@ -117,7 +117,7 @@ CursorMachine.TestCase.settings = settings(max_examples=150, stateful_step_count
 TestCursor = CursorMachine.TestCase
 
 
-def test_next_numbers_pass_at_once() -> None:
+def test_consecutive_numbers_are_released_at_once() -> None:
     """The common case holds nothing back."""
     cursor: Cursor[str] = Cursor()
     assert cursor.loaded(4) == []
@@ -127,7 +127,7 @@ def test_next_numbers_pass_at_once() -> None:
     assert not cursor.needs_read
 
 
-def test_a_hole_stops_the_release_until_it_is_filled() -> None:
+def test_gap_stops_the_release_until_it_is_filled() -> None:
     """By a late event just as by a read."""
     cursor: Cursor[str] = Cursor()
     cursor.loaded(0)
@@ -137,7 +137,7 @@ def test_a_hole_stops_the_release_until_it_is_filled() -> None:
     assert not cursor.needs_read
 
 
-def test_what_is_held_is_bounded() -> None:
+def test_held_changes_are_bounded() -> None:
     """Dropped ones are read again."""
     cursor: Cursor[int] = Cursor()
     for number in range(2, 2 * HELD_MAX):

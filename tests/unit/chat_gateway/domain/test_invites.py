@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chat_gateway.domain import invites
 
 
-def test_an_invite_names_its_session() -> None:
+def test_invite_contains_its_session() -> None:
     session_id = uuid4()
     first, second = (invites.compose(session_id, secrets.token_bytes(invites.SECRET_BYTES)) for _ in range(2))
     assert invites.session_of(first) == invites.session_of(second) == session_id
@@ -24,7 +24,7 @@ def test_an_invite_names_its_session() -> None:
 @pytest.mark.parametrize(
     "wrong", ["", "x", "A" * 63, "A" * 65, "A" * 63 + "=", "A" * 63 + "+", "A" * 64 + "\n", "ä" * 64]
 )
-def test_what_is_no_invite(wrong: str) -> None:
+def test_other_text_is_not_an_invite(wrong: str) -> None:
     assert invites.session_of(wrong) is None
 
 

@@ -39,7 +39,9 @@ from chat_gateway.domain.origins import is_allowed
         ("http://chat.example", None, "chat.example/x", False),
     ],
 )
-def test_by_default_our_own_origin(origin: str, scheme: str | None, host: str, *, allowed: bool) -> None:
+def test_only_our_own_origin_is_allowed_by_default(
+    origin: str, scheme: str | None, host: str, *, allowed: bool
+) -> None:
     """Scheme, host and port as the client used them; default ports may be left out."""
     assert is_allowed(origin, (), scheme, host) is allowed
 
@@ -56,5 +58,5 @@ def test_by_default_our_own_origin(origin: str, scheme: str | None, host: str, *
         ("*", False),
     ],
 )
-def test_a_list_is_the_whole_list(origin: str, *, allowed: bool) -> None:
+def test_configured_list_replaces_our_own_origin(origin: str, *, allowed: bool) -> None:
     assert is_allowed(origin, frozenset({"https://chat.example"}), "https", "own.example") is allowed

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chat_gateway.domain.rate_limits import DELAY_MAX, GUARANTEED_SHARE, RateLimiter, TokenBucket
 
 
-def test_a_burst_then_the_rate() -> None:
+def test_bucket_grants_a_burst_and_then_the_rate() -> None:
     bucket = TokenBucket(rate=50, burst=200)
     assert [bucket.take(1.0) for _ in range(200)] == [0.0] * 200
     wait = bucket.take(1.0)
@@ -18,7 +18,7 @@ def test_a_burst_then_the_rate() -> None:
     assert bucket.take(1.0 + wait) > 0
 
 
-def test_a_refusal_takes_nothing() -> None:
+def test_refusal_takes_no_token() -> None:
     """Whoever keeps on trying gets the same rate as whoever waits."""
     bucket = TokenBucket(rate=1, burst=1)
     assert bucket.take(0.0) == 0.0
@@ -28,7 +28,7 @@ def test_a_refusal_takes_nothing() -> None:
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=200))
-def test_never_more_than_burst_and_rate_allow(times: list[float]) -> None:
+def test_bucket_never_exceeds_burst_and_rate(times: list[float]) -> None:
     """Whatever the clock does."""
     bucket = TokenBucket(rate=3, burst=5)
     times = sorted(times)
@@ -36,7 +36,7 @@ def test_never_more_than_burst_and_rate_allow(times: list[float]) -> None:
     assert taken <= 5 + 3 * (times[-1] - times[0]) + 1e-6
 
 
-def test_what_is_spent_elsewhere_is_paid_back() -> None:
+def test_tokens_spent_elsewhere_are_paid_back() -> None:
     """Down to a whole burst below zero, and no longer than that takes; a part of the rate is left meanwhile."""
     bucket = TokenBucket(rate=50, burst=200)
     bucket.drain(150, 0.0)
@@ -50,7 +50,7 @@ def test_what_is_spent_elsewhere_is_paid_back() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), min_size=1, max_size=300))
-def test_two_gateways_that_tell_each_other_grant_about_one_budget(tries: list[tuple[float, bool]]) -> None:
+def test_two_announcing_gateways_grant_about_one_budget(tries: list[tuple[float, bool]]) -> None:
     """Told every half second: at most one rate and a quarter in the long run, and a burst and a half second more."""
     rate, burst, told_every = 3, 5, 0.5
     gateways = [TokenBucket(rate, burst), TokenBucket(rate, burst)]
@@ -67,7 +67,7 @@ def test_two_gateways_that_tell_each_other_grant_about_one_budget(tries: list[tu
     assert taken <= 2 * burst + rate * (1 + GUARANTEED_SHARE) * (tries[-1][0] + 2 * told_every) + 1
 
 
-def test_a_gateway_on_which_a_user_is_busy_starves_none_of_the_others() -> None:
+def test_busy_gateway_does_not_starve_another_one() -> None:
     """One is hammered from the beginning, the other is asked five seconds later: it gives, and soon as much as the first."""
     rate, burst, told_every = 50, 200, 0.5
     gateways = [TokenBucket(rate, burst), TokenBucket(rate, burst)]
@@ -87,7 +87,7 @@ def test_a_gateway_on_which_a_user_is_busy_starves_none_of_the_others() -> None:
     assert sum(taken) < 2 * burst + 1.25 * rate * 120
 
 
-def test_a_pace_lets_a_burst_go_and_spreads_what_follows() -> None:
+def test_limiter_passes_a_burst_and_spreads_later_calls() -> None:
     """Each one that has to wait gets a place of its own; a pause earns the burst again, and no more."""
     pace = RateLimiter(rate=10, burst=3)
     assert [pace.delay(100.0) for _ in range(3)] == [0.0, 0.0, 0.0]
@@ -96,7 +96,7 @@ def test_a_pace_lets_a_burst_go_and_spreads_what_follows() -> None:
     assert pace.delay(200.0) == pytest.approx(0.1)
 
 
-def test_a_pace_never_runs_far_ahead() -> None:
+def test_limiter_never_exceeds_its_maximum_delay() -> None:
     """However many came at once, a while after the last of them all is as before."""
     pace = RateLimiter(rate=10, burst=3)
     assert max(pace.delay(100.0) for _ in range(1_000)) == pytest.approx(DELAY_MAX)

@@ -18,7 +18,7 @@ def replies() -> StreamedReplies:
     return StreamedReplies(text_max=1_000)
 
 
-def test_pieces_add_up(replies: StreamedReplies) -> None:
+def test_deltas_add_up_in_code_points(replies: StreamedReplies) -> None:
     """In code points, not in UTF-16 units or bytes."""
     assert take(replies, 0, "a🙂") is not None
     reply = take(replies, 2, "b")
@@ -26,20 +26,20 @@ def test_pieces_add_up(replies: StreamedReplies) -> None:
     assert (reply.text, reply.length) == ("a🙂b", 3)
 
 
-def test_a_repeated_piece_is_not_shown_again(replies: StreamedReplies) -> None:
+def test_repeated_delta_is_ignored(replies: StreamedReplies) -> None:
     take(replies, 0, "ab")
     assert take(replies, 0, "ab") is None
     assert replies.find("r").text == "ab"
 
 
-def test_a_higher_attempt_starts_again_and_a_lower_one_is_dropped(replies: StreamedReplies) -> None:
+def test_higher_attempt_replaces_the_text_and_lower_one_is_ignored(replies: StreamedReplies) -> None:
     take(replies, 0, "first", attempt=5)
     take(replies, 0, "second", attempt=9)
     assert replies.find("r").text == "second"
     assert take(replies, 5, "x", attempt=5) is None
 
 
-def test_without_its_beginning_there_is_no_text_until_a_snapshot(replies: StreamedReplies) -> None:
+def test_reply_with_a_missed_part_has_no_text_until_a_snapshot(replies: StreamedReplies) -> None:
     assert take(replies, 10, "end") is not None
     assert replies.find("r").text == ""
     assert not replies.find("r").whole
@@ -48,7 +48,7 @@ def test_without_its_beginning_there_is_no_text_until_a_snapshot(replies: Stream
     assert take(replies, 5, "!").text == "whole!"
 
 
-def test_nothing_of_an_ended_reply_is_shown(replies: StreamedReplies) -> None:
+def test_deltas_of_a_stored_reply_are_ignored(replies: StreamedReplies) -> None:
     take(replies, 0, "a")
     replies.ended("r")
     assert take(replies, 1, "b") is None
@@ -56,7 +56,7 @@ def test_nothing_of_an_ended_reply_is_shown(replies: StreamedReplies) -> None:
     assert replies.of_session("s") == frozenset()
 
 
-def test_ended_replies_are_remembered_up_to_a_bound(replies: StreamedReplies) -> None:
+def test_stored_reply_ids_are_kept_up_to_a_bound(replies: StreamedReplies) -> None:
     replies.ended("r")
     for number in range(ENDED_MAX - 1):
         replies.ended(str(number))
@@ -65,7 +65,7 @@ def test_ended_replies_are_remembered_up_to_a_bound(replies: StreamedReplies) ->
     assert take(replies, 0, "x") is not None
 
 
-def test_the_text_of_all_replies_is_bounded(replies: StreamedReplies) -> None:
+def test_text_of_all_replies_is_bounded(replies: StreamedReplies) -> None:
     """The one that has been silent longest is forgotten; its later pieces go on without their beginning."""
     take(replies, 0, "a" * 600, reply="old")
     take(replies, 0, "b" * 600, reply="new")
@@ -74,7 +74,7 @@ def test_the_text_of_all_replies_is_bounded(replies: StreamedReplies) -> None:
     assert not take(replies, 600, "a", reply="old").whole
 
 
-def test_a_session_is_forgotten_with_its_replies(replies: StreamedReplies) -> None:
+def test_replies_are_dropped_with_their_session(replies: StreamedReplies) -> None:
     take(replies, 0, "a")
     replies.forget_session("s")
     assert replies.find("r") is None

@@ -78,7 +78,7 @@ def socket() -> Any:
     return FakeSocket()
 
 
-async def test_what_comes_to_its_turn_too_late_is_not_begun(calls: Calls, socket: Any) -> None:
+async def test_overdue_event_is_not_begun(calls: Calls, socket: Any) -> None:
     """The first takes all the time there is; those behind it in the lane are answered with it."""
     silent, unused = FakeEvents(), FakeBudgets()
     events = ClientEvents(calls, unused, unused, unused, [silent])  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ async def test_what_comes_to_its_turn_too_late_is_not_begun(calls: Calls, socket
     assert [ack["error"]["code"] for ack in socket.acks] == ["unavailable"] * 200
 
 
-def test_an_answer_that_cannot_be_encoded_leaves_the_call_open(calls: Calls, socket: Any) -> None:
+def test_ack_that_cannot_be_encoded_leaves_the_call_open(calls: Calls, socket: Any) -> None:
     """So that there is an answer all the same."""
     call = calls.begin(socket, 1, "list_chats")
     with pytest.raises(TypeError):
@@ -131,14 +131,14 @@ def flood(calls: Calls, clock: Clock, crowd: list[Any], seconds: float) -> int:
 
 
 @pytest.mark.parametrize("sockets", [1, 50, 200])
-def test_who_goes_on_shares_what_answers_there_is_time_for(calls: Calls, clock: Clock, sockets: int) -> None:
+def test_persistent_clients_share_the_rate_of_refusals(calls: Calls, clock: Clock, sockets: int) -> None:
     """However much they send, and however many they are, as long as nobody would have to wait for too long."""
     crowd = [FakeSocket() for _ in range(sockets)]
     flood(calls, clock, crowd, 3.0)  # what each gets at once
     assert flood(calls, clock, crowd, 10.0) <= 10 * OVERLOAD_REFUSALS_PER_SECOND + sockets
 
 
-def test_who_waits_as_told_is_never_held_beside_those_who_do_not(calls: Calls, clock: Clock, socket: Any) -> None:
+def test_client_that_waits_is_never_paused(calls: Calls, clock: Clock, socket: Any) -> None:
     """Nor who sends a few at once before it has heard of a refusal."""
     crowd = [FakeSocket() for _ in range(100)]
     flood(calls, clock, crowd, 3.0)
@@ -152,7 +152,7 @@ def test_who_waits_as_told_is_never_held_beside_those_who_do_not(calls: Calls, c
         ] * 3
 
 
-def test_who_was_held_and_then_waits_is_not_held_any_more(calls: Calls, clock: Clock, socket: Any) -> None:
+def test_paused_client_that_waits_is_not_paused_again(calls: Calls, clock: Clock, socket: Any) -> None:
     """It owes nothing for what it did before."""
     crowd = [socket, *(FakeSocket() for _ in range(100))]
     flood(calls, clock, crowd, 10.0)
@@ -167,9 +167,7 @@ class FakePublisher:
         raise Unavailable("Not now.", retry_after=0.5)
 
 
-async def test_a_refusal_says_to_come_back_when_the_socket_is_listened_to_again(
-    calls: Calls, clock: Clock, socket: Any
-) -> None:
+async def test_retry_after_covers_the_pause_of_the_socket(calls: Calls, clock: Clock, socket: Any) -> None:
     """And nothing of the message is looked at."""
     unused = FakeBudgets()
     events = ClientEvents(calls, FakePublisher(), unused, unused, [])  # type: ignore[arg-type]

@@ -58,7 +58,7 @@ async def answered(calls: Calls) -> None:
         await calls.wait_all_answered()
 
 
-async def test_a_message_whose_turn_comes_too_late_is_not_published(calls: Calls) -> None:
+async def test_overdue_message_is_not_published(calls: Calls) -> None:
     bus, sessions, socket = FakeBus(), FakeSessions(), FakeSocket()
     publisher: Any = MessagePublisher(bus, sessions, PendingMessages(), 4)  # type: ignore[arg-type]
     publisher.send(calls.begin(socket, 1, "send_message", time.monotonic() - DEADLINE), message())  # type: ignore[arg-type]
@@ -68,7 +68,7 @@ async def test_a_message_whose_turn_comes_too_late_is_not_published(calls: Calls
 
 
 @pytest.mark.parametrize("outcome", [Unavailable(), None])
-async def test_a_message_that_was_not_published_is_not_remembered(calls: Calls, outcome: Unavailable | None) -> None:
+async def test_message_that_was_not_published_is_not_pending(calls: Calls, outcome: Unavailable | None) -> None:
     """Refused by the bus, or given up: its author was told so, and nothing is published once more behind their back."""
     bus, pending_messages, socket = FakeBus(), PendingMessages(), FakeSocket()
     publisher: Any = MessagePublisher(bus, FakeSessions(), pending_messages, 4)  # type: ignore[arg-type]

@@ -55,7 +55,9 @@ async def passes(day: list[float], seconds: float) -> None:
 
 
 @pytest.mark.parametrize(("lifetime", "warned_after"), [(900, 840), (130, 70), (100, 50), (10, 5), (1, 0.5)])
-async def test_warned_a_minute_before_or_at_half_time(day: list[float], lifetime: float, warned_after: float) -> None:
+async def test_client_is_warned_a_minute_before_or_at_half_time(
+    day: list[float], lifetime: float, warned_after: float
+) -> None:
     socket: Any = FakeSocket(NOW + lifetime, lifetime)
     token_expiry.watch(socket, expire)
     assert socket.valid_until == pytest.approx(time.monotonic() + lifetime, abs=1)
@@ -70,7 +72,7 @@ async def test_warned_a_minute_before_or_at_half_time(day: list[float], lifetime
     assert socket.told[1:] == [["auth_expired", {}]]
 
 
-async def test_another_token_begins_anew_and_who_is_gone_is_forgotten(day: list[float]) -> None:
+async def test_new_token_restarts_the_timer_and_closed_socket_has_none(day: list[float]) -> None:
     socket: Any = FakeSocket(NOW + 10, 10)
     token_expiry.watch(socket, expire)
     socket.identity = Identity("ada", "login", "newer", NOW + 900, 900)
@@ -82,7 +84,7 @@ async def test_another_token_begins_anew_and_who_is_gone_is_forgotten(day: list[
     assert socket.told == []
 
 
-async def test_a_clock_that_is_set_back_ends_nobody_early(day: list[float]) -> None:
+async def test_clock_set_back_expires_no_token_early(day: list[float]) -> None:
     socket: Any = FakeSocket(NOW + 10, 10)
     token_expiry.watch(socket, expire)
     await passes(day, -3_600)

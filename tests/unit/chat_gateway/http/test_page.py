@@ -40,7 +40,7 @@ def client(directory: Path) -> TestClient:
 @pytest.mark.parametrize(
     "path", ["/chat/", "/chat/c/0197", "/chat/new", "/chat/join", "/chat/embed", "/chat/index.html"]
 )
-def test_the_pages_own_paths_give_the_page(client: TestClient, path: str) -> None:
+def test_routes_of_the_page_return_the_page(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.text) == (200, "<!doctype html>page")
     assert answer.headers["cache-control"] == "no-cache"
@@ -58,7 +58,7 @@ def test_only_the_compact_page_may_be_framed(client: TestClient) -> None:
     assert ancestors("/chat/embed") == ancestors("/chat/embed/c/1") == "frame-ancestors 'self' https://shop.example"
 
 
-def test_hashed_files_are_kept_for_ever_and_come_compressed(client: TestClient) -> None:
+def test_hashed_files_are_immutable_and_compressed(client: TestClient) -> None:
     answer = client.get("/chat/assets/base-1a2b.js", headers={"accept-encoding": "gzip, br"})
     assert answer.text == "code" * 100
     assert answer.headers["content-encoding"] == "gzip"
@@ -66,13 +66,13 @@ def test_hashed_files_are_kept_for_ever_and_come_compressed(client: TestClient) 
     assert "immutable" in answer.headers["cache-control"]
 
 
-def test_an_unchanged_file_is_not_sent_again(client: TestClient) -> None:
+def test_unchanged_file_is_not_sent_again(client: TestClient) -> None:
     etag = client.get("/chat/").headers["etag"]
     answer = client.get("/chat/", headers={"if-none-match": f'"other", {etag}'})
     assert (answer.status_code, answer.content) == (304, b"")
 
 
-def test_the_widget_may_be_loaded_by_other_sites(client: TestClient) -> None:
+def test_widget_may_be_loaded_by_other_sites(client: TestClient) -> None:
     assert client.get("/chat/widget.js").headers["cross-origin-resource-policy"] == "cross-origin"
     assert "cross-origin-resource-policy" not in client.get("/chat/icon.svg").headers
 
@@ -87,7 +87,7 @@ def test_the_widget_may_be_loaded_by_other_sites(client: TestClient) -> None:
         "/chat//etc/passwd.txt",
     ],
 )
-def test_nothing_else_is_there(client: TestClient, path: str) -> None:
+def test_unknown_paths_are_not_found(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
@@ -96,13 +96,13 @@ def test_no_path_leads_out_of_the_directory(client: TestClient, path: str) -> No
     assert "not for you" not in client.get(path).text
 
 
-def test_methods_and_the_bare_path(client: TestClient) -> None:
+def test_other_methods_are_refused_and_the_bare_path_redirects(client: TestClient) -> None:
     assert client.post("/chat/").status_code == 405
     assert client.head("/chat/").status_code == 200
     assert client.get("/chat").headers["location"] == "/chat/"
 
 
-def test_no_page_where_none_was_built(tmp_path: Path) -> None:
+def test_no_page_is_found_if_none_was_built(tmp_path: Path) -> None:
     assert find(tmp_path) is None
 
 
@@ -126,5 +126,5 @@ def test_browsers_prefer_the_page(accepted: str, *, prefers: bool) -> None:
     ("accepted", "coding"),
     [("gzip, br", "br"), ("gzip", "gzip"), ("br;q=0, gzip", "gzip"), ("", ""), ("*", ""), ("identity", "")],
 )
-def test_the_best_coding_that_is_accepted(accepted: str, coding: str) -> None:
+def test_best_accepted_coding_is_chosen(accepted: str, coding: str) -> None:
     assert best_coding(accepted, {"": b"", "br": b"", "gzip": b""}) == coding

@@ -53,7 +53,7 @@ async def test_no_forged_token_is_accepted() -> None:
     assert expired >= 399
 
 
-async def test_the_tokens_that_the_forgeries_start_from_are_good() -> None:
+async def test_tokens_before_forging_are_accepted() -> None:
     """Else their refusals would prove nothing."""
     key, claims = Ed25519PrivateKey.generate(), good_claims()
     checked = await authenticator(key)

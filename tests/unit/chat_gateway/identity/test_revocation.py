@@ -14,7 +14,7 @@ from chat_gateway.identity.auth_client import PARSE_INLINE_MAX, parse_in_thread
 from chat_gateway.identity.revocation import BUCKET, Revocation, RevokedLogins
 
 
-def test_what_has_passed_is_forgotten() -> None:
+def test_expired_logins_are_removed() -> None:
     """At the latest five minutes after it stopped to matter, never before."""
     logins, now = RevokedLogins(), 1_800_000_000
     for second in range(0, 2_000, 10):
@@ -29,7 +29,7 @@ def test_what_has_passed_is_forgotten() -> None:
     assert len(logins) == 0
 
 
-def test_a_login_may_be_prolonged() -> None:
+def test_login_is_kept_until_its_latest_end() -> None:
     """Told again with a later end, it is kept until then."""
     logins = RevokedLogins()
     logins.add("login", 1_000)
@@ -38,7 +38,7 @@ def test_a_login_may_be_prolonged() -> None:
     assert "login" in logins
 
 
-async def test_a_long_list_lets_others_have_their_turn() -> None:
+async def test_long_list_is_applied_without_blocking_the_loop() -> None:
     """All of it counts with the first answer, and the loop turns meanwhile; what has passed already is not kept."""
     until = int(time.time()) + 900
     entries = [{"sid": f"login {n}", "until": until if n % 3 else 1} for n in range(90_000)]
@@ -65,7 +65,7 @@ async def test_a_long_list_lets_others_have_their_turn() -> None:
     running.cancel()
 
 
-async def test_an_answer_that_cannot_be_read_changes_nothing() -> None:
+async def test_malformed_answer_changes_nothing() -> None:
     """It counts as none: the list stays, and is asked for again from the same place."""
     answers: list[Any] = [
         {"cursor": "1", "logins": [{"sid": "a", "until": 2**40}]},
@@ -89,7 +89,7 @@ async def test_an_answer_that_cannot_be_read_changes_nothing() -> None:
     assert "c" in followed
 
 
-async def test_nobody_waits_for_ever_while_late_answers_come(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_wait_is_bounded_while_answers_are_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them moves the end of the wait on, and none is fresh: what bounds the wait is the waiter's own."""
     monkeypatch.setattr(revocation, "HOLD_MAX", 0.3)
     monkeypatch.setattr(revocation, "FRESH_FOR", 0.01)
@@ -106,7 +106,7 @@ async def test_nobody_waits_for_ever_while_late_answers_come(monkeypatch: pytest
     running.cancel()
 
 
-def test_a_long_answer_reads_as_a_short_one() -> None:
+def test_long_answer_is_parsed_like_a_short_one() -> None:
     """Beside the loop, object by object."""
     answer = {"cursor": "é", "logins": [{"sid": f"login {n}", "until": n} for n in range(10_000)]}
     body = json.dumps(answer).encode()

@@ -6,7 +6,7 @@ from chat_gateway.protocol import acks
 from shared.errors import CATALOGUE, RateLimited, UserExists
 
 
-def test_acks() -> None:
+def test_acks_have_only_the_documented_codes() -> None:
     assert acks.accepted({"a": 1}) == {"ok": True, "a": 1}
     assert acks.refused(RateLimited("slow down", retry_after=0.02)) == {
         "ok": False,

@@ -24,12 +24,12 @@ def refusal(name: Any, *arguments: Any) -> str:
 
 
 @pytest.mark.parametrize("name", ["connect", "disconnect", "nothing", "", "__class__", 7, None, ["start_chat"], {}])
-def test_unknown_and_reserved_events(name: Any) -> None:
+def test_unknown_and_reserved_events_are_refused(name: Any) -> None:
     assert refusal(name, {}) == "invalid_request"
 
 
 @pytest.mark.parametrize("arguments", [[], [None], [[]], ["x"], [1], [True], [{}, {}]])
-def test_an_event_takes_one_object(arguments: list[Any]) -> None:
+def test_event_takes_exactly_one_object(arguments: list[Any]) -> None:
     assert refusal("list_chats", *arguments) == "invalid_request"
 
 
@@ -92,12 +92,12 @@ def test_before_and_after_exclude_each_other() -> None:
         ("🙂" * 16_001, "payload_too_large"),
     ],
 )
-def test_content_that_is_refused(content: Any, code: str) -> None:
+def test_invalid_content_is_refused(content: Any, code: str) -> None:
     assert refusal("send_message", {"session_id": SESSION, "content": content}) == code
 
 
 @pytest.mark.parametrize("content", ["x", "🙂" * 16_000, "  x  ", " " * 1_000 + "x" * 16_000])
-def test_content_is_kept_as_sent(content: str) -> None:
+def test_content_is_not_changed(content: str) -> None:
     assert parse("send_message", [{"session_id": SESSION, "content": content}]).content == content
 
 
@@ -130,12 +130,12 @@ def test_client_ids_may_be_long_and_have_spaces() -> None:
         {"chatbot_ids": ["x"] * 101},
     ],
 )
-def test_start_chat_refuses(payload: dict[str, Any]) -> None:
+def test_start_chat_refuses_invalid_fields(payload: dict[str, Any]) -> None:
     assert refusal("start_chat", payload) == "invalid_request"
 
 
 @pytest.mark.parametrize("policy", ["mentioned", "all", "round_robin", "silent"])
-def test_start_chat_takes_the_policies(policy: str) -> None:
+def test_start_chat_accepts_every_policy(policy: str) -> None:
     assert parse("start_chat", [{"reply_policy": policy, "title": "x" * 200, "chatbot_ids": []}]).reply_policy == policy
 
 
@@ -158,7 +158,7 @@ WHOLE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("event", sorted(WHOLE))
-def test_what_is_done_to_a_session_needs_each_of_its_fields(event: str) -> None:
+def test_change_requires_each_of_its_fields(event: str) -> None:
     """And takes no other form of them."""
     payload = {"session_id": SESSION, **WHOLE[event]}
     assert parse(event, [payload]).session_id == UUID(SESSION)  # type: ignore[attr-defined]
@@ -197,39 +197,39 @@ def test_what_is_done_to_a_session_needs_each_of_its_fields(event: str) -> None:
         ("mark_read", {"seq": 2**63}),
     ],
 )
-def test_fields_out_of_bounds(event: str, fields: dict[str, Any]) -> None:
+def test_fields_out_of_bounds_are_refused(event: str, fields: dict[str, Any]) -> None:
     assert refusal(event, {"session_id": SESSION, **WHOLE[event], **fields}) == "invalid_request"
 
 
-def test_an_edit_is_bounded_like_a_message() -> None:
+def test_edit_has_the_bounds_of_a_message() -> None:
     payload = {"session_id": SESSION, "message_id": MESSAGE, "content": "🙂" * 16_001}
     assert refusal("edit_message", payload) == "payload_too_large"
     assert parse("edit_message", [{**payload, "content": " x "}]).content == " x "  # type: ignore[attr-defined]
 
 
-def test_users_are_named_in_any_case() -> None:
+def test_user_ids_are_lowercased() -> None:
     asked = parse("remove_user", [{"session_id": SESSION, "user_id": "Bob.B-1_"}])
     assert asked.user_id == "bob.b-1_"  # type: ignore[attr-defined]
 
 
-def test_an_invite_lasts_a_week_unless_said_otherwise() -> None:
+def test_invite_expires_after_a_week_by_default() -> None:
     plain = parse("create_invite", [{"session_id": SESSION, "expires_in": None}])
     assert (plain.expires_in, plain.max_uses) == (604_800, None)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("query", ["", "x" * 201, "\0", "\udfff", 7, ["x"], None])
-def test_queries_that_are_refused(query: Any) -> None:
+def test_invalid_queries_are_refused(query: Any) -> None:
     assert refusal("search_messages", {"query": query}) == "invalid_request"
     assert refusal("search_messages", {"query": "x", "session_id": "mine"}) == "invalid_request"
     assert refusal("search_messages", {"query": "x", "limit": 0}) == "invalid_request"
 
 
 @pytest.mark.parametrize("invite", [None, "", 7, ["x"], "x" * 1_001])
-def test_an_invite_is_a_short_text(invite: Any) -> None:
+def test_invite_is_a_short_text(invite: Any) -> None:
     assert refusal("accept_invite", {"invite": invite}) == "invalid_request"
 
 
-def test_a_refusal_never_repeats_what_was_sent() -> None:
+def test_refusal_never_repeats_the_input() -> None:
     """Refusals go to logs and screens; the words of a message do not."""
     with pytest.raises(InvalidRequest) as caught:
         parse("send_message", [{"session_id": "my secret", "content": ["my secret"]}])

@@ -16,7 +16,7 @@ async def at_rest(pacing: Pacing[str, int]) -> None:
             await asyncio.sleep(INTERVAL / 5)
 
 
-async def test_the_first_comes_at_once_and_the_last_in_the_end() -> None:
+async def test_first_value_is_shown_at_once_and_last_one_finally() -> None:
     """What lies between is left out."""
     shown: list[tuple[str, int]] = []
     pacing: Pacing[str, int] = Pacing(INTERVAL, lambda key, value: shown.append((key, value)))
@@ -28,7 +28,7 @@ async def test_the_first_comes_at_once_and_the_last_in_the_end() -> None:
     assert shown == [("a", 0), ("b", 7), ("a", 4)]
 
 
-async def test_never_two_within_the_interval() -> None:
+async def test_two_values_are_never_shown_within_the_interval() -> None:
     """Also while values keep coming."""
     loop = asyncio.get_running_loop()
     times: list[float] = []
@@ -43,7 +43,7 @@ async def test_never_two_within_the_interval() -> None:
     assert all(later - earlier >= INTERVAL - resolution for earlier, later in pairwise(times))
 
 
-async def test_closed_it_shows_nothing_more() -> None:
+async def test_closed_pacing_shows_nothing() -> None:
     """The timers are gone as well."""
     shown: list[int] = []
     pacing: Pacing[str, int] = Pacing(INTERVAL, lambda _key, value: shown.append(value))

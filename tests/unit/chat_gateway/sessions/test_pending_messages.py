@@ -33,7 +33,7 @@ def add(pending_messages: PendingMessages, count: int, characters: int = 1) -> l
     return ids
 
 
-def test_while_nothing_is_stored_everything_is_taken(clock: Clock) -> None:
+def test_everything_is_accepted_while_nothing_is_stored(clock: Clock) -> None:
     """The database is away: P7."""
     pending_messages = PendingMessages()
     for _ in range(20):
@@ -42,7 +42,7 @@ def test_while_nothing_is_stored_everything_is_taken(clock: Clock) -> None:
         assert not pending_messages.is_backlogged()
 
 
-def test_more_than_can_be_stored_soon_is_a_backlog(clock: Clock) -> None:
+def test_more_than_a_second_of_work_is_a_backlog(clock: Clock) -> None:
     """At 100 a second, 200 are two seconds of work; a crowd is needed besides."""
     pending_messages = PendingMessages()
     ids = add(pending_messages, 1_000)
@@ -58,7 +58,7 @@ def test_more_than_can_be_stored_soon_is_a_backlog(clock: Clock) -> None:
     assert not pending_messages.is_backlogged()
 
 
-def test_after_a_quiet_time_a_crowd_is_no_backlog_yet(clock: Clock) -> None:
+def test_burst_after_an_idle_period_is_not_a_backlog(clock: Clock) -> None:
     """Ten a second were stored because no more came; how fast it can go shows within half a second."""
     pending_messages = PendingMessages()
     for _ in range(10):
@@ -75,7 +75,7 @@ def test_after_a_quiet_time_a_crowd_is_no_backlog_yet(clock: Clock) -> None:
         ids = ids[100:] + add(pending_messages, 100)
 
 
-def test_when_storing_stops_for_good_messages_are_taken_again(clock: Clock) -> None:
+def test_messages_are_accepted_again_when_storing_stops(clock: Clock) -> None:
     pending_messages = PendingMessages()
     ids = add(pending_messages, 1_000)
     for message_id in ids[:100]:
@@ -86,7 +86,7 @@ def test_when_storing_stops_for_good_messages_are_taken_again(clock: Clock) -> N
     assert not pending_messages.is_backlogged()
 
 
-def test_what_is_never_heard_of_is_forgotten_once_others_are(clock: Clock) -> None:
+def test_unresolved_messages_expire_while_others_are_stored(clock: Clock) -> None:
     """Sent again after it was stored, a message is not told of; that must not count as a backlog for ever."""
     pending_messages = PendingMessages()
     add(pending_messages, BACKLOG_MIN)
@@ -98,7 +98,7 @@ def test_what_is_never_heard_of_is_forgotten_once_others_are(clock: Clock) -> No
     assert len(pending_messages) == 0
 
 
-def test_what_came_before_a_gap_and_was_not_heard_of(clock: Clock) -> None:
+def test_pending_messages_before_a_gap_are_returned(clock: Clock) -> None:
     pending_messages = PendingMessages()
     first = add(pending_messages, 3)
     clock.now += 1
@@ -108,7 +108,7 @@ def test_what_came_before_a_gap_and_was_not_heard_of(clock: Clock) -> None:
     assert len(pending_messages.accepted_before(gap)) == 2
 
 
-def test_what_was_not_published_is_not_waited_for(clock: Clock) -> None:
+def test_withdrawn_message_is_not_pending(clock: Clock) -> None:
     """Nor does it count as stored; what was sent again since, under the same id, stays."""
     pending_messages = PendingMessages()
     ids = add(pending_messages, 2)

@@ -44,7 +44,7 @@ def joined(session: ServedSession, user: str, floor: int) -> Recipient:
     return recipient
 
 
-def test_a_removed_member_does_not_get_the_change_that_removes_them(session: ServedSession) -> None:
+def test_removed_member_does_not_get_the_change_that_removes_them(session: ServedSession) -> None:
     ada, bob = joined(session, "ada", 3), joined(session, "bob", 3)
     remove_member = session.release([("session_updated", view(session.id, ["ada"], 4))])
     assert remove_member == [bob]
@@ -53,7 +53,7 @@ def test_a_removed_member_does_not_get_the_change_that_removes_them(session: Ser
     assert bob not in session.subscribers
 
 
-def test_an_older_membership_does_not_cut_off_who_has_come_since(session: ServedSession) -> None:
+def test_older_membership_does_not_remove_a_newer_member(session: ServedSession) -> None:
     """Their join was answered as of number 6, and the changes before it come late."""
     carl = joined(session, "carl", 6)
     session.release([("session_updated", view(session.id, ["ada"], 4))])
@@ -62,7 +62,7 @@ def test_an_older_membership_does_not_cut_off_who_has_come_since(session: Served
     session.check_current("carl", view(session.id, ["ada", "carl"], 6))
 
 
-def test_a_join_that_read_before_the_removal_comes_too_late(session: ServedSession) -> None:
+def test_join_that_read_before_the_removal_is_refused(session: ServedSession) -> None:
     """The answer was made as of number 3, and the removal has been shown meanwhile."""
     session.release([("session_updated", view(session.id, ["ada"], 4))])
     with pytest.raises(NotFound):
@@ -70,7 +70,7 @@ def test_a_join_that_read_before_the_removal_comes_too_late(session: ServedSessi
     session.check_current("ada", view(session.id, ["ada", "bob"], 3))
 
 
-def test_who_is_cut_during_a_join_has_to_join_again(session: ServedSession) -> None:
+def test_member_removed_during_a_join_must_join_again(session: ServedSession) -> None:
     """Nobody can tell whether the join has read before the removal or after a return."""
     bob = Recipient("bob", session)
     bob.subscriber.joins = 1
@@ -81,9 +81,7 @@ def test_who_is_cut_during_a_join_has_to_join_again(session: ServedSession) -> N
     assert not bob.subscriber.removed
 
 
-def test_too_much_during_a_second_join_is_no_hole_in_the_first(
-    session: ServedSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_overflow_during_a_repeated_join_causes_no_gap(session: ServedSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waited comes at once, in its order, and the join has to be made again; a first join just has to be."""
     monkeypatch.setattr(session_state, "PENDING_MAX", 3)
     ada, bob = joined(session, "ada", 3), Recipient("bob", session)
@@ -98,7 +96,7 @@ def test_too_much_during_a_second_join_is_no_hole_in_the_first(
     assert bob.frames == []
 
 
-def test_closing_tells_who_received_it(session: ServedSession) -> None:
+def test_close_returns_the_joined_sockets(session: ServedSession) -> None:
     ada = joined(session, "ada", 3)
     Recipient("bob", session)
     assert session.close() == [ada]
@@ -106,7 +104,7 @@ def test_closing_tells_who_received_it(session: ServedSession) -> None:
     assert session.idle
 
 
-def test_a_late_farewell_does_not_cut_off_who_has_come_back(session: ServedSession) -> None:
+def test_late_removal_does_not_remove_a_returned_member(session: ServedSession) -> None:
     """Left as of number 4, came back as of number 5 on one device; the other one is still to hear of it."""
     phone, desk = joined(session, "bob", 5), joined(session, "bob", 3)
     assert session.remove_member("bob", 4)

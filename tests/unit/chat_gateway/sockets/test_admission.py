@@ -18,7 +18,7 @@ def admission(**settings: Any) -> Admission:
     return Admission(GatewaySettings(**{"handshakes": 3, "handshakes_per_address": 2, **settings}))
 
 
-def test_an_address_may_not_take_all_the_room() -> None:
+def test_one_address_cannot_use_all_handshakes() -> None:
     door = admission()
     crowd = [FakeConnection("a"), FakeConnection("a")]
     for connection in crowd:
@@ -33,7 +33,7 @@ def test_an_address_may_not_take_all_the_room() -> None:
     assert door.refusal("c") is None
 
 
-def test_an_address_has_only_so_many_connections() -> None:
+def test_connections_per_address_are_bounded() -> None:
     """Authenticated or not; another address does not feel it."""
     door = admission(connections_per_address=2)
     crowd = [FakeConnection("a"), FakeConnection("a")]
@@ -48,7 +48,7 @@ def test_an_address_has_only_so_many_connections() -> None:
     assert door.refusal("a") is None
 
 
-def test_a_thousand_sockets_behind_one_address_are_no_crowd() -> None:
+def test_thousand_sockets_behind_one_address_are_admitted() -> None:
     """An office, or the machine of whoever tests us: by default they all come in, also at once."""
     door = Admission(GatewaySettings())
     for _ in range(1_000):
@@ -58,13 +58,13 @@ def test_a_thousand_sockets_behind_one_address_are_no_crowd() -> None:
         door.handshake_started(connection)
 
 
-def test_the_source_is_the_client_behind_trusted_proxies() -> None:
+def test_source_is_the_client_behind_trusted_proxies() -> None:
     scope = {"client": ("10.0.0.1", 1), "headers": [(b"x-forwarded-for", b"1.1.1.1, 2001:db8::1")]}
     assert admission(trusted_proxies="10.0.0.0/8").source(scope) == "2001:db8::/64"
     assert admission().source(scope) == "10.0.0.1"
 
 
-def test_everybody_counts_once() -> None:
+def test_repeated_calls_count_a_connection_once() -> None:
     door, connection = admission(), FakeConnection("a")
     for _ in range(2):
         door.handshake_started(connection)
@@ -75,7 +75,7 @@ def test_everybody_counts_once() -> None:
     assert not door._handshakes_of
 
 
-def test_without_limits_only_the_room_in_all_counts() -> None:
+def test_without_limits_only_the_total_is_bounded() -> None:
     door = admission(limits="off", connections_per_address=1)
     for _ in range(3):
         assert door.refusal("a") is None

@@ -26,14 +26,14 @@ from chat_gateway.transport.packets import Binary, Malformed, TextPacket, ack_te
         Packet(1, namespace="/admin"),
     ],
 )
-def test_reads_what_the_library_writes(packet: Packet) -> None:
+def test_packets_of_the_library_are_read(packet: Packet) -> None:
     read = TextPacket(encoded_packet=packet.encode())
     assert (read.packet_type, read.data, read.id) == (packet.packet_type, packet.data, packet.id)
     assert read.namespace == packet.namespace
 
 
 @pytest.mark.parametrize("text", ["51-[]", '452-["x"]', "61-1[]", "5", b"2[]", bytearray(b"x"), 7])
-def test_binary_is_refused_before_anything_is_kept(text: Any) -> None:
+def test_binary_is_refused_before_state_is_kept(text: Any) -> None:
     if isinstance(text, str) and text.startswith("4"):
         text = text[1:]
     with pytest.raises(Binary):
@@ -57,7 +57,7 @@ def test_binary_is_refused_before_anything_is_kept(text: Any) -> None:
         ('2٣["x"]', None),
     ],
 )
-def test_malformed_text_says_what_it_can(text: str, ack_id: int | None) -> None:
+def test_malformed_packet_reports_its_ack_id_if_readable(text: str, ack_id: int | None) -> None:
     with pytest.raises(Malformed) as caught:
         TextPacket(encoded_packet=text)
     assert caught.value.ack_id == ack_id
@@ -69,7 +69,7 @@ def test_any_text_is_a_packet_or_a_refusal(text: str) -> None:
         TextPacket(encoded_packet=text)
 
 
-def test_writes_what_the_library_reads() -> None:
+def test_library_reads_our_packets() -> None:
     assert Packet(encoded_packet=event_text("message", {"a": "ä"}).decode()).data == ["message", {"a": "ä"}]
     ack = Packet(encoded_packet=ack_text(7, {"ok": True}).decode())
     assert (ack.packet_type, ack.id, ack.data) == (3, 7, [{"ok": True}])

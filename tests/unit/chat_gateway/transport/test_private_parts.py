@@ -37,7 +37,7 @@ from chat_gateway.transport.wire import payload_of, text_frame
 @pytest.mark.parametrize(
     ("package", "release"), [("python-socketio", "5.18"), ("python-engineio", "4.15"), ("uvicorn", "0.54")]
 )
-def test_these_are_the_releases_that_were_read(package: str, release: str) -> None:
+def test_installed_releases_are_the_reviewed_ones(package: str, release: str) -> None:
     """An upgrade is a decision: read their changes, then change this line."""
     assert version(package).rpartition(".")[0] == release
 
@@ -71,13 +71,13 @@ def test_these_are_the_releases_that_were_read(package: str, release: str) -> No
         (WebSocketsSansIOProtocol, "send", ["self", "message"]),
     ],
 )
-def test_methods_that_are_overridden_or_called(owner: type, name: str, parameters: list[str]) -> None:
+def test_overridden_and_called_methods_have_the_known_parameters(owner: type, name: str, parameters: list[str]) -> None:
     """They are there, with these parameters."""
     method: Callable[..., Any] = getattr(owner, name)
     assert list(inspect.signature(method).parameters) == parameters
 
 
-def test_attributes_of_a_connection() -> None:
+def test_connection_has_the_known_attributes() -> None:
     """What an Engine.IO socket keeps, and that our queue is its queue."""
 
     async def make() -> Connection:
@@ -89,7 +89,7 @@ def test_attributes_of_a_connection() -> None:
     assert isinstance(connection, base_socket.BaseSocket)
 
 
-def test_what_is_logged_once_with_a_clients_own_words_is_not_logged_at_all() -> None:
+def test_messages_with_client_text_are_never_logged() -> None:
     """All the keys by which python-engineio remembers what it has said."""
     source = Path(inspect.getfile(engineio.AsyncServer)).read_text()
     said = set(re.findall(r"'((?:bad|not|unexpected)-[a-z-]+)'", source))
@@ -97,14 +97,14 @@ def test_what_is_logged_once_with_a_clients_own_words_is_not_logged_at_all() -> 
     assert isinstance(Engine(async_mode="asgi").log_message_keys, set)
 
 
-def test_the_asgi_driver_hands_its_channels_over() -> None:
+def test_asgi_driver_exposes_its_channels() -> None:
     """The reader and the writer use them directly."""
     source = inspect.getsource(asgi.WebSocket.__call__)
     assert "self.asgi_receive = environ['asgi.receive']" in source
     assert "self.asgi_send = environ['asgi.send']" in source
 
 
-def test_uvicorn_tells_when_a_client_does_not_read() -> None:
+def test_uvicorn_exposes_whether_a_client_reads() -> None:
     """`writable`, `disconnected`, `close_sent` and `transport` belong to its protocol, `send` is a method of it."""
     source = inspect.getsource(WebSocketsSansIOProtocol)
     for attribute in ("self.writable = asyncio.Event()", "self.disconnected = False", "self.close_sent = False"):
@@ -114,7 +114,7 @@ def test_uvicorn_tells_when_a_client_does_not_read() -> None:
     assert "await self.app(self.scope, self.receive, self.send)" in inspect.getsource(WebSocketsSansIOProtocol.run_asgi)
 
 
-def test_uvicorn_takes_the_pong_of_a_ping_that_is_ours() -> None:
+def test_uvicorn_accepts_the_pong_of_our_ping() -> None:
     """It forgets the payload with the pong that repeats it, and starts nothing: its own pings are switched off."""
     source = inspect.getsource(WebSocketsSansIOProtocol.handle_pong)
     assert "if self.pending_ping_payload is None or bytes(event.data) != self.pending_ping_payload:" in source
@@ -126,7 +126,7 @@ def test_uvicorn_takes_the_pong_of_a_ping_that_is_ours() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 65_535, 65_536, 300_000])
-def test_frames_are_those_of_websockets(length: int) -> None:
+def test_frames_equal_those_of_websockets(length: int) -> None:
     """What we write is what uvicorn's library would have written."""
     text = "ä" * (length // 2) + "x" * (length % 2)
     frame = text_frame(text.encode())
@@ -134,7 +134,7 @@ def test_frames_are_those_of_websockets(length: int) -> None:
     assert payload_of(frame) == text.encode()
 
 
-async def test_the_queue_knows_its_size() -> None:
+async def test_queue_knows_its_size_in_bytes() -> None:
     """In bytes, over put and get; and when there is little in it again."""
     queue = OutboundQueue()
     packet = engineio_packet.Packet(engineio_packet.MESSAGE, "12345")
@@ -153,14 +153,14 @@ async def test_the_queue_knows_its_size() -> None:
     assert queue.nearly_empty.is_set()
 
 
-def test_a_frame_is_encoded_once_for_all() -> None:
+def test_frame_is_encoded_once_for_all_recipients() -> None:
     """The WebSocket frame is kept; long-polling reads it back, through python-engineio's own payload."""
     frames = [OurFrame(b"2[]"), OurFrame(b"2" + b"x" * 70_000)]
     assert frames[0].wire == b"\x81\x0442[]"
     assert Payload(frames).encode() == "42[]\x1e42" + "x" * 70_000
 
 
-def test_an_answer_that_nobody_reads_can_be_cut() -> None:
+def test_transport_of_an_unread_response_can_be_aborted() -> None:
     """Uvicorn's HTTP cycle, which owns `send`, knows its transport."""
     source = inspect.getsource(RequestResponseCycle)
     assert "self.transport = transport" in source

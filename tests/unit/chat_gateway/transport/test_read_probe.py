@@ -27,7 +27,7 @@ def probe_of(protocol: Any) -> ReadProbe:
     return ReadProbe(protocol)
 
 
-def test_one_question_at_a_time_and_not_too_often() -> None:
+def test_pings_are_sent_one_at_a_time_and_not_too_often() -> None:
     """The first one after a while, the next one a while after the answer."""
     protocol = Protocol()
     probe = probe_of(protocol)
@@ -47,7 +47,7 @@ def test_one_question_at_a_time_and_not_too_often() -> None:
     assert protocol.written[0] != protocol.written[1]
 
 
-def test_only_the_time_counts_in_which_it_is_listened_to() -> None:
+def test_time_with_paused_reading_does_not_count() -> None:
     """A pong may stand behind events that are held back."""
     protocol = Protocol()
     probe = probe_of(protocol)
@@ -60,7 +60,7 @@ def test_only_the_time_counts_in_which_it_is_listened_to() -> None:
     assert probe.seconds_owed(1.0) == 2.0
 
 
-def test_who_was_told_to_go_is_not_asked() -> None:
+def test_closing_connection_is_not_pinged() -> None:
     """Nothing may follow the frame that closes a WebSocket."""
     protocol = Protocol()
     probe = probe_of(protocol)
