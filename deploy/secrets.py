@@ -1,7 +1,7 @@
-"""Make every password of the composed stack, once: `python deploy/secrets.py DIRECTORY`.
+"""Generate every password of the composed stack: `python deploy/secrets.py DIRECTORY`.
 
-Below the directory each part gets one of its own, to be mounted for that part alone, with files named after the
-variables that they stand for. What is there stays, so it can run at every start. No password is ever shown.
+Each service gets a subdirectory, which is mounted into that service only; its files have the names of the settings that
+they contain. Existing files are kept, so it can run at every start. It never prints a password.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SERVICES = ("auth_service", "chat_gateway", "persistence_worker", "chatbot_worke
 DATABASE = "postgresql+asyncpg://{role}:{password}@postgres:5432/backchat"
 BROKER = "amqp://{user}:{password}@rabbitmq:5672/"
 
-# What each service may do at the broker: declare, publish or bind to, consume or bind from (RabbitMQ's access control).
+# Permissions of each service in RabbitMQ: declare; publish or bind to; consume or bind from.
 LOG, REPLIES = r"chat\.log\.\d+", r"replies\..+"
 PERMISSIONS = {
     "auth_service": {
@@ -44,7 +44,7 @@ PERMISSIONS = {
 
 
 def main(root: Path) -> None:
-    """Make what is missing."""
+    """Generate the missing files."""
     if (root / "complete").exists():
         return
     superuser, migrator, auth, persistence = (secrets.token_urlsafe(24) for _ in range(4))
@@ -66,7 +66,7 @@ def main(root: Path) -> None:
 
 
 def definitions(passwords: dict[str, str]) -> dict[str, object]:
-    """RabbitMQ's definitions: a user for each service, and no other; `guest` does not exist."""
+    """Return the definitions of RabbitMQ, with one user per service and no `guest`."""
     return {
         "vhosts": [{"name": "/"}],
         "users": [
@@ -86,13 +86,13 @@ def definitions(passwords: dict[str, str]) -> dict[str, object]:
 
 
 def password_hash(password: str) -> str:
-    """As RabbitMQ keeps it: base64 of a 4-byte salt and SHA-256 of salt and password (its manual, "Passwords")."""
+    """Hash a password as RabbitMQ stores it: base64 of a 4-byte salt and SHA-256 of salt and password."""
     salt = secrets.token_bytes(4)
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
 def _write(path: Path, text: str) -> None:
-    """Readable for every user of the one container that mounts it: what runs there has a user of its own."""
+    """Write a file that every user may read, since the user of the container that mounts it differs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     path.chmod(0o444)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs once, when the database is made: a role for the migrations, which owns the schemas, and one for each service
-# that may do no more than read and write the rows of its own schema.
+# Runs once, when the database is created. Creates a role for migrations, which owns the schemas, and a role per service,
+# which may only read and write rows of its schema.
 set -eu
 
 password() { cat "${BACKCHAT_SECRETS:-/run/secrets}/$1"; }
