@@ -76,7 +76,7 @@ function partFiles(): Plugin {
         chunk.code = chunk.code.replace(PLACEHOLDER, (_, part: string) => {
           const own = chunks.filter((each) => each.facadeModuleId === resolve(HERE, part));
           const files = [...filesOf(own, bundle)].filter((file) => !loaded.has(file));
-          if (!files.length) throw new Error(`There is no file of ${part}`);
+          if (!files.length) throw new Error(`The build has no file of ${part}`);
           return JSON.stringify(files.map((file) => base + file));
         });
       }

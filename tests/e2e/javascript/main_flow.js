@@ -1,5 +1,5 @@
 // The main flow with the official client: reads one JSON object from standard input, writes one to standard output.
-// In: { authUrl, gatewayUrls, account: { id, passcode }, text }. Out: what the client saw, for the test to judge.
+// In: { authUrl, gatewayUrls, account: { id, passcode }, text }. Out: what the client received, for the test to check.
 import { text as readAll } from "node:stream/consumers";
 import { io } from "socket.io-client";
 
@@ -43,8 +43,8 @@ class Device {
 const seen = { registered: (await post("/register", given.account)).status };
 const token = (await post("/login", given.account)).body.access_token;
 
-const stranger = new Device(given.gatewayUrls[0], "not a token");
-seen.refused = await stranger.until("connect_error");
+const anonymous = new Device(given.gatewayUrls[0], "not a token");
+seen.refused = await anonymous.until("connect_error");
 
 const first = new Device(given.gatewayUrls[0], token);
 const second = new Device(given.gatewayUrls.at(-1), token);
@@ -68,5 +68,5 @@ await back.until("ready");
 seen.missed = await back.call("join_chat", { session_id: session.id, after_seq: 1 });
 seen.listed = await back.call("list_chats", {});
 
-for (const device of [second, back, stranger]) device.socket.disconnect();
+for (const device of [second, back, anonymous]) device.socket.disconnect();
 process.stdout.write(JSON.stringify(seen));

@@ -160,7 +160,7 @@ describe.skipIf(!url)("against a running system", { timeout: 3 * PATIENCE }, () 
     const unknown = crypto.randomUUID();
     await expect(client.open(unknown)).rejects.toMatchObject({ code: "not_found" });
     await expect(client.send(unknown, "hello?").accepted).rejects.toMatchObject({ code: "not_found" });
-    await expect(client.start({ chatbot_ids: ["unused"] })).rejects.toBeInstanceOf(BackchatError);
+    await expect(client.start({ chatbot_ids: ["unknown"] })).rejects.toBeInstanceOf(BackchatError);
     expect((await client.call("list_chats", {})).sessions).toEqual([]);
   });
 

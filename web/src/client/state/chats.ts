@@ -266,6 +266,5 @@ function end({ state, join, older }: OpenSession): void {
   join.stop();
   state.disconnected();
   older?.call.stop();
-  for (const done of older?.waiting ?? [])
-    done(new BackchatError("closed", "The session is not held any more."));
+  for (const done of older?.waiting ?? []) done(new BackchatError("closed", "The session was closed."));
 }

@@ -30,7 +30,7 @@ export class FakeLink implements Link {
   answer(event: string, ack: unknown): void {
     const at = this.unanswered.findIndex((call) => call.event === event);
     const [call] = at < 0 ? [] : this.unanswered.splice(at, 1);
-    if (!call) throw new Error(`unused called ${event}`);
+    if (!call) throw new Error(`there is no pending call of ${event}`);
     call.done(ack as Ack<never> | null);
   }
 

@@ -9,6 +9,6 @@ export const WorkspaceContext = createContext<Workspace | undefined>(undefined);
 
 export function useWorkspace(): Workspace {
   const workspace = useContext(WorkspaceContext);
-  if (!workspace) throw new Error("There is no workspace around this component.");
+  if (!workspace) throw new Error("The component is outside of a workspace.");
   return workspace;
 }

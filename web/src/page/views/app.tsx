@@ -57,7 +57,7 @@ export function App() {
 
 function Shell() {
   const workspace = useMemo(() => {
-    if (login.value.name !== "in") throw new Error("Nobody is logged in.");
+    if (login.value.name !== "in") throw new Error("There is no login.");
     return new Workspace(login.value.login);
   }, []);
   useEffect(() => {
