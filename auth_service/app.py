@@ -91,7 +91,7 @@ def openapi() -> dict[str, Any]:
 
 
 def open_revocations(_settings: AuthSettings, *, engine: AsyncEngine) -> RevocationList:
-    """Create the list of revoked logins that gateways poll (design §2); the service of `build` keeps it current."""
+    """Create the list of revoked logins that gateways poll; the service of `build` keeps it current."""
     return RevocationList(LoginStore(Transactions(engine)))
 
 

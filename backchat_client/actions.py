@@ -1,4 +1,4 @@
-"""One method for each client event other than starting, following and sending (contract §3)."""
+"""One method for each client event other than starting, following and sending (contract.md §3.3)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ WRITER = {"stopped": " (stopped)", "failed": " (failed)", "erased": " (erased)",
 
 
 def as_json(session: Session, messages: Sequence[Message]) -> str:
-    """Return session and messages as the contract defines them (§3), including superseded messages."""
+    """Return session and messages as contract.md §3.8 defines them, including superseded messages."""
     return json.dumps({"session": session, "messages": list(messages)}, ensure_ascii=False, indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The payloads of the public contract (§3) that the kit reads, and the outcome of an ack. Pure."""
+"""The payloads of the public contract (contract.md §3) that the kit reads, and the outcome of an ack. Pure."""
 
 from __future__ import annotations
 

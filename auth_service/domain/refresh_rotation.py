@@ -1,4 +1,4 @@
-"""The rotation of refresh tokens: what to do with a token that a client presents (contract §1).
+"""The rotation of refresh tokens: what to do with a token that a client presents (contract.md §1.3).
 
 A token is exchanged for its successor once. A client that lost the answer presents the same token again and receives
 the same successor: within `GRACE`, and only until the successor itself has been presented, which proves that it

@@ -1,4 +1,4 @@
-"""The app of the HTTP surface (contract §1), and the public paths that an edge routes to it."""
+"""The app of the HTTP surface (contract.md §1.1), and the public paths that an edge routes to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON bodies of requests and responses of the HTTP surface (contract §1)."""
+"""The JSON bodies of requests and responses of the HTTP surface (contract.md §1.1)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The list of revoked logins: read from the database four times a second, served from memory.
 
-Gateways poll it each second with the cursor of their last response (design §2). A response may repeat a revocation, but
+Gateways poll it each second with the cursor of their last response. A response may repeat a revocation, but
 never omits one: transactions commit out of order and the clocks of replicas differ, so each read of the database, and
 each response to the cursor of another replica, starts `OVERLAP` earlier. While the database is away, the last known
 list is served.

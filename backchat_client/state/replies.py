@@ -1,4 +1,4 @@
-"""The texts of active replies (contract §3, `message_delta`). Pure."""
+"""The texts of active replies (contract.md §3.7, `message_delta`). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of one session, and how answers and events change it (contract §3). Pure.
+"""The state of one session, and how answers and events change it (contract.md §3.6). Pure.
 
 **Cursor.** The highest number applied while joined, or the `last_seq` of the latest answer to `join_chat`. Events that
 arrive before the socket has joined change the state but never the cursor: `session_updated` goes to all sockets, and a

@@ -1,4 +1,4 @@
-"""Accounts and access tokens over HTTP (contract §1)."""
+"""Accounts and access tokens over HTTP (contract.md §1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Origins: which web pages may open a socket (contract §3). Pure.
+"""Origins: which web pages may open a socket (contract.md §3.1). Pure.
 
 Browsers send the page's origin and a page cannot change it; a client without an origin is not a browser. There is no
 cookie that a foreign page could use. The check prevents that such a page uses a stolen token, or our connections.

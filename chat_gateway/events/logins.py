@@ -1,4 +1,4 @@
-"""Logins: the lifetime of sockets (contract §2, §3).
+"""Logins: the lifetime of sockets (contract.md §2, §3.1).
 
 A socket belongs to the login of the newest token that its client has sent. It is disconnected when that token expires,
 or as soon as auth reports the login as revoked.

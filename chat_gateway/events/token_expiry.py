@@ -1,4 +1,4 @@
-"""Token expiry: a socket stays open until its newest token expires (contract §3)."""
+"""Token expiry: a socket stays open until its newest token expires (contract.md §3.1)."""
 
 from __future__ import annotations
 

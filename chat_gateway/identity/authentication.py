@@ -1,4 +1,4 @@
-"""Authentication: checks access tokens against the public keys of auth (contract §2).
+"""Authentication: checks access tokens against the public keys of auth (contract.md §2).
 
 The algorithm is fixed here and never read from a token's header. If the keys cannot be refreshed, the loaded ones stay
 in use; until keys are loaded for the first time, no token can be accepted.

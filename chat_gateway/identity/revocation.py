@@ -22,7 +22,7 @@ POLL_EVERY = 0.5  # seconds
 FIRST_POLLS_EVERY = 0.1  # seconds, until the first answer: no socket can be authenticated before it
 WARN_AFTER = 3  # failed polls in a row; the first ones may precede the start of auth
 POLL_WITHIN = 10.0  # seconds for one answer, which may hold hundreds of thousands of logins
-# Seconds. The memory of auth may be 0.5 s behind its database, so a logout is known within 2 s (contract §1).
+# Seconds. The memory of auth may be 0.5 s behind its database, so a logout is known within 2 s (contract.md §1.4).
 FRESH_FOR = 1.5
 HOLD_MAX = 5.0  # seconds that events wait for a fresh answer
 STALLED_FOR = 2.0  # seconds without a heartbeat (one each POLL_EVERY) that count as a pause of the process

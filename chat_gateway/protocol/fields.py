@@ -1,4 +1,4 @@
-"""Types of the fields that clients send (contract §3). JSON types are not converted. Pure."""
+"""Types of the fields that clients send (contract.md §3.2). JSON types are not converted. Pure."""
 
 from __future__ import annotations
 

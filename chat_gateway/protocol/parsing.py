@@ -1,4 +1,4 @@
-"""Parser of client events (contract §3). Pure.
+"""Parser of client events (contract.md §3.2). Pure.
 
 Types are strict: a boolean is not an integer, an id is a UUID. As the contract says, `null` counts as absent and
 unknown fields are ignored.

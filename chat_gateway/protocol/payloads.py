@@ -1,4 +1,4 @@
-"""Payloads of client events (contract §3), one model for each event. Pure.
+"""Payloads of client events (contract.md §3.3), one model for each event. Pure.
 
 Unknown fields are ignored. A field that is `null` counts as absent: `parsing.parse` removes it.
 """

@@ -27,7 +27,7 @@ from shared.errors import BackchatError, Internal
 
 logger = structlog.get_logger(__name__)
 
-AUTHENTICATE_WITHIN = 10.0  # seconds (contract §3)
+AUTHENTICATE_WITHIN = 10.0  # seconds (contract.md §3.1)
 WATCH_EVERY = 1.0  # seconds
 BUFFERED_MAX = 1024 * 1024  # bytes written and not read by a client: the queue's bound, plus pongs
 LOGGED_ONCE = (  # messages that python-engineio logs the first time, with text from the client

@@ -21,7 +21,7 @@ from chat_gateway.transport.outbound_queue import OutboundQueue
 from chat_gateway.transport.read_probe import ReadProbe
 from chat_gateway.transport.wire import Stalled, WebSocketProtocol, protocol_of, write_frames
 
-FRAME_MAX = 256 * 1024  # characters of one frame, and bytes of one POST (contract §3)
+FRAME_MAX = 256 * 1024  # characters of one frame, and bytes of one POST (contract.md §3.1)
 POST_PACKETS_MAX = 1_000  # packets in one POST of long-polling
 BURST_FACTOR = 4  # a queue may exceed its bounds by this factor in one burst while the client reads
 FLUSH_WITHIN = 3.0  # seconds to write the queue of a closing connection, after which the transport is aborted

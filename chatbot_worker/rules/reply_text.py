@@ -1,6 +1,6 @@
 """The text of one reply under way: what has come, what has been told, and what to tell next. Pure.
 
-A client applies what is told by the rule of contract §3: a delta whose `offset` is the length of its
+A client applies what is told by the rule of contract.md §3.7: a delta whose `offset` is the length of its
 text is put on; a snapshot replaces the text. Offsets and lengths count Unicode code points.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from shared.contracts.views import REPLY_CONTENT_MAX
 
-# What no message may hold (contract §3: NUL, lone surrogates), and the other control characters, each of
+# What no message may hold (contract.md §3.8: NUL, lone surrogates), and the other control characters, each of
 # which would take six bytes in JSON, so that a reply of full length could outgrow an event.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"

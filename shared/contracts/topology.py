@@ -1,4 +1,4 @@
-"""The exchanges and queues with their names and limits (design §2); no other module contains such names.
+"""The exchanges and queues with their names and limits; no other module contains such names.
 
 Uses only arguments that both RabbitMQ 3.10 and 4.x support. Limits are queue arguments instead of policies, so that
 an AMQP URL is sufficient to run the system.

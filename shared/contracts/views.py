@@ -1,4 +1,4 @@
-"""The public shapes of contract §3, which clients receive."""
+"""The public shapes of contract.md §3.8, which clients receive."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def numbers(device: Device, session: Session) -> list[int]:
 
 
 def ascend(device: Device, session: Session) -> bool:
-    """Whether the device has received ascending numbers without a repetition (contract §3)."""
+    """Whether the device has received ascending numbers without a repetition (contract.md §3.6)."""
     seen = numbers(device, session)
     return all(earlier < later for earlier, later in pairwise(seen))
 

@@ -1,4 +1,4 @@
-"""Accounts over HTTP: register, log in, /me, published keys (contract §1 and §2)."""
+"""Accounts over HTTP: register, log in, /me, published keys (contract.md §1 and §2)."""
 
 from __future__ import annotations
 

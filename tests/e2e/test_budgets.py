@@ -1,4 +1,4 @@
-"""The event budget of a user is shared by all gateways (contract §3, docs/explanation/security.md)."""
+"""The event budget of a user is shared by all gateways (contract.md §3.2, docs/explanation/security.md)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.client import Account, Device
 from tests.support.stack import Stack
 from tests.support.waiting import pause
 
-RATE, BURST = 50, 200  # contract §3
+RATE, BURST = 50, 200  # contract.md §3.2
 FOR = 4.0  # seconds
 AT_ONCE = 8  # pending events per device
 

@@ -1,4 +1,4 @@
-"""Main flow of a chat with the python-socketio client (contract §3)."""
+"""Main flow of a chat with the python-socketio client (contract.md §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logins over HTTP: refresh, revocation, deletion of the account (contract §1)."""
+"""Logins over HTTP: refresh, revocation, deletion of the account (contract.md §1)."""
 
 from __future__ import annotations
 

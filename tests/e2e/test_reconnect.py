@@ -22,7 +22,7 @@ GATEWAYS = {"embedded", "chat_gateway-1", "chat_gateway"}  # names of the proces
 
 
 class Screen:
-    """The text of one reply, assembled by the rules of contract §3."""
+    """The text of one reply, assembled by the rules of contract.md §3.7."""
 
     def __init__(self, text: str = "", attempt: int = 0) -> None:
         self.text = text

@@ -1,4 +1,4 @@
-"""Stop, regenerate, rate and edit, also while a reply streams (contract §3)."""
+"""Stop, regenerate, rate and edit, also while a reply streams (contract.md §3.3)."""
 
 from __future__ import annotations
 

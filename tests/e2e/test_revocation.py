@@ -1,4 +1,4 @@
-"""Revocation (contract §1, P5): a logout closes open sockets on every gateway, also without the broker."""
+"""Revocation (contract.md §1.4, P5): a logout closes open sockets on every gateway, also without the broker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.waiting import until
 
 Record = Callable[[str, object], None]
 
-PROMISED = 2.0  # seconds (contract §1)
+PROMISED = 2.0  # seconds (contract.md §1.4)
 ATTEMPTS = 4  # one must be in time; a loaded machine causes additional delays
 
 

@@ -1,4 +1,4 @@
-"""Sessions with several users and chatbots on two gateways: members, invites, presence, events (contract §3)."""
+"""Sessions with several users and chatbots on two gateways: members, invites, presence, events (contract.md §3.3)."""
 
 from __future__ import annotations
 

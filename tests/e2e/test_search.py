@@ -1,4 +1,4 @@
-"""Search in the sessions of the user (contract §3)."""
+"""Search in the sessions of the user (contract.md §3.3)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.errors import PayloadTooLarge
 from shared.http.problems import problem
 
-BODY_MAX = 8 * 1024  # bytes (contract §1)
+BODY_MAX = 8 * 1024  # bytes (contract.md §1.2)
 LINGER = 2.0  # seconds in which the rest of a refused body is read and dropped, so that the client reads the response
 CLOSE = {"Connection": "close"}
 LINGER_MAX = 16 * 1024 * 1024  # bytes of that rest

@@ -1,4 +1,4 @@
-"""Leaving: deletion, what is told of it, and the export (contract §1)."""
+"""Leaving: deletion, what is told of it, and the export (contract.md §1.5)."""
 
 import asyncio
 from collections.abc import AsyncIterator

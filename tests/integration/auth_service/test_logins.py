@@ -1,4 +1,4 @@
-"""Refreshing, listing and ending logins, changing the passcode (contract §1), as a client sees it."""
+"""Refreshing, listing and ending logins, changing the passcode (contract.md §1.3), as a client sees it."""
 
 import asyncio
 from typing import Any

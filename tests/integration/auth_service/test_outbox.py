@@ -1,4 +1,4 @@
-"""The outbox over a real broker that goes away (contract §1: erased within seconds, or when persistence is back)."""
+"""The outbox over a real broker that goes away (contract.md §1.5: erased within seconds, or when persistence is back)."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What pages need: the refresh token in a cookie that no script reads (contract §1), and guests."""
+"""What pages need: the refresh token in a cookie that no script reads (contract.md §1.3), and guests."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The public surface of auth, route by route (contract §1 and §2)."""
+"""The public surface of auth, route by route (contract.md §1 and §2)."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Limits (contract §1: `rate_limited` with `Retry-After`): guessing is slow, and keeps no owner out."""
+"""Limits (contract.md §1.2: `rate_limited` with `Retry-After`): guessing is slow, and keeps no owner out."""
 
 import asyncio
 from collections.abc import AsyncIterator

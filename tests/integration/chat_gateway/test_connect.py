@@ -1,4 +1,4 @@
-"""Who is let in (contract §2, §3)."""
+"""Who is let in (contract.md §2, §3.1)."""
 
 from __future__ import annotations
 

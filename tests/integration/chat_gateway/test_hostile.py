@@ -156,7 +156,7 @@ async def test_too_many_malformed_packets_close_the_connection(running: Running)
     ],
 )
 async def test_binary_and_large_frames_close_the_connection(running: Running, frame: str | bytes) -> None:
-    """Text only, and 256 KiB at most (contract §3)."""
+    """Text only, and 256 KiB at most (contract.md §3.1)."""
     async with raw(running) as client:
         with suppress(websockets.ConnectionClosed):
             await client.say(frame)

@@ -1,4 +1,4 @@
-"""A socket lives as long as its login and its token (contract §1, §3): nobody acts after that (P5)."""
+"""A socket lives as long as its login and its token (contract.md §1.4, §3.1): nobody acts after that (P5)."""
 
 from __future__ import annotations
 

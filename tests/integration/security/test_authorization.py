@@ -21,7 +21,7 @@ from tests.support.client import Account, Device, log_in, new_account
 from tests.support.stack import EmbeddedStack, Stack
 
 MEMBERS, OWNER, AUTHOR, IN_PART, NO_SESSION = "members", "owner", "author", "members, and the owner more", "anybody"
-MATRIX = {  # who may, of those who are in the session (contract §3); whoever is not may nothing, see below
+MATRIX = {  # who may, of those who are in the session (contract.md §3.3); whoever is not may nothing, see below
     "start_chat": NO_SESSION,
     "send_message": MEMBERS,
     "join_chat": MEMBERS,

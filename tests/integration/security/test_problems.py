@@ -1,4 +1,4 @@
-"""Whatever is refused over HTTP, by whom of us ever, is a problem document (contract §1).
+"""Whatever is refused over HTTP, by whom of us ever, is a problem document (contract.md §1.2).
 
 What is no HTTP at all: `tests/integration/runtime/test_slow_clients.py`.
 """

@@ -1,4 +1,4 @@
-"""Signing keys rotate while people are there: no login fails, no socket is dropped, old tokens count on (contract §2)."""
+"""Signing keys rotate while people are there: no login fails, no socket is dropped, old tokens count on (contract.md §2)."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Refreshing(RuleBasedStateMachine):
             assert rotation.refresh_expires_at == family.expires_at
 
     def expected(self, back: int) -> Verdict | None:
-        """Contract §1, for the token that is so many places before the newest."""
+        """contract.md §1.3, for the token that is so many places before the newest."""
         family = self.family
         if not family.stands:
             return None

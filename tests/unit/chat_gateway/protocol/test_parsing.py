@@ -1,4 +1,4 @@
-"""What clients may say, field by field (contract §3)."""
+"""What clients may say, field by field (contract.md §3.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of a reply: a client that follows contract §3 ends up with exactly its text."""
+"""What is told of a reply: a client that follows contract.md §3.7 ends up with exactly its text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.contracts.views import REPLY_CONTENT_MAX
 
 
 class Client:
-    """The rule of contract §3 for the deltas of one attempt."""
+    """The rule of contract.md §3.7 for the deltas of one attempt."""
 
     def __init__(self) -> None:
         self.text = ""

@@ -1,7 +1,7 @@
 /**
  * The state of one session: messages, active replies, and the cursor. Pure: no socket, no clock.
  *
- * The rules are those of the contract, §3. Two are easy to get wrong. Only events that arrive while the socket has
+ * The rules are those of contract.md §3.6. Two are easy to get wrong. Only events that arrive while the socket has
  * joined move the cursor: `session_updated` also reaches sockets that have not joined, and then its number says nothing
  * about the numbers before it. Offsets count code points, not UTF-16 units.
  */
