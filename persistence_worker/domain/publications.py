@@ -27,7 +27,7 @@ from shared.contracts.views import ErrorView
 SOURCE = "persistence_worker"
 CHUNK_BYTES = 4 * 1024 * 1024  # of one `publish_all`; a larger call could exceed the bound of the bus
 CHATBOT_UNAVAILABLE = ErrorView(
-    code="chatbot_unavailable", message="This chatbot is not available any more, so nobody could answer."
+    code="chatbot_unavailable", message="This chatbot is not available any more, so it could not answer."
 )
 
 Publication = tuple[topology.Exchange, str, Event]

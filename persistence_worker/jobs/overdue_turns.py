@@ -30,7 +30,7 @@ BATCH = 100  # turns of one transaction
 
 
 class OverdueTurns:
-    """A periodic job of every worker; row locks keep two workers off the same turn."""
+    """A periodic job of every worker. Row locks prevent two workers from processing the same turn."""
 
     def __init__(
         self,

@@ -54,7 +54,7 @@ TABLES_OF_SESSION: tuple[Table, ...] = (  # a table that refers to another one c
 
 
 class Sweep:
-    """A periodic job of every worker; row locks keep two workers off the same session."""
+    """A periodic job of every worker. Row locks prevent two workers from processing the same session."""
 
     def __init__(self, *, database: Database) -> None:
         self._database = database

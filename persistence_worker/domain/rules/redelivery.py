@@ -20,7 +20,7 @@ from shared.contracts.payload import Payload
 
 
 def republish(work: UnitOfWork, session: SessionState, command: Payload, envelope: Received) -> None:
-    """Publish again what the command did to the session, its members or a turn, as far as it is still so."""
+    """Republish the effect of the command on the session, its members or a turn, as far as it still applies."""
     if isinstance(command, StopReply):
         turn = open_turn(session, command.message_id)
         if turn is not None:

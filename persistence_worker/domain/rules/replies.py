@@ -46,7 +46,7 @@ def regenerate(work: UnitOfWork, command: RegenerateReply, envelope: Received) -
     """Supersede a reply by a new turn that has the same messages to answer and the same context."""
     session = joined_session(work, command)
     if open_turn(session, command.message_id) is not None:
-        raise Conflict("This reply is still under way; stop it first.")
+        raise Conflict("This reply is still in progress; stop it first.")
     reply = _reply(work, session, command.message_id)
     if reply.superseded_by is not None:
         return RegenerateResult(message_id=reply.superseded_by)
@@ -55,7 +55,7 @@ def regenerate(work: UnitOfWork, command: RegenerateReply, envelope: Received) -
     if answered is None or chatbot not in session.chatbots or work.catalogue.card(chatbot) is None:
         raise Conflict("This chatbot does not take part any more.")
     if chatbot in session.turns:
-        raise Conflict("This chatbot is giving another reply; try again when it has ended.")
+        raise Conflict("This chatbot is writing another reply; try again when it has ended.")
     new_id = uuid4()
     work.change_message(session, reply, envelope, superseded_by=new_id)
     reopen_turn(work, session, answered, reply, envelope, new_id)
