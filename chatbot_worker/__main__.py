@@ -1,4 +1,4 @@
-"""`python -m chatbot_worker`: the chatbot worker as a process of its own, on RabbitMQ."""
+"""Runs the chatbot worker as a separate process on RabbitMQ: `python -m chatbot_worker`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def serve() -> None:
 
 
 def main() -> None:
-    """The command line: `serve` is the only command, and the default."""
+    """Run the command line. `serve` is the only command and the default."""
     if sys.argv[1:] not in ([], ["serve"]):
         print(USAGE, file=sys.stderr)  # noqa: T201 - a command line speaks plainly
         raise SystemExit(2)

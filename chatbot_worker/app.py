@@ -25,10 +25,10 @@ from shared.runtime.settings import config_error
 
 
 def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -> Service:
-    """The service of all chatbots in the catalogue.
+    """Build the service of all chatbots in the catalogue.
 
     Raises:
-        SystemExit: the catalogue is wrong (code 2, one line that names `BACKCHAT_CHATBOTS` and the place).
+        SystemExit: the catalogue is invalid (code 2, one line that names `BACKCHAT_CHATBOTS` and the place).
     """
     reloader = Reloader(settings.chatbots)
     try:

@@ -1,4 +1,4 @@
-"""What the chatbot worker counts."""
+"""The metrics of the chatbot worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LABEL = ["chatbot"]
 
 
 class Metrics:
-    """The metrics of all chatbots of one worker. `of` a chatbot: its own children, looked up once."""
+    """The metrics of all chatbots of one worker, labelled by chatbot id."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.turns = Counter(
@@ -40,11 +40,11 @@ class Metrics:
         )
 
     def of(self, chatbot_id: str) -> ChatbotMetrics:
-        """The metrics of one chatbot."""
+        """Return the metrics of one chatbot, whose labelled children are looked up once."""
         return ChatbotMetrics(chatbot_id, self)
 
     def forget(self, chatbot_id: str) -> None:
-        """Show nothing more of a chatbot that is gone."""
+        """Remove the metrics of a chatbot that has left the catalogue."""
         for status in STATUSES:
             self.turns.remove(chatbot_id, status)
         for outcome in OUTCOMES:
@@ -77,7 +77,7 @@ class ChatbotMetrics:
         self._summaries = {outcome: metrics.summaries.labels(chatbot_id, outcome) for outcome in OUTCOMES}
 
     def ended(self, status: str, turns: int = 1) -> None:
-        """Count turns that ended so."""
+        """Count turns that ended with this status."""
         self._turns[status].inc(turns)
 
     def summarized(self, outcome: str) -> None:

@@ -11,14 +11,16 @@ from shared.runtime.settings import CommonSettings, DistributedSettings
 
 
 class ChatbotSettings(CommonSettings):
-    """What the chatbot worker's rules need."""
+    """The settings of the chatbot worker in every run."""
 
-    chatbots: Path | None = Field(default=None, description="TOML file of the chatbots; without one the built-in list")
+    chatbots: Path | None = Field(
+        default=None, description="TOML file of the chatbots. Without one the built-in list is used"
+    )
     local_model: Literal["on", "off"] = Field(
         default="on",
-        description="Whether the built-in list begins with a local language model, if `backchat[local]` is there",
+        description="Whether the built-in list begins with a local language model, if `backchat[local]` is installed",
     )
 
 
 class ChatbotProcessSettings(ChatbotSettings, DistributedSettings):
-    """What the chatbot worker needs as a process of its own."""
+    """The settings of the chatbot worker as a separate process."""

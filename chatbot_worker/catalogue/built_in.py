@@ -1,4 +1,4 @@
-"""The chatbots of a system without a catalogue of its own, in the form of one."""
+"""The built-in catalogue, for a system without a catalogue file."""
 
 from __future__ import annotations
 
@@ -39,10 +39,14 @@ kind = "echo"
 
 
 def listed(*, local_model: bool) -> str:
-    """The list in TOML: Eliza and Echo, and before them the local language model if it is wanted and can run here."""
+    """Return the built-in catalogue as TOML: Eliza and Echo, after the local language model if it can run here.
+
+    Args:
+        local_model: whether to include the local language model.
+    """
     if not local_model:
         return ALWAYS
     if (lack := local.lacking()) is not None:
-        logger.info("no local language model, so eliza is the default chatbot", reason=lack)
+        logger.info("local_model.skipped", reason=lack, default="eliza")
         return ALWAYS
     return LOCAL + ALWAYS

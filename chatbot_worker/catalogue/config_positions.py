@@ -1,7 +1,7 @@
-"""Where things stand in a catalogue's text, as a person would look for them. Pure.
+"""Finds the lines of chatbots and of their fields in the text of a catalogue, for error messages.
 
-The TOML parser keeps no positions, so they are found again by sight: good for every usual way of writing,
-and never worse than the first line of the chatbot.
+The TOML parser keeps no positions, so they are searched by patterns. Where a field is not found, its chatbot's first
+line is reported.
 """
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ _TABLE = re.compile(r"^[ \t]*\[")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One chatbot: what it is called in an error, its first line, and its lines (none where they are not known)."""
+class Position:
+    """The position of one chatbot.
+
+    Attributes:
+        name: of the chatbot in an error message.
+        first: number of its first line.
+        lines: its lines; empty if they are unknown.
+    """
 
     name: str
     first: int
@@ -27,7 +33,7 @@ class Place:
         return self.of()
 
     def of(self, *path: str | int) -> str:
-        """The chatbot with the line of a field, or of the nearest thing around it that can be found."""
+        """Return the chatbot's name with the line of a field, or of the nearest table around it."""
         return f"{self.name} (line {self.first + self._find(path)})" if self.lines else self.name
 
     def _find(self, path: Sequence[str | int]) -> int:
@@ -47,19 +53,19 @@ class Place:
         return at
 
     def _end(self, start: int) -> int:
-        """The next line that begins a table."""
+        """Return the index of the next line that begins a table."""
         return next((n for n in range(start, len(self.lines)) if _TABLE.match(self.lines[n])), len(self.lines))
 
 
-def places(text: str, tables: Sequence[dict[str, Any]]) -> list[Place]:
-    """The place of each chatbot of `text`, whose parsed form `tables` are."""
+def find_positions(text: str, tables: Sequence[dict[str, Any]]) -> list[Position]:
+    """Return the position of each chatbot in `text`. `tables` are the parsed chatbots."""
     lines = text.splitlines()
     starts = [number for number, line in enumerate(lines) if _HEADER.match(line)]
     if len(starts) != len(tables):  # so for `chatbots = [{…}]`
-        return [Place(_name(number, table), 0, ()) for number, table in enumerate(tables, 1)]
+        return [Position(_name(number, table), 0, ()) for number, table in enumerate(tables, 1)]
     ends = [*starts[1:], len(lines)]
     return [
-        Place(_name(number, table), start + 1, lines[start:end])
+        Position(_name(number, table), start + 1, lines[start:end])
         for number, (table, start, end) in enumerate(zip(tables, starts, ends, strict=True), 1)
     ]
 

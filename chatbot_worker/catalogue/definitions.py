@@ -1,4 +1,4 @@
-"""The chatbots of a catalogue as they run."""
+"""The validated chatbots of a catalogue."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ from shared.contracts.events import ChatbotCard, ChatbotsAnnounced
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A chatbot as it runs. `entry` is what the catalogue says of it; `instant`: it answers without any pause.
+    """A chatbot of the catalogue.
 
-    `bounds`: of what it is shown of what a turn brings.
+    Attributes:
+        entry: its entry in the file.
+        card: what is announced of it.
+        chatbot: the object that writes its replies.
+        concurrency: turns at the same time in one worker.
+        bounds: of its context window.
     """
 
     entry: ChatbotEntry
@@ -28,31 +33,31 @@ class Definition:
 
     @property
     def id(self) -> str:
-        """Its id in the catalogue."""
+        """The chatbot's id."""
         return self.entry.id
 
     @property
     def limits(self) -> Limits:
-        """How long it may take."""
+        """The limits of its replies."""
         return self.entry.limits
 
     @property
     def delta_interval(self) -> float:
-        """Seconds between two pieces of a reply."""
+        """Minimum seconds between two deltas of a reply."""
         return self.entry.delta_interval
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All chatbots, exactly one of them the default."""
+    """All chatbots. Exactly one is the default."""
 
     definitions: Sequence[Definition]
     modified_at: datetime
 
     def announcement(self) -> ChatbotsAnnounced:
-        """What persistence is told."""
+        """Return the announcement for persistence."""
         return ChatbotsAnnounced(chatbots=[d.card for d in self.definitions], modified_at=self.modified_at)
 
     def after(self, other: Catalogue) -> Catalogue:
-        """The same, dated later than `other`, for the newest wins: a file put in place may be older than the last."""
+        """Return this catalogue with a later date than `other`, because persistence keeps the newest."""
         return replace(self, modified_at=max(self.modified_at, other.modified_at + timedelta(milliseconds=1)))

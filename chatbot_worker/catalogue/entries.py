@@ -1,4 +1,4 @@
-"""What the catalogue's file may say of a chatbot. An unknown field is a mistake, and said so."""
+"""The models of the catalogue file. An unknown field is an error."""
 
 from __future__ import annotations
 
@@ -15,50 +15,69 @@ _STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ContextEntry(BaseModel):
-    """How much of a session a chatbot is given; what is left out is the kind's own wish."""
+    """The context of a chatbot. A field that is left out has the default of the kind."""
 
     model_config = _STRICT
 
-    messages: int | None = Field(default=None, ge=0, le=CONTEXT_MESSAGES_MAX, description="Earlier messages at most")
-    bytes: int | None = Field(default=None, ge=1, le=CONTEXT_BYTES_MAX, description="Bytes of UTF-8 at most")
+    messages: int | None = Field(
+        default=None,
+        ge=0,
+        le=CONTEXT_MESSAGES_MAX,
+        description="Maximum earlier messages. Above it the oldest are left out",
+    )
+    bytes: int | None = Field(
+        default=None,
+        ge=1,
+        le=CONTEXT_BYTES_MAX,
+        description="Maximum bytes (UTF-8). Above it the oldest messages are left out",
+    )
     tokens: int | None = Field(
-        default=None, ge=1, le=CONTEXT_BYTES_MAX, description="Tokens at most, by our estimate; the oldest go first"
+        default=None,
+        ge=1,
+        le=CONTEXT_BYTES_MAX,
+        description="Maximum estimated tokens. Above it the oldest messages are left out",
     )
     summary: bool = Field(
-        default=False, description="Whether a language model sums up for itself what it is not shown any more"
+        default=False, description="Whether a language model summarizes the messages that left its window"
     )
 
 
 class CircuitEntry(BaseModel):
-    """When a chatbot that only fails is left alone for a while."""
+    """The circuit breaker of a chatbot."""
 
     model_config = _STRICT
 
-    failures: int = Field(default=5, ge=1, le=1_000, description="Failed tries in a row until nobody tries any more")
+    failures: int = Field(default=5, ge=1, le=1_000, description="Failed tries in a row that open the circuit")
     pause: float = Field(
-        default=10.0, gt=0, le=120, description="Seconds until one turn tries it again; doubled up to 120 s"
+        default=10.0,
+        gt=0,
+        le=120,
+        description="Seconds until one turn tries again, doubled with each failure up to 120 s",
     )
 
 
 class ChatbotEntry(BaseModel):
-    """One `[[chatbots]]` of the file."""
+    """One `[[chatbots]]` table of the file."""
 
     model_config = _STRICT
 
-    id: str = Field(
-        pattern=r"^[a-z0-9._-]{1,64}$", description="Names it for ever: 1-64 of a-z, 0-9, dot, dash, underscore"
-    )
-    name: str = Field(min_length=1, max_length=100, description="What people see")
+    id: str = Field(pattern=r"^[a-z0-9._-]{1,64}$", description="Permanent id: 1-64 of a-z, 0-9, dot, dash, underscore")
+    name: str = Field(min_length=1, max_length=100, description="Name that users see")
     description: str = Field(default="", max_length=1_000, description="One sentence for the list")
-    avatar: str = Field(default="", max_length=1_000, description="A picture's address; kept for pages of your own")
-    kind: str = Field(description="Which program it is")
+    avatar: str = Field(default="", max_length=1_000, description="URL of a picture, for pages of your own")
+    kind: str = Field(description="Kind of chatbot")
     default: bool = Field(
-        default=False, description="Whether a chat that names no chatbot gets this one; else the first"
+        default=False,
+        description="Whether a chat that names no chatbot gets this one. Without any, the first is the default",
     )
-    options: dict[str, Any] = Field(default_factory=dict, description="What its kind can be told")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of the kind")
     context: ContextEntry = ContextEntry()
     limits: Limits = Limits()
     circuit: CircuitEntry = CircuitEntry()
     fallback: str | None = Field(default=None, description="Id of the chatbot that answers when this one cannot")
-    concurrency: int | None = Field(default=None, ge=1, le=10_000, description="Turns at once; else the kind's own")
-    delta_interval: float = Field(default=0.03, ge=0, le=1, description="Seconds between updates; 0 sends each piece")
+    concurrency: int | None = Field(
+        default=None, ge=1, le=10_000, description="Maximum turns at the same time in a worker. Above it turns wait"
+    )
+    delta_interval: float = Field(
+        default=0.03, ge=0, le=1, description="Minimum seconds between two deltas; 0 sends each piece as a delta"
+    )

@@ -1,4 +1,4 @@
-"""The catalogue: which chatbots there are. Read from TOML text, checked whole, every error with its place."""
+"""Reads the catalogue from TOML and validates all of it. Every error names its position in the file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from chatbot_worker.catalogue import built_in
-from chatbot_worker.catalogue.config_positions import Place, places
+from chatbot_worker.catalogue.config_positions import Position, find_positions
 from chatbot_worker.catalogue.definitions import Catalogue, Definition
 from chatbot_worker.catalogue.entries import ChatbotEntry
 from chatbot_worker.chatbots.prompt import Speaker
@@ -25,16 +25,18 @@ CHATBOTS_MAX = 1_000
 
 
 class CatalogueError(ValueError):
-    """The catalogue cannot be read; the message names the place and the reason in one line."""
+    """The catalogue is invalid. The message names the position and the reason in one line."""
 
 
 def load(path: Path | None, *, local_model: bool = False) -> Catalogue:
-    """The catalogue of a file, dated by the file's modification; the built-in list without one.
+    """Load a catalogue.
 
-    `local_model`: whether that list is to begin with a local language model, where one can run.
+    Args:
+        path: of the file, whose modification time is the catalogue's; without one the built-in catalogue is loaded.
+        local_model: whether the built-in catalogue begins with a local language model, where one can run.
 
     Raises:
-        CatalogueError: it cannot be read, or something in it is wrong.
+        CatalogueError: the file cannot be read, or is invalid.
     """
     if path is None:
         return parse(built_in.listed(local_model=local_model), built_in.BUILT_IN_AT)
@@ -52,10 +54,10 @@ def load(path: Path | None, *, local_model: bool = False) -> Catalogue:
 
 
 def parse(text: str, modified_at: datetime) -> Catalogue:
-    """The catalogue that TOML text describes.
+    """Parse the TOML text of a catalogue.
 
     Raises:
-        CatalogueError: with the line, the chatbot's id where it has one, the field and the reason.
+        CatalogueError: names the line, the chatbot's id where it has one, the field and the reason.
     """
     try:
         raw = tomllib.loads(text)
@@ -68,66 +70,66 @@ def parse(text: str, modified_at: datetime) -> Catalogue:
         raise CatalogueError("no [[chatbots]] in it")
     if len(tables) > CHATBOTS_MAX:
         raise CatalogueError(f"more than {CHATBOTS_MAX} chatbots")
-    at = places(text, tables)
-    found = [_entry(table, place) for table, place in zip(tables, at, strict=True)]
-    _check_together([entry for entry, _ in found], at)
+    positions = find_positions(text, tables)
+    found = [_entry(table, position) for table, position in zip(tables, positions, strict=True)]
+    _check_together([entry for entry, _ in found], positions)
     chosen = next((entry for entry, _ in found if entry.default), found[0][0])
     definitions = [
-        _define(entry, options, place, default=entry is chosen)
-        for (entry, options), place in zip(found, at, strict=True)
+        _define(entry, options, position, default=entry is chosen)
+        for (entry, options), position in zip(found, positions, strict=True)
     ]
     return Catalogue(definitions, modified_at)
 
 
-def _entry(table: dict[str, Any], place: Place) -> tuple[ChatbotEntry, BaseModel]:
+def _entry(table: dict[str, Any], position: Position) -> tuple[ChatbotEntry, BaseModel]:
     try:
         entry = ChatbotEntry.model_validate(table)
     except ValidationError as error:
-        raise _wrong(place, error) from None
+        raise _wrong(position, error) from None
     try:
         kind = KINDS.get(entry.kind)
     except Unusable as error:
-        raise CatalogueError(f"{place.of('kind')}: kind: {error}") from None
+        raise CatalogueError(f"{position.of('kind')}: kind: {error}") from None
     if kind is None:
-        raise CatalogueError(f'{place.of("kind")}: kind: "{entry.kind}" is none of {", ".join(sorted(KINDS))}')
+        raise CatalogueError(f'{position.of("kind")}: kind: "{entry.kind}" is none of {", ".join(sorted(KINDS))}')
     try:
         return entry, kind.options.model_validate(entry.options)
     except ValidationError as error:
-        raise _wrong(place, error, "options") from None
+        raise _wrong(position, error, "options") from None
 
 
-def _wrong(place: Place, error: ValidationError, *around: str) -> CatalogueError:
+def _wrong(position: Position, error: ValidationError, *around: str) -> CatalogueError:
     problem = error.errors(include_url=False, include_input=False)[0]
     path = (*around, *problem["loc"])
-    return CatalogueError(f"{place.of(*path)}: {'.'.join(map(str, path))}: {problem['msg']}")
+    return CatalogueError(f"{position.of(*path)}: {'.'.join(map(str, path))}: {problem['msg']}")
 
 
-def _check_together(entries: Sequence[ChatbotEntry], at: Sequence[Place]) -> None:
-    seen: dict[str, Place] = {}
-    default: Place | None = None
+def _check_together(entries: Sequence[ChatbotEntry], positions: Sequence[Position]) -> None:
+    seen: dict[str, Position] = {}
+    default: Position | None = None
     ids = {entry.id for entry in entries}
-    for entry, place in zip(entries, at, strict=True):
+    for entry, position in zip(entries, positions, strict=True):
         if entry.id in seen:
-            raise CatalogueError(f"{place.of('id')}: id: taken by {seen[entry.id]}")
-        seen[entry.id] = place
+            raise CatalogueError(f"{position.of('id')}: id: taken by {seen[entry.id]}")
+        seen[entry.id] = position
         if entry.default and default:
-            raise CatalogueError(f"{place.of('default')}: default: {default} is the default already")
-        default = default or (place if entry.default else None)
+            raise CatalogueError(f"{position.of('default')}: default: {default} is the default already")
+        default = default or (position if entry.default else None)
         if entry.fallback == entry.id or entry.fallback not in {None, *ids}:
             wrong = f'fallback: "{entry.fallback}" is no other chatbot of this catalogue'
-            raise CatalogueError(f"{place.of('fallback')}: {wrong}")
+            raise CatalogueError(f"{position.of('fallback')}: {wrong}")
 
 
-def _define(entry: ChatbotEntry, options: BaseModel, place: Place, *, default: bool) -> Definition:
+def _define(entry: ChatbotEntry, options: BaseModel, position: Position, *, default: bool) -> Definition:
     kind: Kind = KINDS[entry.kind]
     try:
         chatbot = kind.make(options)
     except Unusable as error:
-        raise CatalogueError(f"{place}: {error}") from None
+        raise CatalogueError(f"{position}: {error}") from None
     context, bounds = _context(entry, kind, chatbot)
     if context.summary and not isinstance(chatbot, Speaker):
         wrong = f'context.summary: "{entry.kind}" is no language model'
-        raise CatalogueError(f"{place.of('context', 'summary')}: {wrong}")
+        raise CatalogueError(f"{position.of('context', 'summary')}: {wrong}")
     card = ChatbotCard(
         id=entry.id,
         name=entry.name,
@@ -146,7 +148,7 @@ def _define(entry: ChatbotEntry, options: BaseModel, place: Place, *, default: b
 
 
 def _context(entry: ChatbotEntry, kind: Kind, chatbot: Chatbot) -> tuple[ContextWanted, Bounds]:
-    """What its turns are to bring, and what it is shown of that: for summaries turns bring twice as much."""
+    """Return the context of its turns, which is twice as large for summaries, and the bounds of its window."""
     messages = kind.context.messages if entry.context.messages is None else entry.context.messages
     size = kind.context.bytes if entry.context.bytes is None else entry.context.bytes
     own = chatbot.context_tokens if isinstance(chatbot, Bounded) else None

@@ -1,4 +1,4 @@
-"""A circuit breaker: a chatbot that fails again and again is left alone for a while. Pure."""
+"""A circuit breaker: a chatbot whose tries fail in a row is not tried for some time. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ PAUSE_MAX = 120.0  # seconds
 
 
 class CircuitBreaker:
-    """Closed while all is well; open after `failures` in a row; then one probe at a time decides.
+    """Opens after a number of failed tries in a row. Then one try at a time, the probe, is admitted after a pause.
 
-    Each try asks `admits`, and ends by exactly one of `succeeded`, `failed` and `undecided`. The pause doubles
-    with each probe that fails.
+    A probe that succeeds closes it; each probe that fails doubles the pause. Each admitted try must end with exactly
+    one call of `succeeded`, `failed` or `undecided`.
+
+    Args:
+        failures: failed tries in a row that open it.
+        pause: seconds from the opening to the first probe.
+        clock: returns the time in seconds.
     """
 
     def __init__(self, failures: int, pause: float, clock: Callable[[], float]) -> None:
@@ -21,16 +26,16 @@ class CircuitBreaker:
         self._backoff = Backoff(pause, PAUSE_MAX, jitter=0)
         self._clock = clock
         self._in_a_row = 0
-        self._until = 0.0  # when a probe may go
+        self._until = 0.0  # time of the clock from which a probe is admitted
         self._probing = False
 
     @property
     def open(self) -> bool:
-        """Whether nobody but a probe is let through."""
+        """Whether only probes are admitted."""
         return self._in_a_row >= self._failures
 
     def admits(self) -> bool:
-        """Whether a try may go on now; of an open circuit it is the probe."""
+        """Return whether a try may start now. In an open circuit that try is the probe."""
         if not self.open:
             return True
         if self._probing or self._clock() < self._until:
@@ -39,18 +44,18 @@ class CircuitBreaker:
         return True
 
     def succeeded(self) -> None:
-        """The chatbot answered: all is well."""
+        """Report that the chatbot answered."""
         self._in_a_row = 0
         self._backoff.reset()
         self._probing = False
 
     def failed(self) -> None:
-        """It did not, and not because of what it was asked."""
+        """Report a failure that was not caused by the content of the turn."""
         was_open, self._in_a_row = self.open, self._in_a_row + 1
         if self.open and (self._probing or not was_open):
             self._until = self._clock() + self._backoff.next()
         self._probing = False
 
     def undecided(self) -> None:
-        """The try ended without telling, as when somebody stopped it."""
+        """Report a try that ended without a result, for example because a user stopped it."""
         self._probing = False

@@ -1,4 +1,4 @@
-"""How long a chatbot may take and how often it may fail; the words for a person when it does."""
+"""How long a chatbot may take, and how often it is tried."""
 
 from __future__ import annotations
 
@@ -9,13 +9,28 @@ TOTAL_MAX = 600.0  # seconds of a reply; a fallback and two waits with it end wi
 
 
 class Limits(BaseModel):
-    """Limits of one chatbot. They run from the start of a turn here, not from its publication."""
+    """The limits of one chatbot. They run from the start of a turn in a worker, not from its publication."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    first_token: float = Field(default=30.0, gt=0, le=TOTAL_MAX, description="Seconds until a try's first text")
-    between_tokens: float = Field(default=30.0, gt=0, le=TOTAL_MAX, description="Seconds from one piece to the next")
-    total: float = Field(default=120.0, gt=0, le=TOTAL_MAX, description="Seconds for the whole reply, all tries")
+    first_token: float = Field(
+        default=30.0, gt=0, le=TOTAL_MAX, description="Maximum seconds until the first text. Above it the try fails"
+    )
+    between_tokens: float = Field(
+        default=30.0,
+        gt=0,
+        le=TOTAL_MAX,
+        description="Maximum seconds between two pieces of text. Above it the try fails",
+    )
+    total: float = Field(
+        default=120.0,
+        gt=0,
+        le=TOTAL_MAX,
+        description="Maximum seconds of the whole reply, all tries included. Above it the reply fails",
+    )
     attempts: int = Field(
-        default=3, ge=1, le=TRIES_MAX, description="Tries until an error of the chatbot fails the turn"
+        default=3,
+        ge=1,
+        le=TRIES_MAX,
+        description="Maximum tries. When all have failed, the fallback answers or the reply fails",
     )

@@ -1,7 +1,7 @@
-"""The text of one reply under way: what has come, what has been told, and what to tell next. Pure.
+"""The text of a reply under way, and which part of it has been published. Pure.
 
-A client applies what is told by the rule of contract.md §3.7: a delta whose `offset` is the length of its
-text is put on; a snapshot replaces the text. Offsets and lengths count Unicode code points.
+A client appends a delta whose `offset` is the length of its text, and replaces its text by a snapshot
+(contract.md §3.7). Offsets and lengths count Unicode code points.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from shared.contracts.views import REPLY_CONTENT_MAX
 
-# What no message may hold (contract.md §3.8: NUL, lone surrogates), and the other control characters, each of
-# which would take six bytes in JSON, so that a reply of full length could outgrow an event.
+# NUL and lone surrogates are invalid in a message (contract.md §3.8). The other control characters take
+# six bytes each in JSON, so that a reply of full length could exceed the size of an event.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One piece of news: `text` after the first `offset` code points, or the whole text so far."""
+    """The content of one `message_delta`: `text` after the first `offset` code points, or the whole text so far."""
 
     offset: int
     text: str
@@ -27,55 +27,55 @@ class Update:
 
 
 class ReplyText:
-    """Grows by `add`; `delta` and `snapshot` say what is new and remember that it was told."""
+    """The text of a reply. `add` appends to it; `delta` and `snapshot` return text and mark it as published."""
 
-    __slots__ = ("_told", "_told_length", "_untold", "full", "length", "limit")
+    __slots__ = ("_pending", "_published", "_published_length", "full", "length", "limit")
 
     def __init__(self, limit: int = REPLY_CONTENT_MAX) -> None:
         self.limit = limit
         self.length = 0  # code points
-        self.full = False  # more came than fits: the text was cut
-        self._told: list[str] = []
-        self._told_length = 0
-        self._untold: list[str] = []
+        self.full = False  # the text was cut at the limit
+        self._published: list[str] = []
+        self._published_length = 0
+        self._pending: list[str] = []
 
     def add(self, piece: str) -> None:
-        """Take the next piece, cleaned, and cut where the limit is."""
+        """Append a piece. Invalid characters are replaced, and the text is cut at the limit."""
         if not piece.isascii() or not piece.isprintable():
             piece = FORBIDDEN.sub(REPLACEMENT, piece)
         if len(piece) > self.limit - self.length:
             piece = piece[: self.limit - self.length]
             self.full = True
         if piece:
-            self._untold.append(piece)
+            self._pending.append(piece)
             self.length += len(piece)
 
     @property
     def pending(self) -> bool:
-        """Whether there is text that nobody has been told."""
-        return bool(self._untold)
+        """Whether there is unpublished text."""
+        return bool(self._pending)
 
     @property
     def content(self) -> str:
         """The whole text so far."""
-        return "".join(self._told) + "".join(self._untold)
+        return "".join(self._published) + "".join(self._pending)
 
     def delta(self) -> Update | None:
-        """What came since the last telling; `None` if nothing did."""
-        if not self._untold:
+        """Return the unpublished text; `None` without any."""
+        if not self._pending:
             return None
-        offset = self._told_length
-        return Update(offset, self._tell(), snapshot=False)
+        offset = self._published_length
+        return Update(offset, self._mark_published(), snapshot=False)
 
     def snapshot(self) -> Update:
-        """The whole text so far."""
-        self._tell()
-        return Update(0, "".join(self._told), snapshot=True)
+        """Return the whole text so far."""
+        self._mark_published()
+        return Update(0, "".join(self._published), snapshot=True)
 
-    def _tell(self) -> str:
-        text = "".join(self._untold)
-        self._untold.clear()
+    def _mark_published(self) -> str:
+        text = "".join(self._pending)
+        self._pending.clear()
         if text:
-            self._told.append(text)
-            self._told_length = self.length
+            self._published.append(text)
+            self._published_length = self.length
         return text

@@ -1,4 +1,4 @@
-"""How much of a session a chatbot is shown: the newest messages that fit into its bounds. Pure."""
+"""The context window of a chatbot: the newest messages that fit into its bounds. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from shared.contracts.turns import ContextMessage, RunTurn
 
-OVERHEAD = 8  # tokens around one message: its role, its speaker, what a template puts between
-FOLD_MESSAGES = 8  # that have left the window until they are worth a summary
+OVERHEAD = 8  # tokens around one message: its role, its author, the separators of the chat template
+SUMMARY_MESSAGES = 8  # outside the window that are worth a summary
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of what is shown: tokens of all, messages and UTF-8 bytes of what needs no answer; `None` is no bound."""
+    """The size of a window: tokens of all messages, number and UTF-8 bytes of the earlier ones. `None` is no bound."""
 
     tokens: float | None = None
     messages: int | None = None
@@ -24,16 +24,16 @@ class Bounds:
 def window(
     context: Sequence[ContextMessage], bounds: Bounds, count: Callable[[str], int]
 ) -> tuple[ContextMessage, ...]:
-    """The part of `context` (oldest first) that a chatbot is given.
+    """Return the part of a turn's context that its chatbot is given, oldest first.
 
-    What is unanswered comes before what is older, the newest before all; earlier messages have no holes
-    between them. The newest unanswered message is given whole, whatever it costs: a kind knows better than
-    we do how to shorten what it is asked.
+    Unanswered messages take precedence over earlier ones, and newer messages over older ones. Earlier messages have no
+    gaps between them. The newest unanswered message is always included, and whole: the kind of chatbot knows best how
+    to shorten it.
 
     Args:
-        context: as the turn carries it, already bounded in messages and bytes.
-        bounds: of what is given.
-        count: the tokens of a text.
+        context: of the turn, oldest first.
+        bounds: of the result.
+        count: returns the number of tokens in a text.
     """
     if bounds == Bounds():
         return tuple(context)
@@ -53,7 +53,7 @@ def window(
 
 
 def _unanswered(context: Sequence[ContextMessage], left: float, count: Callable[[str], int]) -> tuple[set[int], float]:
-    """The places of the newest unanswered messages that fit, and the tokens that are left."""
+    """Return the indexes of the newest unanswered messages that fit, and the tokens that are left."""
     kept: set[int] = set()
     for place in range(len(context) - 1, -1, -1):
         if context[place].unanswered:
@@ -65,17 +65,17 @@ def _unanswered(context: Sequence[ContextMessage], left: float, count: Callable[
 
 
 def outside_window(turn: RunTurn, shown: Sequence[ContextMessage]) -> tuple[ContextMessage, ...]:
-    """The messages before all that is `shown` and behind the turn's summary: what a further summary would tell of."""
+    """Return the messages before the window and after the turn's summary, which the next summary would contain."""
     begin = shown[0].seq if shown else 0
-    told = 0 if turn.summary is None else turn.summary.up_to_seq
-    return tuple(message for message in turn.context if told < message.seq < begin)
+    summarized = 0 if turn.summary is None else turn.summary.up_to_seq
+    return tuple(message for message in turn.context if summarized < message.seq < begin)
 
 
 def worth_summarizing(messages: Sequence[ContextMessage], bounds: Bounds) -> bool:
-    """Whether so much has left the window that it is time, and still all there: a summary costs a call of the model.
+    """Return whether enough messages are outside the window for a summary, which costs one call of the model.
 
-    A turn brings twice what is shown.
+    A turn contains twice as much as the window, so that no message is lost before it is summarized.
     """
     size = sum(len(message.content.encode()) for message in messages)
-    enough = FOLD_MESSAGES if bounds.messages is None else max(1, min(FOLD_MESSAGES, bounds.messages // 2))
+    enough = SUMMARY_MESSAGES if bounds.messages is None else max(1, min(SUMMARY_MESSAGES, bounds.messages // 2))
     return len(messages) >= enough or (bounds.bytes is not None and size >= bounds.bytes // 4 and bool(messages))
