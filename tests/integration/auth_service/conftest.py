@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from shared.database.engine import open_engine, sqlite_url
 from shared.runtime.service import Service
 from tests.support.ports import free_port
 from tests.support.stack import ROOT
+from tests.support.waiting import wait_until
 
 GOOD = "correct horse"
 
@@ -105,16 +105,19 @@ def provider() -> Iterator[str]:
     """The issuer of an OpenID provider that really runs."""
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "tests.support.oidc_provider", str(port)], cwd=ROOT)
-    issuer, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 90
+    issuer = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        if process.poll() is not None:
+            pytest.fail("the provider has ended")
+        try:
+            httpx2.get(f"{issuer}/jwks")
+        except httpx2.TransportError:
+            return False
+        return True
+
     try:
-        while True:
-            try:
-                httpx2.get(f"{issuer}/jwks")
-                break
-            except httpx2.TransportError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        wait_until(answers, 90)
         yield issuer
     finally:
         process.kill()

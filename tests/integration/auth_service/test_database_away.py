@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.auth_service.conftest import GOOD, Running, running
 from tests.support.servers import PostgreSQL
+from tests.support.waiting import until
 
 PROMISED = 6.0  # seconds (contract P7)
 ATTEMPTS = 4  # of which one has to keep it: a loaded test machine has pauses that are not ours
@@ -50,9 +51,7 @@ async def assert_unavailable(auth: Running, token: str) -> None:
 
 
 async def until_ready(auth: Running, missing: list[str]) -> None:
-    async with asyncio.timeout(60):
-        while list(auth.service.missing()) != missing:  # noqa: ASYNC110 - a probe has no event
-            await asyncio.sleep(0.02)
+    await until(lambda: list(auth.service.missing()) == missing, 60)
 
 
 async def signed_in(auth: Running) -> str:

@@ -16,6 +16,7 @@ from shared.contracts.queries import ExportedSession, ExportUser, Reply
 from shared.contracts.topology import accounts_queue, query_queue
 from tests.integration.auth_service.conftest import GOOD, Running
 from tests.integration.auth_service.test_routes import assert_problem
+from tests.support.waiting import until
 
 SESSION = {
     "session": {
@@ -40,6 +41,10 @@ SESSION = {
 async def alice(auth: Running) -> dict[str, Any]:
     await auth.register("alice")
     return await auth.tokens("alice", **{"User-Agent": "Firefox"})
+
+
+async def outbox_is_empty(auth: Running) -> bool:
+    return not await waiting(auth)
 
 
 async def waiting(auth: Running) -> list[str]:
@@ -73,8 +78,7 @@ async def test_the_deletion_is_told_once_the_broker_takes_it(auth: Running, alic
     async with asyncio.timeout(45):
         batch = await subscription.take()
         await subscription.ack(batch.deliveries)
-        while await waiting(auth):  # noqa: ASYNC110 - a table has no event
-            await asyncio.sleep(0.02)
+    await until(lambda: outbox_is_empty(auth), 45)
     (told,) = read_body(batch.deliveries[0].body)
     assert (told.id, told.parse(UserDeleted).user_id) == (event_id, "alice")
 

@@ -18,6 +18,7 @@ from auth_service import app
 from auth_service.http import public_app
 from auth_service.storage.tables import logins, refresh_tokens, users
 from tests.integration.auth_service.conftest import GOOD, Running, Serve
+from tests.support.waiting import until
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 JSON = {"Content-Type": "application/json"}
@@ -383,6 +384,4 @@ async def test_a_full_hashing_queue_is_unavailable_and_says_when_to_come_back(se
 
 
 async def test_ready_when_migrated(auth: Running) -> None:
-    async with asyncio.timeout(30):
-        while auth.service.missing():  # noqa: ASYNC110 - a probe has no event
-            await asyncio.sleep(0.02)
+    await until(lambda: not auth.service.missing(), 30)
