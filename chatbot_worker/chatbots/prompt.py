@@ -1,7 +1,7 @@
-"""A turn as a language model reads it: who said what, within a budget of tokens. Pure.
+"""Builds the prompt of a language model from a turn, within a budget of tokens. Pure.
 
-Only the operator speaks with the role `system`. What people and other chatbots wrote has the role `user`,
-whatever it says; where several speak, each message begins with its author's id.
+Only the operator's text has the role `system`. Messages of users and other chatbots always have the role `user`; where
+there are several authors, each message begins with its author's id.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MATERIAL = "{before}What was said:\n{said}\n\nThe notes:"
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What one role says, in the words of the chat completions API. `lasting`: it stays when others must go."""
+    """A message of the chat completions API. A `lasting` one is never left out to meet the budget."""
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -44,19 +44,18 @@ class Speech:
 
 @runtime_checkable
 class Speaker(Protocol):
-    """A chatbot that can be given a whole prompt: by `retrieval` with its passages, by the worker for summaries."""
+    """A chatbot that answers a whole prompt: of `retrieval` with its passages, or of the worker for summaries."""
 
     def speak(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
-        """What it says to that, piece by piece; raises as `reply` does."""
+        """Yield the answer to a prompt piece by piece. Raises as `reply` does."""
 
 
 def conversation(turn: Turn, system: str = "") -> list[Speech]:
-    """The system prompt, what was said, and last what is to be answered; neighbours of one role are joined.
+    """Return the system prompt, the earlier messages, and the messages to answer. Adjacent ones of one role are joined.
 
-    What lies further back comes first, quoted, in the role of a user: it was made of users' words.
-
-    What is unanswered comes last although a reply to something older may have come after it: a model
-    would go on with a reply that stands at the end.
+    The summary of earlier messages comes first, quoted, in the role of a user, because it was made from users' text.
+    Unanswered messages come last, even if a reply to an older message followed them: a model would continue a reply at
+    the end of the prompt.
     """
     ordered = [message for message in turn.context if not message.unanswered] + list(turn.unanswered)
     if _several(turn):
@@ -69,16 +68,17 @@ def conversation(turn: Turn, system: str = "") -> list[Speech]:
 
 
 def summing_up(summary: str, messages: Sequence[ContextMessage]) -> list[Speech]:
-    """What has a model fold messages into the summary of what came before them, if there was anything."""
+    """Return the prompt that merges messages into a summary of earlier ones, which may be empty."""
     before = f"Your notes so far:\n{_quoted(summary)}\n\n" if summary else ""
     said = "\n".join(_quoted(f"{message.sender_id}: {message.content}") for message in messages)
     return [Speech("system", NOTE_TAKER), Speech("user", MATERIAL.format(before=before, said=said))]
 
 
 def fit(speeches: Sequence[Speech], budget: int) -> list[Speech]:
-    """The newest of `speeches` that fit into `budget` tokens; the system's and lasting ones always, and the last one.
+    """Return the newest of `speeches` that fit into `budget` tokens.
 
-    A last one that is too long by itself keeps its beginning and its end, where a question stands.
+    System prompts, lasting messages and the last message are always included. A last message that exceeds the budget
+    keeps its beginning and its end, where a question usually is.
     """
     head = [speech for speech in speeches if speech.role == "system" or speech.lasting]
     rest = [speech for speech in speeches if speech.role != "system" and not speech.lasting]
@@ -96,13 +96,13 @@ def fit(speeches: Sequence[Speech], budget: int) -> list[Speech]:
 
 
 def asked_without_mention(turn: Turn) -> str:
-    """What is to be answered, without the `@id` by which this chatbot was called: for programs that match words."""
+    """Return the messages to answer without the `@id` of this chatbot, for kinds that match words."""
     call = re.compile(rf"@{re.escape(turn.chatbot_id)}(?![\w.-]*\w)[ \t,:]*", re.IGNORECASE)
     return "\n".join(call.sub("", message.content).strip() for message in turn.unanswered)
 
 
 def estimate(text: str) -> int:
-    """About how many tokens a text has, rather too many: 3.5 ASCII characters each, 1.5 bytes of others."""
+    """Estimate the tokens of a text, rather too many: 3.5 ASCII characters or 1.5 bytes of others for each token."""
     ascii_ = len(text) if text.isascii() else sum(map(str.isascii, text))
     others = len(text.encode("utf-8", "replace")) - ascii_
     return ascii_ * 2 // 7 + others * 2 // 3 + 1
@@ -123,7 +123,7 @@ def _role(turn: Turn, message: ContextMessage) -> Literal["user", "assistant"]:
 
 
 def joined(speeches: Sequence[Speech]) -> list[Speech]:
-    """Neighbours of one role as one: many chat templates insist on roles that take turns."""
+    """Join adjacent messages of one role, because many chat templates require alternating roles."""
     return [
         Speech(role, "\n".join(speech.content for speech in group))
         for role, group in itertools.groupby(speeches, key=lambda speech: speech.role)
@@ -135,7 +135,7 @@ def _weight(speech: Speech) -> int:
 
 
 def _cut(text: str, budget: int) -> str:
-    """Its beginning and its end, in proportion to the budget."""
+    """Return the beginning and the end of a text, within the budget."""
     kept = max(2, len(text) * budget // max(estimate(text), 1) - len(LEFT_OUT))
     half = kept // 2
     return text if kept >= len(text) else f"{text[: kept - half]}{LEFT_OUT}{text[-half:]}"

@@ -1,4 +1,4 @@
-"""`echo`: says what was said to it. For tests, benchmarks and a first look."""
+"""The kind `echo`: repeats the message. For tests, benchmarks and demonstrations."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from shared.contracts.events import ContextWanted
 
 
 class EchoOptions(Options):
-    """How fast it speaks."""
+    """The options of the kind `echo`."""
 
-    delay: float = Field(default=0.01, ge=0, le=2, description="Seconds between words; 0 says all at once")
+    delay: float = Field(
+        default=0.01, ge=0, le=2, description="Seconds between words. With 0 the reply is complete at once"
+    )
 
 
 class Echo:
-    """Repeats the unanswered messages, one a line."""
+    """Repeats the unanswered messages, one per line."""
 
     def __init__(self, options: EchoOptions) -> None:
         self._delay = options.delay
 
     def reply(self, turn: Turn) -> AsyncIterator[str]:
-        """Their exact text."""
+        """Return the exact text of the unanswered messages."""
         return paced("\n".join(message.content for message in turn.unanswered), self._delay)
 
 

@@ -1,4 +1,4 @@
-"""`openai`: a language model behind any OpenAI-compatible endpoint (OpenAI, Ollama, vLLM, llama.cpp, OpenRouter …)."""
+"""The kind `openai`: a language model behind an OpenAI-compatible endpoint (OpenAI, Ollama, vLLM, OpenRouter …)."""
 
 from __future__ import annotations
 
@@ -15,29 +15,36 @@ from chatbot_worker.kinds.secrets import SecretName, read_secret
 from chatbot_worker.kinds.wire.failures import BUSY, UNREACHABLE
 from shared.contracts.events import ContextWanted
 
-OWN_FIELDS = frozenset({"messages", "stream"})  # of a request: ours alone
+OWN_FIELDS = frozenset({"messages", "stream"})  # of a request, set by this kind only
 
 
 class OpenAIOptions(Options):
-    """Where the model is and how it is asked."""
+    """The options of the kind `openai`."""
 
     base_url: str = Field(
         default="https://api.openai.com/v1",
         pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
-        description="Of the API, up to what stands before `/chat/completions`",
+        description="Base URL of the API, without `/chat/completions`",
     )
-    model: str = Field(default="", max_length=200, description="Its name there; none: the first that is listed")
+    model: str = Field(
+        default="", max_length=200, description="Name of the model. Without one: the first that the endpoint lists"
+    )
     key: SecretName | None = Field(
         default=None, description="Name of the environment variable (or `…_FILE`) that holds the key; never the key"
     )
-    system: str = Field(default="", max_length=20_000, description="What the model is told about its task")
-    temperature: float | None = Field(default=None, ge=0, le=2, description="How freely it chooses words")
-    max_tokens: int | None = Field(default=None, ge=1, le=100_000, description="Tokens of a reply at most")
-    context_tokens: int | None = Field(
-        default=None, ge=256, le=10_000_000, description="Tokens of the model's context, by our estimate"
+    system: str = Field(default="", max_length=20_000, description="System prompt")
+    temperature: float | None = Field(default=None, ge=0, le=2, description="Sampling temperature")
+    max_tokens: int | None = Field(
+        default=None, ge=1, le=100_000, description="Maximum tokens of a reply. Above it the reply ends"
     )
-    headers: dict[str, str] = Field(default_factory=dict, description="Sent with each request; no secrets")
-    extra: dict[str, Any] = Field(default_factory=dict, description="Other fields of the request, as the API has them")
+    context_tokens: int | None = Field(
+        default=None,
+        ge=256,
+        le=10_000_000,
+        description="Estimated tokens of the model's context. Older messages that do not fit are left out",
+    )
+    headers: dict[str, str] = Field(default_factory=dict, description="Headers of each request; no secrets")
+    extra: dict[str, Any] = Field(default_factory=dict, description="Further fields of each request")
 
     @field_validator("extra")
     @classmethod
@@ -60,13 +67,13 @@ class OpenAIOptions(Options):
         return self
 
     def request(self) -> dict[str, Any]:
-        """The fields of each request, less the messages."""
+        """Return the fields of each request, without the messages."""
         fields = {"model": self.model or None, "temperature": self.temperature, "max_tokens": self.max_tokens}
         return {**{name: value for name, value in fields.items() if value is not None}, **self.extra}
 
 
 class OpenAI:
-    """A language model over the network, or a server of your own."""
+    """A language model behind an endpoint."""
 
     def __init__(self, options: OpenAIOptions, completions: Completions) -> None:
         self._completions = completions
@@ -76,7 +83,7 @@ class OpenAI:
         self._model = LanguageModel(self._endpoint, request=self._request, system=options.system, budget=budget)
 
     async def open(self) -> None:
-        """Nothing: the first turn connects."""
+        """Do nothing: the first turn connects."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -84,19 +91,19 @@ class OpenAI:
 
     @property
     def context_tokens(self) -> int | None:
-        """Tokens that it has for what people said."""
+        """Tokens of messages that fit into its context."""
         return self._model.context_tokens
 
     def reply(self, turn: Turn) -> AsyncIterator[str]:
-        """Its reply, as it comes over the wire."""
+        """Return the model's reply to a turn."""
         return self._model.reply(turn)
 
     def speak(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
-        """What it says to a prompt."""
+        """Return the model's answer to a prompt."""
         return self._model.speak(speeches)
 
     async def _endpoint(self) -> Completions:
-        """The endpoint; asked once for its models, if the options name none."""
+        """Return the endpoint. It is queried once for its models, if the options name none."""
         if self._unnamed:
             if models := await self._models():
                 self._request["model"] = models[0]
@@ -109,14 +116,14 @@ class OpenAI:
         except ReplyError as error:
             if error.view in (UNREACHABLE, BUSY):
                 raise
-            return []  # it does not list them; a server of one model needs no name
+            return []  # no list: a server of one model needs no name
 
 
 def make(options: OpenAIOptions) -> OpenAI:
-    """One of these options.
+    """Create a chatbot.
 
     Raises:
-        Unusable: the key is not there.
+        Unusable: the key is missing.
     """
     key = read_secret("key", options.key, options.base_url)
     return OpenAI(options, Completions(options.base_url.rstrip("/"), key=key, headers=options.headers))

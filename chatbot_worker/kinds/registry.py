@@ -1,7 +1,7 @@
-"""The kinds of chatbots that a catalogue may name: those here, and those of installed packages.
+"""Finds kinds of chatbots by name: the built-in ones, and those of installed packages.
 
-A package adds kinds by entry points of the group `backchat.chatbots`: the name is the kind's, the object
-a `protocol.Kind`. A kind is imported when a catalogue names it, and not before.
+A package adds kinds by entry points of the group `backchat.chatbots`: the entry point has the name of the kind, and its
+object is a `protocol.Kind`. A kind is imported when a catalogue names it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ OWN: Mapping[str, str] = MappingProxyType(
 
 
 class Kinds(Mapping[str, Kind]):
-    """Kinds by name. Our own names cannot be taken by a package.
+    """All kinds by name. A package cannot replace a built-in kind.
 
-    Looking one up raises `Unusable` if it cannot be imported (its package lacks something, or is no kind).
+    A lookup raises `Unusable` if the kind cannot be imported, or is no `Kind`.
     """
 
     def __getitem__(self, name: str) -> Kind:
@@ -46,7 +46,7 @@ class Kinds(Mapping[str, Kind]):
 
 
 def _added() -> dict[str, EntryPoint]:
-    """Read anew each time, so that a catalogue that is read again sees a package installed meanwhile."""
+    """Return the current entry points, so that a reloaded catalogue finds newly installed packages."""
     return {point.name: point for point in entry_points(group=GROUP)}
 
 

@@ -1,4 +1,4 @@
-"""Secrets of a chatbot: its options name an environment variable, and never hold the secret itself."""
+"""Reads the secrets of chatbots from environment variables. Options contain only the name of the variable."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")
 
 
 def read_secret(field: str, name: str | None, url: str) -> SecretStr | None:
-    """The secret that an option names, which is shown at an address; none if it names none.
+    """Return the secret that an option names; none without a name.
+
+    Args:
+        field: name of the option.
+        name: of the environment variable.
+        url: to which the secret is sent.
 
     Raises:
-        Unusable: there is no such secret, or it is a placeholder and the address not on this machine.
+        Unusable: the secret is missing, or is a placeholder and the URL is not on this machine.
     """
     if not name:
         return None

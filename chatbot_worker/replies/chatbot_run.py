@@ -1,4 +1,4 @@
-"""Reads a reply from a chatbot in a task of its own, so that its turn proceeds whatever it does with a cancellation."""
+"""Reads a reply from a chatbot in a separate task, so that its turn proceeds even if it ignores a cancellation."""
 
 from __future__ import annotations
 

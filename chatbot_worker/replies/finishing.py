@@ -74,7 +74,7 @@ def finish(
 
 
 def fault(text: ReplyText) -> ErrorView | None:
-    """Return what is wrong with a reply that its chatbot ended by itself, if anything is."""
+    """Return the error of a reply whose chatbot has ended without an exception: too long, or empty."""
     if text.full:
         return TOO_LONG
     return None if text.length else EMPTY_REPLY

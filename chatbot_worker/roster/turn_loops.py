@@ -64,7 +64,7 @@ class Roster:
         logger.info("catalogue.reloaded", new=len(new), changed=len(changed), gone=len(gone))
 
     async def drain(self) -> None:
-        """Finish or hand back all turns. Takes under 5 s."""
+        """Finish or requeue all turns. Takes under 5 s."""
         await asyncio.gather(*(loop.drain() for loop in self._all()))
 
     async def close(self) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from shared.contracts.views import REPLY_CONTENT_MAX
 
-# NUL and lone surrogates are invalid in a message (contract.md §3.8). The other control characters take
-# six bytes each in JSON, so that a reply of full length could exceed the size of an event.
+# NUL and lone surrogates are invalid in a message (contract.md §3.8). All further control characters
+# take six bytes each in JSON, so that a reply of full length could exceed the size of an event.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 

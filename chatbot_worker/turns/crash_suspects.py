@@ -11,7 +11,7 @@ SUSPECTS_FROM = 3  # earlier deliveries without an acknowledgement from which on
 
 
 class CrashSuspects:
-    """The turns of one chatbot that were delivered so often that one of them may crash its workers.
+    """The turns of one chatbot that were delivered so often that each may be the one that crashes its workers.
 
     A crash counts against all turns that the worker had taken. Suspects run one at a time and in order, so only the
     first of them after a start can have caused it.

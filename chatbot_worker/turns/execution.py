@@ -35,7 +35,7 @@ class Interruption(Enum):
 
 @dataclass(frozen=True, slots=True)
 class HandBack:
-    """The outcome of a turn that goes back to its queue. `urgent`: there is time for one attempt to publish it."""
+    """The outcome of a turn that must be requeued. `urgent`: there is time for one attempt to publish it."""
 
     urgent: bool
 
@@ -121,11 +121,11 @@ class TurnExecution:
         self._interrupt(Interruption.STOPPED)
 
     def yield_place(self) -> None:
-        """Hand the turn back to its queue, behind those of other users."""
+        """Requeue the turn, behind those of other users."""
         self._interrupt(Interruption.YIELDED)
 
     def shut_down(self) -> None:
-        """Hand the turn back to its queue, because this worker stops."""
+        """Requeue the turn, because this worker stops."""
         self._interrupt(Interruption.SHUTDOWN)
 
     def _interrupt(self, interruption: Interruption) -> None:
@@ -154,7 +154,7 @@ class TurnExecution:
         return await self._answer_by_fallback(replier.definition.entry) or reply
 
     async def _wait_for_slot(self) -> None:
-        """Wait for a slot of the chatbot, and for the other suspects if this turn is one.
+        """Wait for a slot of the chatbot. A suspect also waits until no suspect runs.
 
         Raises:
             NoSlotInTime: after `WAIT_MAX`.

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from shared.contracts.turns import RunTurn
 
-WAIT_MAX = 240.0  # seconds that a turn waits for a slot before it goes back to its queue
+WAIT_MAX = 240.0  # seconds that a turn waits for a slot before it is requeued
 LOOK_AHEAD_MIN, LOOK_AHEAD_MAX = 32, 256  # turns that wait in a worker, so that there are several users to choose from
 CHECK_INTERVAL_MIN, CHECK_INTERVAL_MAX = 1.0, 32.0  # seconds between two checks for a user with too many turns
 
@@ -18,7 +18,7 @@ CHECK_INTERVAL_MIN, CHECK_INTERVAL_MAX = 1.0, 32.0  # seconds between two checks
 class Slots:
     """The slots of one chatbot: at most so many turns run at the same time.
 
-    A free slot goes to the user who holds the fewest; among equals, to the one who has waited longest. With four slots
+    A free slot goes to the user who holds the fewest; among equals, to the one with the longest wait. With four slots
     or more, one user holds at most three quarters of them. So one question of a user waits for none of the turns that
     another user has started in a hundred sessions.
     """
@@ -116,8 +116,8 @@ class Slots:
 class BacklogShare:
     """Limits the share of one user in the turns that wait in a worker.
 
-    Where one user has more than half of them, half of that user's turns go back to the queue, so that turns of other
-    users behind them reach the worker. Each costs a publication, so checks become rarer while no other user appears.
+    Where one user has more than half of them, half of that user's turns are requeued, so that turns of other users
+    behind them reach the worker. Each costs a publication, so checks become rarer while no other user appears.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -126,7 +126,7 @@ class BacklogShare:
         self._interval = CHECK_INTERVAL_MIN
 
     def excess(self, waiting: Sequence[str], room: int) -> tuple[str, int]:
-        """Return the user with too many waiting turns and how many of them should go back; `("", 0)` if there is none.
+        """Return the user with too many waiting turns and how many of them to requeue; `("", 0)` if there is none.
 
         Args:
             waiting: the user of each waiting turn.
@@ -151,7 +151,8 @@ def look_ahead(concurrency: int) -> int:
 def requester(turn: RunTurn) -> str:
     """Return the user whose turn this is: the author of the newest message to answer.
 
-    Where a chatbot wrote that, the user who wrote last; without any user in the context, the session's id.
+    Where that author is a chatbot, it is the user with the newest message in the context, and without one the
+    session's id.
     """
     people = [message for message in turn.context if message.sender_type == "user"]
     newest = [message for message in people if message.unanswered] or people

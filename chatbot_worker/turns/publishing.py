@@ -1,4 +1,4 @@
-"""Publishes finished replies, turns handed back, dead letters and summaries, and asks whether turns are open."""
+"""Publishes finished replies, requeued turns, dead letters and summaries, and queries whether turns are open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receives the stops of replies, remembers them for a while, and passes them to the executions they concern."""
+"""Receives the stops of replies, keeps them for some time, and passes them to the executions they concern."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from shared.contracts.turns import RunTurn, StopTurn
 
 logger = structlog.get_logger(__name__)
 
-RETENTION = 600.0  # seconds that a stop is remembered for a turn that has not arrived yet
-STOPS_MAX = 50_000  # remembered at once, about 15 MB; above it the oldest are forgotten
+RETENTION = 600.0  # seconds that a stop is kept for a turn that arrives later
+STOPS_MAX = 50_000  # kept at the same time, about 15 MB; above it the oldest are removed
 PREFETCH = 500  # bodies
 
 Key = tuple[UUID, UUID]  # session and message: a stop is valid only in the session in which it was requested
 
 
 class Stops:
-    """The stops that this worker remembers, and the callbacks of running turns."""
+    """The stops that this worker keeps, and the callbacks of running turns."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -33,7 +33,7 @@ class Stops:
         self._callbacks: dict[Key, Callable[[], None]] = {}
 
     def add(self, stop: StopTurn) -> None:
-        """Remember a stop, and call the callback of its turn."""
+        """Keep a stop, and call the callback of its turn."""
         key = (stop.session_id, stop.message_id)
         self._forget_old()
         self._until.pop(key, None)  # to the end of the order

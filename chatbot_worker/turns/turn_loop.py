@@ -29,7 +29,7 @@ from shared.contracts.turns import RunTurn
 from shared.runtime.service import Tasks
 
 GRACE = 3.0  # seconds for running turns to end when the worker stops
-HAND_BACK_TIMEOUT = 1.5  # seconds for publishing the others again
+HAND_BACK_TIMEOUT = 1.5  # seconds for requeueing turns that have not ended
 
 
 class TurnLoop:
@@ -68,7 +68,7 @@ class TurnLoop:
         return old
 
     async def drain(self) -> None:
-        """Take no more turns, wait for running ones, and hand back those that do not end in time. Takes under 5 s."""
+        """Take no more turns, wait for running ones, and requeue those that do not end in time. Takes under 5 s."""
         await self._stop_taking()
         await self._intake.idle(GRACE)
         for execution in self._executions.values():
@@ -155,7 +155,7 @@ class TurnLoop:
         return True
 
     def _limit_backlog(self) -> None:
-        """Send waiting turns of a user who has too many of them back to the queue."""
+        """Requeue waiting turns of a user with too many of them."""
         room = look_ahead(self.definition.concurrency)
         if self.definition.card.immediate or len(self._executions) < room:
             return

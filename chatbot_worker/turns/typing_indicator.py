@@ -13,7 +13,9 @@ from shared.contracts.events import TypingChanged
 from shared.contracts.topology import DELIVERY, session_key
 from shared.contracts.turns import RunTurn
 
-RENEWAL_INTERVAL = 4.0  # seconds; sockets that join meanwhile see it then, and clients may expire an old one
+RENEWAL_INTERVAL = (
+    4.0  # seconds; sockets that join a session see it with the next renewal, and clients may expire an old one
+)
 
 
 class TypingIndicator:

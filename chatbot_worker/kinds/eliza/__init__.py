@@ -1,6 +1,6 @@
-"""`eliza`: after Joseph Weizenbaum's program of 1966, with a script of our own (`eliza.toml`).
+"""The kind `eliza`: after Joseph Weizenbaum's program of 1966, with a new script (`eliza.toml`). Pure.
 
-`language` hears and reflects, `script` is the form of the script, `doctor` the procedure; all pure.
+`language` splits and reflects sentences, `script` parses the script, `doctor` runs it.
 """
 
 from __future__ import annotations
@@ -17,34 +17,36 @@ from chatbot_worker.kinds.pacing import paced
 from shared.contracts.events import ContextWanted
 from shared.contracts.turns import ContextMessage
 
-NAMED = 3  # of so many replies in a room of several people, about one says a name
+NAMED = 3  # in a session of several users, about one of so many replies begins with a name
 
 
 class ElizaOptions(Options):
-    """How fast she speaks."""
+    """The options of the kind `eliza`."""
 
-    delay: float = Field(default=0.02, ge=0, le=2, description="Seconds between words; 0 says all at once")
+    delay: float = Field(
+        default=0.02, ge=0, le=2, description="Seconds between words. With 0 the reply is complete at once"
+    )
 
 
 class Eliza:
-    """A patient listener. The same conversation always gets the same answer."""
+    """Eliza. The same conversation always gets the same answer."""
 
     def __init__(self, options: ElizaOptions, script: Script) -> None:
         self._delay = options.delay
         self._script = script
 
     def reply(self, turn: Turn) -> AsyncIterator[str]:
-        """Her answer, word by word."""
+        """Return the answer, word by word."""
         return paced(self.say(turn), self._delay)
 
     def say(self, turn: Turn) -> str:
-        """Her whole answer."""
+        """Return the whole answer."""
         said = converse(self._script, turn.session_id.int & 0xFFFF, groups(turn))
         return said if (name := _name(turn)) is None else f"{name}, {_lowered(said)}"
 
 
 def groups(turn: Turn) -> Iterator[str]:
-    """What people said between her answers, oldest first; the last is what she is to answer."""
+    """Yield the users' messages between two answers of Eliza, oldest first. The last ones are unanswered."""
     said: list[str] = []
     for message in turn.context:
         if message.unanswered:
@@ -58,7 +60,7 @@ def groups(turn: Turn) -> Iterator[str]:
 
 
 def _name(turn: Turn) -> str | None:
-    """Whom to address, now and then, where several people talk and one of them is answered."""
+    """Return the user to address by name, in some replies to a single user in a session of several."""
     asking: Sequence[ContextMessage] = turn.unanswered
     who = {message.sender_id for message in asking if message.sender_type == "user"}
     if len(turn.speakers) < 2 or len(who) != 1 or len(turn.context) % NAMED:
@@ -67,7 +69,7 @@ def _name(turn: Turn) -> str | None:
 
 
 def _lowered(text: str) -> str:
-    """The sentence as it goes on after a name."""
+    """Return the sentence as it is written after a name and a comma."""
     return text if text.startswith(("I ", "I'", "ELIZA", "Joseph")) else text[:1].lower() + text[1:]
 
 

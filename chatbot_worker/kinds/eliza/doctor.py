@@ -1,7 +1,7 @@
-"""ELIZA at work: Weizenbaum's procedure of 1966 on a script (CACM 9(1), 36-45). Pure and deterministic.
+"""Runs Weizenbaum's procedure of 1966 on a script (CACM 9(1), 36-45). Pure and deterministic.
 
-She keeps two things while she talks: how often each rule has spoken (its lines take turns) and remarks
-to come back to. A worker keeps nothing between turns, so both are made anew from the conversation.
+A conversation has two pieces of state: how often each rule was used (its lines alternate), and remarks for later. A
+worker keeps no state between turns, so both are computed from the messages of the conversation for each turn.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from chatbot_worker.kinds.eliza.language import Clause, Heard, hear, reflect
 from chatbot_worker.kinds.eliza.script import Keyword, Line, Rule, Script
 
-SAID_BACK_MAX = 14  # words; to hear more than that back is no conversation
+SAID_BACK_MAX = 14  # words that an answer may repeat
 MEMORY_MAX = 12  # remarks
-GOTO_MAX = 8  # hand-overs in one answer
+GOTO_MAX = 8  # `goto`s in one answer
 
 SPACES = re.compile(r"\s+")
 BEFORE_STOP = re.compile(r" (?=[.,!?;:])")
 
 
 class Conversation:
-    """One conversation, fed what people say in order; `seed` decides with which line each rule begins."""
+    """One conversation. Messages are answered in order; `seed` selects the first line of each rule."""
 
     def __init__(self, script: Script, seed: int) -> None:
         self._script = script
@@ -32,7 +32,7 @@ class Conversation:
         self._last: tuple[str, ...] = ()
 
     def answer(self, text: str) -> str:
-        """What she says to that."""
+        """Return the answer to a message."""
         heard = hear(text, self._script.replace)
         mood = self._what_strikes_her(heard)
         self._last = heard.gist
@@ -46,7 +46,7 @@ class Conversation:
         return self._memory.popleft() if self._memory else self._mood("none")
 
     def _what_strikes_her(self, heard: Heard) -> str | None:
-        """What comes before any keyword, if there is such a thing."""
+        """Return the mood that takes precedence over keywords, if there is one."""
         if not heard.clauses:
             return "wordless"
         if heard.gist == self._last and len(heard.gist) > 1:
@@ -56,13 +56,13 @@ class Conversation:
         return "sums" if heard.sum else None
 
     def _by_rank(self, heard: Heard) -> Iterable[Clause]:
-        """The clauses that hold a keyword; the highest rank first, of equals the latest."""
+        """Return the clauses with a keyword, the highest rank first, of equal ranks the latest."""
         ranked = [(max(k.rank for k in found), clause) for clause in heard.clauses if (found := self._keywords(clause))]
         ranked.reverse()  # sorting keeps the order of equals
         return (clause for _, clause in sorted(ranked, key=lambda pair: -pair[0]))
 
     def _keywords(self, clause: Clause) -> list[Keyword]:
-        """Its keywords, once each, the highest rank first, of equals the first said."""
+        """Return the keywords of a clause, the highest rank first, of equal ranks the first."""
         calls = self._script.keywords
         found = dict.fromkeys(keyword.name for word in clause if (keyword := calls.get(word.low)))
         return sorted((self._script.by_name[name] for name in found), key=lambda keyword: -keyword.rank)
@@ -89,7 +89,7 @@ class Conversation:
         return None
 
     def _speak(self, rule: Rule, held: Sequence[Clause]) -> str | None:
-        """The next line of a rule that can be said with what was heard."""
+        """Return the next line of a rule that can be assembled from the parts of the message."""
         lines = rule.lines
         turn = self._spoken.get(rule.name, self._seed)
         for step in range(len(lines)):
@@ -114,7 +114,7 @@ class Conversation:
 
 
 def _assemble(line: Line, held: Sequence[Clause]) -> str | None:
-    """The line with what was heard in its places; `None` if a place is empty or too long to be said back."""
+    """Fill the places of a line; `None` if a part is empty or too long to be repeated."""
     said: list[str] = []
     for part in line.parts:
         if isinstance(part, str):
@@ -129,7 +129,7 @@ def _assemble(line: Line, held: Sequence[Clause]) -> str | None:
 
 
 def converse(script: Script, seed: int, groups: Iterator[str]) -> str:
-    """Her answer to the last of `groups`, each of which is what was said between two of her answers."""
+    """Return the answer to the last of `groups`, each of which holds the messages between two answers."""
     conversation = Conversation(script, seed)
     said = ""
     for text in groups:

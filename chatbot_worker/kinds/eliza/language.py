@@ -1,4 +1,4 @@
-"""English as ELIZA hears it: words and clauses out of text, and the speaker's point of view turned round. Pure.
+"""Splits English text into clauses of words, and reflects sentences ("I am" becomes "you are"). Pure.
 
 Everything works on whole words, never on parts of words, and in time linear in the text.
 """
@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-HEARD_MAX = 2_000  # characters of one message: of a speech, the end is what counts
+HEARD_MAX = 2_000  # characters at the end of a message that are used
 
 TOKEN = re.compile(r"(?P<word>[^\W_]+(?:['-][^\W_]+)*)|(?P<stop>[.!?;:,\n()\[\]\"\u2026\u2013\u2014]+)")
 APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'''''")
@@ -43,7 +43,7 @@ NO_VERBS = frozenset(["", *_NO_VERBS.split()])  # after "you" as an object, at t
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word as it is compared (`low`) and as it is said back (`shown`)."""
+    """A word as it is compared (`low`) and as it is repeated in an answer (`shown`)."""
 
     low: str
     shown: str
@@ -54,15 +54,15 @@ Clause = Sequence[Word]
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A message as ELIZA takes it in."""
+    """A message, split into clauses."""
 
     clauses: Sequence[Clause]
-    sum: bool  # a calculation stands in it
+    sum: bool  # it contains a calculation
     foreign: bool  # words, but none in Latin letters
 
     @property
     def gist(self) -> tuple[str, ...]:
-        """All words, to tell whether somebody repeats themselves."""
+        """All words, to detect a repeated message."""
         return tuple(word.low for clause in self.clauses for word in clause)
 
 
@@ -97,7 +97,7 @@ def _word(low: str) -> Word:
 
 
 def reflect(words: Clause) -> str:
-    """The words from the other side: "I am afraid of you" becomes "you are afraid of me"."""
+    """Exchange first and second person: "I am afraid of you" becomes "you are afraid of me"."""
     said: list[str] = []
     for place, word in enumerate(words):
         before = words[place - 1].low if place else ""

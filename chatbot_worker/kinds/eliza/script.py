@@ -105,7 +105,7 @@ class Keyword:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A whole script. `keywords` by the words that call them; `memory` makes remarks to come back to."""
+    """A whole script. `keywords` by the words that call them; `memory` makes remarks for later answers."""
 
     replace: Mapping[str, tuple[str, ...]]
     keywords: Mapping[str, Keyword]

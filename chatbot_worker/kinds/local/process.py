@@ -1,4 +1,4 @@
-"""The model's process as its parent sees it: started, found, started again when it dies, ended with us."""
+"""Manages the process of a local language model: starts it, restarts it when it ends, stops it with the worker."""
 
 from __future__ import annotations
 
@@ -23,20 +23,26 @@ logger = structlog.get_logger(__name__)
 SCRIPT = Path(__file__).with_name("server.py")
 LOAD_TIMEOUT = 120.0  # seconds; gigabytes from a slow disk
 PAUSE_MIN, PAUSE_MAX = 0.2, 30.0  # seconds before it is started again
-STEADY = 10.0  # seconds of life after which a death is no sign of a broken model
-END_TIMEOUT = 0.3  # seconds to end by itself, which takes milliseconds; the worker waits half a second
+STEADY = 10.0  # seconds of running after which the restart delay starts again at its minimum
+END_TIMEOUT = 0.3  # seconds until it is killed; ending takes milliseconds, and the worker waits half a second
 
 
 class DidNotStart(Exception):
-    """The process ended, or said why it cannot serve, before it listened."""
+    """The process ended or reported an error before it listened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What a process is to serve. `context`: tokens of one reply's prompt and text; `threads`: that compute.
+    """The configuration of a process.
 
-    More threads than free cores make llama.cpp wait for itself: on a busy machine of two cores, two write
-    20 times slower than one.
+    More threads than free cores slow llama.cpp down: on a busy machine of two cores, two threads are 20 times slower
+    than one.
+
+    Attributes:
+        model: path of a GGUF file.
+        context: tokens of one prompt and its reply.
+        parallel: replies at the same time.
+        threads: that compute.
     """
 
     model: str
@@ -45,7 +51,7 @@ class Serving:
     threads: int
 
     def together(self, other: Serving) -> Serving:
-        """What serves both as well as each alone, though they share the places there are."""
+        """Return a configuration that is sufficient for both."""
         return Serving(
             self.model,
             max(self.context, other.context),
@@ -55,7 +61,7 @@ class Serving:
 
 
 class ModelProcess:
-    """Keeps one process running while anybody has it open."""
+    """Keeps one process running while a holder has it open."""
 
     def __init__(self, serving: Serving) -> None:
         self.serving = serving
@@ -68,18 +74,18 @@ class ModelProcess:
 
     @property
     def held(self) -> bool:
-        """Whether anybody has it open."""
+        """Whether a holder has it open."""
         return bool(self._holders)
 
     def open(self, holder: object) -> None:
-        """Start it in the background, if it is not; it runs until the last holder closes it."""
+        """Start the process in the background, unless it runs. It runs until the last holder closes it."""
         self._holders.add(holder)
         if self._keeper is None:
             self._endpoint = asyncio.get_running_loop().create_future()
             self._keeper = asyncio.create_task(self._keep(), name="local language model")
 
     async def close(self, holder: object) -> None:
-        """End it, unless somebody else holds it."""
+        """Stop the process, unless another holder has it open."""
         self._holders.discard(holder)
         if self._holders:
             return
@@ -90,16 +96,16 @@ class ModelProcess:
         self._renew()
 
     async def endpoint(self) -> Completions:
-        """Where it serves, once it was opened; waits while it starts.
+        """Return a client of the process. Waits while it starts; `open` comes first.
 
         Raises:
-            ReplyError: it does not start; it is still tried, less and less often.
+            ReplyError: it does not start. The start is retried in the background, with growing delays.
         """
         while True:
             assert self._endpoint is not None
             endpoint = self._endpoint
             await asyncio.wait({endpoint})
-            if endpoint.cancelled():  # it died meanwhile: wait for the next
+            if endpoint.cancelled():  # the process ended: wait for the next one
                 continue
             if (found := endpoint.result()) is None:
                 raise misconfigured("the local language model does not start")
@@ -112,9 +118,9 @@ class ModelProcess:
             began = loop.time()
             try:
                 await self._run()
-                logger.warning("the local language model ended", seconds=round(loop.time() - began, 1))
+                logger.warning("local_model.ended", seconds=round(loop.time() - began, 1))
             except (DidNotStart, OSError, TimeoutError) as error:
-                logger.error("the local language model does not start", reason=str(error) or "it took too long")  # noqa: TRY400
+                logger.error("local_model.start_failed", reason=str(error) or "it took too long")  # noqa: TRY400
                 assert self._endpoint is not None
                 self._endpoint.set_result(None)
             if loop.time() - began > STEADY:
@@ -123,18 +129,18 @@ class ModelProcess:
             self._renew()
 
     async def _run(self) -> None:
-        """One process, from its start to its end."""
+        """Run one process until it ends."""
         command = [sys.executable, "-P", str(SCRIPT)]
         process = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
         )
         try:
-            key = secrets.token_urlsafe(24)  # others on this machine reach loopback too
+            key = secrets.token_urlsafe(24)  # other users of this machine reach loopback too
             async with asyncio.timeout(LOAD_TIMEOUT):
                 address = await self._handshake(process, key)
             endpoint = Completions(f"{address}/v1", key=SecretStr(key), direct=True)
             try:
-                self._tell(endpoint, process.pid)
+                self._publish(endpoint, process.pid)
                 await process.wait()
             finally:
                 self._renew()
@@ -151,19 +157,19 @@ class ModelProcess:
         line = await process.stdout.readline()
         if not line:
             raise DidNotStart(f"it ended with code {await process.wait()}")
-        told = json.loads(line)
-        if "error" in told:
-            raise DidNotStart(told["error"])
-        return str(told["address"])
+        answer = json.loads(line)
+        if "error" in answer:
+            raise DidNotStart(answer["error"])
+        return str(answer["address"])
 
-    def _tell(self, endpoint: Completions, pid: int) -> None:
+    def _publish(self, endpoint: Completions, pid: int) -> None:
         assert self._endpoint is not None
         self.pid = pid
         self._endpoint.set_result(endpoint)
-        logger.info("the local language model is ready", model=Path(self.serving.model).name, pid=pid)
+        logger.info("local_model.started", model=Path(self.serving.model).name, pid=pid)
 
     def _renew(self) -> None:
-        """Let those who come from now on wait for the next process."""
+        """Let further calls of `endpoint` wait for the next process."""
         self.pid = None
         if self._endpoint is not None and (self._endpoint.done() or self._keeper is None):
             previous, self._endpoint = self._endpoint, asyncio.get_running_loop().create_future()
@@ -171,7 +177,7 @@ class ModelProcess:
 
 
 async def _end(process: Process) -> None:
-    """The end of its standard input ends it; else it is killed."""
+    """Stop a process by closing its standard input; kill it if it does not end in time."""
     if process.returncode is not None:
         return
     assert process.stdin is not None

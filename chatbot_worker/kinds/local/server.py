@@ -1,8 +1,7 @@
-"""The process of a local language model: llama.cpp's server on loopback. Run by path; imports nothing of ours.
+"""The process of a local language model: llama.cpp's server on loopback. Run by path; imports no module of Backchat.
 
-Standard input: one line of JSON (`model`, `context`, `parallel`, `threads`, `key`), then nothing for as long as
-it is to run; its end, which comes however the parent ends, ends this process. Standard output: one line of
-JSON, `{"address"}` or `{"error"}`.
+Standard input: one line of JSON (`model`, `context`, `parallel`, `threads`, `key`), then nothing. When it ends, as it
+does at any end of the parent, this process ends too. Standard output: one line of JSON, `{"address"}` or `{"error"}`.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ import threading
 from importlib import import_module
 from typing import Any
 
-NICE = 5  # so that a model at work never takes the CPU from what serves sockets
+NICE = 5  # lower priority, so that the model takes no CPU from the services
 
 
 def main() -> None:
     """Serve until standard input ends."""
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # llama.cpp may print what it likes
+    os.dup2(2, 1)  # llama.cpp prints to standard output
     wanted = json.loads(sys.stdin.readline())
     watcher = threading.Thread(target=_end_with_the_parent, daemon=True)
     watcher.start()
@@ -29,16 +28,16 @@ def main() -> None:
         os.nice(NICE)
     try:
         server = _serve(wanted)
-        told = {"address": server.listening_address}
-    except Exception as error:  # noqa: BLE001 - whatever it is, the parent is told
-        told = {"error": f"{type(error).__name__}: {error}"[:500]}
-    output.write(json.dumps(told) + "\n")
+        answer = {"address": server.listening_address}
+    except Exception as error:  # noqa: BLE001 - every error is reported to the parent
+        answer = {"error": f"{type(error).__name__}: {error}"[:500]}
+    output.write(json.dumps(answer) + "\n")
     output.flush()
     watcher.join()
 
 
 def _end_with_the_parent() -> None:
-    """Wait for the end of standard input, then go at once, whatever the threads of C++ do."""
+    """Wait for the end of standard input, then end at once, without waiting for the threads of C++."""
     with contextlib.suppress(OSError):
         while os.read(0, 4096):
             pass
@@ -46,13 +45,13 @@ def _end_with_the_parent() -> None:
 
 
 def parameters(model: str, *, context: int, parallel: int, threads: int) -> Any:
-    """llama.cpp's, for a server that does this and nothing else; where it listens is up to the caller.
+    """Return llama.cpp's parameters for a server without further features. The caller sets the address.
 
     Args:
-        model: A GGUF file.
-        context: Tokens of one prompt and its reply.
-        parallel: Replies that it writes at the same time.
-        threads: How many compute.
+        model: path of a GGUF file.
+        context: tokens of one prompt and its reply.
+        parallel: replies at the same time.
+        threads: that compute.
 
     Raises:
         ImportError: llama.cpp is not installed.
@@ -62,9 +61,9 @@ def parameters(model: str, *, context: int, parallel: int, threads: int) -> Any:
     params.n_parallel = parallel
     params.n_ctx = context * parallel
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    params.n_threads_http = parallel + 2  # one a stream, and two to say no with
-    params.cache_ram_mib = 0  # else prompts of the past take up to 8 GiB
-    params.fit_params = False  # the context is what it was said to be
+    params.n_threads_http = parallel + 2  # one for each stream, and two for refusals
+    params.cache_ram_mib = 0  # else cached prompts take up to 8 GiB
+    params.fit_params = False  # keep the requested context size
     params.offline = True
     params.ui = False
     params.endpoint_slots = False

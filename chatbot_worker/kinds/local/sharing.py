@@ -1,4 +1,4 @@
-"""One process for each file of weights, however many chatbots speak with it: memory holds them once."""
+"""Shares one process among all chatbots that use the same file of weights, so that memory holds the weights once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from chatbot_worker.kinds.providers.completions import Completions
 
 
 class Lease:
-    """One chatbot's hold on the process of its weights: begins with the first use, ends with `close`.
+    """One chatbot's lease of the process of its weights, from the first use until `close`.
 
-    Chatbots that are made before the first of them is opened (those of one catalogue) share a process that has
-    room for the longest of their contexts. One that needs more later gets a new process, and so do all after it.
+    Chatbots that are created before the first of them is opened (those of one catalogue) share a process with the
+    longest of their contexts. A chatbot that later needs a longer one gets a new process, which later chatbots share.
     """
 
     def __init__(self, serving: Serving) -> None:
@@ -24,11 +24,11 @@ class Lease:
 
     @property
     def pid(self) -> int | None:
-        """Of the running process."""
+        """Process id, while the process runs."""
         return None if self._process is None else self._process.pid
 
     def open(self) -> ModelProcess:
-        """Have the process started in the background, if it is not there."""
+        """Start the process in the background, unless it runs."""
         if self._process is None:
             self._weights.leases.add(self)
             self._process = self._weights.process_for(self)
@@ -36,15 +36,15 @@ class Lease:
         return self._process
 
     async def endpoint(self) -> Completions:
-        """Where it serves; waits while it starts.
+        """Return a client of the process. Waits while it starts.
 
         Raises:
-            ReplyError: it does not start; it is still tried, less and less often.
+            ReplyError: it does not start. The start is retried in the background, with growing delays.
         """
         return await self.open().endpoint()
 
     async def close(self) -> None:
-        """Give it up; with its last holder the process ends."""
+        """End the lease. The process ends with its last lease."""
         self._weights.leases.discard(self)
         process, self._process = self._process, None
         if process is not None:
@@ -52,14 +52,14 @@ class Lease:
 
 
 class Weights:
-    """One file: who is to speak with it, and the process that newcomers share."""
+    """One file of weights: its leases, and the process that new leases share."""
 
     def __init__(self) -> None:
         self.leases: WeakSet[Lease] = WeakSet()
         self._process: ModelProcess | None = None
 
     def process_for(self, lease: Lease) -> ModelProcess:
-        """The one that serves, if there is one and its context is long enough; else a new one, for all that wait."""
+        """Return the current process if its context is long enough, else a new one for all leases."""
         process = self._process
         if process is None or not process.held or process.serving.context < lease.serving.context:
             process = ModelProcess(reduce(Serving.together, (each.serving for each in self.leases)))

@@ -1,7 +1,7 @@
-"""A client of chat completions, the API that OpenAI, Ollama, vLLM, llama.cpp, OpenRouter and others have in common.
+"""A client of the chat completions API of OpenAI, Ollama, vLLM, llama.cpp, OpenRouter and others.
 
-It tries once: the worker's attempts are the only retries. Ending the iteration closes the connection, which is
-how every known server learns to stop.
+It sends each request once: only the worker retries. Closing the iterator closes the connection, which stops the
+generation on all known servers.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ STREAM_MAX = 16 * 1024 * 1024  # characters of all events of one reply
 
 
 class Completions:
-    """One endpoint. `base_url` is what the path `/chat/completions` is put behind.
+    """A client of one endpoint.
 
     Args:
-        base_url: without a slash at the end.
+        base_url: URL before `/chat/completions`, without a slash at the end.
         key: sent as a bearer token.
-        headers: sent besides.
-        direct: never through a proxy of the environment.
+        headers: further headers of each request.
+        direct: ignore the proxies of the environment.
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class Completions:
             await client.aclose()
 
     async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[str]:
-        """The reply to a request, piece by piece.
+        """Yield the reply to a request piece by piece.
 
         Raises:
-            ContextOverflow: the prompt is too long, and nothing was said yet.
-            ReplyError: it failed otherwise.
+            ContextOverflow: the prompt is too long; raised before the first piece.
+            ReplyError: any other failure.
         """
         accept = {"Accept": f"{EVENT_STREAM}, application/json"}
         async with self._answer("POST", "/chat/completions", json={**body, "stream": True}, headers=accept) as answer:
-            if media_type(answer) == "application/json":  # it does not stream although it was asked to
+            if media_type(answer) == "application/json":  # the server does not stream
                 yield read_completion(await read_whole(answer, BODY_MAX)).text
                 return
             async with aclosing(_pieces(answer)) as pieces:
@@ -74,13 +74,13 @@ class Completions:
                     yield piece
 
     async def models(self) -> list[str]:
-        """The ids of the models there are, none if the endpoint does not say."""
+        """Return the ids of the endpoint's models; none if it does not list them."""
         async with self._answer("GET", "/models") as answer:
             return _model_ids(await read_whole(answer, BODY_MAX))
 
     @asynccontextmanager
     async def _answer(self, method: str, path: str, **request: Any) -> AsyncIterator[Response]:
-        """A successful answer, its body not read yet."""
+        """Send a request, and yield the successful response, whose body is unread."""
         client = await self._ready()
         answered = False
         try:
@@ -94,7 +94,7 @@ class Completions:
             raise failures.interrupted(name) if answered else failures.unreachable(name) from None
 
     async def _ready(self) -> AsyncClient:
-        """The client; made in a thread, because reading the certificates of the system takes a while."""
+        """Return the client. It is created in a thread, because reading the system's certificates blocks."""
         async with self._opening:
             if self._client is None:
                 self._client = await asyncio.to_thread(self._make)
@@ -111,7 +111,7 @@ class Completions:
 
 
 async def _pieces(answer: Response) -> AsyncGenerator[str]:
-    """The text of a stream's events, until it says that it is over."""
+    """Yield the text of a stream's events until its end."""
     async with aclosing(read_events(answer, event_max=BODY_MAX, most=STREAM_MAX)) as events:
         async for event in events:
             chunk = read_chunk(event.data)

@@ -1,4 +1,4 @@
-"""A chatbot that is a language model behind chat completions: `openai` and `local` are two ways to reach one."""
+"""A language model behind the chat completions API, for the kinds `openai` and `local`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from chatbot_worker.kinds.wire.chunks import ContextOverflow
 
 logger = structlog.get_logger(__name__)
 
-SHRINK = 0.6  # of the budget that was too much; the estimate of tokens was wrong then
-TRIES = 4  # prompts, each shorter than the last
+SHRINK = 0.6  # factor of the budget after a prompt was too long
+TRIES = 4  # prompts, each shorter than the one before
 
 Endpoint = Callable[[], Awaitable[Completions]]
 
 
 class LanguageModel:
-    """Talks over an endpoint.
+    """A language model.
 
     Args:
-        endpoint: where the model is now; may wait until there is one.
-        request: the fields of each request beside the messages.
-        system: the operator's words to the model.
-        budget: tokens of a prompt, if they are known.
+        endpoint: returns the client of the endpoint; may wait until there is one.
+        request: fields of each request, in addition to the messages.
+        system: system prompt.
+        budget: tokens of a prompt; none if unknown.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class LanguageModel:
 
     @property
     def context_tokens(self) -> int | None:
-        """What is left of the budget for what people said."""
+        """Tokens of the budget that remain for messages."""
         if self._budget is None:
             return None
         return max(1, self._budget - estimate(self._system) - estimate(SEVERAL) - 2 * OVERHEAD)
 
     def reply(self, turn: Turn) -> AsyncGenerator[str]:
-        """The model's reply to the conversation."""
+        """Return the model's reply to a turn."""
         return self.speak(conversation(turn, self._system))
 
     async def speak(self, speeches: Sequence[Speech]) -> AsyncGenerator[str]:
-        """What the model says; of a prompt that turns out too long, the oldest messages are left out."""
+        """Yield the model's answer. If the prompt is too long, it is sent again without its oldest messages."""
         endpoint = await self._endpoint()
         budget = self._budget
         for last in [False] * (TRIES - 1) + [True]:
@@ -62,9 +62,9 @@ class LanguageModel:
                     async for piece in pieces:
                         yield piece
                 return
-            except ContextOverflow:  # comes before any text
+            except ContextOverflow:  # raised before any text
                 if last:
                     raise
             size = sum(estimate(speech.content) for speech in chosen)
             budget = int(min(size, size if budget is None else budget) * SHRINK)
-            logger.info("prompt too long for the model, shortened", tokens=size, budget=budget)
+            logger.info("prompt.shortened", tokens=size, budget=budget)

@@ -1,4 +1,4 @@
-"""Reading the answers of servers that are not ours: no more than so much, whatever they send."""
+"""Reads responses of external servers, up to a maximum size."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from chatbot_worker.kinds.wire.event_stream import EventStream, Sent, TooLong
 
 EVENT_STREAM = "text/event-stream"
 
-# A connection a request: llama.cpp among others closes one that just served a stream, now and then, and a request
-# that goes into it fails; to send it again is not ours. The worker bounds how many there are.
+# One connection for each request: llama.cpp and others sometimes close a connection that has served a stream, and a
+# request on it fails. Only the worker retries, and it limits the number of requests.
 NO_REUSE = Limits(max_connections=None, max_keepalive_connections=0)
 
 
 def media_type(answer: Response) -> str:
-    """What the answer says it is, in lower case and without parameters."""
+    """Return the media type of a response, in lower case and without parameters."""
     return str(answer.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
 
 
 async def read_whole(answer: Response, most: int) -> bytes:
-    """A body of at most `most` bytes.
+    """Return the body of a response.
 
     Raises:
-        ReplyError: it is longer.
+        ReplyError: the body has more than `most` bytes.
     """
     found = bytearray()
     async for part in answer.aiter_bytes():
@@ -36,10 +36,10 @@ async def read_whole(answer: Response, most: int) -> bytes:
 
 
 async def read_events(answer: Response, *, event_max: int, most: int) -> AsyncGenerator[Sent]:
-    """Server-sent events, each of at most `event_max` bytes, together of at most `most` characters of data.
+    """Yield the server-sent events of a response.
 
     Raises:
-        ReplyError: there is more.
+        ReplyError: an event has more than `event_max` bytes, or all events more than `most` characters of data.
     """
     stream = EventStream(event_max)
     size = 0

@@ -1,7 +1,7 @@
-"""`retrieval`: answers from a folder of Markdown or a FAQ, in its own words and with its sources. No network.
+"""The kind `retrieval`: answers from a folder of Markdown or a FAQ, with quotations and their sources.
 
-`passages` cuts documents, `index` finds passages. With a language model the passages are what it is to
-answer from; where it fails they are quoted, and where nothing fits it is not asked.
+`passages` splits documents, `index` finds passages. With a language model, the model answers from the passages; if it
+fails they are quoted, and if no passage fits it is not called.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ logger = structlog.get_logger(__name__)
 SUFFIXES = (".md", ".markdown", ".txt", ".toml")
 FILE_MAX = 4 * 1024 * 1024  # bytes
 ALL_MAX = 256 * 1024 * 1024  # bytes of all files
-LOOK_EVERY = 2.0  # seconds between two looks at whether the files have changed
+CHECK_INTERVAL = 2.0  # seconds between two checks of the files
 Signature = tuple[tuple[str, int, int, int], ...]
 INSTRUCTION = (
     "Answer the question from the passages below and from nothing else, in a few sentences. "
@@ -38,12 +38,12 @@ INSTRUCTION = (
 
 
 class RetrievalOptions(Options):
-    """What is searched, and who puts it into words."""
+    """The options of the kind `retrieval`."""
 
     path: Path = Field(description="A folder of Markdown (`.md`, `.txt`), or one file: Markdown, or a FAQ in TOML")
-    passages: int = Field(default=3, ge=1, le=10, description="Passages that an answer quotes at most")
+    passages: int = Field(default=3, ge=1, le=10, description="Maximum passages in an answer")
     nothing: str = Field(
-        default="I find nothing about that in my documents.", min_length=1, description="What is said if nothing fits"
+        default="I find nothing about that in my documents.", min_length=1, description="Reply if no passage fits"
     )
     model: dict[str, Any] | None = Field(
         default=None, description="A language model: its `kind` (`local`, `openai`) and that kind's options"
@@ -51,7 +51,7 @@ class RetrievalOptions(Options):
 
 
 class Retrieval:
-    """Quotes what it finds, or has a language model answer from it."""
+    """Quotes the passages that answer a question, or lets a language model answer from them."""
 
     def __init__(self, options: RetrievalOptions, model: Speaker | None) -> None:
         self._options = options
@@ -59,17 +59,17 @@ class Retrieval:
         self._path = options.path.expanduser()
         self._index: Index | None = None
         self._seen: Signature = ()
-        self._looked_at = 0.0
+        self._checked_at = 0.0
         self._building = asyncio.Lock()
 
     async def open(self) -> None:
-        """Read the documents, so that the first turn need not wait; start what the language model needs."""
+        """Read the documents, so that the first turn need not wait, and open the language model."""
         if isinstance(self._model, Resident):
             await self._model.open()
         await self._ready()
 
     async def close(self) -> None:
-        """Forget them."""
+        """Free the index, and close the language model."""
         if isinstance(self._model, Resident):
             await self._model.close()
         index, self._index = self._index, None
@@ -77,7 +77,7 @@ class Retrieval:
             await asyncio.to_thread(index.close)
 
     async def reply(self, turn: Turn) -> AsyncGenerator[str]:
-        """What the documents say about what was asked."""
+        """Answer the unanswered messages from the documents."""
         question = asked_without_mention(turn)
         index = await self._ready()
         found = await asyncio.to_thread(index.search, question, self._options.passages)
@@ -96,42 +96,45 @@ class Retrieval:
             except ReplyError as error:
                 if said:
                     raise
-                logger.warning("passages are quoted, because the language model failed", reason=error.reason)
+                logger.warning("language_model.failed", reason=error.reason, fallback="quotation")
         for number, passage in enumerate(found):
             yield ("\n\n" if number else "") + _quote(passage)
 
     async def _ready(self) -> Index:
-        """The index of the documents as they are, or were a moment ago."""
+        """Return the index, after a reload if the documents have changed since the last check."""
         index = self._index
-        if index is not None and (self._building.locked() or time.monotonic() < self._looked_at + LOOK_EVERY):
+        if index is not None and (self._building.locked() or time.monotonic() < self._checked_at + CHECK_INTERVAL):
             return index
         async with self._building:
             try:
-                await self._look()
+                await self._reload_if_changed()
             except (OSError, NoDocument) as error:
-                logger.error("the documents cannot be read", path=str(self._path), reason=str(error))  # noqa: TRY400
-            self._looked_at = time.monotonic()
+                logger.error("documents.rejected", path=str(self._path), reason=str(error))  # noqa: TRY400
+            self._checked_at = time.monotonic()
             if self._index is None:
                 raise misconfigured("the documents cannot be read")
             return self._index
 
-    async def _look(self) -> None:
-        """Read the documents, in a thread, if they are not what they were; what was read before stays till then."""
-        seen, self._seen = self._seen, await asyncio.to_thread(_signature, self._path)  # first: they may change again
+    async def _reload_if_changed(self) -> None:
+        """Read changed documents, in a thread. The previous index is used until then."""
+        seen, self._seen = (
+            self._seen,
+            await asyncio.to_thread(_signature, self._path),
+        )  # before reading: they may change again
         if self._index is not None and self._seen == seen:
             return
         if self._index is None:
             self._index = await asyncio.to_thread(lambda: Index(_passages(self._path)))
         else:
             await asyncio.to_thread(self._index.replace, _passages(self._path))
-        logger.info("the documents are read", path=str(self._path), passages=self._index.size)
+        logger.info("documents.indexed", path=str(self._path), passages=self._index.size)
 
 
 def make(options: RetrievalOptions) -> Retrieval:
-    """One of these options.
+    """Create a chatbot.
 
     Raises:
-        Unusable: there are no documents, or its language model is not usable.
+        Unusable: there are no documents, or the language model is unusable.
     """
     path = options.path.expanduser()
     if path.is_dir():
@@ -178,7 +181,7 @@ def _sources(found: Sequence[Passage]) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Its documents, in no order; what a link leads to outside of it is none of them."""
+    """Yield the documents of a folder, in no order. Links that lead out of the folder are ignored."""
     real = folder.resolve()
     for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
@@ -191,7 +194,7 @@ def _documents(path: Path) -> Sequence[Path]:
 
 
 def _signature(path: Path) -> Signature:
-    """What changes when a document does, or one comes or goes."""
+    """Return a value that changes when a document is changed, added or removed."""
     found = [(str(file), file.stat()) for file in _documents(path)]
     return tuple((name, status.st_mtime_ns, status.st_size, status.st_ino) for name, status in found)
 

@@ -1,4 +1,4 @@
-"""Finding passages: SQLite's FTS5 in memory, ranked by BM25, and nothing where too little of a question is found."""
+"""Finds the passages that cover a question, with SQLite's FTS5 in memory, ranked by BM25."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 
 from chatbot_worker.kinds.retrieval.passages import Passage
 
-TERMS_MAX = 32  # of a question, the longest
-CANDIDATES = 12  # passages that are looked at closely
+TERMS_MAX = 32  # of a question: the longest ones
+CANDIDATES = 12  # passages whose coverage is computed
 HEADING_WEIGHT, TEXT_WEIGHT = 4.0, 1.0
-COVERED = 0.5  # of what a question asks for, weighted by rarity, must be in a passage that is to answer it
+COVERED = 0.5  # share of a question's terms, weighted by rarity, that a passage must contain
 WORD = re.compile(r"\w+")
-COMMON = frozenset(  # English words that say nothing of what a question is about
+COMMON = frozenset(  # English words that do not describe the subject of a question
     WORD.findall(
         """
         a about an and any are as at be but by can could did do does for from get give had has have hello
@@ -34,17 +34,17 @@ HOLDING = "SELECT rowid FROM passages WHERE passages MATCH ?"
 
 
 class Index:
-    """Passages to search. Building and searching take their time: both belong into a thread."""
+    """An index of passages. Building and searching block: call both in a thread."""
 
     def __init__(self, passages: Iterable[Passage]) -> None:
         self._lock = threading.Lock()
         self._database, self.size = _filled(passages)
 
     def replace(self, passages: Iterable[Passage]) -> None:
-        """Search these from now on; until they are all there, the others.
+        """Replace all passages. Searches use the previous ones until the new ones are indexed.
 
         Raises:
-            Exception: what reading them raises; then nothing has changed.
+            Exception: raised while the passages are read; the index is unchanged then.
         """
         database, size = _filled(passages)
         with self._lock:
@@ -58,7 +58,7 @@ class Index:
             self._database.close()
 
     def search(self, question: str, most: int) -> list[Passage]:
-        """The passages that answer a question best, the best first; none if none holds enough of it."""
+        """Return the passages that fit a question, the best first. Passages that cover too little of it are omitted."""
         terms = asked_for(question)
         if not terms:
             return []
@@ -69,7 +69,7 @@ class Index:
         return [Passage(*row[1:]) for row in found if covered[row[0]] >= COVERED][:most]
 
     def _covered(self, terms: Sequence[str], rows: Sequence[int]) -> dict[int, float]:
-        """How much of what the terms ask for is in each row, from 0 to 1; a rare term asks for more."""
+        """Return the share of the terms in each row, from 0 to 1. A rare term has a higher weight."""
         total = 0.0
         found = dict.fromkeys(rows, 0.0)
         for term in terms:
@@ -82,7 +82,7 @@ class Index:
 
 
 def _filled(passages: Iterable[Passage]) -> tuple[sqlite3.Connection, int]:
-    """A database of passages, and how many they are."""
+    """Return a database of passages, and their number."""
     database = sqlite3.connect(":memory:", check_same_thread=False)
     try:
         database.execute(
@@ -98,11 +98,11 @@ def _filled(passages: Iterable[Passage]) -> tuple[sqlite3.Connection, int]:
 
 
 def asked_for(question: str) -> list[str]:
-    """The words of a question that say what it is about."""
+    """Return the words of a question that describe its subject, the longest first."""
     words = dict.fromkeys(word for word in map(str.lower, WORD.findall(question)) if word not in COMMON)
     return sorted(words, key=len, reverse=True)[:TERMS_MAX]
 
 
 def _quoted(term: str) -> str:
-    """A term as FTS5 reads a string: no operator, no column, no prefix."""
+    """Quote a term as a string of FTS5, without operators."""
     return '"' + term.replace('"', '""') + '"'

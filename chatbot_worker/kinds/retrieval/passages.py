@@ -1,4 +1,4 @@
-"""Documents cut into passages that can be quoted, each with where it stands. Pure."""
+"""Splits documents into passages with their source and headings. Pure."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-PASSAGE_MAX = 900  # characters; a longer paragraph is cut between its lines, and a longer line is left whole
+PASSAGE_MAX = 900  # characters; a longer paragraph is split between lines, and a longer line is kept whole
 HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*")
 FENCE = re.compile(r" {0,3}(```|~~~)")
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 class NoDocument(ValueError):
-    """A file is not what its name says; in one line."""
+    """A file does not have the format of its name. The message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document. `heading` is the path of headings that it stands under, the nearest last."""
+    """A part of a document. `heading` is the path of its headings, the nearest last."""
 
     source: str
     heading: str
@@ -28,16 +28,16 @@ class Passage:
 
 
 def read_document(name: str, text: str) -> list[Passage]:
-    """The passages of a file, by its name: a `.toml` file is a FAQ, everything else Markdown.
+    """Return the passages of a file: a `.toml` file is a FAQ, any other file is Markdown.
 
     Raises:
-        NoDocument: a FAQ that is none.
+        NoDocument: a `.toml` file is no FAQ.
     """
     return list(read_faq(name, text) if name.endswith(".toml") else read_markdown(name, text))
 
 
 def read_markdown(source: str, text: str) -> Iterator[Passage]:
-    """Neighbouring paragraphs under one heading, together up to the size of a passage."""
+    """Yield passages of consecutive paragraphs under one heading, up to `PASSAGE_MAX` characters."""
     headings: list[str] = []
     gathered: list[str] = []
     for block in _blocks(FRONT_MATTER.sub("", text.replace("\r\n", "\n"))):
@@ -56,10 +56,10 @@ def read_markdown(source: str, text: str) -> Iterator[Passage]:
 
 
 def read_faq(source: str, text: str) -> Iterator[Passage]:
-    """A passage for each `[[questions]]` with `question` and `answer`.
+    """Yield a passage for each `[[questions]]` table with `question` and `answer`.
 
     Raises:
-        NoDocument: it is no such file.
+        NoDocument: the file has no such tables.
     """
     try:
         entries = tomllib.loads(text).get("questions")
@@ -83,7 +83,7 @@ def _field(source: str, number: int, entry: Any, name: str) -> str:
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """Paragraphs, headings and fenced code, each by itself."""
+    """Yield paragraphs, headings and fenced code blocks."""
     lines: list[str] = []
     fence = ""
     for line in text.split("\n"):
@@ -105,7 +105,7 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _joined(lines: list[str]) -> Iterator[str]:
-    """The lines as one block, or as several where they are too much for one."""
+    """Yield the lines as one block, or as several where they exceed `PASSAGE_MAX`."""
     block = ""
     for line in lines:
         if block and len(block) + len(line) > PASSAGE_MAX:

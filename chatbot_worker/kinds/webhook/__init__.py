@@ -1,7 +1,7 @@
-"""`webhook`: your own bot over HTTP, in the shape of Rasa's REST channel or in a signed one of ours.
+"""The kind `webhook`: a bot behind HTTP, in the format of Rasa's REST channel or in a signed format.
 
-`shapes` is what is said, `addresses` where it may be said, `sending` says it. A turn is tried again by the
-worker alone, under the same id, so that a bot can tell a repetition.
+`shapes` builds requests and parses responses, `addresses` decides which addresses are allowed, `sending` sends. Only
+the worker retries a turn, under the same id, so that a bot can recognize a repetition.
 """
 
 from __future__ import annotations
@@ -42,26 +42,31 @@ def _network(value: str) -> str:
 
 
 class WebhookOptions(Options):
-    """Where the bot is and how it is talked to."""
+    """The options of the kind `webhook`."""
 
     url: str = Field(
         pattern=r"^https?://[^\s/?#@]+(/[^\s#]*)?$", description="`https`; `http` only into networks of `allow`"
     )
-    shape: Literal["rasa", "native"] = Field(default="native", description="How turns and answers are written")
+    shape: Literal["rasa", "native"] = Field(default="native", description="Format of requests and responses")
     secret: SecretName | None = Field(
         default=None,
-        description="Name of the environment variable (or `…_FILE`) of the `whsec_…` that signs",
+        description="Name of the environment variable (or `…_FILE`) of the signing secret, `whsec_…`",
     )
     token: SecretName | None = Field(
         default=None, description="Name of the environment variable (or `…_FILE`) of a bearer token"
     )
     allow: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
-        default=(), description='Networks that are not public and may be reached, as in `["10.1.0.0/16"]`'
+        default=(), description='Private networks that may be reached, as in `["10.1.0.0/16"]`'
     )
-    max_bytes: int = Field(default=1024 * 1024, ge=1, le=16 * 1024 * 1024, description="Bytes of an answer at most")
+    max_bytes: int = Field(
+        default=1024 * 1024,
+        ge=1,
+        le=16 * 1024 * 1024,
+        description="Maximum bytes of a response. Above it the reply fails",
+    )
 
     @model_validator(mode="after")
-    def _sign_what_is_ours(self) -> Self:
+    def _require_signature(self) -> Self:
         if self.shape == "native" and self.secret is None:
             raise ValueError("a native webhook is signed: `secret` names the variable that holds its secret")
         return self
@@ -78,14 +83,14 @@ class Webhook:
         self._sender = Sender(options.url, [ip_network(network) for network in options.allow])
 
     async def open(self) -> None:
-        """Nothing: the first turn connects."""
+        """Do nothing: the first turn connects."""
 
     async def close(self) -> None:
         """Close the connections."""
         await self._sender.close()
 
     async def reply(self, turn: Turn) -> AsyncGenerator[str]:
-        """Its answer: whole, or as its events come."""
+        """Yield the bot's response, whole or event by event."""
         now = utc_now()
         body = orjson.dumps(rasa_request(turn) if self._shape == "rasa" else native_request(turn, now))
         async with self._sender.post(body, self._headers(turn, body, now)) as answer:
@@ -99,7 +104,7 @@ class Webhook:
             yield piece
 
     def _headers(self, turn: Turn, body: bytes, now: datetime) -> dict[str, str]:
-        """`webhook-id` is the reply's id, the same for each try of it."""
+        """Return the headers of a request. `webhook-id` is the reply's id, the same for each try."""
         name = str(turn.message_id)
         headers = {"Accept": f"application/json, {EVENT_STREAM}", "webhook-id": name, "Idempotency-Key": name}
         if self._token is not None:
@@ -113,19 +118,19 @@ class Webhook:
         most = self._max_bytes
         async with aclosing(read_events(answer, event_max=most, most=most)) as events:
             async for event in events:
-                told = native_event(event.event, event.data)
-                if told.text:
-                    yield told.text
-                if told.finished:
+                piece = native_event(event.event, event.data)
+                if piece.text:
+                    yield piece.text
+                if piece.finished:
                     return
         raise failures.interrupted("ended without saying so")
 
 
 def make(options: WebhookOptions) -> Webhook:
-    """One of these options.
+    """Create a chatbot.
 
     Raises:
-        Unusable: a secret is not there, or cannot sign.
+        Unusable: a secret is missing, or is no signing secret.
     """
     signing = read_secret("secret", options.secret, options.url)
     signer = _signer(signing.get_secret_value()) if signing else None

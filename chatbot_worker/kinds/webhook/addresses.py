@@ -1,7 +1,7 @@
-"""Which addresses a webhook may be sent to: those of the public internet, and what the operator allowed. Pure.
+"""Decides which addresses a webhook may be sent to: public ones, and those that the operator allowed. Pure.
 
-Servers are made to fetch what their attacker cannot reach (OWASP: server-side request forgery). So a name is
-resolved first, every address that it has is judged here, and the connection goes to the address that was judged.
+This prevents server-side request forgery (OWASP): a name is resolved once, all its addresses are checked here, and the
+connection is made to a checked address.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 NAT64 = IPv6Network("64:ff9b::/96")
-COMPATIBLE = IPv6Network("::/96")  # `::127.0.0.1`, deprecated and still understood here and there
-NEVER = (  # what `is_global` of some Python versions lets through
+COMPATIBLE = IPv6Network("::/96")  # `::127.0.0.1`, deprecated, but still supported by some systems
+NEVER = (  # networks that `is_global` of some Python versions reports as public
     ip_network("64:ff9b:1::/48"),  # NAT64 of one site
     ip_network("2001::/23"),  # protocol assignments, Teredo among them
     ip_network("fec0::/10"),  # site-local, deprecated
@@ -25,13 +25,13 @@ NEVER = (  # what `is_global` of some Python versions lets through
 
 
 def permitted(address: str, allowed: Iterable[Network] = ()) -> bool:
-    """Whether a connection to `address` may be made; what cannot be read may not."""
+    """Return whether a connection to `address` is permitted. An invalid address is not."""
     found = _read(address)
     return found is not None and (_public(_meant(found)) or inside(address, allowed))
 
 
 def inside(address: str, networks: Iterable[Network]) -> bool:
-    """Whether `address`, or the IPv4 address that it stands for, is in one of `networks`."""
+    """Return whether `address`, or the IPv4 address embedded in it, is in one of `networks`."""
     found = _read(address)
     if found is None:
         return False
@@ -53,7 +53,7 @@ def _public(address: Address) -> bool:
 
 
 def _meant(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 one, where there is one."""
+    """Return the IPv4 address embedded in an IPv6 address, or else the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address.ipv4_mapped is not None:

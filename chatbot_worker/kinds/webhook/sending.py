@@ -1,4 +1,4 @@
-"""Sending one request to an address that was looked at first, and reading no more of the answer than is allowed."""
+"""Sends requests of a webhook, only to addresses that were checked before."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ RESOLVE_TIMEOUT = 5.0  # seconds
 
 
 class Sender:
-    """Sends to one URL. Neither a redirect nor a proxy of the environment takes it anywhere else.
+    """Sends to one URL. Redirects are not followed, and proxies of the environment are not used.
 
     Args:
-        url: `https`, or `http` where every address is in `allowed`: nobody listens in there.
-        allowed: networks that may be reached although they are not public.
+        url: `https`, or `http` if every address of the host is in `allowed`.
+        allowed: private networks that may be reached.
     """
 
     def __init__(self, url: str, allowed: Sequence[Network]) -> None:
@@ -41,10 +41,10 @@ class Sender:
 
     @asynccontextmanager
     async def post(self, body: bytes, headers: Mapping[str, str]) -> AsyncIterator[Response]:
-        """The answer to a POST, with status 200, its body not read yet.
+        """Send a POST request, and yield the response with status 200, whose body is unread.
 
         Raises:
-            ReplyError: there is no such answer, or the address must not be reached.
+            ReplyError: the host is unreachable, its address is forbidden, or the status is another one.
         """
         addresses = await self._resolve()
         client = await self._ready()
@@ -64,10 +64,10 @@ class Sender:
     async def _first(
         self, client: AsyncClient, addresses: Sequence[str], body: bytes, headers: Mapping[str, str]
     ) -> Response:
-        """The answer of the first address that takes a connection.
+        """Return the response from the first address that accepts a connection.
 
-        The URL names an address that was judged, so nothing is resolved a second time; the name goes into
-        the Host header and, for TLS, into SNI and the check of the certificate.
+        The URL contains a checked address, so that no name is resolved a second time. The host's name is sent in the
+        Host header and, for TLS, in SNI, and the certificate is checked against it.
         """
         named = {**headers, "Host": self._url.netloc.decode("ascii"), "Content-Type": "application/json"}
         extensions = {"sni_hostname": self._url.raw_host.decode("ascii")}
@@ -83,7 +83,7 @@ class Sender:
         return client.build_request("POST", target, content=body, headers=headers, extensions=extensions)
 
     async def _resolve(self) -> list[str]:
-        """The addresses of the host, each of which may be reached."""
+        """Resolve the host, and return its addresses if all are permitted."""
         secure = self._url.scheme == "https"
         loop = asyncio.get_running_loop()
         try:
@@ -99,7 +99,7 @@ class Sender:
         return addresses
 
     async def _ready(self) -> AsyncClient:
-        """The client; made in a thread, because reading the certificates of the system takes a while."""
+        """Return the client. It is created in a thread, because reading the system's certificates blocks."""
         async with self._opening:
             if self._client is None:
                 self._client = await asyncio.to_thread(_make)

@@ -1,8 +1,9 @@
-"""What is sent to a webhook and how its answer is read, in two shapes. Pure.
+"""Builds the requests of webhooks and parses their responses, in two formats. Pure.
 
-`rasa` is the REST channel of Rasa: `{"sender", "message"}` to a list of `{"text"}`, `{"image"}`, `{"buttons"}`.
-`native` is ours, after the payload that Standard Webhooks recommends: `{"type", "timestamp", "data"}`; it is
-answered with `{"text"}`, or with server-sent events of `{"text"}` and last an event `done`.
+`rasa` is the REST channel of Rasa: `{"sender", "message"}`, answered with a list of `{"text"}`, `{"image"}` and
+`{"buttons"}`.
+`native` follows the payload that Standard Webhooks recommends: `{"type", "timestamp", "data"}`, answered with
+`{"text"}`, or with server-sent events of `{"text"}` and a last event `done`.
 """
 
 from __future__ import annotations
@@ -22,21 +23,21 @@ TYPE = "backchat.turn"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What one event of a streaming answer says."""
+class NativePiece:
+    """The content of one event of a streamed response."""
 
     text: str = ""
     finished: bool = False
 
 
 def rasa_request(turn: Turn) -> dict[str, Any]:
-    """One conversation is one `sender`, so that the bot's own memory keeps them apart."""
+    """Build a request in Rasa's format. Each session is a `sender`, so that the bot keeps them separate."""
     metadata = {"message_id": str(turn.message_id), "speakers": list(turn.speakers)}
     return {"sender": str(turn.session_id), "message": asked_without_mention(turn), "metadata": metadata}
 
 
 def native_request(turn: Turn, now: datetime) -> dict[str, Any]:
-    """The turn, with the messages of its context, oldest first."""
+    """Build a native request, with the messages of the turn's context, oldest first."""
     data = {
         "session_id": str(turn.session_id),
         "message_id": str(turn.message_id),
@@ -47,10 +48,10 @@ def native_request(turn: Turn, now: datetime) -> dict[str, Any]:
 
 
 def rasa_answer(body: bytes) -> Iterator[str]:
-    """The texts of an answer, a paragraph each. Pictures stay addresses: nothing is fetched.
+    """Yield the texts of a response in Rasa's format, one paragraph each. Pictures remain URLs.
 
     Raises:
-        ReplyError: it is no such list.
+        ReplyError: the body is no such list.
     """
     found = _json(body)
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
@@ -60,10 +61,10 @@ def rasa_answer(body: bytes) -> Iterator[str]:
 
 
 def native_answer(body: bytes) -> str:
-    """The text of an answer that came whole.
+    """Return the text of a native response.
 
     Raises:
-        ReplyError: it has none.
+        ReplyError: there is no text.
     """
     found = _json(body)
     text = found.get("text") if isinstance(found, dict) else None
@@ -72,17 +73,17 @@ def native_answer(body: bytes) -> str:
     return text
 
 
-def native_event(event: str, data: str) -> Told:
-    """What one server-sent event says; `error`, or data that is no text, fails the reply.
+def native_event(event: str, data: str) -> NativePiece:
+    """Parse a server-sent event of a native response.
 
     Raises:
-        ReplyError: so it is.
+        ReplyError: the event is `error`, or its data contains no text.
     """
     if event == "done" or data.strip() == DONE:
-        return Told(finished=True)
+        return NativePiece(finished=True)
     if event == "error":
-        raise failures.broken("the webhook told an error")
-    return Told(native_answer(data.encode())) if data.strip() else Told()
+        raise failures.broken("the webhook reported an error")
+    return NativePiece(native_answer(data.encode())) if data.strip() else NativePiece()
 
 
 def _paragraph(message: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
-"""What an endpoint of chat completions says, read with patience: the wire as it is, not as it is documented. Pure.
+"""Parses responses of chat completions endpoints, including known deviations from the documented format. Pure.
 
-Seen in the field: a first delta with nothing but a role, `content` that is null or a list of parts, `choices`
+Known deviations: a first delta with nothing but a role, `content` that is null or a list of parts, `choices`
 that are empty, null or absent (usage, keep-alive), `delta` null, the whole `message` in place of a delta,
 a full completion although a stream was asked for, an error object after status 200, no `[DONE]`.
 """
@@ -19,7 +19,7 @@ from chatbot_worker.kinds.wire import failures
 
 DONE = "[DONE]"
 CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
-CODE_MAX = 60  # characters of an error's code that are worth logging
+CODE_MAX = 60  # characters of an error's code that are logged
 
 
 class ContextOverflow(ReplyError):
@@ -31,17 +31,17 @@ class ContextOverflow(ReplyError):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of the reply; `finished`: the model has said why it stops, or the stream that it is over."""
+    """A piece of the reply. `finished`: the model or the stream reports the end."""
 
     text: str = ""
     finished: bool = False
 
 
 def read_chunk(data: str) -> Chunk:
-    """What one event's data says.
+    """Parse the data of one event.
 
     Raises:
-        ReplyError: an error, or something that is no JSON object.
+        ReplyError: the data is an error, or no JSON object.
     """
     if data.strip() == DONE:
         return Chunk(finished=True)
@@ -51,10 +51,10 @@ def read_chunk(data: str) -> Chunk:
 
 
 def read_completion(data: str | bytes) -> Chunk:
-    """What one JSON object says, a chunk or a whole completion.
+    """Parse a JSON object, a chunk or a whole completion.
 
     Raises:
-        ReplyError: an error, or something that is no JSON object.
+        ReplyError: the data is an error, or no JSON object.
     """
     found = _loads(data)
     if not isinstance(found, dict):
@@ -66,7 +66,7 @@ def read_completion(data: str | bytes) -> Chunk:
 
 
 def error_of(body: bytes) -> tuple[str, str]:
-    """The error's code and words in a refusal's body, as far as they can be found; for deciding, not for showing."""
+    """Return the code and message of an error response, as far as present. They are not shown to users."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
@@ -76,7 +76,7 @@ def error_of(body: bytes) -> tuple[str, str]:
 
 
 def overflows(code: str, words: str) -> bool:
-    """Whether an error says that the prompt is too long; vLLM and others say it in words alone."""
+    """Return whether an error reports a prompt that is too long. vLLM and others report it only in the message."""
     words = words.lower()
     return code in CONTEXT_CODES or ("context" in words and ("length" in words or "exceed" in words))
 
@@ -87,7 +87,7 @@ def _loads(data: str | bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(data)  # which forgives NaN and lone surrogates
+        return json.loads(data)  # accepts NaN and lone surrogates
     except ValueError:  # RecursionError is no ValueError
         raise failures.broken("not JSON") from None
     except RecursionError:
@@ -132,5 +132,5 @@ def _describe(error: Any) -> tuple[str, str]:
 
 
 def _plain(code: str) -> str:
-    """A code fit for a log: a provider must not write what people said into it."""
+    """Return a code that may be logged: a provider must not write users' text into the log."""
     return code[:CODE_MAX] if code.replace("_", "").replace("-", "").replace(".", "").isalnum() else ""

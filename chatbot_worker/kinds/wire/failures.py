@@ -1,4 +1,4 @@
-"""How talking to a provider fails: for each case one `ReplyError`, with a stable code and words for a person. Pure."""
+"""The failures of a provider: for each a `ReplyError` with a stable code and a message for users. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from chatbot_worker.chatbots.protocol import ReplyError
 from shared.contracts.views import ErrorView
 
-RETRY_AFTER_MAX = 3_600.0  # seconds; what asks for more is asked again after that
+RETRY_AFTER_MAX = 3_600.0  # seconds; longer waits are shortened to it
 SECONDS = re.compile(r"\d{1,9}(\.\d+)?")
 
 UNREACHABLE = ErrorView(
@@ -23,32 +23,32 @@ REFUSED = ErrorView(code="provider_refused", message="What this chatbot runs on 
 
 
 def unreachable(reason: str) -> ReplyError:
-    """There was no connection, or none in time."""
+    """Return the error of a provider that cannot be reached."""
     return ReplyError(reason, view=UNREACHABLE)
 
 
 def interrupted(reason: str) -> ReplyError:
-    """The answer began and did not end."""
+    """Return the error of a response that broke off."""
     return ReplyError(reason, view=INTERRUPTED)
 
 
 def broken(reason: str) -> ReplyError:
-    """The provider says that it failed, or what it says makes no sense."""
+    """Return the error of a provider that fails or sends an invalid response."""
     return ReplyError(reason, view=BROKEN)
 
 
 def refused(reason: str) -> ReplyError:
-    """The provider will not answer this very turn, however often it is asked."""
+    """Return the error of a provider that refuses this turn; it is not retried."""
     return ReplyError(reason, retryable=False, view=REFUSED)
 
 
 def misconfigured(reason: str) -> ReplyError:
-    """Every turn will fail until somebody changes the configuration; held against the provider, so a fallback helps."""
+    """Return the error of a wrong configuration. It counts for the circuit breaker, so that a fallback can answer."""
     return ReplyError(reason, view=NOT_SET_UP)
 
 
 def of_status(status: int, retry_after: str | None = None) -> ReplyError:
-    """What an HTTP status other than success means; `retry_after` is that header."""
+    """Map an HTTP status other than success to an error. `retry_after` is the header of that name."""
     reason = f"status {status}"
     if status == 429:
         return ReplyError(reason, retry_after=_seconds(retry_after), view=BUSY)
@@ -62,7 +62,7 @@ def of_status(status: int, retry_after: str | None = None) -> ReplyError:
 
 
 def _seconds(header: str | None) -> float | None:
-    """`Retry-After` in seconds; its other form, a date, is no more than a hint and not worth a clock."""
+    """Parse `Retry-After` in seconds. Its other form, a date, is ignored."""
     if header is None or SECONDS.fullmatch(header.strip()) is None:
         return None
     return min(float(header), RETRY_AFTER_MAX)

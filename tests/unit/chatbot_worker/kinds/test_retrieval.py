@@ -79,7 +79,7 @@ async def test_a_passage_is_quoted_with_its_source(folder: Path) -> None:
 
 async def test_documents_that_change_are_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change, a newcomer and one that has gone; what cannot be read changes nothing."""
-    monkeypatch.setattr(retrieval, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(retrieval, "CHECK_INTERVAL", 0.0)
     chatbot = make(RetrievalOptions(path=folder, passages=1, nothing="Nothing."))
     assert (await said(chatbot, "postage of a parcel")).startswith("> You can return")
     (folder / "guide/shop.md").write_text("No postage: every parcel is carried by a pelican.\n")
