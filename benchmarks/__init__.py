@@ -1,6 +1,6 @@
-"""`make bench`: whole turns a second, CPU a turn and latencies of Backchat beside two baselines, in one run.
+"""Measures turns per second, CPU per turn and latency of Backchat and of two baselines, in one run (`make bench`).
 
 Consumes: `python -m embedded` and the four services as real processes, private PostgreSQL and RabbitMQ of
 `tests.support`. Publishes: a Markdown table, JSON in `benchmarks/results/`. Owns: the load generator (`generator`,
-a process of its own), the baselines (`servers`). Never: touches a server that is running already.
+a separate process), the baselines (`servers`). Never: touches a server that is running already.
 """

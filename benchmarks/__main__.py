@@ -1,5 +1,6 @@
-"""`python -m benchmarks [flags]`: run, print the table, write the JSON. Exit code 1 if anything was lost or wrong,
-2 if it could not be measured.
+"""Runs the benchmarks, prints the table and writes the JSON file: `python -m benchmarks [flags]`.
+
+Exit code 1: a message was lost, doubled or reordered. Exit code 2: the systems could not be measured.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tests.support.children import NotInstalled
 
 
 def main(arguments: list[str]) -> int:
-    """Run."""
+    """Run the command line; return the exit code."""
     if arguments[:1] == ["micro"]:
         micro.main()
         return 0

@@ -1,4 +1,4 @@
-"""Figures of a run from its rounds: medians with their range, ratios round by round. Pure."""
+"""Computes the figures of a run: medians of its rounds with their range, and ratios of each round. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Rounds = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """The median of the rounds, and the least and the greatest."""
+    """The median, the minimum and the maximum of the rounds."""
 
     median: float
     least: float
@@ -20,7 +20,7 @@ class Figure:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Figure | None:
-        """The figure of some values; None of none."""
+        """Return the figure of some values; None without values."""
         return cls(median(values), min(values), max(values)) if values else None
 
     def __str__(self) -> str:
@@ -28,12 +28,12 @@ class Figure:
 
 
 def turns_per_second(rounds: Rounds, phase: str) -> Figure | None:
-    """Whole turns a second."""
+    """Return the completed turns per second."""
     return Figure.of([result["phases"][phase]["turns_per_second"] for result in rounds if phase in result["phases"]])
 
 
 def ratio(rounds: Rounds, others: Rounds, phase: str) -> Figure | None:
-    """Turns a second over those of another system in the same round, so that a slow minute hits both."""
+    """Return the ratio of turns per second to another system, computed within each round."""
     return Figure.of(
         [
             one["phases"][phase]["turns_per_second"] / other["phases"][phase]["turns_per_second"]
@@ -44,7 +44,7 @@ def ratio(rounds: Rounds, others: Rounds, phase: str) -> Figure | None:
 
 
 def cpu(rounds: Rounds, phase: str, part: str | None = None) -> Figure | None:
-    """CPU microseconds a turn, of one part or of all."""
+    """Return the CPU microseconds per turn, of one part or of all."""
     return Figure.of(
         [
             sum(used for name, used in result["phases"][phase]["cpu_us"].items() if part in {None, name})
@@ -60,30 +60,30 @@ def is_streamed(phase: str) -> bool:
 
 
 def deltas(rounds: Rounds, phase: str) -> Figure | None:
-    """Deltas that a user received for each turn."""
+    """Return the deltas that a user received per turn."""
     return Figure.of([result["phases"][phase]["deltas_a_turn"] for result in rounds if phase in result["phases"]])
 
 
 def latency(rounds: Rounds, phase: str, what: str, quantile: str) -> Figure | None:
-    """Milliseconds from when a turn was due to its `ack`, `stored` or `reply`."""
+    """Return the milliseconds from the intended send time of a turn to its `ack`, `stored` message or `reply`."""
     found = (result["phases"].get(phase, {}).get(f"{what}_ms", {}).get(quantile) for result in rounds)
     return Figure.of([value for value in found if value is not None])
 
 
 def strangers(rounds: Rounds) -> Figure | None:
-    """Per cent of the machine that others used meanwhile: above 10, distrust the run."""
+    """Return the percentage of the machine that other processes used. Above 10 the run is unreliable."""
     return Figure.of([phase["strangers"] * 100 for result in rounds for phase in result["phases"].values()])
 
 
 def harm(rounds: Rounds) -> dict[str, int]:
-    """Lost, doubled, reordered and refused over all rounds."""
+    """Return the lost, doubled, reordered and refused turns of all rounds."""
     return {
         kind: sum(result["tally"][kind] for result in rounds) for kind in ("lost", "doubled", "reordered", "refused")
     }
 
 
 def parts(rounds: Rounds, phase: str) -> list[str]:
-    """The parts of a system, the costliest first."""
+    """Return the parts of a system, the one with the most CPU first."""
     found = {part for result in rounds for part in result["phases"].get(phase, {}).get("cpu_us", {})}
     return sorted(found, key=lambda part: -_median_cpu(rounds, phase, part))
 

@@ -1,4 +1,4 @@
-"""One measurement: a generator process against a system, with the CPU of both between the marks it prints."""
+"""Runs a generator process against a system, and samples the CPU of both in each measured window."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _follow(generator: subprocess.Popen[bytes], job: Job, system: System, proces
 
 
 def _a_turn(result: Result, spent: Usage) -> Result:
-    """CPU microseconds a turn, by part and of the generator; `strangers` is the share of the machine others took."""
+    """Return CPU microseconds per turn, by part and of the generator, and the share of the machine used by others."""
     turns = max(result["turns"], 1)
     generator = result["generator_cpu_seconds"]
     strangers = spent.machine_seconds - spent.own_seconds - sum(spent.cpu_seconds.values()) - generator

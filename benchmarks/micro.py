@@ -1,4 +1,4 @@
-"""`python -m benchmarks micro`: microseconds of the small things that a turn does many times."""
+"""Measures single operations of a turn in microseconds: `python -m benchmarks micro`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from shared.contracts.commands import SendMessage
 from shared.contracts.envelope import Event, join, read_body
 from shared.contracts.payload import utc_now
 
-TRIES = 7  # the best counts: the others were disturbed
+TRIES = 7  # the best one counts: slower ones were disturbed
 SECONDS = 0.1  # of each try
 
 
 def main() -> None:
-    """Print them as a Markdown table."""
+    """Print the measurements as a Markdown table."""
     print("| what | µs, best of 7 |\n| --- | --- |")
     for name, action in _actions().items():
         print(f"| {name} | {_best(action):.2f} |")
@@ -55,7 +55,7 @@ def _actions() -> dict[str, Callable[[], object]]:
 
 
 def _best(action: Callable[[], object]) -> float:
-    """Microseconds of one call."""
+    """Return the microseconds of one call."""
     calls = 1
     while (taken := _time(action, calls)) < SECONDS:
         calls = max(calls * 2, int(calls * SECONDS / max(taken, 1e-9)))

@@ -15,12 +15,12 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One run. Times in seconds."""
+    """The options of one run."""
 
     systems: tuple[str, ...]
     rounds: int
     phases: tuple[Phase, ...]  # of replies that come at once, for every system
-    streamed: tuple[Phase, ...]  # of replies of 10 deltas, for Backchat alone
+    streamed: tuple[Phase, ...]  # of replies of 10 deltas, for Backchat only
     gateways: int
     audit: bool
     environment: dict[str, str]
@@ -29,7 +29,7 @@ class Options:
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """Read the flags, or end with a line that says what is wrong."""
+    """Parse the flags; exit with a message if they are invalid."""
     parser = argparse.ArgumentParser("python -m benchmarks", description="Whole turns a second, CPU and latencies.")
     parser.add_argument("--systems", type=_systems, default=SYSTEMS, help=f"of {','.join(SYSTEMS)} (all)")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds; medians are shown (3)")

@@ -1,4 +1,4 @@
-"""CPU and memory of whole process trees, grouped under the name of the part that started them."""
+"""Samples CPU and memory of process trees, grouped by part of a system."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Usage:
     own_seconds: float
 
     def since(self, earlier: Usage) -> Usage:
-        """What was used between two samples."""
+        """Return the difference to an earlier sample."""
         return Usage(
             {part: used - earlier.cpu_seconds.get(part, 0.0) for part, used in self.cpu_seconds.items()},
             self.machine_seconds - earlier.machine_seconds,
@@ -32,13 +32,13 @@ class Usage:
 
 @dataclass(slots=True)
 class Parts:
-    """The parts of the systems under test; every process is a descendant of this one."""
+    """The processes of the systems under test, by part; all are descendants of this process."""
 
     _roots: dict[int, str] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def start(self, part: str) -> Iterator[None]:
-        """Count the children that this process starts within the block, and theirs, as `part`."""
+        """Assign the processes that are started inside the context, and their children, to `part`."""
         before = {child.pid for child in psutil.Process().children()}
         yield
         for child in psutil.Process().children():
@@ -46,7 +46,7 @@ class Parts:
                 self._roots[child.pid] = part
 
     def sample(self, parts: frozenset[str]) -> Usage:
-        """CPU time of the given parts so far."""
+        """Sample the CPU time of the given parts."""
         used: dict[str, float] = defaultdict(float)
         for part, process in self._members(parts):
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -57,7 +57,7 @@ class Parts:
         return Usage(dict(used), sum(machine) - machine.idle - machine.iowait, own.user + own.system)
 
     def memory(self, parts: frozenset[str]) -> dict[str, float]:
-        """MiB of the given parts, shared pages divided among those who share them (PSS)."""
+        """Return the memory of the given parts in MiB; shared pages are divided among their processes (PSS)."""
         mebibytes: dict[str, float] = defaultdict(float)
         for part, process in self._members(parts):
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -69,7 +69,7 @@ class Parts:
         return {part: round(size, 1) for part, size in mebibytes.items()}
 
     def pids(self, parts: frozenset[str]) -> dict[str, list[int]]:
-        """Process ids of the given parts."""
+        """Return the process ids of the given parts."""
         found: dict[str, list[int]] = defaultdict(list)
         for part, process in self._members(parts):
             found[part].append(process.pid)

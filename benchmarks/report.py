@@ -1,4 +1,4 @@
-"""The table on standard output and the JSON beside it."""
+"""Formats the results of a run as a Markdown table, and writes them as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STRANGERS_MAX = 10  # per cent of the machine; with more the figures say little
 
 
 def markdown(run: dict[str, Any], closed: list[str], opened: list[str]) -> str:
-    """One table, a line about the generator, the targets and a closing line."""
+    """Return the table, the notes, the targets and a closing line."""
     systems: dict[str, Rounds] = run["systems"]
     heads = ["system"]
     streamed = [shape for shape in closed if figures.is_streamed(shape)]
@@ -44,7 +44,7 @@ def markdown(run: dict[str, Any], closed: list[str], opened: list[str]) -> str:
 
 
 def write(run: dict[str, Any], directory: Path) -> Path:
-    """Write the run as JSON; returns the file."""
+    """Write the run as JSON; return the path of the file."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{run['machine']['time'].replace(':', '')}.json"
     path.write_text(json.dumps(run, indent=1) + "\n")

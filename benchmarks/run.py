@@ -1,4 +1,4 @@
-"""The whole run: start every system, measure them in interleaved rounds, stop them."""
+"""Starts all systems, measures them in interleaved rounds, and stops them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CEILING = Phase(kind="closed", connections=100, lanes=4, warm=0.5, seconds=2)
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Do it; progress goes to standard error.
+    """Run the benchmarks. Progress is written to standard error.
 
     Returns:
         `ceiling` and, by system, `systems`: a list of results of `measure`, one a round; `machine`, `flags`.
@@ -52,7 +52,7 @@ def run(options: Options) -> dict[str, Any]:
 
 
 def say(line: str) -> None:
-    """One line of progress."""
+    """Write a line of progress."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -1,8 +1,8 @@
-"""`python -m benchmarks streams`: what many replies that stream at the same time cost those who send meanwhile.
+"""Measures the latency of acks while many replies stream: `python -m benchmarks streams`.
 
-So many users each have a reply of a language model under way all the time (`servers/tokens.py` behind the kind
-`openai`: real HTTP, real pieces, no model's CPU), all through one chatbot worker. Others send messages by the clock
-to an instant chatbot; their acks are measured, first without and then with the streams.
+A number of users always have a reply of a language model under way, through one chatbot worker (`servers/tokens.py`
+behind the kind `openai`: real HTTP and real pieces, without the CPU of a model). Other users send messages by the clock
+to a chatbot whose replies are complete at once. Their acks are measured without and then with the streams.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ options = {{ base_url = "http://127.0.0.1:{port}/v1", model = "tokens" }}
 
 
 class Reader(Connection):
-    """A user who asks again as soon as the reply has come, and checks each piece of it."""
+    """A user that sends a message after each reply, and checks every delta."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Reader(Connection):
         self._attempt = 0
 
     def ask(self) -> None:
-        """Send the next message; its ack is not measured, and a refusal is followed by another try."""
+        """Send the next message. Its ack is not measured; a refused message is sent again."""
         self._asking = asyncio.create_task(self._ask())
 
     async def _ask(self) -> None:
@@ -103,7 +103,7 @@ class Reader(Connection):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured in one window."""
+    """The measurements of one window."""
 
     acks: dict[str, float]  # ms
     streams: float  # under way, on average
@@ -126,7 +126,7 @@ class Figures:
 async def drive(
     system: Backchat, processes: Parts, streams: int, pace: float, seconds: float
 ) -> tuple[Figures, Figures]:
-    """The figures without and with the streams."""
+    """Return the figures without and with streams."""
     tokens = system.tokens(streams + PROBES)
     limit = asyncio.Semaphore(AT_ONCE)
 
@@ -156,7 +156,7 @@ async def drive(
 async def window(
     probes: Sequence[Reader], readers: Sequence[Reader], seconds: float, sample: Callable[[], Usage]
 ) -> Figures:
-    """Send by the clock for so long."""
+    """Send messages by the clock for `seconds`, and return the figures."""
     began, pieces = monotonic(), sum(reader.pieces for reader in readers)
     before = sample()
     latencies: list[float] = []
@@ -197,14 +197,14 @@ async def window(
 
 
 async def until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
-    """Wait for it."""
+    """Wait until the condition holds."""
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110 - counted by callbacks
             await asyncio.sleep(0.02)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure; 1 if the target was missed or a piece was wrong."""
+    """Run the command line; return 1 if the target was missed or a delta was wrong."""
     parser = argparse.ArgumentParser("python -m benchmarks streams")
     parser.add_argument("--systems", default="embedded,distributed")
     parser.add_argument("--streams", type=int, default=200)
@@ -220,7 +220,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def measure(name: str, streams: int, pace: float, seconds: float) -> tuple[Figures, Figures]:
-    """Start a system and its language model, and drive them."""
+    """Start a system and a language model, and return the figures without and with streams."""
     processes = Parts()
     with ExitStack() as stack:
         stores = Stores(processes)
@@ -236,7 +236,7 @@ def measure(name: str, streams: int, pace: float, seconds: float) -> tuple[Figur
 
 
 class Tokens(System):
-    """The language model's server."""
+    """The server of the language model."""
 
     name = "tokens"
     parts = frozenset({name})
@@ -247,7 +247,7 @@ class Tokens(System):
         self._interval = 1 / pace
 
     def start(self) -> None:
-        """Start it and wait until it listens."""
+        """Start the server and wait until it listens."""
         self._serve(
             self.name, "benchmarks.servers.tokens", str(self.port), str(WORDS), str(self._interval), ready=self._listens
         )

@@ -1,4 +1,4 @@
-"""The figures that Backchat must reach in every run, as ratios where the machine would decide. Pure."""
+"""The targets of Backchat, as ratios to a baseline where absolute values depend on the machine. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.figures import Figure, Rounds
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One target and what was measured; `at_least` or else at most."""
+    """A target and its measured figure. The bound is a minimum if `at_least`, else a maximum."""
 
     what: str
     figure: Figure
@@ -20,7 +20,7 @@ class Verdict:
 
     @property
     def met(self) -> bool:
-        """Whether the median keeps the bound."""
+        """Whether the median meets the bound."""
         return self.figure.median >= self.bound if self.at_least else self.figure.median <= self.bound
 
     def __str__(self) -> str:
@@ -29,7 +29,7 @@ class Verdict:
 
 
 def verdicts(systems: Mapping[str, Rounds]) -> list[Verdict]:
-    """What can be said with the systems and phases that were run."""
+    """Return the verdicts on the targets that apply to the measured systems and phases."""
     distributed, embedded = systems.get("distributed", ()), systems.get("embedded", ())
     seed, bare = systems.get("seed", ()), systems.get("bare", ())
     least = [

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.generator`: a `Job` on standard input, a line of JSON for each mark and result on output."""
+"""Generates load: reads a `Job` from standard input, writes a line of JSON for each mark and result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Lanes = dict[bool, list[Pair]]  # of one connection, by whether their replies ar
 
 
 def tell(**line: Any) -> None:
-    """One line for the driver."""
+    """Write a line of JSON for the driver."""
     sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
     sys.stdout.buffer.flush()
 
@@ -58,7 +58,7 @@ async def connect(job: Job, tally: Tally) -> list[Lanes]:
 async def run_phase(phase: Phase, connected: list[Lanes]) -> dict[str, Any]:
     """Run one phase on its share of the connections. Adds the generator's own CPU and the deltas per turn."""
     chosen = [lanes[phase.streamed][: phase.lanes] for lanes in connected[: phase.connections]]
-    # Lane by lane, so that neighbours in time are on different connections.
+    # Lane by lane, so that consecutive turns are on different connections.
     pairs = [each[lane] for lane in range(phase.lanes) for each in chosen]
     own = psutil.Process()
     used: list[float] = []
@@ -96,7 +96,7 @@ async def audit(pairs: list[Pair]) -> None:
 
 
 async def main() -> None:
-    """Do the job."""
+    """Run the job from standard input."""
     job = Job.model_validate_json(sys.stdin.buffer.read())
     tally = Tally()
     connected = await connect(job, tally)

@@ -1,4 +1,4 @@
-"""One Socket.IO connection on picows: callbacks only, no task and no future for a turn."""
+"""A Socket.IO connection on picows. It uses callbacks only, without a task or future for each turn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Refused(RuntimeError):
 
 
 class Connection(WSListener):
-    """A connected client and its lanes; `on_turn` is told of every ended turn."""
+    """A connected client and its lanes. `on_turn` is called with every ended turn."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,11 +79,11 @@ class Connection(WSListener):
             self._transport.disconnect()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         self._transport = transport
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - picows' signature
-        """Fail what waits."""
+        """Fail the pending calls."""
         self.lost_connection = True
         futures: list[asyncio.Future[Any]] = [self._connected, *self._calls.values()]
         for future in futures:

@@ -1,4 +1,4 @@
-"""What the driver asks of a generator process, and what it prints back, both JSON."""
+"""The JSON models of a generator's job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lane: one session with at most one turn in flight, and what is checked about it. Pure."""
+"""A lane: one session with at most one turn in flight, and the checks of its events. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Tally:
-    """What went wrong; all of it must be 0, `refused` apart, which is honest overload."""
+    """The errors of a run. All must be 0 except `refused`, which reports overload."""
 
     lost: int = 0
     doubled: int = 0
@@ -30,7 +30,7 @@ class Turn:
 
     @property
     def ended(self) -> float:
-        """When the last of its parts came."""
+        """The time of its last event."""
         return max(self.acked, self.stored, self.replied)
 
 

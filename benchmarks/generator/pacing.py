@@ -1,4 +1,4 @@
-"""A kernel timer for the open loop: loops round timers to milliseconds, a timerfd does not."""
+"""A kernel timer (timerfd) for the open loop, because event loops round timers to milliseconds."""
 
 from __future__ import annotations
 

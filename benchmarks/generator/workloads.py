@@ -1,4 +1,4 @@
-"""The two loops: closed (a lane sends when its turn has ended) and open (sent by the clock, whatever comes back)."""
+"""The two loads: closed loop (a lane sends after its turn has ended) and open loop (turns are sent by the clock)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.generator.pacing import Pacer
 
 STREAMED_CONTENT = "Every word of this message leaves as one delta back."  # 10 words
 CONTENT = "The quick brown fox jumps over the lazy dog, and nobody in the whole house has seen it but me. "  # 95 bytes
-DRAIN = 20.0  # seconds for what is in flight when a window ends; what is not there then is lost
+DRAIN = 20.0  # seconds to wait for turns in flight when a window ends; later ones count as lost
 
 Pair = tuple[Connection, Lane]
 Mark = Callable[[str], None]
@@ -25,7 +25,7 @@ Mark = Callable[[str], None]
 
 @dataclass(slots=True)
 class Window:
-    """Turns that ended within the window, as times from when they were to be sent."""
+    """The turns of a measured window, as times from the intended send time."""
 
     begin: float
     end: float
@@ -35,7 +35,7 @@ class Window:
     turns: int = 0
 
     def add(self, turn: Turn, at: float) -> None:
-        """Count a turn if its moment `at` lies inside."""
+        """Count a turn if the time `at` is inside the window."""
         if not turn.acked or not self.begin <= at < self.end:
             return
         self.turns += 1
@@ -45,7 +45,7 @@ class Window:
             self.stored.append(turn.stored - turn.due)
 
     def result(self) -> dict[str, Any]:
-        """Counts and percentiles, as JSON."""
+        """Return counts and percentiles, as JSON."""
         return {
             "turns": self.turns,
             "seconds": round(self.end - self.begin, 3),
@@ -128,7 +128,7 @@ async def opened(pairs: Sequence[Pair], phase: Phase, mark: Mark) -> dict[str, A
 
 
 async def drained(pairs: Sequence[Pair]) -> None:
-    """Wait until no turn is in flight; what does not come back counts as lost."""
+    """Wait until no turn is in flight. Turns without an answer count as lost."""
     deadline = monotonic() + DRAIN
     while monotonic() < deadline and any(lane.turn for _connection, lane in pairs):  # noqa: ASYNC110
         await asyncio.sleep(0.01)

@@ -77,7 +77,7 @@ def build(database_url: str) -> tuple[Flask, SocketIO]:
     Base.metadata.create_all(engine)
     new_session = sessionmaker(engine, expire_on_commit=False)
     app = Flask(__name__)
-    app.secret_key = "benchmark"  # signs Flask's session, which is never sent to anybody here
+    app.secret_key = "benchmark"  # signs Flask's session, which no client receives here
     socket = SocketIO(app, async_mode="threading")
 
     @socket.on("connect")  # type: ignore[untyped-decorator]

@@ -1,4 +1,4 @@
-"""Users of Backchat, made and logged in over its public HTTP routes."""
+"""Registers users of Backchat and logs them in, over the public HTTP routes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFLICT = 409
 
 
 def tokens(auth_url: str, count: int) -> tuple[str, ...]:
-    """An access token for each of `count` users, who are registered where they are not yet."""
+    """Return an access token for each of `count` users. Missing users are registered."""
 
     def one(number: int) -> str:
         body = {"id": f"bench-{number}", "passcode": PASSCODE}

@@ -1,4 +1,4 @@
-"""Backchat itself: all in one process, and as the distributed stack."""
+"""Backchat as a system under test: embedded in one process, and as the distributed stack."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOKEN_TTL = "86400"  # seconds: no benchmark measures the renewal of tokens
 
 
 class Backchat(System):
-    """What both forms have in common. `environment` comes on top of the defaults, for experiments."""
+    """The common part of both forms. `environment` overrides the default settings."""
 
     tells_stored = True
     streams = True
@@ -45,7 +45,7 @@ class Backchat(System):
         self._extra = environment
 
     def tokens(self, count: int) -> tuple[str, ...]:
-        """A user for each connection, as in life."""
+        """Return a token for each connection, each of a different user."""
         if len(self._tokens) < count:
             self._tokens = accounts.tokens(self._auth_url, count)
         return self._tokens[:count]
@@ -73,7 +73,7 @@ class Embedded(Backchat):
     parts = frozenset({"embedded"})
 
     def start(self) -> None:
-        """Start it."""
+        """Start the embedded system."""
         port = free_port()
         self._auth_url = f"http://127.0.0.1:{port}"
         self.urls = (self._auth_url,)

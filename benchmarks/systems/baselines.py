@@ -11,34 +11,34 @@ from tests.support.ports import free_port
 
 
 class Ceiling(System):
-    """A trivial picows server: what the generator could measure at most."""
+    """A trivial picows server, which shows the maximum that the generator can measure."""
 
     name = "ceiling"
     parts = frozenset({"ceiling"})
     tells_stored = True
 
     def start(self) -> None:
-        """Start it."""
+        """Start the server."""
         port = free_port()
         self._serve(self.name, "benchmarks.servers.echo", str(port), ready=partial(listens, port))
         self.urls = (f"http://127.0.0.1:{port}",)
 
 
 class Bare(System):
-    """python-socketio on uvicorn, defaults, an ack and one event."""
+    """python-socketio on uvicorn with defaults, which sends an ack and one event."""
 
     name = "bare"
     parts = frozenset({"bare"})
 
     def start(self) -> None:
-        """Start it."""
+        """Start the server."""
         port = free_port()
         self._serve(self.name, "benchmarks.servers.bare", str(port), ready=partial(listens, port))
         self.urls = (f"http://127.0.0.1:{port}",)
 
 
 class Seed(System):
-    """The seed's design as one Flask program on the same PostgreSQL."""
+    """The design that Backchat replaces, as one Flask program on the same PostgreSQL."""
 
     name = "seed"
     parts = frozenset({"flask", POSTGRESQL})
@@ -48,7 +48,7 @@ class Seed(System):
         self._stores = stores
 
     def start(self) -> None:
-        """Start it on an empty database."""
+        """Start the server on an empty database."""
         port = free_port()
         database = self._stores.database("seed").replace("+asyncpg", "+psycopg")
         self._serve("flask", "benchmarks.servers.seed", str(port), database, ready=partial(listens, port))

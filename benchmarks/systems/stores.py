@@ -1,4 +1,4 @@
-"""The servers that systems share: one PostgreSQL and one RabbitMQ, both private, both durable."""
+"""The private PostgreSQL and RabbitMQ that the systems share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ RABBITMQ = "rabbitmq"
 
 
 class DurablePostgreSQL(PostgreSQL):
-    """As in production: every commit is on the disk, defaults elsewhere."""
+    """A PostgreSQL that writes every commit to disk, as in production."""
 
     SETTINGS: tuple[str, ...] = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=128MB")
     SETTINGS += ("max_connections=200", "listen_addresses=127.0.0.1", "timezone=UTC")
 
 
 class Stores:
-    """Started when first asked for, stopped together."""
+    """The servers. Each is started on first use; `stop` stops both."""
 
     def __init__(self, processes: Parts) -> None:
         self._processes = processes
@@ -29,7 +29,7 @@ class Stores:
         self._rabbitmq: RabbitMQ | None = None
 
     def database(self, name: str) -> str:
-        """The address of a new, empty database (`postgresql+asyncpg://…`)."""
+        """Create an empty database; return its URL (`postgresql+asyncpg://…`)."""
         if self._postgresql is None:
             with self._processes.start(POSTGRESQL):
                 self._postgresql = DurablePostgreSQL().start()
@@ -39,14 +39,14 @@ class Stores:
         return self._postgresql.url(name)
 
     def broker(self) -> str:
-        """The address of the broker."""
+        """Return the URL of the broker."""
         if self._rabbitmq is None:
             with self._processes.start(RABBITMQ):
                 self._rabbitmq = RabbitMQ().start()
         return self._rabbitmq.url
 
     def versions(self) -> dict[str, str]:
-        """Versions of what runs."""
+        """Return the versions of the servers that were started."""
         found = {}
         if self._postgresql:
             with psycopg.connect(self._postgresql.url().replace("+asyncpg", "")) as connection:
@@ -56,7 +56,7 @@ class Stores:
         return found
 
     def stop(self) -> None:
-        """Stop both."""
+        """Stop the servers."""
         for server in (self._rabbitmq, self._postgresql):
             if server:
                 server.stop()

@@ -1,4 +1,4 @@
-"""What the driver needs to know of a system under test, and how its processes are started."""
+"""The base of a system under test, which starts and stops its processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STOP_TIMEOUT = 12.0  # seconds; two more than a service promises
 
 
 class System(ABC):
-    """One system; `parts` are the names under which its CPU is counted."""
+    """A system under test. `parts` are the names under which its CPU is counted."""
 
     name: str
     parts: frozenset[str]
@@ -34,14 +34,14 @@ class System(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Start it and wait until it is ready."""
+        """Start the system and wait until it is ready."""
 
     def tokens(self, count: int) -> tuple[str, ...]:
-        """What each of `count` users puts into the Socket.IO handshake."""
+        """Return a token for the Socket.IO handshake of each of `count` users."""
         return tuple(f"user-{number}" for number in range(count))
 
     def stop(self) -> None:
-        """End its processes, the last one started first, and remove what they wrote."""
+        """Stop the processes in reverse order of their start, and remove their files."""
         for child in reversed(self._children):
             child.stop(signal.SIGTERM, timeout=STOP_TIMEOUT)
         self._home.close()
@@ -72,7 +72,7 @@ class System(ABC):
 
 
 def is_ready(url: str) -> bool:
-    """Whether `/readyz` answers 200."""
+    """Return whether `/readyz` answers 200."""
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
             return bool(answer.status == 200)
@@ -81,7 +81,7 @@ def is_ready(url: str) -> bool:
 
 
 def listens(port: int) -> bool:
-    """Whether something listens on the port of 127.0.0.1."""
+    """Return whether a process listens on a port of 127.0.0.1."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=2).close()
     except OSError:
