@@ -96,7 +96,7 @@ class Issuer:
 
 
 class Client(socketio.AsyncClient):
-    """A stock client that keeps what it is told."""
+    """A stock client that records the events it receives."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"reconnection": False, **options})
@@ -192,7 +192,7 @@ class Running:
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[Running]:
-    """Not yet started: `await gateway.start()`."""
+    """Not started: call `await gateway.start()`."""
     async with AsyncExitStack() as stack:
         yield Running(ScriptedBus(), Issuer(), stack)
 

@@ -1,4 +1,4 @@
-"""Rooms on a scripted bus: what tests of them begin with."""
+"""Sessions with several members on a scripted bus."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def code(client: Client, event: str, **payload: Any) -> str:
 
 
 async def room(running: Running, *others: str) -> tuple[Session, list[Client]]:
-    """A session of ada's that the others have come into by an invite; all have joined."""
+    """A session of ada that further users joined by an invite; all sockets have joined."""
     ada = await running.client("ada")
     session = await start_chat(ada)
     clients = [ada]

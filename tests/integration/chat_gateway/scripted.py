@@ -1,4 +1,4 @@
-"""A bus with a small persistence behind it, both in a test's hands: deliveries can be lost, doubled and held."""
+"""A bus with a scripted persistence: deliveries can be lost, repeated and held by the test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.integration.chat_gateway.scripted_queue import ScriptedSubscription
 
 
 class ScriptedBus(ScriptedChats):
-    """`publishing` gates confirms; `answering` gates queries and commands. `logged` is what came into the log."""
+    """`publishing` gates confirms; `answering` gates queries and commands. `logged` has the commands in the log."""
 
     def __init__(self, partitions: int = 4) -> None:
         super().__init__(partitions)

@@ -1,4 +1,4 @@
-"""A small persistence in a test's hands: it answers at once, and tells what happened as the real one does."""
+"""A small persistence that answers at once and publishes events as the real one does."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class ScriptedChats:
         return changed
 
     def change(self, chat: Chat, **fields: Any) -> SessionResult:
-        """Change a session under a new number; who is no member any more is told so."""
+        """Change a session under a new number, and notify removed members."""
         before = set(chat.session.users)
         number = chat.number()
         chat.session = chat.session.model_copy(update={**fields, "seq": number})

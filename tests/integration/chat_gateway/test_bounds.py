@@ -1,4 +1,4 @@
-"""More than there is room for: refused early, clearly, and cheaply; nobody else feels it (P6)."""
+"""Overload: refused early, clearly and cheaply; other clients are not affected (P6)."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ async def test_client_that_continues_after_refusals_is_read_more_slowly(
         for n in range(1, 201):
             ack = json.loads((await eve.hear(f"43{n}["))[len(f"43{n}") :])[0]
             assert ack["error"]["code"] == "invalid_request"
-    assert time.monotonic() - begun >= 2.9  # 50 at once, the other 150 at 50 a second
+    assert time.monotonic() - begun >= 2.9  # a burst of 50, then 150 at 50 per second
     assert heard < 2.9
 
 
 async def test_client_that_sends_events_is_alive_without_pongs(running: Running) -> None:
-    """It stands behind the events of a client that is listened to slowly; silence alone ends a connection."""
+    """The pong may be behind events that are read slowly; only silence ends a connection."""
     eio = running.server.eio
     eio.ping_interval, eio.ping_timeout = 0.1, 1.0
     async with raw(running, "eve") as eve:
@@ -108,7 +108,7 @@ async def test_client_that_sends_events_is_alive_without_pongs(running: Running)
 
 
 async def test_unauthenticated_connections_are_bounded(gateway: Running) -> None:
-    """503 where a session would be opened, over both transports; a stock client then comes in by itself."""
+    """503 on both transports before a session is opened; a stock client then connects automatically."""
     await gateway.start(handshakes=1, sockets_per_user=1)
     address = gateway.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
     async with raw(gateway, None), httpx2.AsyncClient(base_url=gateway.url) as http:
@@ -133,7 +133,7 @@ async def test_unauthenticated_connections_are_bounded(gateway: Running) -> None
 
 
 async def test_every_ended_handshake_frees_its_place(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let in, refused and gone, never said a word, cut off."""
+    """Authenticated, refused and disconnected, silent, aborted."""
     monkeypatch.setattr(server, "AUTHENTICATE_WITHIN", 0.2)
     await gateway.start()
     async with raw(gateway), raw(gateway, None) as refused, raw(gateway, None) as silent:
@@ -147,7 +147,7 @@ async def test_every_ended_handshake_frees_its_place(gateway: Running, monkeypat
 
 
 async def test_closed_connection_is_freed_at_once(running: Running) -> None:
-    """Without the collector, which looks at what has lived for a while once in hours: reference counts alone."""
+    """By reference counts only; the oldest generation of the garbage collector may not run for hours."""
 
     def kept() -> int:
         return sum(type(thing) in (Connection, BoundedHttpProtocol) for thing in gc.get_objects())
@@ -194,7 +194,7 @@ async def test_client_that_sends_pings_and_never_reads_is_cut_off(
 async def test_client_that_sends_events_and_never_reads_is_cut_off(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its pongs and events prove nothing, nor does what the kernels take; who reads stays, talkative or silent."""
+    """Its pongs and events are no evidence, nor are the kernels' buffers; clients that read stay."""
     monkeypatch.setattr(server, "WATCH_EVERY", 0.05)
     monkeypatch.setattr(read_probe, "PING_EVERY", 0.1)
     await gateway.start(read_within=2.0)
@@ -216,7 +216,7 @@ async def test_client_that_sends_events_and_never_reads_is_cut_off(
 async def test_message_is_republished_if_its_rejection_was_lost(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No number shows it, so what nothing was heard of is published once more; what is stored is not."""
+    """No number shows the loss, so pending messages are published again, and stored ones are not."""
     monkeypatch.setattr(message_publisher, "REPUBLISH_AFTER", 0.1)
     ada = await running.client("ada")
     bus = running.bus

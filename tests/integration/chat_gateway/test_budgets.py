@@ -15,7 +15,7 @@ from tests.integration.chat_gateway.conftest import Running, until
 async def test_spending_of_a_busy_user_is_announced_and_deducted(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the others, by us; by the others, to us. What we told ourselves is not taken off twice."""
+    """In both directions between gateways; announcements of this gateway are ignored."""
     monkeypatch.setattr(budgets, "ANNOUNCE_EVERY", 0.2)
     await gateway.start(events_per_second=1, events_burst=20)
     ada, bob = await gateway.client("ada"), await gateway.client("bob")
@@ -26,7 +26,7 @@ async def test_spending_of_a_busy_user_is_announced_and_deducted(
         return sum(spent.events for _, spent in gateway.bus.streamed if isinstance(spent, UserSpent))
 
     await until(lambda: told() == 10)
-    assert (await ada.call("list_chats", {}))["ok"]  # its own words came back to it before this
+    assert (await ada.call("list_chats", {}))["ok"]  # its announcement was delivered to it before this
     elsewhere = UserSpent(user_id="ada", gateway="another", events=1_000)
     gateway.bus.subscription.put(user_key(ids.bucket("ada", 4)), Event("chat_gateway", elsewhere))
     await until(lambda: not gateway.bus.subscription._batches)

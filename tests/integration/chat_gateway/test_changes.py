@@ -1,4 +1,4 @@
-"""Rooms on a scripted bus: changes are acked, shown in their place and ordered among messages."""
+"""Changes of sessions on a scripted bus: acked, released in order, and ordered among messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.integration.chat_gateway.rooms import code, ok, room
 
 
 async def test_changes_of_a_session_are_acked_and_shown(running: Running) -> None:
-    """To who has joined, each once, ascending."""
+    """To the joined sockets, each change once, in ascending order."""
     session, [ada, bob] = await room(running, "bob")
     named = await ok(bob, "update_chat", session_id=session["id"], title="named", reply_policy=None)
     added = await ok(ada, "add_chatbot", session_id=session["id"], chatbot_id="echo")

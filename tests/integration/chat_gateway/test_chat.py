@@ -1,4 +1,4 @@
-"""The main path: connect, start, send, join, and what the sockets are told."""
+"""The main path: connect, start, send, join, and the events that sockets receive."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def test_live_events_follow_a_join_without_gap_or_repetition(running: Runn
     await until(lambda: "JoinSession" in bus.asked)
     for number in range(3):
         bus.store(session["id"], f"before {number}")
-    await ada.hears("message", 3)  # nobody else is held up by the join
+    await ada.hears("message", 3)  # the join delays no other socket
     bus.answering.set()
     ack = await join
     for number in range(3):
@@ -116,7 +116,7 @@ async def test_live_events_follow_a_join_without_gap_or_repetition(running: Runn
 
 
 async def test_changes_after_the_snapshot_follow_the_ack(running: Running) -> None:
-    """Released to others meanwhile, kept for the joining socket."""
+    """Sent to other sockets at once, buffered for the joining one."""
     ada = await running.client("ada")
     session = await start_chat(ada)
     other = await running.client("ada")
@@ -133,7 +133,7 @@ async def test_changes_after_the_snapshot_follow_the_ack(running: Running) -> No
 
 
 async def test_message_does_not_overtake_one_whose_session_is_loading(running: Running) -> None:
-    """Although another socket has loaded the session meanwhile."""
+    """Another socket loads the session in the meantime."""
     first = await running.client("ada")
     session = await start_chat(first)
     gateway = Running(running.bus, running.issuer, running._stack)
@@ -197,7 +197,7 @@ async def test_lost_deliveries_are_read(running: Running) -> None:
 
 
 async def test_lost_last_change_is_found_by_the_head(running: Running) -> None:
-    """Nothing follows it: a told head, or a gap of the queue, brings it."""
+    """No change follows it: an announced head or a gap of the queue reveals it."""
     ada = await running.client("ada")
     session = await start_chat(ada)
     bus = running.bus
@@ -212,7 +212,7 @@ async def test_lost_last_change_is_found_by_the_head(running: Running) -> None:
 
 
 async def test_session_updated_reaches_every_socket_once(running: Running) -> None:
-    """Joined or not; a new chat on one device shows on the others."""
+    """Joined or not; a new session on one device is shown on all devices of the user."""
     ada, phone = await running.client("ada"), await running.client("ada")
     session = await start_chat(ada)
     [new] = await phone.hears("session_updated")
@@ -227,7 +227,7 @@ async def test_session_updated_reaches_every_socket_once(running: Running) -> No
 
 
 async def test_rejections_reach_all_sockets_of_the_author(running: Running) -> None:
-    """And nobody else."""
+    """Other users receive nothing."""
     ada, phone, eve = [await running.client(user) for user in ("ada", "ada", "eve")]
     session_id, message_id = uuid4(), uuid4()
     rejected = MessageRejected(
@@ -331,7 +331,7 @@ async def test_events_are_unavailable_without_the_broker_and_sockets_stay(runnin
 
 
 async def test_event_without_an_ack_id_is_processed(running: Running) -> None:
-    """Nobody asked for an answer, the message is stored all the same."""
+    """The message is stored although no ack was requested."""
     ada = await running.client("ada")
     session = await start_chat(ada)
     await ada.emit("send_message", {"session_id": session["id"], "content": "quiet"})
@@ -339,7 +339,7 @@ async def test_event_without_an_ack_id_is_processed(running: Running) -> None:
 
 
 async def test_removed_member_receives_nothing(running: Running) -> None:
-    """The membership is shown before what follows it."""
+    """The membership is released before later changes."""
     ada, bob = await running.client("ada"), await running.client("bob")
     session = await start_chat(ada)
     running.bus.retitle(session["id"], "both", ["ada", "bob"])

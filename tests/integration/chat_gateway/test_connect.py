@@ -1,4 +1,4 @@
-"""Who is let in (contract.md §2, §3.1)."""
+"""Which connects are accepted (contract.md §2, §3.1)."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ async def test_loaded_keys_stay_valid_while_auth_is_down(running: Running) -> No
 
 
 async def test_connects_are_unavailable_before_the_first_keys(gateway: Running) -> None:
-    """`unavailable`, and readiness names what is missing; then it comes by itself."""
+    """`unavailable`, and readiness names the keys; then connects succeed."""
     gateway.issuer.down = True
     await gateway.start(ready=False)
     assert "keys" in gateway.service.missing()
@@ -168,7 +168,7 @@ async def test_sockets_of_one_user_are_bounded(gateway: Running) -> None:
 async def test_only_allowed_origins_may_connect(
     gateway: Running, allowed: str, origin: str | None, *, let_in: bool
 ) -> None:
-    """The list, by default our own origin; whoever sends none is no browser."""
+    """A configured list, or our own origin by default; a client without an origin is not a browser."""
     await gateway.start(allowed_origins=allowed)
     headers = {} if origin is None else {"Origin": gateway.url if origin == "own" else origin}
     if let_in:
@@ -196,7 +196,7 @@ async def test_client_that_disconnects_during_its_connect_leaves_no_state(runnin
 
 
 async def test_forged_tokens_are_refused_by_a_real_socket(running: Running) -> None:
-    """A sample of the five thousand (tests/unit/chat_gateway/identity/test_forged_tokens.py): one refusal each, no one let in."""
+    """A sample of those in tests/unit/chat_gateway/identity/test_forged_tokens.py is refused one by one."""
     issuer = running.issuer
     claims = jwt.decode(issuer.token("ada"), options={"verify_signature": False})
     sample = [token for _, token in forged_tokens(issuer.key, issuer.kid, claims)][::37]

@@ -1,4 +1,4 @@
-"""Raw frames that no stock client sends: nothing crashes, nothing leaks, everything that can be is answered."""
+"""Raw frames that no stock client sends: no crash, no leak, and an ack where one is possible."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ async def test_unanswered_events_of_one_socket_are_bounded(gateway: Running) -> 
 
 
 async def test_client_that_never_reads_is_cut_off(gateway: Running) -> None:
-    """Its queue is bounded, its neighbours go on, and nothing of it stays."""
+    """Its queue is bounded, other clients continue, and no state remains."""
     await gateway.start(outbound_bytes=262_144)
     ada = await gateway.client("ada")
     session = await start_chat(ada)

@@ -1,4 +1,4 @@
-"""The gateway's HTTP: what is not served is refused in one form, and every answer tells browsers to be careful."""
+"""HTTP of the gateway: uniform refusals, and security headers on every response."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def check(answer: httpx2.Response, policy: str = "default-src 'none'; frame-ance
 
 
 async def test_page_runs_only_its_own_files(gateway: Running, tmp_path: Path) -> None:
-    """Nobody frames it but its compact form, by us and by whom the operator names."""
+    """Only its compact form may be framed, by our origin and by configured ones."""
     (tmp_path / "index.html").write_text("<!doctype html>")
     await gateway.start(page_dir=tmp_path, frame_ancestors="https://shop.example")
     async with httpx2.AsyncClient(base_url=gateway.url) as http:
@@ -101,7 +101,7 @@ async def test_foreign_page_is_refused_before_a_session_exists(running: Running,
 
 
 async def test_own_origin_is_the_one_of_a_trusted_proxy(gateway: Running) -> None:
-    """Behind TLS and under another name; the same words of anybody else are nothing."""
+    """Behind TLS and under another host name; headers of other clients are ignored."""
     forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "chat.example", "Origin": "https://chat.example"}
     await gateway.start(trusted_proxies="127.0.0.1")
     await gateway.client("ada", headers=forwarded)
@@ -115,7 +115,7 @@ async def test_forwarded_headers_of_other_clients_are_ignored(running: Running) 
 
 
 async def test_connections_of_one_address_are_bounded(gateway: Running) -> None:
-    """429 over the cap; behind a trusted proxy each client counts by itself; one that goes makes room."""
+    """429 over the bound; behind a trusted proxy clients count separately; a closed connection frees its place."""
     await gateway.start(connections_per_address=2, trusted_proxies="127.0.0.1")
     async with raw(gateway), httpx2.AsyncClient(base_url=gateway.url) as http:
         async with raw(gateway, "bob"):

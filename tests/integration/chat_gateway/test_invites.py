@@ -1,4 +1,4 @@
-"""Rooms on a scripted bus: who gets in, and who may do what."""
+"""Invites and permissions in sessions with several members."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_owner_events_are_forbidden_to_members(running: Running) -> None:
 
 
 async def test_foreign_user_cannot_stop_a_reply(running: Running) -> None:
-    """No worker is told before membership is known."""
+    """No worker is notified before the membership is known."""
     session, _ = await room(running)
     eve = await running.client("eve")
     assert await code(eve, "stop_reply", session_id=session["id"], message_id=str(uuid4())) == "not_found"

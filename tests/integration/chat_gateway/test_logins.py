@@ -1,4 +1,4 @@
-"""A socket lives as long as its login and its token (contract.md §1.4, §3.1): nobody acts after that (P5)."""
+"""A socket stays open until its login or token ends (contract.md §1.4, §3.1, P5)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_refused_token_does_not_change_the_socket(running: Running) -> Non
 
 
 async def test_revoked_login_loses_its_sockets_and_cannot_connect(running: Running) -> None:
-    """All of them, and nobody else's: neither another login of the same user, nor a stranger."""
+    """All sockets of the login, and no others: not those of another login, nor of another user."""
     issuer = running.issuer
     token = issuer.token("ada")
     gone = [await running.client("ada", token=token, **STUBBORN) for _ in range(2)]
@@ -94,7 +94,7 @@ async def test_revoked_login_loses_its_sockets_and_cannot_connect(running: Runni
 
 
 async def test_older_token_does_not_shorten_the_socket(running: Running) -> None:
-    """Of the same login; it is told until when it has."""
+    """Of the same login; the ack has the unchanged expiry."""
     now = int(time.time())
     ada = await running.client("ada", token=running.issuer.token("ada", exp=now + 900))
     ready = ada.told("ready")[0]["token_expires_at"]
@@ -106,7 +106,7 @@ async def test_older_token_does_not_shorten_the_socket(running: Running) -> None
 
 
 async def test_expired_token_is_reported_after_the_clock_was_set_back(running: Running) -> None:
-    """The timer goes by the time of day, and comes late; no event is left without a word."""
+    """The timer follows the time of day and is late; the event is answered by `auth_expired`."""
     ada = await running.client("ada")
     (socket,) = running.server._callbacks._connected_users.all_sockets()
     socket.valid_until = time.monotonic()
@@ -128,7 +128,7 @@ async def test_refreshed_socket_belongs_to_its_new_login(running: Running) -> No
 
 
 async def test_events_of_a_dismissed_client_are_ignored(running: Running) -> None:
-    """What it says is for nobody; it may connect again as somebody else."""
+    """Its events are ignored; it may connect again as another user."""
     async with raw(running) as client:
         running.issuer.revoke("login of ada")
         await client.hear("41")
@@ -169,7 +169,7 @@ async def later(client: Client, event: str) -> asyncio.Task[Any]:
 async def test_events_wait_for_a_fresh_list_and_revoked_ones_are_dropped(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Auth hangs; ada logs out meanwhile. Her event is for nobody, bob's is done as soon as it is known."""
+    """Auth hangs while ada logs out: her event is dropped, bob's is handled once the list is fresh."""
     monkeypatch.setattr(revocation, "HOLD_MAX", 30.0)
     ada, bob = await running.client("ada"), await running.client("bob")
     running.issuer.revocations_answering.clear()
@@ -216,15 +216,15 @@ async def test_without_auth_events_continue_and_connects_are_refused(
 
 
 async def test_paused_gateway_polls_before_it_handles_events(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What arrived while it stood still waits for an answer that was asked for after that."""
+    """Events read after a pause wait for an answer that was requested after the pause."""
     monkeypatch.setattr(revocation, "FRESH_FOR", 0.3)
     monkeypatch.setattr(revocation, "STALLED_FOR", 0.5)
     await gateway.start()
     async with raw(gateway) as client:
         asked = len(gateway.bus.asked)
         client.ws.protocol.send_text(b'421["list_chats",{}]')
-        client.ws.transport.write(b"".join(client.ws.protocol.data_to_send()))  # it is there before anybody reads
+        client.ws.transport.write(b"".join(client.ws.protocol.data_to_send()))  # sent before the gateway reads
         gateway.issuer.revoke("login of ada")
-        time.sleep(1)  # noqa: ASYNC251 - the whole process stands still, as under SIGSTOP
+        time.sleep(1)  # noqa: ASYNC251 - suspends the whole process, as SIGSTOP does
         await client.hear("41")
         assert len(gateway.bus.asked) == asked

@@ -1,4 +1,4 @@
-"""Rooms on a scripted bus: nothing more comes to who has gone, and everybody hears of a deletion."""
+"""Former members receive nothing, and all members are notified of a deletion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.integration.chat_gateway.rooms import code, ok, room
 
 @pytest.mark.parametrize("how", ["leave_session", "remove_user"])
 async def test_former_member_receives_nothing(running: Running, how: str) -> None:
-    """Nothing stored, streamed or typed; they are told once, on each of their sockets, joined or not."""
+    """No message, delta or typing; one `session_deleted` on each socket, joined or not."""
     session, [ada, bob] = await room(running, "bob")
     phone, idle = await running.client("bob"), await running.client("bob")
     await ok(phone, "join_chat", session_id=session["id"])
@@ -37,7 +37,7 @@ async def test_former_member_receives_nothing(running: Running, how: str) -> Non
 
 
 async def test_removal_with_a_lost_delivery_is_detected(running: Running) -> None:
-    """By the membership that the next read shows; the socket is told then."""
+    """By the membership that the next read returns; the socket is notified then."""
     session, [ada, bob] = await room(running, "bob")
     chat = running.bus.chats[UUID(session["id"])]
     running.bus.lost = 1
@@ -53,7 +53,7 @@ async def test_removal_with_a_lost_delivery_is_detected(running: Running) -> Non
 
 
 async def test_removal_counts_from_the_first_of_its_deliveries(running: Running) -> None:
-    """The user's own may overtake the session's, which then finds nobody left to cut off."""
+    """The delivery by user may precede the one by session, which then finds no socket to remove."""
     session, [ada, bob] = await room(running, "bob")
     chat = running.bus.chats[UUID(session["id"])]
     running.bus.tell_gone(chat, {"bob"}, whole=False)
@@ -65,7 +65,7 @@ async def test_removal_counts_from_the_first_of_its_deliveries(running: Running)
 
 
 async def test_deleted_session_is_gone_for_all_members(running: Running) -> None:
-    """Each socket is told once; it is served no more."""
+    """Each socket is notified once, and the session is no longer served."""
     session, [ada, bob] = await room(running, "bob")
     phone = await running.client("ada")
     await ok(ada, "delete_chat", session_id=session["id"])
@@ -87,7 +87,7 @@ async def test_deletion_with_lost_deliveries_is_detected(running: Running) -> No
 async def test_other_members_learn_of_a_deletion_with_lost_deliveries(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ack tells only who has deleted it: for everybody else the session is watched."""
+    """The ack notifies only the deleting socket, so the session stays watched for all others."""
     session, [ada, bob] = await room(running, "bob")
     running.bus.lost = 1
     monkeypatch.setattr(running.bus, "tell_gone", lambda *_, **__: None)
@@ -133,7 +133,7 @@ async def test_join_that_read_before_the_deletion_must_be_repeated(running: Runn
 
 
 async def test_partial_deletion_of_a_later_release_is_ignored(running: Running) -> None:
-    """A deletion that is not whole leaves the session to the others; deltas go on."""
+    """A deletion of a membership leaves the session to the remaining members; deltas continue."""
     session, [ada, bob] = await room(running, "bob")
     chat = running.bus.chats[UUID(session["id"])]
     running.bus.deliver(chat, SessionDeleted(session_id=chat.session.id, users=["bob"], whole=False))

@@ -1,4 +1,4 @@
-"""No time for what comes: who goes on sending is listened to more slowly, who waits as told is not, all are answered."""
+"""Overload: clients that keep sending are read more slowly, those that wait are not, and all are answered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.integration.chat_gateway.test_hostile import Raw, raw
 TAKEN = 4  # messages that the log takes, and does not confirm
 AT_ONCE = 8  # refusals
 ANSWERS = 25  # a second, and that many at once
-EVENTS = 110  # of who goes on
+EVENTS = 110  # sent by the persistent client
 LASTS = (EVENTS - AT_ONCE - 2 * ANSWERS) / ANSWERS  # seconds, at the least
 
 
@@ -64,7 +64,7 @@ async def ack_of(client: Raw, ack_id: int) -> dict[str, Any]:
 
 
 async def test_persistent_client_waits_for_its_refusals_and_others_do_not(gateway: Running) -> None:
-    """Each of eve's messages is refused in its turn; ada and what she does meanwhile feel nothing of it."""
+    """Each message of eve is refused in order; ada is not affected."""
     session = await overload(gateway)
     async with raw(gateway, "eve") as eve, raw(gateway, "ada") as ada:
         begun = time.monotonic()
@@ -86,7 +86,7 @@ async def test_persistent_client_waits_for_its_refusals_and_others_do_not(gatewa
 
 
 async def test_long_polling_is_not_refused_faster(gateway: Running) -> None:
-    """Neither does it to send the next POST beside the first one: its events are taken after the first one's."""
+    """A concurrent second POST does not help: its events are taken after those of the first one."""
     session = await overload(gateway)
     async with httpx2.AsyncClient(base_url=gateway.url, timeout=20) as http:
         path = "/socket.io/?EIO=4&transport=polling"

@@ -1,4 +1,4 @@
-"""Rooms on a scripted bus: who is there, who types, who has read what."""
+"""Presence, typing and read marks in sessions with several members."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.integration.chat_gateway.rooms import ok, room
 
 
 def present(client: Client) -> list[str]:
-    """Who is there, as the client was last told."""
+    """The present users, as last received by the client."""
     told: list[dict[str, list[str]]] = client.told("presence")
     return told[-1]["users"] if told else []
 
 
 async def test_presence_is_shown_to_joined_sockets(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To who has joined, at once to who comes; nobody who only looks on counts, and one person alone is told nothing."""
+    """To joined sockets, immediately on joining; viewers do not count, and a session with one member has none."""
     monkeypatch.setattr(presence, "ANNOUNCE_EVERY", 0.1)
     await gateway.start()
     running = gateway
@@ -42,7 +42,7 @@ async def test_presence_is_shown_to_joined_sockets(gateway: Running, monkeypatch
 async def test_presence_of_other_gateways_expires_without_repetition(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that asks is answered, and tells its changes; one that has died is missed."""
+    """A request is answered, changes are announced, and a dead gateway expires."""
     monkeypatch.setattr(presence, "ANNOUNCE_EVERY", 0.1)
     monkeypatch.setattr(presence, "REPEAT_EVERY", 0.1)
     monkeypatch.setattr(presence, "EXPIRES_AFTER", 2.0)
@@ -81,7 +81,7 @@ async def test_typing_and_read_are_paced_and_the_last_one_is_shown(running: Runn
     for client in (ada, bob):
         await until(lambda client=client: [each["typing"] for each in client.told("typing")[-1:]] == [False])
         await until(lambda client=client: [each["seq"] for each in client.told("read")[-1:]] == [1])
-        most = 2 + (time.monotonic() - began) // session_deliveries.SHOW_EVERY  # ten, if nobody counted
+        most = 2 + (time.monotonic() - began) // session_deliveries.SHOW_EVERY  # ten without pacing
         typing, read = client.told("typing"), client.told("read")
         assert max(len(typing), len(read)) <= most
         assert typing[0] == {"session_id": session["id"], "sender_type": "user", "sender_id": "bob", "typing": True}

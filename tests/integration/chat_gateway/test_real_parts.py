@@ -1,4 +1,4 @@
-"""The gateway with real neighbours in one process: the in-process bus, persistence on SQLite, the chatbots."""
+"""The gateway with real services in one process: in-process bus, persistence on SQLite, chatbots."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def parts(stack: AsyncExitStack, tmp_path: Path) -> Parts:
 
 
 async def test_complete_turn(stack: AsyncExitStack, parts: Parts) -> None:
-    """Sent, stored, streamed, answered; the other device sees the same numbers; the lists know the session."""
+    """Sent, stored, streamed and answered; a second device sees the same numbers; the list has the session."""
     await parts.start(stack)
     running = Running(parts.bus, Issuer(), stack)  # type: ignore[arg-type]
     await running.start()

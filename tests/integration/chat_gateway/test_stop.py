@@ -12,7 +12,7 @@ from tests.integration.chat_gateway.conftest import Running, start_chat, until
 
 
 async def test_drain_answers_open_calls_and_closes_the_sockets(running: Running) -> None:
-    """`going_away`, the ack of what was under way, a refusal for what comes later, then the transport closes."""
+    """`going_away`, the ack of an open call, a refusal of later events, then the transport closes."""
     ada = await running.client("ada")
     session = await start_chat(ada)
     running.bus.publishing.clear()
@@ -33,7 +33,7 @@ async def test_drain_answers_open_calls_and_closes_the_sockets(running: Running)
 
 
 async def test_drain_is_bounded(running: Running) -> None:
-    """A publication that is never confirmed holds nobody for longer than the deadline."""
+    """A publication that is never confirmed does not extend the shutdown."""
     ada = await running.client("ada")
     session = await start_chat(ada)
     running.bus.publishing.clear()

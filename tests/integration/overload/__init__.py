@@ -1,1 +1,1 @@
-"""More load than there is capacity, and clients that do not play along: one abuser harms himself alone (P6)."""
+"""Load beyond capacity and misbehaving clients: other clients are not affected (P6)."""

@@ -1,4 +1,4 @@
-"""Cores of its own for the generator, so that what it costs is never taken from what it measures."""
+"""Separate cores for the load generator, so that its cost is not measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load on a stack: closed loop to find its capacity, open loop to go beyond; memory is watched meanwhile."""
+"""Load on a stack: a closed loop measures capacity, an open loop exceeds it; memory is sampled."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORDS = "some words that somebody might say to a chatbot, not too few of them " 
 
 @dataclass(slots=True)
 class Ledger:
-    """What was sent and what came of it. Times are monotonic seconds."""
+    """Sent messages and their outcomes. Times are monotonic seconds."""
 
     sent: int = 0
     unsendable: int = 0  # the server did not even listen
@@ -58,7 +58,7 @@ class Ledger:
 
 @dataclass(slots=True)
 class Chatter:
-    """One socket that sends into one session of its own."""
+    """One socket with a separate session."""
 
     wire: Wire
     session: str
@@ -74,7 +74,7 @@ class Chatter:
         self.ledger.sent += 1
 
     async def closed_loop(self, until: float) -> None:
-        """One message after the other; after a refusal, when it says."""
+        """Send one message after another; after a refusal wait for `retry_after`."""
         while time.monotonic() < until:
             self.ledger.sent += 1
             ack = await self.wire.call("send_message", self._payload())
@@ -142,7 +142,7 @@ def cpu_seconds(stack: Stack) -> float:
 
 
 def growth(samples: list[tuple[float, float]]) -> float:
-    """MiB a second over the second half, by least squares: what is warm by then stays, what leaks goes on."""
+    """Return the growth in MiB per second over the second half, by least squares."""
     late = samples[len(samples) // 2 :]
     mean_t = sum(t for t, _ in late) / len(late)
     mean_m = sum(m for _, m in late) / len(late)

@@ -1,4 +1,4 @@
-"""Clients that never read, on a real process: what they cost, what becomes of them, and what others feel of it."""
+"""Clients that never read, on a real process: their cost, their end, and their effect on other clients."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ READ_WITHIN = 6  # seconds
 # Of them, so that what each costs shows beyond noise; the few take what answering readers before them has left free.
 FEW, MANY = 60, 120
 WARM = 12
-SLOW = 60  # beside a neighbour
+SLOW = 60  # slow clients during the measurement
 WINDOWS = 7  # with and without them
 WINDOW, CALM = 200, 40  # messages measured, and before that
 IDLE = 0.1  # of a core
@@ -111,7 +111,7 @@ async def ask_on(wire: Wire, page: dict[str, Any]) -> None:
 async def test_client_that_never_reads_costs_little_and_is_cut_off(
     stack: EmbeddedStack, *, answers_pings: bool
 ) -> None:
-    """It asks for page after page, each of its own, and reads none: less than 1 MiB each at the worst moment."""
+    """It requests many distinct pages and reads none: less than 1 MiB of memory per client at the peak."""
     account = await new_account(stack.auth_url)
     async with AsyncExitStack() as leaving:
         session = await long_session(stack, account, leaving)
@@ -179,7 +179,7 @@ async def test_client_that_stops_reading_is_cut_off(stack: EmbeddedStack) -> Non
 
 @pytest.mark.timeout(180)
 async def test_polling_client_that_never_reads_is_cut_off(stack: EmbeddedStack) -> None:
-    """Long-polling: its answer lies with the listener, which would keep it for ever."""
+    """Long-polling: the listener holds its response and would never drop it."""
     account = await new_account(stack.auth_url)
     async with AsyncExitStack() as leaving:
         session = await long_session(stack, account, leaving)
@@ -201,20 +201,20 @@ async def test_polling_client_that_never_reads_is_cut_off(stack: EmbeddedStack) 
         mine = poll.getsockname()
 
         def held() -> bool:
-            """Whether the process still has the other end."""
+            """Whether the process still has the connection."""
             return any(c.raddr == mine for c in psutil.Process(child.pid).net_connections("tcp") if c.raddr)
 
         async with asyncio.timeout(PATIENCE):
-            while not held():  # noqa: ASYNC110 - the kernel tells nobody
+            while not held():  # noqa: ASYNC110 - the kernel has no event for it
                 await asyncio.sleep(0.01)
         async with asyncio.timeout(60):
-            while held():  # noqa: ASYNC110 - the kernel tells nobody
+            while held():  # noqa: ASYNC110 - the kernel has no event for it
                 await asyncio.sleep(0.1)
 
 
 @pytest.mark.timeout(300)
 async def test_other_clients_are_not_delayed_by_slow_ones(stack: EmbeddedStack) -> None:
-    """The ack's p99 of who behaves, with and without slow ones beside them, by turns; each time the middle window's."""
+    """The p99 of acks with and without slow clients, alternating; the median window of each."""
     account, other = [await new_account(stack.auth_url) for _ in range(2)]
     async with AsyncExitStack() as leaving:
         session = await long_session(stack, account, leaving)
@@ -248,7 +248,7 @@ async def p99(stack: EmbeddedStack, wire: Wire, session: str) -> float:
 
 
 async def latencies(wire: Wire, session: str, count: int, pause: float = 0.005) -> list[float]:
-    """Seconds to the ack, one message after the other, with a pause of so many seconds in between."""
+    """Seconds to the ack of consecutive messages, with a pause in between."""
     found = []
     for _ in range(count):
         begun = time.perf_counter()

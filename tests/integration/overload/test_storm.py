@@ -1,4 +1,4 @@
-"""A gateway dies with hundreds of clients: the other one takes them all in, and its own clients go on."""
+"""A gateway with hundreds of clients crashes: another one admits them, and its clients continue."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tests.support.stack import DistributedStack, Stack
 
 pytestmark = [pytest.mark.overload, pytest.mark.timeout(300)]
 
-CLIENTS = 400  # of the gateway that dies
+CLIENTS = 400  # of the crashing gateway
 USERS = 40
-JITTER = 2.0  # seconds within which clients come back, at random: what `going_away` and stock clients do
+JITTER = 2.0  # seconds within which clients reconnect at random, as after `going_away`
 PAUSE = 0.03  # seconds: within a user's budget
 BACK_WITHIN = 30.0  # seconds until the last one has read what it missed
 
@@ -53,7 +53,7 @@ async def entered(url: str, token: str, session: str, after_seq: int | None) -> 
 
 
 async def test_clients_of_a_crashed_gateway_reconnect_to_another_one(stack: Stack) -> None:
-    """Each reads exactly what it missed; who was there before does not wait for them."""
+    """Each reads exactly the changes it missed; existing clients are not delayed."""
     accounts = [await new_account(stack.auth_url) for _ in range(USERS)]
     doomed, surviving = stack.gateway_urls
     chats = [await chat_of(surviving, account) for account in accounts]
@@ -94,7 +94,7 @@ async def test_clients_of_a_crashed_gateway_reconnect_to_another_one(stack: Stac
 
 
 async def chat_of(url: str, account: Account) -> str:
-    """A session in which nobody answers, with one message."""
+    """Create a silent session with one message."""
     async with Device(url, account.token) as device:
         session = await device.start_chat(reply_policy="silent", client_request_id=secrets.token_hex(8))
         sent = await device.send(session, "first")

@@ -14,7 +14,7 @@ import orjson
 import websockets
 
 CONNECT_WITHIN = 20.0  # seconds
-UNHEARD = ('42["message_delta"', '42["typing"')  # events that nobody here wants
+UNHEARD = ('42["message_delta"', '42["typing"')  # events that are ignored here
 
 
 class Wire:

@@ -1,4 +1,4 @@
-"""The figures of security, each beside its aim: `python -m tests.integration.security.figures` measures them anew.
+"""The figures of security with their aims; `python -m tests.integration.security.figures` measures them.
 
 The suite measures them shorter, and prints its own at the end (`tests/conftest.py`).
 """
@@ -56,14 +56,14 @@ async def foreign(eve: Device, ids: Sequence[str]) -> tuple[int, set[str]]:
 
 
 def foreign_tries(tried: int, answers: set[str]) -> Figure:
-    """Of such tries: one answer for all of them tells nothing."""
+    """Figure of such tries: the answers must not differ."""
     told = len(answers) - 1
     aim = "no difference (10,000 tried in the long run)"
     return Figure("tries at foreign sessions", f"{tried:,} tried, {told} answers that differ", aim, reached=not told)
 
 
 def guesses_an_hour(budget: Budget) -> int:
-    """How many passcodes somebody can have compared in an hour who comes back the moment that it is allowed."""
+    """Return how many passcodes one client can try in an hour if it retries as soon as allowed."""
     begun = now = datetime(2026, 1, 1, tzinfo=UTC)
     tally, count = Tally(begun), 0
     while now - begun < timedelta(hours=1):

@@ -1,8 +1,8 @@
 """The frame fuzzer: hostile sockets, authenticated and not, against a real embedded system.
 
-`python -m tests.integration.security.fuzz --frames 100000 --seed 1` runs it long; the suite runs it short. It fails
-if the process dies or logs an exception, if anybody is answered who has not authenticated, if words of another user
-come to light, if sockets are left behind, or if memory grows.
+`python -m tests.integration.security.fuzz --frames 100000 --seed 1` runs it for long; the suite runs it briefly. It
+fails if the process ends or logs an exception, if an unauthenticated client gets an answer, if text of another user
+is revealed, if sockets are left open, or if memory grows.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from tests.support.stack import EmbeddedStack, Stack
 
 ATTACKERS = 4  # of each kind, at the same time
 FRAMES_A_CONNECTION = 300
-PAUSE = 0.002  # seconds between two frames of one attacker: what is sent after a close is no frame tried
+PAUSE = 0.002  # seconds between two frames of one attacker, because frames after a close do not count
 CONNECTION_WITHIN = 60.0  # seconds; one that is neither served nor closed until then is given up
 CANARY = "the canary sings at midnight"
-TO_ANYBODY = re.compile(r"0\{|2$|3|6$|44")  # what a client may hear that nobody knows: open, ping, pong, noop, refusal
+TO_ANYBODY = re.compile(r"0\{|2$|3|6$|44")  # unauthenticated: open, ping, pong, noop, refusal
 TROUBLE = re.compile(r"Traceback|exception|\[error|\[critical|task died", re.IGNORECASE)
 WARM_UP = 0.4  # of the frames, before memory is looked at
 MIB = 1024 * 1024
@@ -132,7 +132,7 @@ class Fuzz:
                     self.outcome.fail_open.append(text)
                 if CANARY in text:
                     self.outcome.leaks.append(text)
-                if '"session":{"id":"' in text and known:  # one of its own, to go on with
+                if '"session":{"id":"' in text and known:  # a session of the attacker, for later frames
                     given["session_id"] = text.partition('"session":{"id":"')[2][:36]
 
     def _sent(self) -> None:

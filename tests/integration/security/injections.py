@@ -1,6 +1,6 @@
 """Texts that mean something to what might stand behind us: databases, shells, templates, paths, logs, parsers.
 
-None of them has an effect of its own; what counts is that each comes back as it was sent, or is refused.
+None of them has an effect here; each must be returned unchanged, or be refused.
 """
 
 from __future__ import annotations

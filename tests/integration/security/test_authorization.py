@@ -1,4 +1,4 @@
-"""Nobody reads, writes or learns the existence of what is not theirs (contract P5): every event, every role."""
+"""No user reads, changes or learns of the existence of foreign data (contract P5): every event, every role."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.client import Account, Device, log_in, new_account
 from tests.support.stack import EmbeddedStack, Stack
 
 MEMBERS, OWNER, AUTHOR, IN_PART, NO_SESSION = "members", "owner", "author", "members, and the owner more", "anybody"
-MATRIX = {  # who may, of those who are in the session (contract.md §3.3); whoever is not may nothing, see below
+MATRIX = {  # which members may send an event (contract.md §3.3); non-members may not, as tested below
     "start_chat": NO_SESSION,
     "send_message": MEMBERS,
     "join_chat": MEMBERS,
@@ -55,7 +55,7 @@ pytestmark = pytest.mark.timeout(120)
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who is there, and what there is. `eve` never was a member nor was `root`, an admin; `zed` was and is no more."""
+    """Accounts and devices. `eve` and the admin `root` were never members; `zed` is a former member."""
 
     accounts: dict[str, Account]
     devices: dict[str, Device]
@@ -64,7 +64,7 @@ class Cast:
         return self.devices[name]
 
     async def room(self) -> dict[str, Any]:
-        """A session of ada's with bob in it and zed gone from it, with a message of each member and a reply."""
+        """Create a session of ada and bob that zed has left, with a message and a reply."""
         ada, bob, zed = (self[name] for name in ("ada", "bob", "zed"))
         session = await ada.start_chat("echo", title=CANARY)
         invite = (await ada.ok("create_invite", session_id=session["id"]))["invite"]
@@ -93,7 +93,7 @@ def accounts(stack: Stack) -> dict[str, Account]:
 
 
 def _make_admin(stack: Stack, user_id: str) -> None:
-    """As an operator does it, beside the running process."""
+    """As an operator does it, while the process runs."""
     assert isinstance(stack, EmbeddedStack)
     database = {"DATABASE_URL": f"sqlite+aiosqlite:///{stack.data}/auth.db"}
     command = stack.spawn("set-role", "auth_service", "user", "set-role", user_id, "--role", "admin", settings=database)
@@ -111,7 +111,7 @@ async def cast(stack: Stack, accounts: dict[str, Account]) -> AsyncIterator[Cast
 
 
 def test_every_event_has_a_row_in_the_matrix() -> None:
-    """A new event fails here until it is said who may."""
+    """A new event fails here until its row is added."""
     assert MATRIX.keys() == CLIENT_EVENTS.keys()
     assert {name for name, who in MATRIX.items() if who != NO_SESSION} == set(of_sessions())
 
@@ -136,7 +136,7 @@ async def test_missing_and_foreign_sessions_are_indistinguishable(cast: Cast) ->
 
 @pytest.mark.parametrize("event", of_sessions())
 async def test_members_and_owners_have_their_rights(cast: Cast, event: str) -> None:
-    """The other half, without which the first proves nothing: members are let through, but for what is the owner's."""
+    """The complement of the test above: members have access, except to the events of the owner."""
     room = await cast.room()
     made = payload(event, room)
     if MATRIX[event] == AUTHOR:
@@ -146,7 +146,7 @@ async def test_members_and_owners_have_their_rights(cast: Cast, event: str) -> N
         return
     if MATRIX[event] == IN_PART:
         assert await cast["bob"].error(event, made) == "forbidden"  # the policy is the owner's
-        del made["reply_policy"]  # the title is everybody's
+        del made["reply_policy"]  # every member may set the title
     answer = await cast["bob"].call(event, made)
     allowed = answer["ok"] or answer["error"]["code"] not in {"forbidden", "internal", "unavailable"}
     assert allowed is (MATRIX[event] != OWNER), answer

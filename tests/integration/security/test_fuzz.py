@@ -20,7 +20,7 @@ SEEDS = (1, 7)
 async def test_hostile_frames_do_no_harm(
     stack: Stack, seed: int, record_property: Callable[[str, object], None]
 ) -> None:
-    """No crash, nobody answered who is not known, no word of others, no socket left behind."""
+    """No crash, no answer to unauthenticated clients, no foreign text, no remaining socket."""
     outcome = await Fuzz(stack, FRAMES, seed).run()
     print(outcome)  # noqa: T201 - shown when it fails
     record_property("figure", str(figures.frames(outcome)))

@@ -1,4 +1,4 @@
-"""Text is text: whatever it means to a database, a shell or a template, it comes back as it was sent (ASVS 1.2, 1.3)."""
+"""Text has no effect on databases, shells or templates, and is returned unchanged (ASVS 1.2, 1.3)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_texts_are_stored_unchanged_or_refused(
 
 
 async def _as_credentials(stack: Stack) -> int:
-    """How many requests: ids and passcodes in every body, tokens in every place; none is let in or breaks anything."""
+    """Send texts as ids, passcodes and tokens; all must be refused. Return the number of requests."""
     limited = asyncio.Semaphore(8)
 
     async def refused(http: httpx2.AsyncClient, text: str) -> None:

@@ -1,4 +1,4 @@
-"""No secret and no word of anybody's reaches a log (ASVS 16.2.5): a whole run at its most talkative, then a search."""
+"""No secret and no message text reaches a log (ASVS 16.2.5), searched after a run at level debug."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def accounts(stack: Stack, user: str, token: str) -> None:
 
 
 async def logins(stack: Stack, user: str) -> list[str]:
-    """The refresh tokens of a login that goes on, and of one that was used twice."""
+    """Return the refresh tokens of a valid login and of one that was used twice."""
     async with httpx2.AsyncClient(base_url=stack.auth_url, timeout=PATIENCE) as http:
         first = (await http.post("/login", json={"id": user, "passcode": PASSCODE})).json()["refresh_token"]
         second = (await http.post("/refresh", json={"refresh_token": first})).json()["refresh_token"]

@@ -1,4 +1,4 @@
-"""Whatever is refused over HTTP, by whom of us ever, is a problem document (contract.md §1.2).
+"""Every HTTP refusal of every service is a problem document (contract.md §1.2).
 
 What is no HTTP at all: `tests/integration/runtime/test_slow_clients.py`.
 """

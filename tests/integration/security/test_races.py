@@ -1,4 +1,4 @@
-"""Two things at the same time: whatever comes first, nobody is let in twice or stays inside (ASVS 15.4.2)."""
+"""Concurrent requests: no user is admitted twice, or stays after a logout (ASVS 15.4.2)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_connects_during_a_logout_do_not_stay(stack: Stack, crowd: list[Ac
     async with kept:
         switching = asyncio.create_task(kept.call("refresh_token", {"token": token}))
         await asyncio.gather(leave(), *(enter(device, n * 0.05) for n, device in enumerate(devices)))
-        switched = (await switching)["ok"]  # if that came too late, it is still who it was
+        switched = (await switching)["ok"]  # if the token was refused, the socket keeps its login
         leaving = [*devices, kept] if switched else devices
         async with asyncio.timeout(PATIENCE):
             while any(device.client.connected for device in leaving):  # noqa: ASYNC110 - what the client knows
@@ -67,7 +67,7 @@ async def test_invite_for_one_admits_one(stack: Stack, crowd: list[Account]) -> 
 
 
 async def test_deletion_during_messages_leaves_nothing(stack: Stack, crowd: list[Account]) -> None:
-    """What was acked and not stored is told; afterwards the session is not there for anybody."""
+    """Acked messages that are not stored are rejected; afterwards the session is not found."""
     async with (
         Device(stack.gateway_urls[0], crowd[0].token) as ada,
         Device(stack.gateway_urls[0], crowd[1].token) as bob,

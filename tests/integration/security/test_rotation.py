@@ -1,4 +1,4 @@
-"""Signing keys rotate while people are there: no login fails, no socket is dropped, old tokens count on (contract.md §2)."""
+"""Signing keys rotate while sockets are open: no login fails, no socket is dropped (contract.md §2)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def kid(token: str) -> str:
 
 @pytest.mark.timeout(240)
 async def test_key_rotation_drops_no_socket(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    """Sockets that are open, logins that are made, and tokens of before, meanwhile and after."""
+    """Open sockets, new logins, and tokens of before, during and after the rotation."""
     stack = EmbeddedStack(tmp_path, {"LIMITS": "off", "LOG_LEVEL": "info", **OVERLAP})
     try:
         await stack.start()

@@ -97,7 +97,7 @@ class CursorMachine(RuleBasedStateMachine):
             assert number in shown or later
 
     def teardown(self) -> None:
-        """Told the head and given its reads, the cursor has shown everything as it is now."""
+        """After the head is announced and the reads are done, every change was released in its latest form."""
         if self.start is None:
             self.the_session_is_loaded()
         self.cursor.head_announced(self._stored())

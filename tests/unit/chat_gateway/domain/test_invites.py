@@ -1,4 +1,4 @@
-"""Invites name their session, have one spelling, and are kept as a hash alone."""
+"""Invites contain their session, have one spelling, and are stored only as a hash."""
 
 from __future__ import annotations
 

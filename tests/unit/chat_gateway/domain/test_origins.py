@@ -14,7 +14,7 @@ from chat_gateway.domain.origins import is_allowed
         ("https://chat.example", None, "chat.example", True),  # a proxy that we do not know may do the TLS
         ("https://chat.example", "https", "chat.example", True),
         ("http://chat.example", "https", "chat.example", False),
-        ("https://chat.example", "http", "chat.example", True),  # nor have all that stand in a row the same tale
+        ("https://chat.example", "http", "chat.example", True),  # proxies may report different schemes
         ("http://chat.example", "http", "chat.example", True),
         ("HTTPS://Chat.Example", "https", "chat.example", True),
         ("https://chat.example", "https", "chat.example:443", True),

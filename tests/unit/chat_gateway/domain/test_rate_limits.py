@@ -1,4 +1,4 @@
-"""The token bucket, and the pace."""
+"""The token bucket and the rate limiter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_bucket_grants_a_burst_and_then_the_rate() -> None:
 
 
 def test_refusal_takes_no_token() -> None:
-    """Whoever keeps on trying gets the same rate as whoever waits."""
+    """A client that retries constantly gets the same rate as one that waits."""
     bucket = TokenBucket(rate=1, burst=1)
     assert bucket.take(0.0) == 0.0
     for step in range(9):
@@ -37,7 +37,7 @@ def test_bucket_never_exceeds_burst_and_rate(times: list[float]) -> None:
 
 
 def test_tokens_spent_elsewhere_are_paid_back() -> None:
-    """Down to a whole burst below zero, and no longer than that takes; a part of the rate is left meanwhile."""
+    """At most a burst below zero; during that time a share of the rate is granted."""
     bucket = TokenBucket(rate=50, burst=200)
     bucket.drain(150, 0.0)
     assert [bucket.take(0.0) > 0 for _ in range(51)] == [False] * 50 + [True]
@@ -51,7 +51,7 @@ def test_tokens_spent_elsewhere_are_paid_back() -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), min_size=1, max_size=300))
 def test_two_announcing_gateways_grant_about_one_budget(tries: list[tuple[float, bool]]) -> None:
-    """Told every half second: at most one rate and a quarter in the long run, and a burst and a half second more."""
+    """With an announcement every half second: 1.25 rates in the long run, plus a burst and half a second once."""
     rate, burst, told_every = 3, 5, 0.5
     gateways = [TokenBucket(rate, burst), TokenBucket(rate, burst)]
     taken, untold, tell_at = 0, [0, 0], told_every
@@ -68,7 +68,7 @@ def test_two_announcing_gateways_grant_about_one_budget(tries: list[tuple[float,
 
 
 def test_busy_gateway_does_not_starve_another_one() -> None:
-    """One is hammered from the beginning, the other is asked five seconds later: it gives, and soon as much as the first."""
+    """A gateway asked five seconds after a busy one grants events at once, and soon at the same rate."""
     rate, burst, told_every = 50, 200, 0.5
     gateways = [TokenBucket(rate, burst), TokenBucket(rate, burst)]
     gateways[1].drain(burst, 0.0)
@@ -88,7 +88,7 @@ def test_busy_gateway_does_not_starve_another_one() -> None:
 
 
 def test_limiter_passes_a_burst_and_spreads_later_calls() -> None:
-    """Each one that has to wait gets a place of its own; a pause earns the burst again, and no more."""
+    """Each delayed call gets a separate slot; an idle period restores the burst, and no more."""
     pace = RateLimiter(rate=10, burst=3)
     assert [pace.delay(100.0) for _ in range(3)] == [0.0, 0.0, 0.0]
     assert [pace.delay(100.0) for _ in range(3)] == pytest.approx([0.1, 0.2, 0.3])

@@ -66,7 +66,7 @@ def test_stored_reply_ids_are_kept_up_to_a_bound(replies: StreamedReplies) -> No
 
 
 def test_text_of_all_replies_is_bounded(replies: StreamedReplies) -> None:
-    """The one that has been silent longest is forgotten; its later pieces go on without their beginning."""
+    """The least recently changed reply is dropped; its later deltas continue without the beginning."""
     take(replies, 0, "a" * 600, reply="old")
     take(replies, 0, "b" * 600, reply="new")
     assert replies.find("old") is None

@@ -1,4 +1,4 @@
-"""Calls: answered exactly once, in time, and who is refused is listened to more slowly."""
+"""Calls: acked exactly once and in time; refused clients are read more slowly."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class FakeSocket:
 
 
 class FakeBudgets:
-    """Everybody has enough."""
+    """Every user has budget left."""
 
     def spend(self, user_id: str) -> None:
         pass
 
 
 class FakeEvents:
-    """Persistence is silent: whoever asks waits until their time is over."""
+    """Persistence does not answer: handlers wait until the deadline."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -87,7 +87,7 @@ async def test_overdue_event_is_not_begun(calls: Calls, socket: Any) -> None:
         assert events.take(socket, number, "list_chats", [{}], arrived_at) is None
     async with asyncio.timeout(20):
         await calls.wait_all_answered()
-    assert silent.begun <= 1  # none, if this machine stood still meanwhile
+    assert silent.begun <= 1  # none, if this process was suspended
     assert [ack["error"]["code"] for ack in socket.acks] == ["unavailable"] * 200
 
 
@@ -132,14 +132,14 @@ def flood(calls: Calls, clock: Clock, crowd: list[Any], seconds: float) -> int:
 
 @pytest.mark.parametrize("sockets", [1, 50, 200])
 def test_persistent_clients_share_the_rate_of_refusals(calls: Calls, clock: Clock, sockets: int) -> None:
-    """However much they send, and however many they are, as long as nobody would have to wait for too long."""
+    """At any number of sockets, while no delay would exceed the maximum."""
     crowd = [FakeSocket() for _ in range(sockets)]
     flood(calls, clock, crowd, 3.0)  # what each gets at once
     assert flood(calls, clock, crowd, 10.0) <= 10 * OVERLOAD_REFUSALS_PER_SECOND + sockets
 
 
 def test_client_that_waits_is_never_paused(calls: Calls, clock: Clock, socket: Any) -> None:
-    """Nor who sends a few at once before it has heard of a refusal."""
+    """Also with a few events in flight when the first refusal arrives."""
     crowd = [FakeSocket() for _ in range(100)]
     flood(calls, clock, crowd, 3.0)
     assert [calls.pause_after_refusal(socket, Unavailable()) for _ in range(int(OVERLOAD_BURST))] == [0.0] * int(

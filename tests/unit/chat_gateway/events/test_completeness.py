@@ -35,7 +35,7 @@ from tests.unit.chat_gateway.events.test_calls import FakeBudgets, FakeSocket
 
 ROOT = Path(__file__).parents[4]
 SETTINGS = GatewaySettings()
-# Events that persistence has nothing to do with. A new event belongs to one of the other lists, by its payload's class.
+# Events without a request to persistence. A new event is classified by the base class of its payload.
 WITHOUT_PERSISTENCE = {"join_chat", "leave_chat", "set_typing", "refresh_token"}  # the first two ask through `Sessions`
 BECOME_COMMANDS = {
     name

@@ -1,4 +1,4 @@
-"""Sending: what could not be published, or not in time, leaves nothing behind."""
+"""The message publisher: a message that was not published, or not in time, leaves no state."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ async def test_overdue_message_is_not_published(calls: Calls) -> None:
 
 @pytest.mark.parametrize("outcome", [Unavailable(), None])
 async def test_message_that_was_not_published_is_not_pending(calls: Calls, outcome: Unavailable | None) -> None:
-    """Refused by the bus, or given up: its author was told so, and nothing is published once more behind their back."""
+    """Refused by the bus, or cancelled: the author was refused, so the message must not be republished."""
     bus, pending_messages, socket = FakeBus(), PendingMessages(), FakeSocket()
     publisher: Any = MessagePublisher(bus, FakeSessions(), pending_messages, 4)  # type: ignore[arg-type]
     for number in range(2):
         publisher.send(calls.begin(socket, number, "send_message"), message())  # type: ignore[arg-type]
     async with asyncio.timeout(20):
-        while len(pending_messages) < 2:  # noqa: ASYNC110 - what it remembers is looked at
+        while len(pending_messages) < 2:  # noqa: ASYNC110 - waits for both publications
             await asyncio.sleep(0)
     failed, held = bus.published
     if outcome is None:

@@ -1,4 +1,4 @@
-"""When a client is warned, and when it is sent away: by the time of day, which may be set meanwhile."""
+"""Warning and disconnect by the time of day, which may be set while a timer runs."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ async def authenticator(key: Ed25519PrivateKey) -> Authenticator:
 
 
 async def test_no_forged_token_is_accepted() -> None:
-    """And every one is a refusal, never another exception: whoever catches less would let it in."""
+    """Each is refused with the expected exception, never with another one."""
     key, claims = Ed25519PrivateKey.generate(), good_claims()
     checked = await authenticator(key)
     tried, expired, accepted = 0, 0, []

@@ -1,4 +1,4 @@
-"""The list of revoked logins: whole, and no longer than it matters."""
+"""The list of revoked logins: complete, and pruned."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_expired_logins_are_removed() -> None:
 
 
 def test_login_is_kept_until_its_latest_end() -> None:
-    """Told again with a later end, it is kept until then."""
+    """A repeated login with a later end is kept until then."""
     logins = RevokedLogins()
     logins.add("login", 1_000)
     logins.add("login", 5_000)
@@ -39,7 +39,7 @@ def test_login_is_kept_until_its_latest_end() -> None:
 
 
 async def test_long_list_is_applied_without_blocking_the_loop() -> None:
-    """All of it counts with the first answer, and the loop turns meanwhile; what has passed already is not kept."""
+    """The first answer counts completely, other tasks run in between, and expired logins are not kept."""
     until = int(time.time()) + 900
     entries = [{"sid": f"login {n}", "until": until if n % 3 else 1} for n in range(90_000)]
     told: list[str] = []
@@ -107,7 +107,7 @@ async def test_wait_is_bounded_while_answers_are_late(monkeypatch: pytest.Monkey
 
 
 def test_long_answer_is_parsed_like_a_short_one() -> None:
-    """Beside the loop, object by object."""
+    """Parsed in a thread, object by object."""
     answer = {"cursor": "é", "logins": [{"sid": f"login {n}", "until": n} for n in range(10_000)]}
     body = json.dumps(answer).encode()
     assert len(body) > PARSE_INLINE_MAX

@@ -1,6 +1,6 @@
-"""Members come and go while deliveries are lost, doubled and late and joins are slow: nobody sees what is not theirs.
+"""Members join and leave while deliveries are lost, repeated or late: no socket sees what its user may not see.
 
-Nor does anybody who has joined, and was not told otherwise, miss anything.
+A joined socket that was not notified otherwise misses nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ USERS = ("ada", "bob")
 
 @dataclass(eq=False)
 class Device:
-    """A socket. `since`: as of this number it was told that it has joined, and nothing else since."""
+    """A socket. `since`: the number as of which it joined, if it was not notified of a removal since."""
 
     user_id: str
     machine: MembershipMachine
@@ -59,7 +59,7 @@ class MembershipMachine(RuleBasedStateMachine):
         self.history: list[Change] = []
         self.members: list[tuple[str, ...]] = [USERS]  # as of each number
         self.session_seq = [0]  # the session's own latest change, as of each number
-        self.farewells: list[tuple[str, int]] = []  # who is yet to be told that they have gone, and as of which number
+        self.farewells: list[tuple[str, int]] = []  # removed users to notify, with the removal's number
         self.devices = [Device(user, self) for user in (*USERS, "bob")]
         self.joins: list[Join] = []
         self.reading_from: int | None = None
@@ -74,7 +74,7 @@ class MembershipMachine(RuleBasedStateMachine):
         return {"users": list(self.members[now]), "seq": self.session_seq[now], "last_seq": now}
 
     def may_see(self, user: str, number: int) -> bool:
-        """Whoever is a member at some time may read all that was stored before."""
+        """A member, also a former one, may read everything that was stored before the membership ended."""
         return any(user in members for members in self.members[number:])
 
     def covered(self, last: int, number: int) -> bool:
@@ -189,7 +189,7 @@ class MembershipMachine(RuleBasedStateMachine):
 
     @invariant()
     def who_has_gone_for_good_receives_not_even_what_has_no_number(self) -> None:
-        """Deltas and typing go to whoever has joined just now."""
+        """Deltas and typing are sent to the joined sockets."""
         if not self.farewells:
             for device in self.devices:
                 assert device.user_id in self.members[-1] or not self.session.has_joined(device)

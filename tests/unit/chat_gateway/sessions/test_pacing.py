@@ -1,4 +1,4 @@
-"""At most one value in a while, the last one always, and nothing kept of what is at rest."""
+"""At most one value per interval, always the last one, and no memory for idle keys."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ INTERVAL = 0.05  # seconds
 
 async def at_rest(pacing: Pacing[str, int]) -> None:
     async with asyncio.timeout(10):
-        while len(pacing):  # noqa: ASYNC110 - nobody tells; it is looked at
+        while len(pacing):  # noqa: ASYNC110 - waits for the timers
             await asyncio.sleep(INTERVAL / 5)
 
 
 async def test_first_value_is_shown_at_once_and_last_one_finally() -> None:
-    """What lies between is left out."""
+    """Values in between are skipped."""
     shown: list[tuple[str, int]] = []
     pacing: Pacing[str, int] = Pacing(INTERVAL, lambda key, value: shown.append((key, value)))
     for value in range(5):

@@ -1,4 +1,4 @@
-"""When the log is worked off too slowly, and what was not heard of."""
+"""When messages are stored too slowly, and which ones are still pending."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_everything_is_accepted_while_nothing_is_stored(clock: Clock) -> None:
 
 
 def test_more_than_a_second_of_work_is_a_backlog(clock: Clock) -> None:
-    """At 100 a second, 200 are two seconds of work; a crowd is needed besides."""
+    """At 100 per second, 200 messages are two seconds of work."""
     pending_messages = PendingMessages()
     ids = add(pending_messages, 1_000)
     for _ in range(10):
@@ -87,7 +87,7 @@ def test_messages_are_accepted_again_when_storing_stops(clock: Clock) -> None:
 
 
 def test_unresolved_messages_expire_while_others_are_stored(clock: Clock) -> None:
-    """Sent again after it was stored, a message is not told of; that must not count as a backlog for ever."""
+    """A message sent again after it was stored is never resolved; it must not count as a backlog permanently."""
     pending_messages = PendingMessages()
     add(pending_messages, BACKLOG_MIN)
     for _ in range(40):
@@ -109,7 +109,7 @@ def test_pending_messages_before_a_gap_are_returned(clock: Clock) -> None:
 
 
 def test_withdrawn_message_is_not_pending(clock: Clock) -> None:
-    """Nor does it count as stored; what was sent again since, under the same id, stays."""
+    """It does not count as stored; a message sent again under the same id stays pending."""
     pending_messages = PendingMessages()
     ids = add(pending_messages, 2)
     again = Event("test", ListChatbots())

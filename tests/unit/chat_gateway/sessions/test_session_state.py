@@ -1,4 +1,4 @@
-"""Who receives a served session: a removal counts from its number on, whatever it meets on the way."""
+"""Which sockets receive a served session: a removal counts from its number on."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_removed_member_does_not_get_the_change_that_removes_them(session: Serve
 
 
 def test_older_membership_does_not_remove_a_newer_member(session: ServedSession) -> None:
-    """Their join was answered as of number 6, and the changes before it come late."""
+    """The join was answered as of number 6, and earlier changes are delivered after it."""
     carl = joined(session, "carl", 6)
     session.release([("session_updated", view(session.id, ["ada"], 4))])
     session.release([("session_updated", view(session.id, ["ada", "carl"], 6))])
@@ -63,7 +63,7 @@ def test_older_membership_does_not_remove_a_newer_member(session: ServedSession)
 
 
 def test_join_that_read_before_the_removal_is_refused(session: ServedSession) -> None:
-    """The answer was made as of number 3, and the removal has been shown meanwhile."""
+    """The answer is as of number 3, and the removal was released since."""
     session.release([("session_updated", view(session.id, ["ada"], 4))])
     with pytest.raises(NotFound):
         session.check_current("bob", view(session.id, ["ada", "bob"], 3))
@@ -71,7 +71,7 @@ def test_join_that_read_before_the_removal_is_refused(session: ServedSession) ->
 
 
 def test_member_removed_during_a_join_must_join_again(session: ServedSession) -> None:
-    """Nobody can tell whether the join has read before the removal or after a return."""
+    """The join may have read before the removal, or after the user returned."""
     bob = Recipient("bob", session)
     bob.subscriber.joins = 1
     bob.subscriber.begin_join()
@@ -105,7 +105,7 @@ def test_close_returns_the_joined_sockets(session: ServedSession) -> None:
 
 
 def test_late_removal_does_not_remove_a_returned_member(session: ServedSession) -> None:
-    """Left as of number 4, came back as of number 5 on one device; the other one is still to hear of it."""
+    """The user left as of number 4 and returned as of number 5 on one device only."""
     phone, desk = joined(session, "bob", 5), joined(session, "bob", 3)
     assert session.remove_member("bob", 4)
     assert session.has_joined(phone)

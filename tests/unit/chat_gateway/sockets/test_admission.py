@@ -1,4 +1,4 @@
-"""How many may be at the door."""
+"""Bounds on connections and handshakes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_connections_per_address_are_bounded() -> None:
 
 
 def test_thousand_sockets_behind_one_address_are_admitted() -> None:
-    """An office, or the machine of whoever tests us: by default they all come in, also at once."""
+    """An office behind one address: by default all are admitted, also at the same time."""
     door = Admission(GatewaySettings())
     for _ in range(1_000):
         assert door.refusal("a") is None

@@ -1,7 +1,7 @@
-"""The private parts of our libraries that the gateway's fast path leans on.
+"""The private parts of our libraries that the gateway uses.
 
-When one of these fails after an upgrade, read chat_gateway/transport/connection.py, engine.py, server.py and wire.py beside the
-library's changes before touching the test.
+If a test fails after an upgrade, compare connection.py, engine.py and wire.py of chat_gateway/transport and
+chat_gateway/sockets/server.py with the changes of the library before you edit the test.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def test_connection_has_the_known_attributes() -> None:
 
 
 def test_messages_with_client_text_are_never_logged() -> None:
-    """All the keys by which python-engineio remembers what it has said."""
+    """All keys by which python-engineio logs a message only once."""
     source = Path(inspect.getfile(engineio.AsyncServer)).read_text()
     said = set(re.findall(r"'((?:bad|not|unexpected)-[a-z-]+)'", source))
     assert said == set(LOGGED_ONCE)

@@ -1,4 +1,4 @@
-"""A client that reads repeats what it was asked; how long it may owe that, and when it is asked."""
+"""A client that reads repeats the payload of a ping; when pings are sent, and how long a pong is due."""
 
 from __future__ import annotations
 
