@@ -6,6 +6,7 @@ The script runs in a directory where `make` and the other scripts are stubs that
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -49,6 +50,16 @@ class Checkout:
             (path / script).chmod(0o755)
         (path / "codes").mkdir()
         shutil.copy(ROOT / ".ci" / "run", path / ".ci" / "run")
+        self.put_on_trial()
+
+    def put_on_trial(self, *names: str) -> None:
+        """Replace the list of checks whose failure is only reported."""
+        script = self.path / ".ci" / "run"
+        before = script.read_text()
+        listed = " ".join(f'"{name}"' for name in names)
+        after = re.sub(r"^readonly trial=\(.*\)$", f"readonly trial=({listed})", before, flags=re.MULTILINE)
+        assert "readonly trial=(" in after
+        script.write_text(after)
 
     def ends_with(self, step: str, *codes: int | str) -> None:
         """Set the exit codes of the next calls of a step; later calls end with 0."""
@@ -90,6 +101,15 @@ def test_run_fails_if_a_check_fails_twice(checkout: Checkout, step: str, name: s
     code, lines = checkout.run()
     assert code == 1
     assert f"backchat: FAILED: {name}" in lines
+    assert lines[-1] == CLOSING
+
+
+def test_failure_of_a_check_on_trial_is_reported_alone(checkout: Checkout) -> None:
+    checkout.put_on_trial("composed stack", "faults")
+    checkout.ends_with("compose", 1, 1)
+    code, lines = checkout.run()
+    assert code == 0
+    assert "backchat: FAILED, on trial: composed stack" in lines
     assert lines[-1] == CLOSING
 
 
