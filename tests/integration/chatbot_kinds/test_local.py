@@ -1,4 +1,4 @@
-"""A real language model, of real weights, in a process of its own."""
+"""The kind `local` with real weights in a real process."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_a_message_longer_than_the_context_is_answered(chatbot: Local) -> 
     assert await said(chatbot, "Привет! " * 2_000)
 
 
-async def test_a_process_that_dies_is_started_again(chatbot: Local) -> None:
+async def test_process_that_ends_is_restarted(chatbot: Local) -> None:
     """The next reply waits for it, and comes."""
     await chatbot.process.endpoint()
     first = chatbot.process.pid
@@ -105,7 +105,7 @@ async def test_a_process_that_dies_is_started_again(chatbot: Local) -> None:
 
 
 async def test_chatbots_of_one_file_share_one_process(tmp_path: Path) -> None:
-    """`local` beside a `retrieval` over it, with different contexts: one process, until the last of them has gone."""
+    """A `local` and a `retrieval` chatbot with different contexts share a process until both are closed."""
     document = tmp_path / "capital.md"
     document.write_text("The capital of France is Paris.\n")
     model = {"kind": "local", "max_tokens": 8, "context_tokens": 512, "temperature": 0}
@@ -123,8 +123,8 @@ async def test_chatbots_of_one_file_share_one_process(tmp_path: Path) -> None:
     await until(lambda: ended(served.pid))
 
 
-async def test_the_openai_kind_by_configuration_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """llama.cpp's own server is an endpoint like any other; and a reply that nobody wants frees its place."""
+async def test_openai_kind_works_with_the_server_of_llama_cpp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server of llama.cpp is an ordinary endpoint, and an abandoned reply frees its slot."""
     server = local.make(LocalOptions(parallel=1, context_tokens=8_192, max_tokens=8))
     endpoint = await server.process.endpoint()
     monkeypatch.setenv("LLAMA_KEY", endpoint._headers["Authorization"].removeprefix("Bearer "))

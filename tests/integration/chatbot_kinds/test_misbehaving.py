@@ -120,7 +120,7 @@ BROKEN: dict[str, tuple[Script, str, str]] = {
 async def test_misbehaviour_ends_as_failed_and_says_how(
     ask: Ask, wire: Wire, script: Script, code: str, content: str
 ) -> None:
-    """What had come stays; the words are for people and quote nobody."""
+    """The text so far is kept, and the message contains no text of users or of the server."""
     wire.script = script
     patience = "between_tokens" if content else "first_token"
     limits = LIMITS.replace(f"{patience} = 30", f"{patience} = 1") if code == "timeout" else LIMITS
@@ -132,7 +132,7 @@ async def test_misbehaviour_ends_as_failed_and_says_how(
 
 
 async def test_a_reply_that_is_stopped_stops_the_server(bus: FakeBus, start: Start, wire: Wire) -> None:
-    """Its connection is closed, which is how a server learns that nobody wants the rest."""
+    """The connection is closed, which tells the server to stop generating."""
     wire.script = _stall
     await start(f'[[chatbots]]\nid = "bot"\nname = "Bot"\n{entry(wire)}')
     asked = turn(chatbot_id="bot")
@@ -152,7 +152,7 @@ async def test_five_megabytes_of_text_are_cut(ask: Ask, wire: Wire) -> None:
 
 
 async def test_invalid_utf_8_is_replaced(ask: Ask, wire: Wire) -> None:
-    """The reply goes on."""
+    """The reply continues after the invalid bytes."""
     wire.script = scripted(b'data: {"choices": [{"delta": {"content": "H\xff\xfeello"}}]}\n\n', STOP)
     reply = await ask(entry(wire))
     assert (reply.status, reply.content) == ("complete", "H\ufffd\ufffdello")
@@ -173,7 +173,7 @@ async def test_a_slow_one_may_take_its_time_within_its_limits(ask: Ask, wire: Wi
     assert (reply.status, reply.content) == ("complete", "slow")
 
 
-async def test_the_worker_alone_tries_again(ask: Ask, wire: Wire) -> None:
+async def test_only_the_worker_retries(ask: Ask, wire: Wire) -> None:
     """Two attempts are two requests, and the second may succeed."""
     scripts = [scripted(b"oops", status=500), scripted(says("Hello."), STOP)]
 
@@ -204,7 +204,9 @@ async def test_a_prompt_that_is_too_long_is_shortened(ask: Ask, wire: Wire) -> N
     assert len(wire.asked) == 2
 
 
-async def test_what_is_asked(ask: Ask, wire: Wire, monkeypatch: pytest.MonkeyPatch, bus: FakeBus) -> None:
+async def test_request_contains_key_system_prompt_and_message(
+    ask: Ask, wire: Wire, monkeypatch: pytest.MonkeyPatch, bus: FakeBus
+) -> None:
     """The key, the operator's words with the role of the system, the person's with that of a user; nothing else."""
     monkeypatch.setenv("SOME_KEY", " sk-canary \n")
     wire.script = scripted(says("Hello."), STOP)

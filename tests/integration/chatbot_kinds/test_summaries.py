@@ -52,7 +52,7 @@ def summaries(bus: FakeBus) -> list[SummarizeSession]:
 
 
 async def test_a_summary_is_made_after_the_reply(bus: FakeBus, start: Start, wire: Wire) -> None:
-    """The reply is held and its turn acked while the model still writes notes; they tell of what was not shown."""
+    """The reply is published and its turn acked while the model writes the summary of the messages outside its window."""
     go = asyncio.Event()
 
     async def script(asked: Asked, answer: Answer) -> None:

@@ -161,7 +161,7 @@ async def test_the_address_that_was_judged_is_the_one_that_is_reached(
 async def test_tls_is_for_the_name_and_not_for_the_address(
     ask: Ask, wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name goes into SNI although the address is dialled; a certificate that nobody vouches for ends it there."""
+    """The connection uses the address, SNI contains the name, and an untrusted certificate fails the request."""
 
     async def getaddrinfo(_host: str, port: int, **_: Any) -> list[Any]:
         return [(2, 1, 6, "", ("127.0.0.1", port))]

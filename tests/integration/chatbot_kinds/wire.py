@@ -54,7 +54,7 @@ class Answer:
         await self.raw(body)
 
     async def hang(self) -> None:
-        """Say nothing more until the client goes away."""
+        """Send nothing more until the client closes the connection."""
         await self.reader.read()
 
 
@@ -89,7 +89,7 @@ class Wire:
             self.open -= 1
             writer.close()
             with contextlib.suppress(ConnectionError, TimeoutError):
-                async with asyncio.timeout(CLOSING):  # a client that reads no more would hold it for ever
+                async with asyncio.timeout(CLOSING):  # a client that stops reading would block it permanently
                     await writer.wait_closed()
             writer.transport.abort()
 

@@ -1,4 +1,4 @@
-"""A bus in memory that a test holds in its hands: it sees all, and says what goes wrong."""
+"""A bus in memory that records all publications, and fails as a test requests."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class FakeBus:
         return self.tags
 
     def stop(self, turn: RunTurn) -> None:
-        """Tell the workers to stop a turn."""
+        """Publish a stop of a turn to the workers."""
         told = StopTurn(session_id=turn.session_id, message_id=turn.message_id)
         self.deliver("control.chatbot_worker", join([Event("test", told).encode()]))
 

@@ -1,4 +1,4 @@
-"""The catalogue is told until it is heard, and again when the bus is back."""
+"""The catalogue is announced until the bus accepts it, and again after a reconnect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.integration.chatbot_worker.fake_bus import FakeBus
 ECHO = '[[chatbots]]\nid = "echo"\nname = "Echo"\nkind = "echo"\n'
 
 
-async def test_it_is_announced_as_soon_as_somebody_listens(bus: FakeBus, start: Start) -> None:
+async def test_catalogue_is_announced_until_the_queue_exists(bus: FakeBus, start: Start) -> None:
     """Before persistence has made its queue the announcement is unroutable: it is tried again."""
     bus.refused = 3
     await start(ECHO)
@@ -22,7 +22,7 @@ async def test_it_is_announced_as_soon_as_somebody_listens(bus: FakeBus, start: 
 async def test_it_is_announced_again_after_a_reconnect(
     bus: FakeBus, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The broker may have come back empty; and the worker says meanwhile what it lacks."""
+    """The broker may have lost its queues. Without a connection the worker reports `broker` as missing."""
     monkeypatch.setattr("chatbot_worker.roster.announcing.WATCH_INTERVAL", 0.01)
     service = await start(ECHO)
     await until(bus.announced)

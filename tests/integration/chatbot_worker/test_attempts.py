@@ -1,4 +1,4 @@
-"""One turn's attempts: its limits, what is tried again, what fails."""
+"""The attempts of one turn: limits, retries and failures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.integration.chatbot_worker.scripted import (
         (hang, "total = 0.05", "so far"),
     ],
 )
-async def test_what_takes_too_long_fails(
+async def test_reply_over_a_time_limit_fails(
     bus: FakeBus,
     start: Start,
     scripted: Scripted,
@@ -40,7 +40,7 @@ async def test_what_takes_too_long_fails(
     limits: str,
     content: str,
 ) -> None:
-    """Each limit ends the turn; what came stays; the chatbot is closed; nobody types any more."""
+    """Each limit ends the turn: the text so far is kept, the chatbot is closed, and `typing` ends."""
     scripted.plays = [play]
     await start(SCRIPTED + f"limits = {{{limits}}}\n")
     bus.deliver("turns.bot", body(turn(chatbot_id="bot")))
@@ -57,7 +57,7 @@ async def test_what_takes_too_long_fails(
 async def test_a_chatbot_that_hangs_is_tried_again(
     bus: FakeBus, start: Start, scripted: Scripted, play: Callable[[Turn], AsyncIterator[str]]
 ) -> None:
-    """A lost request is asked for once more, text or no text; the limit of the whole reply holds for all tries."""
+    """A hanging chatbot is tried again, with or without text; the limit of the whole reply applies to all tries."""
     scripted.plays = [play, hello]
     await start(SCRIPTED + "limits = {first_token = 0.1, between_tokens = 0.1}\n")
     bus.deliver("turns.bot", body(turn(chatbot_id="bot")))
@@ -70,7 +70,7 @@ async def test_a_chatbot_that_hangs_is_tried_again(
     ("error", "started"),
     [(ReplyError("status 400", retryable=False), 1), (ReplyError("status 429", retry_after=99), 1)],
 )
-async def test_what_another_try_cannot_help_is_not_tried_again(
+async def test_refused_turn_is_not_retried(
     bus: FakeBus, start: Start, scripted: Scripted, error: ReplyError, started: int
 ) -> None:
     """A turn that the provider refuses; one that it wants later than the reply may take."""
@@ -99,7 +99,7 @@ async def test_a_chatbot_that_breaks_is_tried_again(
     breaking: Callable[[Turn], AsyncIterator[str]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A new start has a higher attempt and begins its text anew; the words in the error reach no log."""
+    """A retry has a higher attempt and starts the text again; the error's message is not logged."""
     scripted.plays = [breaking, hello]
     await start(SCRIPTED)
     bus.deliver("turns.bot", body(turn(chatbot_id="bot")))
@@ -140,7 +140,7 @@ async def test_a_chatbot_that_does_not_even_begin_fails_the_turn(
     ("play", "status", "code", "length"),
     [(flood, "stopped", "too_long", REPLY_CONTENT_MAX), (nothing, "failed", "empty_reply", 0)],
 )
-async def test_replies_of_no_use(
+async def test_endless_reply_is_cut_and_empty_reply_fails(
     bus: FakeBus,
     start: Start,
     scripted: Scripted,
@@ -160,7 +160,9 @@ async def test_replies_of_no_use(
     assert scripted.closed == 1
 
 
-async def test_a_turn_that_takes_its_workers_down_is_given_up(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+async def test_turn_fails_after_too_many_deliveries_without_an_ack(
+    bus: FakeBus, start: Start, scripted: Scripted
+) -> None:
     """It was delivered again and again and never acked: it fails without another start."""
     scripted.plays = [hello]
     await start(SCRIPTED)

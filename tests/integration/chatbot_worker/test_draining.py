@@ -1,4 +1,4 @@
-"""A worker that stops: what ends soon may end, the rest goes back to its queue."""
+"""A worker that stops: short replies end, the other turns are requeued."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.integration.chatbot_worker.fake_bus import FakeBus
 from tests.integration.chatbot_worker.scripted import ECHO, SCRIPTED, Scripted, hang
 
 
-async def test_a_stop_lets_run_what_ends_soon_and_hands_back_the_rest(
+async def test_drain_finishes_short_replies_and_requeues_other_turns(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is taken any more; what hangs is published again with a higher number, then acked."""
+    """No more turns are taken; a hanging turn is published again with a higher number of starts, then acked."""
     monkeypatch.setattr(turn_loop, "GRACE", 2.0)  # twenty times what the reply takes on an idle machine
     service = await start(SCRIPTED + ECHO)
     scripted.plays = [hang]
@@ -36,7 +36,7 @@ async def test_a_stop_lets_run_what_ends_soon_and_hands_back_the_rest(
     assert all(s.closed for queue, s in bus.subscriptions.items() if queue.startswith("turns."))
 
 
-async def test_what_cannot_be_handed_back_is_not_acked(
+async def test_turn_that_cannot_be_requeued_is_not_acked(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the broker away at the stop the turn stays on its queue."""

@@ -76,7 +76,7 @@ async def test_without_a_fallback_it_fails_at_once(
     end: tuple[str, str, str],
     started: int,
 ) -> None:
-    """A dead provider keeps nobody waiting; what it refuses for the turn's own sake is not held against it."""
+    """With an open circuit turns fail at once; refused turns do not open the circuit."""
     scripted.plays = [play]
     await start(SCRIPTED + "circuit = {failures = 3, pause = 100}\n")
     for _ in range(7):
@@ -89,7 +89,7 @@ async def test_without_a_fallback_it_fails_at_once(
 
 
 @pytest.mark.parametrize(("play", "content"), [(refuses, ""), (breaks, "so f")])
-async def test_nobody_stands_in_where_there_was_an_answer(
+async def test_fallback_does_not_answer_refused_or_shown_replies(
     bus: FakeBus, start: Start, scripted: Scripted, play: Callable[[Turn], AsyncIterator[str]], content: str
 ) -> None:
     """A turn that is refused is not taken elsewhere; text that was shown is kept."""
@@ -98,7 +98,7 @@ async def test_nobody_stands_in_where_there_was_an_answer(
     assert await ask(bus) == ("failed", content, "chatbot_failed")
 
 
-async def test_a_fallback_that_fails_too(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+async def test_turn_fails_if_its_fallback_fails(bus: FakeBus, start: Start, scripted: Scripted) -> None:
     """Then the turn fails, with nothing but the error; the fallback's own fallback is not asked."""
     scripted.plays = [dies]
     other = SCRIPTED.replace('"bot"', '"other"') + 'fallback = "bot"\n'

@@ -1,4 +1,4 @@
-"""The whole worker on the real buses: a turn goes in, deltas and the finished reply come out; a stop hands back."""
+"""The worker on both buses: a turn is answered by deltas and a finished reply, and requeued by a drain."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ HANGING = SCRIPTED.replace('"bot"', '"echo"')
 
 @dataclass
 class Others:
-    """What stands around the worker: persistence's queues and one gateway's, and what came into them."""
+    """The queues of persistence and of one gateway, and the events that arrived in them."""
 
     bus: Bus
     seen: list[Received] = field(default_factory=list)
@@ -105,7 +105,7 @@ async def worker(bus: Bus, path: Path, toml: str) -> AsyncIterator[Service]:
 
 
 async def test_a_turn_becomes_a_reply(bus: Bus, others: Others, tmp_path: Path) -> None:
-    """Announced, streamed in order, finished once; and the turn is gone from its queue."""
+    """The catalogue is announced, the reply streamed in order and finished once, and the turn removed from its queue."""
     async with worker(bus, tmp_path / "chatbots.toml", QUICK):
         asked = turn("one two three")
         await bus.publish(TURNS, "echo", Event("test", asked, str(asked.session_id)))
@@ -123,10 +123,10 @@ async def test_a_turn_becomes_a_reply(bus: Bus, others: Others, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("graceful", [True, False])
-async def test_what_one_worker_leaves_another_finishes(
+async def test_unfinished_turn_is_answered_by_another_worker(
     bus: Bus, others: Others, tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch, *, graceful: bool
 ) -> None:
-    """Handed back or just dropped: the next asks whether the turn is open and answers under a higher attempt."""
+    """After a requeue or a crash, the next worker asks whether the turn is open and answers under a higher attempt."""
     monkeypatch.setattr(turn_loop, "GRACE", 0.01)
     scripted.plays = [hang]
     asked = turn("one two three four")
@@ -143,11 +143,11 @@ async def test_what_one_worker_leaves_another_finishes(
     (finish,) = [event.parse(FinishReply) for event in others.of(FinishReply)]
     assert finish.content == "one two three four"
     assert finish.attempt > others.of(ReplyStreamed)[0].data["attempt"]
-    assert finish.attempt // 1000 in (2, 3)  # what is handed back may pass once more through the closing subscription
+    assert finish.attempt // 1000 in (2, 3)  # a requeued turn may be delivered again to the closing subscription
     assert len(others.of(IsTurnOpen)) == 1
 
 
-async def test_a_reply_stops_whichever_worker_is_at_it(
+async def test_stop_reaches_the_worker_that_runs_the_turn(
     bus: Bus, others: Others, tmp_path: Path, scripted: Scripted
 ) -> None:
     """Every worker hears of the stop; the one that is at it ends the reply, and one that comes later ends at once."""

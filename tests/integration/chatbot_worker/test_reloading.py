@@ -75,7 +75,7 @@ async def test_a_chatbot_may_change_come_and_go(bus: FakeBus, start: Start, scri
 async def test_a_chatbot_that_goes_ends_what_it_began(
     bus: FakeBus, start: Start, scripted: Scripted, path: Path
 ) -> None:
-    """What waits goes back to the queue, for a worker that may still have it; what runs is stored and acked."""
+    """Waiting turns are requeued for other workers; running turns are finished and acked."""
     scripted.plays = [hang]
     await start(SCRIPTED + "concurrency = 1\n" + OTHER)
     running, waiting = turn(chatbot_id="bot"), turn(chatbot_id="bot")
@@ -95,7 +95,7 @@ async def test_a_chatbot_that_goes_ends_what_it_began(
 async def test_a_wrong_file_changes_nothing(
     bus: FakeBus, start: Start, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Half written, gone, or nonsense: it is said, with its place, and all goes on."""
+    """An incomplete, missing or invalid file is logged with the position, and the chatbots stay."""
     service = await start(ECHO)
     await until(bus.announced)
     put(path, ECHO + 'colour = "red"\n')
@@ -116,7 +116,7 @@ async def test_a_wrong_file_changes_nothing(
     assert len(bus.announced()) == 1
 
 
-async def test_it_is_read_when_somebody_asks_though_it_looks_older(
+async def test_reload_request_reads_an_older_file(
     bus: FakeBus, start: Start, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGHUP need not wait for a look at the file; a backup put in place is the newest all the same."""
@@ -135,7 +135,7 @@ async def test_it_is_read_when_somebody_asks_though_it_looks_older(
 async def test_what_a_chatbot_holds_is_opened_and_closed_once(
     bus: FakeBus, start: Start, scripted: Scripted, path: Path
 ) -> None:
-    """Opened when it enters the catalogue, closed when its last turn has ended; one that is as it was is left alone."""
+    """A chatbot is opened when it enters the catalogue and closed after its last turn; an unchanged one stays open."""
     scripted.plays = [hang]
     await start(SCRIPTED)
     await until(lambda: scripted.life == ["open"])

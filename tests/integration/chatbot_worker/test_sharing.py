@@ -1,4 +1,4 @@
-"""One chatbot, many people: nobody occupies it, and whoever waits is told so."""
+"""One chatbot and many users: its slots are shared fairly, and waiting turns show `typing`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def of(person: str) -> RunTurn:
     return asked.model_copy(update={"context": [asked.context[0].model_copy(update={"sender_id": person})]})
 
 
-async def test_who_asks_much_waits_behind_who_asks_little(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+async def test_turn_of_a_quiet_user_runs_before_those_of_a_busy_user(
+    bus: FakeBus, start: Start, scripted: Scripted
+) -> None:
     """Thirty turns of one person's sessions are there first; another's one turn is next, and typing says it waits."""
     gate = Gate()
     scripted.plays = [gate.reply]
@@ -53,7 +55,7 @@ async def test_who_asks_much_waits_behind_who_asks_little(bus: FakeBus, start: S
     assert bus.typing().count(False) == 31
 
 
-async def test_one_person_leaves_room_for_others(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+async def test_one_user_never_holds_all_slots_of_a_chatbot(bus: FakeBus, start: Start, scripted: Scripted) -> None:
     """With eight at once two are kept for others: they need not wait at all."""
     gate = Gate()
     scripted.plays = [gate.reply]
@@ -67,8 +69,8 @@ async def test_one_person_leaves_room_for_others(bus: FakeBus, start: Start, scr
     await until(lambda: len(bus.subscriptions["turns.bot"].acked) == 21)
 
 
-async def test_who_fills_the_room_waits_in_the_queue(bus: FakeBus, start: Start, scripted: Scripted) -> None:
-    """Half of them go back to its end, marked, so that others behind them come into sight; nothing is lost."""
+async def test_excess_turns_of_one_user_are_requeued(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+    """Half of them are requeued, marked as started, so that turns of other users are delivered. Each is answered."""
     gate = Gate()
     scripted.plays = [gate.reply]
     bus.open = [True] * 33
@@ -89,7 +91,7 @@ async def test_who_fills_the_room_waits_in_the_queue(bus: FakeBus, start: Start,
     assert {finish.message_id for finish in bus.finished()} == {asked.message_id for asked in turns}
 
 
-async def test_typing_is_kept_fresh(
+async def test_typing_is_renewed_until_the_turn_ends(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it waits and while it runs; at the end no more."""
@@ -107,10 +109,10 @@ async def test_typing_is_kept_fresh(
     assert bus.typing()[-1] is False
 
 
-async def test_who_waits_in_vain_goes_back_to_the_queue(
+async def test_turn_is_requeued_after_wait_timeout(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another worker may have room; and the broker must not take the turn back by itself."""
+    """Another worker may have a free slot, and the broker must not requeue the turn itself."""
     monkeypatch.setattr("chatbot_worker.turns.execution.WAIT_MAX", 0.05)
     scripted.plays = [hang]
     await start(SCRIPTED + "concurrency = 1\n")
@@ -126,8 +128,8 @@ async def test_who_waits_in_vain_goes_back_to_the_queue(
     await until(lambda: bus.subscriptions["turns.bot"].acked == [second, first])
 
 
-async def test_the_one_that_kills_its_workers_is_found(bus: FakeBus, start: Start, scripted: Scripted) -> None:
-    """All that was taken came back as often as it: only the first is given up, the others run one at a time."""
+async def test_only_the_turn_that_crashes_workers_fails(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+    """All turns have the same delivery count: only the first one fails, all following ones run one at a time."""
     at_once = most = 0
 
     async def counts(_turn: Turn) -> AsyncIterator[str]:

@@ -20,7 +20,7 @@ def ends(bus: FakeBus) -> list[tuple[str, str, object]]:
 
 
 async def test_a_running_reply_ends_with_the_text_so_far(bus: FakeBus, start: Start, scripted: Scripted) -> None:
-    """The chatbot is closed, the reply stored under the attempt that was shown, the turn acked, nobody types."""
+    """The chatbot is closed, the reply keeps the attempt of its deltas, the turn is acked, and `typing` ends."""
     scripted.plays = [hang]
     await start(SCRIPTED)
     asked = turn(chatbot_id="bot")
@@ -34,8 +34,8 @@ async def test_a_running_reply_ends_with_the_text_so_far(bus: FakeBus, start: St
     assert bus.typing() == [True, False]
 
 
-async def test_a_stop_holds_in_its_own_session_alone(bus: FakeBus, start: Start, scripted: Scripted) -> None:
-    """Who may stop replies in one session cannot stop another's by naming its message; nonsense is passed over."""
+async def test_stop_is_valid_only_in_its_session(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+    """A stop with the id of a message in another session has no effect; invalid stops are ignored."""
     scripted.plays = [hang]
     await start(SCRIPTED)
     asked, other = turn(chatbot_id="bot"), turn(chatbot_id="bot")
@@ -99,8 +99,10 @@ async def test_a_turn_between_two_attempts_is_stopped_with_what_was_shown(
     assert ends(bus) == [("stopped", "so f", None)]
 
 
-async def test_a_chatbot_that_will_not_end_is_left_behind(bus: FakeBus, start: Start, scripted: Scripted) -> None:
-    """Its turn ends in time all the same, and what it still writes is shown to nobody."""
+async def test_chatbot_that_ignores_its_cancellation_is_abandoned(
+    bus: FakeBus, start: Start, scripted: Scripted
+) -> None:
+    """Its turn ends in time, and later text is not published."""
     go = asyncio.Event()
 
     async def stubborn(_turn: Turn) -> AsyncIterator[str]:

@@ -40,7 +40,7 @@ async def test_a_reply_is_streamed_then_stored_then_acked(bus: FakeBus, start: S
     assert {key for _, key, _ in bus.streamed} == {f"s.{asked.session_id.int % 4}"}
 
 
-async def test_an_instant_chatbot_neither_types_nor_streams(bus: FakeBus, start: Start) -> None:
+async def test_complete_reply_is_published_without_typing_and_deltas(bus: FakeBus, start: Start) -> None:
     """Without pauses there is nothing to wait for: its message comes at once."""
     await start(INSTANT)
     tag = bus.deliver("turns.echo", body(turn("a b")))
@@ -49,7 +49,7 @@ async def test_an_instant_chatbot_neither_types_nor_streams(bus: FakeBus, start:
     assert bus.deltas() == []
 
 
-async def test_an_instant_chatbot_without_interval_tells_each_piece(bus: FakeBus, start: Start) -> None:
+async def test_complete_reply_without_interval_streams_each_piece(bus: FakeBus, start: Start) -> None:
     """What a measurement of streaming wants."""
     await start(PIECEWISE)
     tag = bus.deliver("turns.echo", body(turn("a b")))
@@ -85,7 +85,7 @@ async def test_a_batch_with_pauses_runs_side_by_side(bus: FakeBus, start: Start)
 
 @pytest.mark.parametrize(("again", "delivery_count"), [(True, 0), (False, 1)])
 @pytest.mark.parametrize("toml", [ECHO, INSTANT])
-async def test_a_turn_that_may_be_over_is_asked_about(
+async def test_redelivered_turn_is_answered_only_if_it_is_open(
     bus: FakeBus, start: Start, toml: str, *, again: bool, delivery_count: int
 ) -> None:
     """Closed: acked and not answered. Open: answered, under a higher attempt. Not known: asked again."""
@@ -101,8 +101,8 @@ async def test_a_turn_that_may_be_over_is_asked_about(
     assert bus.typing() == ([] if toml is INSTANT else [True, False])
 
 
-async def test_a_turn_that_runs_here_is_not_started_again(bus: FakeBus, start: Start, scripted: Scripted) -> None:
-    """It came again over a new connection: both deliveries are acked, when the one run has ended."""
+async def test_redelivered_turn_that_runs_is_not_started_again(bus: FakeBus, start: Start, scripted: Scripted) -> None:
+    """After a redelivery over a new connection, both deliveries are acked when the single run has ended."""
     go = asyncio.Event()
 
     async def waits(_turn: Turn) -> AsyncIterator[str]:
@@ -122,10 +122,10 @@ async def test_a_turn_that_runs_here_is_not_started_again(bus: FakeBus, start: S
     assert scripted.started == len(bus.finished()) == 1
 
 
-async def test_whoever_joins_gets_the_whole_text_within_a_second(
+async def test_snapshots_repeat_while_a_reply_is_under_way(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Snapshots go on while a reply is under way, also while nothing new comes; deltas are coalesced."""
+    """Snapshots repeat also without new text; deltas within an interval are merged."""
     monkeypatch.setattr("chatbot_worker.replies.reply_stream.SNAPSHOT_INTERVAL", 0.05)
     go = asyncio.Event()
 
@@ -146,8 +146,8 @@ async def test_whoever_joins_gets_the_whole_text_within_a_second(
     assert {delta.text for delta in bus.deltas() if delta.snapshot} == {"abcdef"}
 
 
-async def test_what_is_no_turn_goes_to_the_dead_letters(bus: FakeBus, start: Start) -> None:
-    """Whole bodies and single events; a turn that is named all the same fails; the good one beside it is answered."""
+async def test_unreadable_turn_becomes_a_dead_letter_and_fails(bus: FakeBus, start: Start) -> None:
+    """Unreadable bodies and events become dead letters; a turn that the event names fails; the valid one is answered."""
     await start(INSTANT)
     fine, unreadable = turn("fine"), turn("not fine")
     bad = body(fine)[:-1] + b"," + body(unreadable)[1:].replace(b'"starts":0', b'"starts":"many"')
@@ -188,7 +188,7 @@ async def test_no_more_turns_at_once_than_the_chatbot_allows(bus: FakeBus, start
 
 
 @pytest.mark.parametrize("kind", ["echo", "eliza"])
-async def test_the_loop_is_never_held_for_long(bus: FakeBus, start: Start, kind: str) -> None:
+async def test_large_batch_does_not_block_the_event_loop(bus: FakeBus, start: Start, kind: str) -> None:
     """A large batch of long messages leaves the loop to others at least every 50 ms."""
     await start(f'[[chatbots]]\nid = "bot"\nname = "Bot"\nkind = "{kind}"\noptions = {{delay = 0}}\n')
     batch = body(*(turn("my mother and I " * 1_000, chatbot_id="bot") for _ in range(16)))  # 256 KiB
@@ -196,7 +196,7 @@ async def test_the_loop_is_never_held_for_long(bus: FakeBus, start: Start, kind:
 
     async def longest() -> float:
         tag = bus.deliver("turns.bot", batch)
-        held, last = 0.0, time.thread_time()  # what other processes do meanwhile is not its doing
+        held, last = 0.0, time.thread_time()  # CPU time of this thread, without that of other processes
         while tag not in acked:
             await asyncio.sleep(0)
             now = time.thread_time()

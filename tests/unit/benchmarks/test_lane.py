@@ -58,7 +58,7 @@ def test_the_ack_may_be_last(lane: Lane) -> None:
     assert lane.tally == Tally()
 
 
-def test_a_system_that_tells_no_stored_message_has_turns_of_two_parts() -> None:
+def test_turn_of_a_system_without_stored_messages_has_two_parts() -> None:
     lane = Lane("s", tells_stored=False, tally=Tally())
     turn = lane.begin(1.0)
     lane.take_message({"id": "r1", "sender_type": "chatbot", "reply_to": "u1"}, 1.1)

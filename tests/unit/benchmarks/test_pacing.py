@@ -1,4 +1,4 @@
-"""The open loop's clock: intended times are the schedule's, not those of the reader who came late."""
+"""The clock of the open loop: a late reader gets the intended times of the schedule."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ TWO = ONE + '\n[[chatbots]]\nid = "b"\nname = "B"\nkind = "eliza"\n'
 
 
 def test_the_built_in_list() -> None:
-    """Without a file: eliza, who is the default, and echo; both immediate, with the context they want."""
+    """Without a file: eliza, the default, and echo; both are immediate and have their kind's context."""
     eliza, echo = [definition.card for definition in load(None).definitions]
     assert (eliza.id, eliza.default, eliza.immediate, eliza.context.messages) == ("eliza", True, True, 40)
     assert (echo.id, echo.default, echo.immediate, echo.context.messages) == ("echo", False, True, 0)
@@ -107,7 +107,7 @@ def test_the_first_is_the_default_if_none_says_so() -> None:
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(text: str, reason: str) -> None:
-    """Whoever wrote the file finds the line."""
+    """The error names the line in the file."""
     with pytest.raises(CatalogueError, match=reason):
         parse(text, NOW)
 

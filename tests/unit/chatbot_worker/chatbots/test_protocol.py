@@ -12,7 +12,7 @@ async def test_a_complete_reply_can_be_read_piece_by_piece() -> None:
 
 
 def test_reply_error_accepts_the_former_name_of_retryable() -> None:
-    """Packages that say `again=False` go on to have their turns refused."""
+    """Packages that pass `again=False` still refuse their turns."""
     assert ReplyError("status 400", again=False).retryable is False
     assert ReplyError("status 400", retryable=False).retryable is False
     assert ReplyError("status 500").retryable is True

@@ -65,7 +65,7 @@ async def test_the_longest_message_does_not_hold_the_loop(text: str) -> None:
     """16,000 characters in far less than 50 ms."""
 
     async def taken() -> float:
-        began = time.thread_time()  # what other processes do meanwhile is not its doing
+        began = time.thread_time()  # CPU time of this thread, without that of other processes
         assert "".join([piece async for piece in Echo(EchoOptions(delay=0)).reply(turn(text))]) == text
         return time.thread_time() - began
 

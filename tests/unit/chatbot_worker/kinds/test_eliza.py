@@ -95,7 +95,7 @@ def test_the_highest_rank_is_answered_not_the_first_word() -> None:
 
 
 def test_danger_comes_before_everything() -> None:
-    """Whoever speaks of ending their life hears first where people are who can help."""
+    """A message about suicide is answered with a hint to people who can help."""
     for said in ("hi. computer, I want to kill myself, you idiot", "i wish to die", "I am going to end my life"):
         assert "crisis line" in Conversation(SCRIPT, 0).answer(said), said
 
@@ -110,7 +110,7 @@ def test_lines_take_turns() -> None:
 
 
 def test_what_is_too_long_is_not_said_back() -> None:
-    """Nobody wants to read their own essay again."""
+    """Long parts of a message are not repeated."""
     assert len(Conversation(SCRIPT, 0).answer("I feel " + "very " * 100 + "sad").split()) < 3 * SAID_BACK_MAX
 
 
@@ -131,7 +131,7 @@ def say(*messages: tuple[str, str], unanswered: int = 1, script: Script = SCRIPT
 
 
 def test_memory_is_rebuilt_from_the_context() -> None:
-    """A worker that has never seen the session remembers it all the same, and always in the same way."""
+    """A worker without state returns to an earlier remark, and always to the same one."""
     talk = (("ada", "my mother is strict"), ("eliza", "…"), ("ada", "zzz"))
     assert say(*talk) == "Earlier you spoke of your mother. Shall we go back to that?"
     assert say(*talk) == say(*talk)
@@ -143,7 +143,7 @@ def test_messages_that_wait_are_answered_together() -> None:
 
 
 def test_a_name_is_used_only_where_several_people_talk() -> None:
-    """In a room it may be said who is meant; between two it would be odd."""
+    """The name is used only in sessions of several users."""
     room = (("bob", "hi"), ("ada", "hi"), ("ada", "I feel lost"))
     assert say(*room).startswith("ada, do you often feel lost")
     assert say(*((("ada", "hi"),) * 2), ("ada", "I feel lost")).startswith("Do you often feel lost")
@@ -152,7 +152,7 @@ def test_a_name_is_used_only_where_several_people_talk() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.text(max_size=200), max_size=6))
 def test_she_always_has_an_answer(texts: list[str]) -> None:
-    """Whatever is typed, there is an answer, and it is the same next time."""
+    """Any message has an answer, and always the same one."""
     first, second = Conversation(SCRIPT, 7), Conversation(SCRIPT, 7)
     for text in texts:
         said = first.answer(text)
@@ -182,7 +182,7 @@ def test_the_longest_message_takes_no_time(text: str) -> None:
 
     def taken() -> float:
         conversation = Conversation(SCRIPT, 0)
-        began = time.thread_time()  # what the machine does meanwhile is not its doing
+        began = time.thread_time()  # CPU time of this thread, without that of other processes
         conversation.answer(long)
         return time.thread_time() - began
 

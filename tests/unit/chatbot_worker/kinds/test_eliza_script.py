@@ -98,7 +98,7 @@ def test_hand_overs_end(script: Script) -> None:
 
 
 def test_every_line_is_a_sentence(script: Script) -> None:
-    """It begins like one, ends like one and is pure text beside its places."""
+    """It begins and ends like a sentence, and is text except for its places."""
     for rule in [rule for keyword in script.by_name.values() for rule in keyword.rules] + list(script.moods.values()):
         for line in rule.lines:
             text = "".join(part if isinstance(part, str) else "x" for part in line.parts)
@@ -120,13 +120,13 @@ def test_every_line_is_a_sentence(script: Script) -> None:
     ],
 )
 def test_a_wrong_script_is_refused_with_its_place(old: str, new: str, reason: str) -> None:
-    """Whoever changes the script is told where it went wrong."""
+    """The error names the keyword and the rule."""
     assert old in SMALL
     with pytest.raises(ScriptError, match="^" + reason):
         parse(SMALL.replace(old, new))
 
 
-def test_what_stands_behind_a_rule_for_everything_is_refused() -> None:
+def test_rule_after_a_rule_that_matches_everything_is_refused() -> None:
     """A rule that can never be reached is a mistake."""
     behind = '[[keyword.my.rule]]\nmatch = "*"\nsay = ["x."]\n' * 2
     with pytest.raises(ScriptError, match=r"^my\.3: never reached"):

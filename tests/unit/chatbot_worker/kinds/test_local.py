@@ -19,7 +19,7 @@ def listed(*, local_model: bool) -> list[tuple[str, bool]]:
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine and weights, as far as a look at files can tell."""
+    """An engine and weights, as far as files show."""
     package = tmp_path / "weighty"
     package.mkdir()
     (package / "__init__.py").write_text("raise RuntimeError('nobody imports this')")

@@ -1,4 +1,4 @@
-"""A package of somebody else's adds a kind of chatbot by an entry point, as the documentation says."""
+"""An external package adds a kind of chatbot by an entry point, as the documentation describes."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_what_is_wrong_with_a_package_is_one_line(install: Install, source: str,
     assert "\n" not in str(error.value)
 
 
-def test_nobody_takes_our_names(install: Install) -> None:
+def test_package_cannot_replace_a_built_in_kind(install: Install) -> None:
     """`echo` stays echo."""
     install("KIND = 3", "echo = shouting:KIND")
     assert parse(listing("echo"), NOW).definitions[0].chatbot.__class__.__module__ == OWN["echo"]

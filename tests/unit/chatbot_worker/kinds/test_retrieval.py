@@ -68,7 +68,7 @@ async def said(chatbot: Retrieval, *contents: str) -> str:
 
 
 async def test_a_passage_is_quoted_with_its_source(folder: Path) -> None:
-    """As it stands there, under the headings that it stands under."""
+    """The quotation is exact, and the source contains the headings."""
     chatbot = make(RetrievalOptions(path=folder, passages=1))
     assert await said(chatbot, "Can I return my parcel?") == (
         "> You can return a **parcel** within 30 days.\n> We pay the postage.\n\n— Shop / Returns (`guide/shop.md`)"

@@ -76,7 +76,7 @@ def test_permitted(address: str) -> None:
 
 
 def test_what_the_operator_allows_may_be_reached_in_each_of_its_forms() -> None:
-    """And nothing beside it."""
+    """No other address is permitted."""
     allowed = [ip_network("10.1.0.0/16"), ip_network("::1/128")]
     assert all(permitted(address, allowed) for address in ("10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::10.1.2.3", "::1"))
     assert not any(permitted(address, allowed) for address in ("10.2.0.1", "127.0.0.1", "::ffff:10.2.0.1"))

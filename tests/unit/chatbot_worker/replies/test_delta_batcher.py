@@ -1,4 +1,4 @@
-"""Text under way leaves in gusts."""
+"""Deltas leave in batches."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_the_first_leaves_at_once_and_the_next_ones_together() -> None:
     assert len(bus.streamed) == 7
 
 
-async def test_where_there_is_much_to_tell_gusts_are_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_interval_grows_with_the_rate_of_deltas(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the rate, so that they are short again when it falls."""
     pauses: list[float] = []
 

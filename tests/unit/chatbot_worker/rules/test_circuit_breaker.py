@@ -26,7 +26,7 @@ def broken(circuit: CircuitBreaker, times: int) -> None:
 
 
 def test_it_opens_after_failures_in_a_row(clock: Clock) -> None:
-    """A success in between, and a try that told nothing, keep it closed."""
+    """A success in between, and an undecided try, keep it closed."""
     circuit = CircuitBreaker(3, 10.0, clock)
     broken(circuit, 2)
     circuit.succeeded()
@@ -39,7 +39,7 @@ def test_it_opens_after_failures_in_a_row(clock: Clock) -> None:
 
 
 def test_one_probe_at_a_time(clock: Clock) -> None:
-    """After the pause; a probe that told nothing is followed by another; one that succeeds closes it."""
+    """Probes start after the pause; an undecided one is followed by another; one that succeeds closes the circuit."""
     circuit = CircuitBreaker(1, 10.0, clock)
     broken(circuit, 1)
     clock.now += 9.9
@@ -70,7 +70,7 @@ def test_each_probe_that_fails_doubles_the_pause(clock: Clock) -> None:
     assert pauses == [10.0, 20.0, 40.0, 80.0, PAUSE_MAX, PAUSE_MAX]
 
 
-def test_it_starts_anew_when_all_is_well_again(clock: Clock) -> None:
+def test_success_resets_the_pause(clock: Clock) -> None:
     """The next trouble is met with the first pause."""
     circuit = CircuitBreaker(1, 10.0, clock)
     broken(circuit, 1)

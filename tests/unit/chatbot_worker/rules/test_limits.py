@@ -14,7 +14,7 @@ from chatbot_worker.turns.fairness import WAIT_MAX
 
 @given(st.integers(1, 1_000_000), st.integers(1, 10), st.data())
 def test_attempts_ascend(starts: int, attempts: int, data: st.DataObject) -> None:
-    """Over the retries of one start and into the next start, whatever is drawn."""
+    """They ascend over the retries of one start and into the next start, for any random numbers."""
 
     def draw(below: int) -> int:
         return data.draw(st.integers(0, below - 1))
@@ -25,7 +25,7 @@ def test_attempts_ascend(starts: int, attempts: int, data: st.DataObject) -> Non
     assert all(number // 1000 == starts for number in numbers[:-1])
 
 
-def test_no_turn_may_be_held_for_as_long_as_the_broker_waits() -> None:
+def test_turn_ends_before_the_delivery_timeout_of_the_broker() -> None:
     """30 minutes without an ack close the channel: waiting, a reply and its fallback end well before."""
     assert 2 * (WAIT_MAX + TOTAL_MAX) < 29 * 60
     assert Limits(total=TOTAL_MAX, attempts=10).total == TOTAL_MAX

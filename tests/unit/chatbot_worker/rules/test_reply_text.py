@@ -1,4 +1,4 @@
-"""What is told of a reply: a client that follows contract.md §3.7 ends up with exactly its text."""
+"""The deltas of a reply: a client that follows contract.md §3.7 has exactly its text at the end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pieces = st.lists(st.tuples(st.text(max_size=30), st.sampled_from(["wait", "delt
 
 @given(pieces, st.integers(0, 29))
 def test_the_deltas_give_exactly_the_content(steps: list[tuple[str, str]], joins_at: int) -> None:
-    """From the first piece on; and for whoever joins in between, from the next snapshot on."""
+    """From the first piece on, and after a late join from the next snapshot on."""
     reply, first, later = ReplyText(), Client(), Client()
     snapshot_seen = False
     for number, (piece, tell) in enumerate(steps):
@@ -48,7 +48,7 @@ def test_the_deltas_give_exactly_the_content(steps: list[tuple[str, str]], joins
 
 
 def test_offsets_count_code_points() -> None:
-    """An emoji is one, whatever it is in UTF-8 or UTF-16."""
+    """An emoji counts as one, independent of its length in UTF-8 and UTF-16."""
     reply = ReplyText()
     reply.add("😀é")
     reply.delta()
@@ -56,7 +56,7 @@ def test_offsets_count_code_points() -> None:
     assert reply.delta() == Update(2, "x", snapshot=False)
 
 
-def test_nothing_new_is_not_told() -> None:
+def test_delta_without_new_text_is_none() -> None:
     """No empty deltas."""
     reply = ReplyText()
     reply.add("")
@@ -73,7 +73,7 @@ def test_the_text_is_cut_at_its_limit_and_says_so() -> None:
     assert reply.content == "x" * REPLY_CONTENT_MAX
 
 
-def test_what_no_message_may_hold_is_replaced() -> None:
+def test_invalid_characters_are_replaced() -> None:
     """NUL and lone surrogates would be refused by everything behind us."""
     reply = ReplyText()
     reply.add("a\x00b\ud800c\x1b\n\t")

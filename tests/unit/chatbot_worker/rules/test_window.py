@@ -49,7 +49,7 @@ def test_it_keeps_the_budget_and_the_order(pattern: str, tokens: int) -> None:
     assert bool(kept) == bool(context)
 
 
-def test_what_needs_no_answer_may_be_bounded_by_itself() -> None:
+def test_earlier_messages_have_bounds_of_their_number_and_bytes() -> None:
     """By messages and by bytes, whatever there is to answer."""
 
     def within(pattern: str, **bounds: int) -> str:
@@ -61,8 +61,8 @@ def test_what_needs_no_answer_may_be_bounded_by_itself() -> None:
     assert within("abcdE", bytes=30, messages=3, tokens=2 * EACH) == "dE"
 
 
-def test_a_further_summary_tells_of_what_lies_before_all_that_is_shown() -> None:
-    """And behind the last summary; what lies between shown messages will be told of when these have gone too."""
+def test_next_summary_contains_messages_between_summary_and_window() -> None:
+    """Messages between shown ones are summarized when the shown ones have left the window."""
 
     def told_of(pattern: str, summary: int | None, **bounds: int) -> str:
         context = messages(pattern)
@@ -86,7 +86,7 @@ def test_a_further_summary_tells_of_what_lies_before_all_that_is_shown() -> None
     assert told_of("abcdE", None, messages=9) == ""
 
 
-def test_when_it_is_time_for_a_summary() -> None:
+def test_summary_is_due_after_enough_messages_left_the_window() -> None:
     """Before anything falls out of the turns, which bring twice what is shown; and no more often than it must be."""
     assert not worth_summarizing(messages("abcdefg"), Bounds(messages=100, bytes=10_000))
     assert worth_summarizing(messages("abcdefgh"), Bounds(messages=100, bytes=10_000))

@@ -1,4 +1,4 @@
-"""Slots: nobody is kept waiting by one who asks much."""
+"""Slots are shared fairly among users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.contracts.views import SenderType
 
 
 class Hall:
-    """People at the slots; who runs, in the order in which they began."""
+    """Users of the slots. `began` lists the users of running turns in the order of their start."""
 
     def __init__(self, most: int) -> None:
         self.slots = Slots(most)
@@ -41,8 +41,8 @@ class Hall:
         await self.settle()
 
 
-async def test_a_newcomer_goes_before_who_asked_much() -> None:
-    """One slot, twenty of ada's turns waiting: bob, who came last, is next, and then they take turns."""
+async def test_new_user_runs_before_waiting_turns_of_a_busy_user() -> None:
+    """One slot, twenty of ada's turns waiting: bob's turn, the last one, is next, and then they alternate."""
     hall = Hall(1)
     hall.come("ada", 20)
     hall.come("bob", 2)
@@ -52,7 +52,7 @@ async def test_a_newcomer_goes_before_who_asked_much() -> None:
     assert hall.began == ["ada", "bob", "ada", "bob", "ada", "ada"]
 
 
-async def test_nobody_holds_all_slots() -> None:
+async def test_one_user_holds_at_most_three_quarters_of_the_slots() -> None:
     """A quarter is kept free for others, who need not wait at all."""
     hall = Hall(8)
     hall.come("ada", 20)
@@ -65,7 +65,7 @@ async def test_nobody_holds_all_slots() -> None:
     assert hall.began[8:] == ["bob"]
 
 
-async def test_who_holds_fewest_is_next() -> None:
+async def test_free_slot_goes_to_the_user_with_the_fewest() -> None:
     """Three of ada's and one of bob's run: bob's next turn goes first although ada's waited longer."""
     hall = Hall(4)
     hall.come("ada", 3)
@@ -78,7 +78,7 @@ async def test_who_holds_fewest_is_next() -> None:
     assert hall.began[4:] == ["bob"]
 
 
-async def test_one_alone_is_not_slowed_down_where_slots_are_few() -> None:
+async def test_single_user_may_hold_all_of_three_slots() -> None:
     """Up to three slots a single person may use them all."""
     hall = Hall(3)
     hall.come("ada", 5)
@@ -86,8 +86,8 @@ async def test_one_alone_is_not_slowed_down_where_slots_are_few() -> None:
     assert hall.began == ["ada"] * 3
 
 
-async def test_more_or_fewer_from_now_on() -> None:
-    """A file that was read again says otherwise; what runs goes on."""
+async def test_resize_affects_new_turns_only() -> None:
+    """After a reload of the catalogue running turns continue."""
     hall = Hall(2)
     hall.come("ada", 1)
     hall.come("bob", 4)
@@ -103,7 +103,7 @@ async def test_more_or_fewer_from_now_on() -> None:
     assert len(hall.began) == 4
 
 
-async def test_whoever_leaves_or_is_thrown_out_takes_no_slot_along() -> None:
+async def test_cancelled_turns_release_their_slots() -> None:
     """A thousand comings, goings and cancellations at random: never too many at once, and all slots free at the end."""
     draw = random.Random(7)
     slots = Slots(5)
@@ -132,8 +132,8 @@ async def test_whoever_leaves_or_is_thrown_out_takes_no_slot_along() -> None:
     assert (slots._taken, +slots._held, slots._waiting, slots._lines) == (0, {}, {}, {})
 
 
-def test_who_fills_the_room_alone_makes_way() -> None:
-    """Half of what they have waiting; not while there is room or others have as much; rarely if nobody else comes."""
+def test_excess_is_half_of_the_turns_of_a_dominant_user() -> None:
+    """No excess while there is room or users have equal shares; checks become rarer without turns of another user."""
     now = 100.0
     backlog = BacklogShare(lambda: now)
     assert backlog.excess(["ada"] * 31, 32) == ("", 0)
@@ -157,7 +157,7 @@ def message(sender_type: SenderType, sender_id: str, *, unanswered: bool) -> Con
     return ContextMessage(id=uuid4(), sender_type=sender_type, sender_id=sender_id, content="", unanswered=unanswered)
 
 
-def test_whose_turn_it_is() -> None:
+def test_requester_is_the_author_of_the_newest_unanswered_message() -> None:
     """Who asked last; behind a chatbot's question stands the person who spoke last; else the session."""
     ada, bob = message("user", "ada", unanswered=False), message("user", "bob", unanswered=True)
     eve, bot = message("user", "eve", unanswered=True), message("chatbot", "bot", unanswered=True)

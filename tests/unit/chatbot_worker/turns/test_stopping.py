@@ -29,8 +29,8 @@ def turn(number: int) -> RunTurn:
     )
 
 
-def test_a_stop_is_remembered_for_a_while() -> None:
-    """From the last time that it came; then it is forgotten and takes no memory."""
+def test_stop_is_kept_for_the_retention_time() -> None:
+    """The retention starts with the latest stop; after it the stop is removed."""
     now = 0.0
     stops = Stops(lambda: now)
     stops.add(stop(1))
@@ -46,8 +46,8 @@ def test_a_stop_is_remembered_for_a_while() -> None:
     assert len(stops._until) == 1
 
 
-def test_the_oldest_go_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever floods the workers with stops makes them forget, not grow."""
+def test_oldest_stops_are_removed_above_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of stops does not grow the memory of a worker."""
     monkeypatch.setattr(stopping, "STOPS_MAX", 10)
     stops = Stops(lambda: 0.0)
     for number in range(100):
@@ -55,7 +55,7 @@ def test_the_oldest_go_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch)
     assert [number for number in range(100) if stops.holds(turn(number))] == list(range(90, 100))
 
 
-def test_who_watches_is_told_until_it_looks_away() -> None:
+def test_callback_is_called_only_inside_its_context() -> None:
     """Each stop once; a later watcher of the same turn is not lost when an earlier one leaves."""
     stops = Stops(lambda: 0.0)
     told: list[str] = []
