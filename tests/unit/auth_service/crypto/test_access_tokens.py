@@ -23,6 +23,7 @@ STRANGER = Ed25519PrivateKey.generate()
 RING = KeyRing([OLD, NEW])
 TOKENS = AccessTokens(RING, issuer="backchat", ttl=900)
 Forger = Callable[[dict[str, Any], dict[str, Any]], str]
+LIFETIME = 43_200  # seconds; the forgeries are made when the file is read, and a long run gets here much later
 
 
 def claims() -> dict[str, Any]:
@@ -35,7 +36,7 @@ def claims() -> dict[str, Any]:
         "jti": "a-token",
         "iat": now,
         "nbf": now,
-        "exp": now + 900,
+        "exp": now + LIFETIME,
         "roles": ["user"],
     }
 
@@ -120,8 +121,8 @@ FORGERIES: dict[str, str] = {
     "for ever": signed(header(), {**claims(), "exp": 10**30}),
     "for ten years": signed(header(), {**claims(), "exp": NOW + 10 * 365 * 86_400}),
     "exp infinite": signed(header(), {**claims(), "exp": float("inf")}),
-    "exp a string": signed(header(), {**claims(), "exp": str(NOW + 900)}),
-    "exp a fraction": signed(header(), {**claims(), "exp": NOW + 900.5}),
+    "exp a string": signed(header(), {**claims(), "exp": str(NOW + LIFETIME)}),
+    "exp a fraction": signed(header(), {**claims(), "exp": NOW + LIFETIME + 0.5}),
     "iat true": signed(header(), {**claims(), "iat": True}),
     "sub a number": signed(header(), {**claims(), "sub": 1}),
     "sub empty": signed(header(), {**claims(), "sub": ""}),
