@@ -53,7 +53,7 @@ types:
 imports:
 	@.venv/bin/lint-imports --no-logo
 
-quick: ## Check format and lint; run the unit tests of modules without I/O (15 s)
+quick: ## Check format and lint; run the unit tests of modules without I/O (under 30 s)
 	@tools/environment dev
 	@$(python) -m ruff format --check --quiet .
 	@$(python) -m ruff check --quiet .
