@@ -1,5 +1,5 @@
-"""The bus: one port, two implementations.
+"""The event bus: one port, two implementations.
 
-`port` is all that a service sees. `rabbitmq` and `in_process` implement it and are chosen only where a
-process is put together; one contract suite runs on both. `delivery` holds the pure rules of both.
+Services import `port` and `dead_letters` only. `rabbitmq` (the distributed stack) and `in_process` (the embedded run)
+implement the port; only the code that puts a process together chooses one. One contract suite runs on both.
 """

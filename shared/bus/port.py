@@ -1,18 +1,18 @@
-"""The port through which services talk: bytes in, bytes out, at least once, in order for each key.
+"""The port through which services exchange events: at least once, and in order for each (exchange, key).
 
-What an implementation promises, and the contract suite checks on each:
+Each implementation guarantees the following, and the contract suite checks it:
 
-- `publish` returns only when the event is held durably by every queue it was routed to (transient
-  exchanges: when the broker has taken it). It raises `Unavailable` when that failed *or is unknown*
-  after `PUBLISH_TIMEOUT`; an unknown event is still sent again, under the same id, until its outcome
-  is known, and what was published later under its key waits behind it.
+- `publish` returns only when every queue to which the event was routed has stored it durably (on transient
+  exchanges: when the broker has accepted it). It raises `Unavailable` when that failed *or is unknown*
+  after `PUBLISH_TIMEOUT`. An event with an unknown outcome is published again, under the same id, until its
+  outcome is known, and later events of its key are published after it.
 - Events of one (exchange, key) reach a queue in the order of their `publish` calls. Group commit: while one
-  publication of a key is under way, later ones gather and leave as one body.
-- A subscription hands deliveries over in queue order. What was not acked when a subscription or its
-  connection ends is delivered again, in the same place, with a higher `delivery_count`.
-- Nothing acked is delivered again; an ack for a delivery of an earlier connection is ignored (the
-  message comes again, and the receiver drops what it has already applied).
-- Memory is bounded: over the bound `publish` raises `Unavailable` at once.
+  publication of a key is in flight, later events are collected and published as one body.
+- A subscription delivers in queue order. Deliveries that were not acknowledged when a subscription or its
+  connection ended are redelivered in the same place, with a higher `delivery_count`.
+- An acknowledged delivery is never redelivered. An acknowledgement of a delivery from an earlier connection is
+  ignored: the message is redelivered, and the receiver drops what it has already applied.
+- Memory is bounded: above the bound `publish` raises `Unavailable` at once.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ REQUEST_TIMEOUT = 5.0  # seconds
 class Delivery:
     """One body taken from a queue, with the events that were published together.
 
-    `delivery_count` is how often it was delivered before without an ack; a crash of the bus itself may
-    make it smaller, but not 0 again. `tag` and `epoch` are the implementation's: they name the delivery
-    and the connection that it came over.
+    `delivery_count` is the number of earlier deliveries without an acknowledgement; a crash of the bus itself may
+    make it smaller, but not 0. `tag` and `epoch` belong to the implementation: they identify the delivery and its
+    connection.
     """
 
     body: bytes
@@ -46,65 +46,65 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What `take` returns. `gap`: something may have been lost before it (exclusive queues only)."""
+    """The result of `take`. `gap`: messages may have been lost before these (exclusive queues only)."""
 
     deliveries: Sequence[Delivery]
     gap: bool = False
 
 
 class Subscription(Protocol):
-    """One consumer of one queue. Survives the loss of the connection: it is set up again behind the scenes."""
+    """One consumer of one queue. It survives the loss of the connection, after which it is opened again."""
 
     async def take(self, most: int = 1_000) -> Batch:
-        """Wait for at least one delivery (or a gap) and take all that are there, `most` at most.
+        """Wait for at least one delivery (or a gap) and return all that were received, `most` at most.
 
-        A call that is cancelled while it waits loses nothing.
+        A call that is cancelled while it waits loses no delivery.
 
         Raises:
-            Unavailable: the subscription or its bus was closed, before or meanwhile.
+            Unavailable: the subscription or its bus was closed, before or during the call.
         """
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """Settle these, which must be the oldest unsettled ones of this subscription for `log` queues.
+        """Acknowledge these; on `log` queues they must be the oldest unacknowledged ones of this subscription.
 
-        What was settled before, or was taken from another subscription or over an earlier connection, is passed over.
+        Ignores deliveries that are acknowledged, or belong to another subscription or an earlier connection.
         """
 
     async def bind(self, exchange: Exchange, key: str) -> None:
-        """Add a binding to an exclusive queue; effective on return, and again after every reconnect.
+        """Add a binding to an exclusive queue; effective on return, and restored after every reconnect.
 
         Raises:
-            Unavailable: no connection just now; the binding is remembered all the same.
+            Unavailable: no connection at the moment; the binding is added after the reconnect.
         """
 
     async def unbind(self, exchange: Exchange, key: str) -> None:
-        """Take a binding away; best effort."""
+        """Remove a binding; best effort."""
 
     async def close(self) -> None:
-        """Stop consuming and hand back, in order, what was not acked."""
+        """Stop consuming and requeue, in order, what was not acknowledged."""
 
 
 class Bus(Protocol):
-    """A connection to the bus. Made, entered and left by the process (`async with`)."""
+    """A connection to the bus. The process creates it and enters it with `async with`."""
 
     @property
     def connected(self) -> bool:
-        """Whether publishing and consuming work just now."""
+        """Whether publishing and consuming work at the moment."""
 
     async def declare(self, exchanges: Sequence[Exchange] = (), queues: Sequence[Queue] = ()) -> None:
-        """Declare (idempotent), now and after every reconnect; waits for the first connection."""
+        """Declare (idempotent), now and after every reconnect. Waits for the first connection."""
 
     async def exists(self, queue: Queue) -> bool:
-        """Whether this shared queue is there: false with another number of partitions, or before persistence ran.
+        """Whether this shared queue exists: not with another number of partitions, or before persistence ran.
 
         Raises:
-            Unavailable: nobody can tell just now.
+            Unavailable: the broker cannot be asked at the moment.
         """
 
     def publish(self, exchange: Exchange, key: str, event: Event) -> Awaitable[None]:
-        """Queue one event at once, in call order; awaiting the result waits until the bus holds it.
+        """Buffer one event at once, in call order; awaiting the result waits until the bus has stored the event.
 
-        The result may be dropped by a caller that does not care; nothing is raised here, all when awaited.
+        A caller may drop the result. Errors are raised only when it is awaited.
 
         Raises:
             Unavailable: refused, unroutable, or unknown.
@@ -112,25 +112,25 @@ class Bus(Protocol):
         """
 
     def publish_all(self, publications: Sequence[tuple[Exchange, str, Event]]) -> Awaitable[None]:
-        """Queue several in this order, in one round where possible; awaiting the result waits for all of them.
+        """Buffer several events in this order; awaiting the result waits until the bus has stored all of them.
 
         Raises:
-            Unavailable: one of them at least is not known to be held; the others may be.
-            PayloadTooLarge: one of them at least is over `EVENT_BYTES_MAX`; the others may be held.
+            Unavailable: at least one event is refused, unroutable or unknown; the rest may be stored.
+            PayloadTooLarge: at least one event is over `EVENT_BYTES_MAX`; the rest may be stored.
         """
 
     def stream(self, exchange: Exchange, key: str, event: Event) -> None:
-        """Publish on a transient exchange without waiting; in order for a key; dropped when that is not possible."""
+        """Publish on a transient exchange without an outcome, in order for each key; dropped if not possible."""
 
     async def request(self, exchange: Exchange, key: str, event: Event, timeout: float = REQUEST_TIMEOUT) -> Received:
-        """Publish with `replyto` and `deadline` set and wait for the answer.
+        """Publish with `replyto` and `deadline` set, and wait for the response.
 
         Raises:
-            Unavailable: not routed, or no answer in time.
+            Unavailable: unroutable, or no response within `timeout` seconds.
         """
 
     def respond(self, to: Received, answer: Event) -> None:
-        """Send `answer` to `to.replyto` with `correlationid` = `to.id`; lost if the sender is gone."""
+        """Publish `answer` to `to.replyto` with `correlationid` = `to.id`; lost if the requester is gone."""
 
     async def subscribe(self, queue: Queue, *, prefetch: int) -> Subscription:
-        """Declare the queue and consume it, with at most `prefetch` bodies unacked; waits for the first connection."""
+        """Declare and consume a queue, at most `prefetch` bodies unacknowledged. Waits for the first connection."""

@@ -1,4 +1,4 @@
-"""The private servers keep their word: they come back on the same data, freeze, and are surely gone."""
+"""The private servers of the tests: they restart with their data, pause and resume, and never outlive the tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def dsn(url: str) -> str:
     return url.replace("+asyncpg", "")
 
 
-async def test_a_killed_postgresql_comes_back_with_its_data(postgresql: PostgreSQL, postgresql_url: str) -> None:
+async def test_killed_postgresql_restarts_with_its_data(postgresql: PostgreSQL, postgresql_url: str) -> None:
     connection = await asyncpg.connect(dsn(postgresql_url))
     await connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
     postgresql.kill()
@@ -34,7 +34,7 @@ async def test_a_killed_postgresql_comes_back_with_its_data(postgresql: PostgreS
     await connection.close()
 
 
-async def test_a_paused_postgresql_answers_nothing_until_it_resumes(
+async def test_paused_postgresql_does_not_answer_until_it_is_resumed(
     postgresql: PostgreSQL, postgresql_url: str
 ) -> None:
     connection = await asyncpg.connect(dsn(postgresql_url))
@@ -49,7 +49,7 @@ async def test_a_paused_postgresql_answers_nothing_until_it_resumes(
     await connection.close()
 
 
-async def test_each_test_has_its_own_vhost_and_confirmed_messages_survive_a_kill(
+async def test_each_test_has_a_separate_vhost_and_confirmed_messages_survive_a_kill(
     rabbitmq: RabbitMQ, amqp_url: str
 ) -> None:
     connection = await aio_pika.connect(amqp_url)
@@ -72,7 +72,7 @@ async def test_each_test_has_its_own_vhost_and_confirmed_messages_survive_a_kill
     rabbitmq.retire_vhost(other)
 
 
-def test_nothing_outlives_a_test_process_that_is_killed(tmp_path: Path) -> None:
+def test_no_server_survives_a_killed_test_process(tmp_path: Path) -> None:
     script = (
         "from tests.support.servers import PostgreSQL, RabbitMQ\n"
         "servers = [PostgreSQL().start(), RabbitMQ().start()]\n"
@@ -94,6 +94,6 @@ def test_nothing_outlives_a_test_process_that_is_killed(tmp_path: Path) -> None:
     assert {child.name() for child in servers} >= {"postgres", "beam.smp", "epmd"}
     process.kill()
     process.communicate(timeout=30)
-    _, alive = psutil.wait_procs(family, timeout=15)  # the guards too: they go last, after the directories
+    _, alive = psutil.wait_procs(family, timeout=15)  # also the guards, which end last, after the directories
     assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
     assert not [home for home in homes if home.exists()]

@@ -146,7 +146,7 @@ class FakeBus(InProcessBus):
     def waiting(self, queue: Queue) -> int:
         """How many bodies of a shared queue no consumer has taken."""
         known = self._queues.get(queue.name)
-        return 0 if known is None else len(list(known.waiting()))
+        return 0 if known is None else len(list(known.ready()))
 
     def unacked(self, queue: Queue) -> int:
         """How many bodies of a queue its subscription has taken and not acknowledged."""

@@ -1,7 +1,7 @@
-"""The bus of the embedded run: queues in memory, a durable journal in one SQLite file.
+"""The bus of the embedded run: queues in memory, and a durable journal in one SQLite file.
 
-`routing` decides which queues a key reaches, `queues` holds what waits, `publisher` gathers and commits,
-`journal` is the file, `subscription` hands out, `bus` puts them together behind the port.
+`bus` implements the port. `publisher` batches the events of `send_buffer`, `routing` selects their queues, `journal`
+writes the durable ones, `queues` holds the entries, `subscription` delivers them.
 """
 
 from shared.bus.in_process.bus import InProcessBus

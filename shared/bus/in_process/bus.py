@@ -1,4 +1,4 @@
-"""The bus of one process behind the port that all services use."""
+"""`InProcessBus`: the port in one process."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 HELD_BYTES_MAX = 256 * 1024 * 1024
-REQUESTS_MAX = 10_000  # that wait for an answer at a time
+REQUESTS_MAX = 10_000  # pending requests at a time; above it they are refused
 
 
 class InProcessBus:
     """All queues in this process's memory; the durable ones also in the journal at `path` (`None`: in memory too).
 
-    Enter it once. `held_bytes_max` bounds what all queues without a bound of their own hold together;
-    beyond it a publication is refused. After a crash, what may have been handed out counts as
-    delivered once more; the time to live of a message begins anew with a restart.
+    Enter it once. `held_bytes_max` limits what all queues without a limit hold together; above it a publication is
+    refused. After a crash, entries that may have been delivered count as delivered once; a restart resets the time to
+    live of messages.
     """
 
     def __init__(self, path: Path | None, *, held_bytes_max: int = HELD_BYTES_MAX) -> None:
@@ -52,13 +52,13 @@ class InProcessBus:
         self._subscriptions: set[InProcessSubscription] = set()
         self._serials = itertools.count(1)  # of exclusive queues
         self._tags = itertools.count(1)
-        self._epoch = 0  # the number of this run on the journal
-        self._replies = f"replies.{uuid4()}"
-        self._answers: dict[str, asyncio.Future[Received]] = {}
+        self._epoch = 0  # how many processes have opened the journal
+        self._response_queue = f"replies.{uuid4()}"
+        self._requests: dict[str, asyncio.Future[Received]] = {}  # by id
         self._running = False
 
     async def __aenter__(self) -> Self:
-        """Open the journal and set up what it holds.
+        """Open the journal and restore its queues.
 
         Raises:
             Unavailable: another process has it open, or a newer release wrote it.
@@ -78,22 +78,20 @@ class InProcessBus:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Hand everything back, write what is pending, close the journal."""
+        """Requeue what is not acknowledged, write what is pending, and close the journal."""
         self._running = False
         for subscription in list(self._subscriptions):
-            subscription.end()
-        for answer in self._answers.values():
-            _fail(answer, "the bus is closed")
+            subscription.stop()
+        for response in self._requests.values():
+            _fail(response, "the bus is closed")
         await self._publisher.close()
-        delivered = [
-            (entry.count, entry.id) for queue in self._queues.values() for entry in queue.waiting() if entry.id
-        ]
+        delivered = [(entry.count, entry.id) for queue in self._queues.values() for entry in queue.ready() if entry.id]
         for queue in self._queues.values():
             queue.stop()
         try:
             await self._in_writer(lambda: self._journal.close(delivered))
-        except Exception as failure:  # noqa: BLE001 (all that was confirmed is in the file; the next start mends the rest)
-            logger.warning("the journal was not closed well", error=repr(failure))
+        except Exception as failure:  # noqa: BLE001 (the file has all that was confirmed; the next start repairs the rest)
+            logger.warning("journal.not_closed", error=repr(failure))
         self._writer.shutdown(wait=False)
 
     @property
@@ -102,7 +100,7 @@ class InProcessBus:
         return self._running and not self._publisher.failing
 
     async def declare(self, exchanges: Sequence[Exchange] = (), queues: Sequence[Queue] = ()) -> None:  # noqa: ARG002
-        """See the port. Exchanges need no declaration here: they are what queues are bound to."""
+        """See the port. Exchanges need no declaration here: the bindings of queues define them."""
         for spec in queues:
             if spec.kind == "exclusive":
                 raise ValueError("an exclusive queue is declared by its consumer")
@@ -126,28 +124,28 @@ class InProcessBus:
 
     async def request(self, exchange: Exchange, key: str, event: Event, timeout: float = REQUEST_TIMEOUT) -> Received:
         """See the port."""
-        if len(self._answers) >= REQUESTS_MAX:
-            raise Unavailable("too many requests wait for an answer")
+        if len(self._requests) >= REQUESTS_MAX:
+            raise Unavailable("too many requests are pending")
         deadline = utc_now() + timedelta(seconds=timeout)
-        request = replace(event, replyto=self._replies, deadline=deadline)
-        answer: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
-        self._answers[request.id] = answer
+        request = replace(event, replyto=self._response_queue, deadline=deadline)
+        response: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
+        self._requests[request.id] = response
         try:
             async with asyncio.timeout(timeout):
                 await self.publish(exchange, key, request)
-                return await answer
+                return await response
         except TimeoutError:
             raise Unavailable("no answer in time") from None
         finally:
-            del self._answers[request.id]
+            del self._requests[request.id]
 
     def respond(self, to: Received, answer: Event) -> None:
         """See the port."""
-        if to.replyto != self._replies:
+        if to.replyto != self._response_queue:
             return
-        waiting = self._answers.get(to.id)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(read_body(join([replace(answer, correlationid=to.id).encode()]))[0])
+        pending = self._requests.get(to.id)
+        if pending is not None and not pending.done():
+            pending.set_result(read_body(join([replace(answer, correlationid=to.id).encode()]))[0])
 
     async def subscribe(self, queue: Queue, *, prefetch: int) -> InProcessSubscription:
         """See the port."""
@@ -158,7 +156,7 @@ class InProcessBus:
             others = (other for other in self._subscriptions if other.queue.spec.name == queue.name)
             target = await self._declare(queue, prefetch=prefetch + sum(other.prefetch for other in others))
         subscription = InProcessSubscription(
-            target, self._routes, self._ended, prefetch=prefetch, epoch=self._epoch, tags=self._tags
+            target, self._routes, self._closed, prefetch=prefetch, epoch=self._epoch, tags=self._tags
         )
         self._subscriptions.add(subscription)
         return subscription
@@ -168,11 +166,11 @@ class InProcessBus:
             self._add(spec).prefetch = prefetch
         for stored in contents.entries:
             queue = self._queues[stored.queue]
-            queue.reserve(len(stored.body), forced=True)  # confirmed long ago
+            queue.reserve(len(stored.body), forced=True)  # confirmed by an earlier process
             queue.put(Entry(stored.key, stored.body, stored.id, stored.deliveries))
 
     async def _declare(self, spec: Queue, *, prefetch: int) -> MessageQueue:
-        """Set a shared queue up, with its older bindings kept; on return it outlives the process."""
+        """Declare a shared queue and keep its earlier bindings; on return it survives the process."""
         if not self._running:
             raise Unavailable("the bus is closed")
         known = self._queues.get(spec.name)
@@ -191,22 +189,22 @@ class InProcessBus:
     def _add(self, spec: Queue) -> MessageQueue:
         queue = self._queues.get(spec.name)
         if queue is None:
-            queue = self._queues[spec.name] = MessageQueue(spec, self._memory, self._publisher.forget)
+            queue = self._queues[spec.name] = MessageQueue(spec, self._memory, self._publisher.remove)
         queue.spec = spec
         for exchange, key in ((DIRECT, spec.name), *spec.bindings):
             self._routes.bind(exchange, key, queue)
         return queue
 
-    def _ended(self, subscription: InProcessSubscription) -> None:
+    def _closed(self, subscription: InProcessSubscription) -> None:
         self._subscriptions.discard(subscription)
         queue = subscription.queue
         if queue.spec.kind == "exclusive":
-            self._routes.forget(queue)
+            self._routes.remove(queue)
             del self._queues[queue.spec.name]
-            queue.end()
+            queue.close()
 
-    def _write(self, rows: Sequence[Row], settled: Sequence[int]) -> asyncio.Future[None]:
-        return self._in_writer(lambda: self._journal.write(rows, settled))
+    def _write(self, rows: Sequence[Row], removed: Sequence[int]) -> asyncio.Future[None]:
+        return self._in_writer(lambda: self._journal.write(rows, removed))
 
     def _in_writer(self, work: Callable[[], T]) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._writer, work)
@@ -216,7 +214,7 @@ def _next_id(contents: Contents) -> int:
     return contents.entries[-1].id + 1 if contents.entries else 1
 
 
-def _fail(answer: asyncio.Future[Received], reason: str) -> None:
-    if not answer.done():
-        answer.set_exception(Unavailable(reason))
-        answer.exception()
+def _fail(response: asyncio.Future[Received], reason: str) -> None:
+    if not response.done():
+        response.set_exception(Unavailable(reason))
+        response.exception()

@@ -1,7 +1,7 @@
-"""The journal: what durable queues hold, in one SQLite file (WAL, `synchronous=FULL`).
+"""The journal: the entries of durable queues in one SQLite file (WAL, `synchronous=FULL`).
 
-Synchronous code for one writer thread. Few statements do many rows, because each one hands the
-interpreter's lock over and back, which a busy event loop makes slow.
+Synchronous code for one writer thread. Each statement releases the interpreter's lock and must get it back from a busy
+event loop, so one statement handles many rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shared.contracts.topology import Exchange, Queue
 from shared.errors import Unavailable
 
 SCHEMA_VERSION = 1
-WAL_BYTES_MAX = 64 * 1024 * 1024  # the write-ahead log is cut back to this after a burst
+WAL_BYTES_MAX = 64 * 1024 * 1024  # the write-ahead log is truncated to this size after a burst
 ROWS_PER_STATEMENT = (64, 8, 1)
 
 SCHEMA = """
@@ -35,7 +35,7 @@ Row = tuple[int, str, str, bytes]  # id, queue, key, body; ids ascend in queue o
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One body that waits in a durable queue."""
+    """One body in a durable queue."""
 
     id: int
     queue: str
@@ -46,7 +46,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What the file held. `starts` counts the runs on it, this one included."""
+    """The entries and queues of the file. `starts` counts the processes that opened it, this one included."""
 
     starts: int
     queues: Sequence[tuple[Queue, int]]  # with the prefetch of its consumers
@@ -62,11 +62,11 @@ class Journal:
         self._database: sqlite3.Connection
 
     def open(self) -> Contents:
-        """Create or open the file, take it for this process alone, and read it.
+        """Create or open the file, lock it for this process, and read it.
 
         Raises:
             Unavailable: another process has it open, or a newer release wrote it.
-            OSError, sqlite3.Error: the file cannot be made or read.
+            OSError, sqlite3.Error: the file cannot be created or read.
         """
         if self._path is not None:
             self._path.touch(mode=0o600)
@@ -104,7 +104,7 @@ class Journal:
             rows = database.execute("SELECT name, definition, prefetch FROM queues").fetchall()
             if not clean:
                 for name, _, prefetch in rows:
-                    _count_as_delivered(database, name, prefetch)
+                    _count_deliveries(database, name, prefetch)
             database.execute("UPDATE run SET starts = ?, clean = 0", (starts,))
             entries = database.execute("SELECT id, queue, key, body, deliveries FROM entries ORDER BY id")
             return Contents(
@@ -125,28 +125,28 @@ class Journal:
                 database.execute("ROLLBACK")
             raise
 
-    def write(self, rows: Sequence[Row], settled: Sequence[int]) -> None:
-        """Keep `rows` and forget the settled ids, in one durable transaction.
+    def write(self, rows: Sequence[Row], removed: Sequence[int]) -> None:
+        """Insert `rows` and delete the `removed` ids, in one durable transaction.
 
-        With nothing to do it writes all the same, to see whether that works again.
+        Without either it writes as well, to check whether writing works again.
 
         Raises:
-            sqlite3.Error: nothing of it was done.
+            sqlite3.Error: the transaction was rolled back.
         """
-        alone = not rows or (not settled and len(rows) in ROWS_PER_STATEMENT)  # one statement needs no BEGIN and COMMIT
+        alone = not rows or (not removed and len(rows) in ROWS_PER_STATEMENT)  # one statement needs no BEGIN and COMMIT
         with contextlib.nullcontext(self._database) if alone else self._transaction() as db:
             for some in _portions(rows):
                 values = ",".join(["(?,?,?,?,0)"] * len(some))
                 statement = f"INSERT INTO entries VALUES {values}"  # noqa: S608 (marks only)
                 db.execute(statement, [value for row in some for value in row])
-            if settled:
-                ids = orjson.dumps(settled).decode()
+            if removed:
+                ids = orjson.dumps(removed).decode()
                 db.execute("DELETE FROM entries WHERE id IN (SELECT value FROM json_each(?))", (ids,))
-            if not rows and not settled:
+            if not rows and not removed:
                 db.execute("UPDATE run SET clean = 0")
 
     def define(self, queue: Queue, prefetch: int) -> None:
-        """Remember a durable queue with its bindings, and how many bodies its consumers may hold."""
+        """Store a durable queue with its bindings and the prefetch of its consumers."""
         self._database.execute(
             "INSERT INTO queues VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET definition = excluded.definition,"
             " prefetch = excluded.prefetch",
@@ -154,7 +154,7 @@ class Journal:
         )
 
     def close(self, deliveries: Iterable[tuple[int, int]]) -> None:
-        """Note (count, id) of what was delivered without an ack, and that this run ended well; close the file."""
+        """Store the `deliveries` (count, id) of unacknowledged entries, mark a clean end, and close the file."""
         try:
             with self._transaction() as database:
                 database.executemany("UPDATE entries SET deliveries = ? WHERE id = ?", deliveries)
@@ -165,7 +165,7 @@ class Journal:
 
 
 def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Portions of few sizes, so that their prepared statements are found again."""
+    """Split rows into portions of few sizes, so that their prepared statements are reused."""
     done = 0
     for size in ROWS_PER_STATEMENT:
         while len(rows) - done >= size:
@@ -173,10 +173,10 @@ def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
             done += size
 
 
-def _count_as_delivered(database: sqlite3.Connection, queue: str, prefetch: int) -> None:
-    """After a crash: what may have been handed out is the head of the queue.
+def _count_deliveries(database: sqlite3.Connection, queue: str, prefetch: int) -> None:
+    """Count one delivery of each entry that may have been delivered before a crash: the head of the queue.
 
-    Twice the prefetch, because acks of the last milliseconds are lost too.
+    Twice the prefetch, because acknowledgements of the last milliseconds are lost as well.
     """
     database.execute(
         "UPDATE entries SET deliveries = deliveries + 1"

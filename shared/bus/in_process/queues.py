@@ -10,11 +10,11 @@ from typing import Protocol
 
 from shared.contracts.topology import Queue
 
-ENTRY_OVERHEAD = 512  # bytes of memory that an entry costs besides its body, about
+ENTRY_OVERHEAD = 512  # bytes of memory that an entry costs in addition to its body, about
 
 
 class Memory:
-    """How many bytes all queues without a bound of their own may hold together."""
+    """The memory shared by all queues that have no limit themselves: `most` bytes, of which `used` are reserved."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -22,7 +22,7 @@ class Memory:
 
 
 class Entry:
-    """One body in one queue. `id` is its place in the journal, 0 for one that lives in memory alone."""
+    """One body in one queue. `id` is its number in the journal, 0 for one that only memory holds."""
 
     __slots__ = ("body", "count", "id", "key", "place", "since", "size")
 
@@ -33,49 +33,49 @@ class Entry:
         self.count = count  # deliveries without an ack
         self.size = len(body)
         self.place = 0  # in the queue
-        self.since = 0.0  # when it came, of the loop's clock
+        self.since = 0.0  # the loop's time at which it was put
 
 
 class Consumer(Protocol):
-    """What a queue knows of a subscription."""
+    """A subscription as its queue sees it."""
 
     def wake(self) -> None:
-        """Look again whether there is something to take."""
+        """Check again whether there is an entry to take."""
 
 
 class MessageQueue:
-    """What waits in one queue, oldest first.
+    """The entries of one queue, oldest first.
 
-    `forget` is told the journal ids that need not be kept any longer.
+    `remove` is called with the journal ids of entries that are acknowledged or dropped.
     """
 
-    def __init__(self, spec: Queue, memory: Memory, forget: Callable[[int], None]) -> None:
+    def __init__(self, spec: Queue, memory: Memory, remove: Callable[[int], None]) -> None:
         self.spec = spec
-        self.prefetch = 0  # of all consumers together, the most there ever was
-        self.lost = False  # something was dropped since this was last read
+        self.prefetch = 0  # the highest sum of the prefetches of all consumers so far
+        self.overflowed = False  # an entry was dropped since this was last reset
         self._memory = memory
-        self._forget = forget
+        self._remove = remove
         self._ready: deque[Entry] = deque()
         self._ready_bytes = 0
-        self._used = 0  # bytes ready, handed out, or being committed
+        self._used = 0  # bytes ready, delivered, or being committed
         self._places = 0
         self._consumers: list[Consumer] = []
         self._expiry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._ended = False
+        self._closed = False
 
     @property
-    def bounds_itself(self) -> bool:
-        """Whether it drops its oldest rather than grow."""
+    def drops_oldest(self) -> bool:
+        """Whether it has a limit in bytes and drops its oldest entries above it."""
         return self.spec.overflow == "drop-head" and self.spec.max_bytes is not None
 
-    def keeps(self, *, persistent: bool) -> bool:
-        """Whether a message belongs in the journal."""
+    def is_journalled(self, *, persistent: bool) -> bool:
+        """Whether a message of an exchange (`persistent` or not) is written to the journal."""
         return self.spec.kind == "quorum" or (persistent and self.spec.kind == "transient")
 
     def reserve(self, size: int, *, forced: bool = False) -> bool:
-        """Set room aside for an entry that will come; false when there is none and it is not `forced`."""
-        if not self.bounds_itself:
+        """Reserve room for an entry. Returns false if there is none and it is not `forced`."""
+        if not self.drops_oldest:
             most = self.spec.max_bytes if self.spec.overflow == "reject-publish" else None
             cost = size + ENTRY_OVERHEAD
             full = self._memory.used + cost > self._memory.most or (most is not None and self._used + size > most)
@@ -86,15 +86,15 @@ class MessageQueue:
         return True
 
     def release(self, size: int) -> None:
-        """Give room back."""
+        """Release reserved room."""
         self._used -= size
-        if not self.bounds_itself:
+        if not self.drops_oldest:
             self._memory.used -= size + ENTRY_OVERHEAD
 
     def put(self, entry: Entry) -> None:
-        """Add an entry for which room was set aside, and wake the consumers."""
-        if self._ended:
-            self.settle(entry)
+        """Add an entry for which room was reserved, and wake the consumers."""
+        if self._closed:
+            self.discard(entry)
             return
         self._places += 1
         entry.place = self._places
@@ -107,15 +107,15 @@ class MessageQueue:
         self._wake()
 
     def take(self, consumer: Consumer, most: int) -> list[Entry]:
-        """The oldest entries; none for a consumer that has to wait behind the active one."""
+        """Remove and return the oldest entries; none for a consumer that is not the active one."""
         if self.spec.single_active_consumer and self._consumers[0] is not consumer:
             return []
         taken = [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
         self._ready_bytes -= sum(entry.size for entry in taken)
         return taken
 
-    def put_back(self, entries: Iterable[Entry]) -> None:
-        """Return what was taken and not acked, each to its place."""
+    def requeue(self, entries: Iterable[Entry]) -> None:
+        """Put entries that were taken and not acknowledged back, each in its place."""
         back = sorted(entries, key=_place)
         self._ready_bytes += sum(entry.size for entry in back)
         if self._ready and back and self._ready[0].place < back[-1].place:
@@ -126,36 +126,36 @@ class MessageQueue:
         self._drop_over_limits()
         self._wake()
 
-    def settle(self, entry: Entry) -> None:
-        """An entry is done with: acked or dropped."""
+    def discard(self, entry: Entry) -> None:
+        """Release an entry that was acknowledged or dropped."""
         self.release(entry.size)
         if entry.id:
-            self._forget(entry.id)
+            self._remove(entry.id)
 
     def add_consumer(self, consumer: Consumer) -> None:
-        """The first one is the active one where there may be only one."""
+        """Add a consumer; of a queue with a single active consumer, the first one is active."""
         self._consumers.append(consumer)
 
     def remove_consumer(self, consumer: Consumer) -> None:
-        """Let the next one take over."""
+        """Remove a consumer; the next one becomes active."""
         self._consumers.remove(consumer)
         self._wake()
 
-    def end(self) -> None:
-        """Drop everything that is there or still comes: the queue of one connection, which has ended."""
-        self._ended = True
+    def close(self) -> None:
+        """Drop all entries, and those that are still being committed: the queue of a connection that has ended."""
+        self._closed = True
         while self._ready:
             self._drop_oldest()
         self.stop()
 
     def stop(self) -> None:
-        """Let no time run any more; what waits stays."""
+        """Stop the expiry timer; the entries stay."""
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
 
-    def waiting(self) -> Iterable[Entry]:
-        """What is ready, oldest first."""
+    def ready(self) -> Iterable[Entry]:
+        """Return the entries that can be taken, oldest first."""
         return self._ready
 
     def _drop_over_limits(self) -> None:
@@ -167,12 +167,12 @@ class MessageQueue:
             or (spec.max_bytes is not None and self._ready_bytes > spec.max_bytes)
         ):
             self._drop_oldest()
-            self.lost = True
+            self.overflowed = True
 
     def _drop_oldest(self) -> None:
         entry = self._ready.popleft()
         self._ready_bytes -= entry.size
-        self.settle(entry)
+        self.discard(entry)
 
     def _expire(self) -> None:
         if self.spec.message_ttl is None:
@@ -187,13 +187,13 @@ class MessageQueue:
             self._expiry = self._loop.call_later(self._ready[0].since - over, self._expire)
 
     def _wake(self) -> None:
-        if not self._ready and not self.lost:
+        if not self._ready and not self.overflowed:
             return
         if self.spec.single_active_consumer:
             for consumer in self._consumers[:1]:
                 consumer.wake()
             return
-        self._consumers.append(self._consumers.pop(0)) if self._consumers else None  # everyone's turn to be first
+        self._consumers.append(self._consumers.pop(0)) if self._consumers else None  # round robin
         for consumer in self._consumers:
             consumer.wake()
 

@@ -1,4 +1,4 @@
-"""Which queues a routing key reaches: direct, fanout and topic, as in AMQP 0-9-1 §3.1.3."""
+"""Bindings and routing: direct, fanout and topic exchanges, as in AMQP 0-9-1 §3.1.3. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Q = TypeVar("Q")
 
 
 def matches(pattern: str, key: str) -> bool:
-    """Whether a topic pattern takes a key: `*` is one word, `#` any number of words; words are parted by dots."""
+    """Whether a topic pattern takes a key: `*` is one word, `#` any number of words; dots separate words."""
     return _match(pattern.split("."), key.split("."))
 
 
@@ -30,19 +30,19 @@ class Routes(Generic[Q]):
         self._bindings: dict[str, dict[str, dict[Q, None]]] = {}  # exchange, key, queues in order of binding
 
     def bind(self, exchange: Exchange, key: str, queue: Q) -> None:
-        """Add a binding; once more is no change."""
+        """Add a binding, unless it exists."""
         self._bindings.setdefault(exchange.name, {}).setdefault(key, {})[queue] = None
 
     def unbind(self, exchange: Exchange, key: str, queue: Q) -> None:
-        """Take a binding away, if it is there."""
+        """Remove a binding, if it exists."""
         keys = self._bindings.get(exchange.name, {})
         queues = keys.get(key, {})
         queues.pop(queue, None)
         if not queues:
             keys.pop(key, None)
 
-    def forget(self, queue: Q) -> None:
-        """Take all bindings of a queue away."""
+    def remove(self, queue: Q) -> None:
+        """Remove all bindings of a queue."""
         for keys in self._bindings.values():
             for key in [key for key, queues in keys.items() if queue in queues]:
                 del keys[key][queue]
@@ -50,7 +50,7 @@ class Routes(Generic[Q]):
                     del keys[key]
 
     def find(self, exchange: Exchange, key: str) -> Iterable[Q]:
-        """The queues that a message reaches, each once."""
+        """Return the queues that a message reaches, each once."""
         keys = self._bindings.get(exchange.name)
         if not keys:
             return ()

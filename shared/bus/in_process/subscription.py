@@ -1,4 +1,4 @@
-"""One consumer of one queue."""
+"""A subscription: one consumer of one queue in memory."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from shared.errors import Unavailable
 
 
 class Binder(Protocol):
-    """Where bindings are kept."""
+    """The table of bindings."""
 
     def bind(self, exchange: Exchange, key: str, queue: MessageQueue) -> None:
-        """Add one."""
+        """Add a binding."""
 
     def unbind(self, exchange: Exchange, key: str, queue: MessageQueue) -> None:
-        """Take one away."""
+        """Remove a binding."""
 
 
 class InProcessSubscription:
-    """Takes straight from the queue, so nothing is handed out before it is asked for."""
+    """See `shared.bus.port.Subscription`. Takes from the queue on demand, so no delivery waits in a buffer."""
 
     def __init__(
         self,
         queue: MessageQueue,
         routes: Binder,
-        ended: Callable[[InProcessSubscription], None],
+        on_close: Callable[[InProcessSubscription], None],
         *,
         prefetch: int,
         epoch: int,
@@ -37,12 +37,12 @@ class InProcessSubscription:
     ) -> None:
         self.queue = queue
         self._routes = routes
-        self._ended = ended
+        self._on_close = on_close
         self.prefetch = prefetch
         self._epoch = epoch
         self._tags = tags
         self._unacked: dict[int, Entry] = {}
-        self._sleepers: list[asyncio.Future[None]] = []
+        self._waiters: list[asyncio.Future[None]] = []
         self._closed = False
         queue.add_consumer(self)
 
@@ -52,19 +52,19 @@ class InProcessSubscription:
             if self._closed:
                 raise Unavailable("this subscription is closed")
             entries = self.queue.take(self, min(most, self.prefetch - len(self._unacked)))
-            gap, self.queue.lost = self.queue.lost, False
+            gap, self.queue.overflowed = self.queue.overflowed, False
             gap = gap and self.queue.spec.kind == "exclusive"
             if entries or gap:
-                return Batch([self._hand_out(entry) for entry in entries], gap)
-            sleeper = asyncio.get_running_loop().create_future()
-            self._sleepers.append(sleeper)
+                return Batch([self._deliver(entry) for entry in entries], gap)
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
             try:
-                await sleeper
+                await waiter
             finally:
-                if sleeper.cancelled() and sleeper in self._sleepers:  # `wake` may have let it go meanwhile
-                    self._sleepers.remove(sleeper)
+                if waiter.cancelled() and waiter in self._waiters:  # `wake` may have removed it
+                    self._waiters.remove(waiter)
 
-    def _hand_out(self, entry: Entry) -> Delivery:
+    def _deliver(self, entry: Entry) -> Delivery:
         tag = next(self._tags)
         self._unacked[tag] = entry
         return Delivery(entry.body, entry.key, entry.count, tag, self._epoch)
@@ -74,7 +74,7 @@ class InProcessSubscription:
         for delivery in deliveries:
             entry = self._unacked.pop(delivery.tag, None) if delivery.epoch == self._epoch else None
             if entry is not None:
-                self.queue.settle(entry)
+                self.queue.discard(entry)
         self.wake()  # there may be room below the prefetch again
 
     async def bind(self, exchange: Exchange, key: str) -> None:
@@ -88,24 +88,24 @@ class InProcessSubscription:
 
     async def close(self) -> None:
         """See the port."""
-        self.end()
+        self.stop()
 
-    def end(self) -> None:
-        """Hand back in order what was not acked; whoever waits in `take` gets `Unavailable`."""
+    def stop(self) -> None:
+        """Requeue in order what was not acknowledged; waiting calls of `take` raise `Unavailable`."""
         if self._closed:
             return
         self._closed = True
         for entry in self._unacked.values():
             entry.count += 1
-        self.queue.put_back(self._unacked.values())
+        self.queue.requeue(self._unacked.values())
         self._unacked.clear()
         self.queue.remove_consumer(self)
         self.wake()
-        self._ended(self)
+        self._on_close(self)
 
     def wake(self) -> None:
-        """Look again whether there is something to take."""
-        sleepers, self._sleepers = self._sleepers, []
-        for sleeper in sleepers:
-            if not sleeper.done():
-                sleeper.set_result(None)
+        """Check again whether there is an entry to take."""
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,8 +1,9 @@
-"""The bus on RabbitMQ, 3.10 and 4.x: the only package that knows AMQP.
+"""The bus on RabbitMQ, 3.10 and 4.x: the only package that uses AMQP, through aio-pika.
 
-`link` keeps one connection alive; `publisher` sends what waits in `lanes`; `subscription` fills an `inbox`;
-`replies` matches answers to requests; `arguments` puts the topology into AMQP; `bus` joins them into
-`shared.bus.port.Bus`.
+`bus` implements the port. `connection` keeps two connections open, one to publish and one to consume. `publisher`
+batches the events of `send_buffer` and publishes them over `publisher_channel`. `subscription` takes from a
+`receive_buffer`, which a `consumer` fills. `declarations` and `arguments` declare the topology, `responses` matches
+responses to requests, `calls` limits the time of every call to the broker.
 """
 
 from shared.bus.rabbitmq.bus import RabbitMQBus

@@ -1,4 +1,4 @@
-"""What the bus counts."""
+"""The metrics of a RabbitMQ bus."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 
 class BusMetrics:
-    """Counters of one bus; without a registry they count for nobody."""
+    """Counters of one bus; without a registry they are not exported."""
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         registry = registry or CollectorRegistry(auto_describe=False)
         self.published = Counter(
             "backchat_bus_published", "Events sent to the broker, repeats included", registry=registry
         )
-        self.confirmed = Counter("backchat_bus_confirmed", "Events that the broker took over", registry=registry)
+        self.confirmed = Counter("backchat_bus_confirmed", "Events that the broker confirmed", registry=registry)
         self.refused = Counter(
-            "backchat_bus_refused", "Events refused: queue full, not routed, or over our bound", registry=registry
+            "backchat_bus_refused",
+            "Events refused: queue full, unroutable, or over the bound of the process",
+            registry=registry,
         )
         self.unknown = Counter(
-            "backchat_bus_unknown", "Events whose outcome was unknown when their sender was told", registry=registry
+            "backchat_bus_unknown", "Events whose outcome was unknown after the publish timeout", registry=registry
         )
-        self.dropped = Counter("backchat_bus_dropped", "Transient events dropped on our side", registry=registry)
-        self.losses = Counter("backchat_bus_connection_losses", "Connections to the broker lost", registry=registry)
+        self.dropped = Counter("backchat_bus_dropped", "Transient events dropped by the process", registry=registry)
+        self.losses = Counter("backchat_bus_connection_losses", "Lost connections to the broker", registry=registry)
         self.batch_size = Histogram(
             "backchat_bus_batch_events",
             "Events in one publication",

@@ -1,8 +1,7 @@
-"""Group commit: one publication under way for each (exchange, key); what comes meanwhile leaves as one body.
+"""Publishes in batches: one publication in flight for each (exchange, key); later events form the next body.
 
-All lanes that are due leave in one write. Everything happens in callbacks of one loop: there is no task for
-an event, and one future only where somebody waits. Frames go to aiormq's writer and confirms come back
-through its registers of confirmations; its `basic_publish` would cost a task, a lock and a write a body.
+Everything happens in callbacks of one loop: there is a future for each body, and for an event only where a caller
+waits. All bodies that are due are sent in one write.
 """
 
 from __future__ import annotations
@@ -11,275 +10,197 @@ import asyncio
 from collections import deque
 from functools import partial
 
-import aiormq
 import structlog
-from aiormq.abc import AbstractConnection, ChannelFrame
-from pamqp.body import ContentBody
-from pamqp.commands import Basic
-from pamqp.header import ContentHeader
+from aio_pika.exceptions import ChannelClosed, DeliveryError, PublishError
 
 from shared.bus.port import PUBLISH_TIMEOUT
-from shared.bus.rabbitmq.lanes import Entry, Lane, Lanes
-from shared.bus.rabbitmq.link import Broken, Link, call, open_channel
+from shared.bus.rabbitmq.connection import ConnectionSupervisor
 from shared.bus.rabbitmq.metrics import BusMetrics
+from shared.bus.rabbitmq.publisher_channel import RETRY_INTERVAL, PublisherChannel
+from shared.bus.rabbitmq.send_buffer import KeyBuffer, PendingEvent, SendBuffer
 from shared.contracts.envelope import join
 from shared.contracts.topology import Exchange
 from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
 
-SWEEP_INTERVAL = 0.25  # seconds between looks at who has waited too long
-OUTCOME_TIMEOUT = 30.0  # seconds without any outcome after which the connection is made anew
-RETRY_INTERVAL = 0.05  # seconds
-RENEWAL_INTERVAL = 1.0  # seconds between two channels, while the broker refuses
-RENEWAL_PATIENCE = 1.0  # seconds that a new channel waits for what is under way on the old one
-CONTENT_TYPE = "application/cloudevents-batch+json"  # CloudEvents 1.0, JSON format, section 4
-
-Frame = Basic.Publish | ContentHeader | ContentBody
+SWEEP_INTERVAL = 0.25  # seconds between checks for overdue outcomes
+OUTCOME_TIMEOUT = 30.0  # seconds without any outcome after which the connection is replaced
 
 
 class Publisher:
-    """The sending half of the bus."""
+    """The publishing half of the bus."""
 
-    def __init__(self, link: Link, metrics: BusMetrics) -> None:
-        self._link = link
+    def __init__(self, supervisor: ConnectionSupervisor, metrics: BusMetrics) -> None:
+        self._supervisor = supervisor
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
-        self._lanes = Lanes()
-        self._ready: dict[Lane, None] = {}  # lanes with something to send, in order
-        self._suspects: deque[Lane] = deque()  # one of them made the broker close the channel
-        self._channel: aiormq.Channel | None = None
+        self._buffers = SendBuffer()
+        self._ready: dict[KeyBuffer, None] = {}  # buffers with something to send, in order
+        self._suspects: deque[KeyBuffer] = deque()  # candidates for the batch that made the broker close the channel
+        self._channel = PublisherChannel(supervisor, opened=self._opened, lost=self._lost)
+        self._generation = 0  # of the channel over which the batches in flight were published
+        self._publications = 0
         self._flushing = False
-        self._holding = False  # whether nothing is sent just now, since the channel is being changed
-        self._attached = 0.0  # the loop's time
-        self._distrusted = False
-        self._worn: asyncio.Future[None] = self._loop.create_future()  # done: the channel is to be changed
         self._sweeper: asyncio.TimerHandle | None = None
         self._last_outcome = 0.0  # the loop's time
+        self._empty = asyncio.Event()  # set while no event is pending
+        self._empty.set()
+        self.run = self._channel.run
 
     @property
     def open(self) -> bool:
-        """Whether publications leave just now."""
-        return self._channel is not None and not self._channel.is_closed
+        """Whether events can be published at the moment."""
+        return self._channel.open
 
-    def send(self, exchange: Exchange, key: str, body: bytes, *, kept: bool = True) -> asyncio.Future[None]:
-        """Queue one encoded event at once; the future says whether the broker holds it."""
-        held: asyncio.Future[None] = self._loop.create_future()
-        entry = Entry(body, held, kept, self._loop.time() + PUBLISH_TIMEOUT)
-        if error := self._lanes.refusal(body, key):
+    def send(self, exchange: Exchange, key: str, body: bytes, *, resend: bool = True) -> asyncio.Future[None]:
+        """Buffer one encoded event at once; the future says whether the broker holds it."""
+        outcome: asyncio.Future[None] = self._loop.create_future()
+        event = PendingEvent(body, outcome, resend, self._loop.time() + PUBLISH_TIMEOUT)
+        if error := self._buffers.refusal(body, key):
             self._metrics.refused.inc()
-            entry.resolve(error)
+            event.resolve(error)
         else:
-            self._add(exchange, key, entry)
-        return held
+            self._add(exchange, key, event)
+        return outcome
 
     def send_and_forget(self, exchange: Exchange, key: str, body: bytes) -> None:
-        """Queue one event that nobody waits for; dropped without a connection or over the bound."""
-        if not self.open or self._lanes.refusal(body, key):
+        """Buffer one event without an outcome; dropped without a connection or over the bound."""
+        if not self.open or self._buffers.refusal(body, key):
             self._metrics.dropped.inc()
         else:
-            self._add(exchange, key, Entry(body, None, kept=False, due=self._loop.time() + PUBLISH_TIMEOUT))
+            self._add(exchange, key, PendingEvent(body, None, resend=False, due=self._loop.time() + PUBLISH_TIMEOUT))
 
-    def _add(self, exchange: Exchange, key: str, entry: Entry) -> None:
-        lane = self._lanes.add(exchange, key, entry)
-        if not lane.tag:
-            self._ready[lane] = None
+    def _add(self, exchange: Exchange, key: str, event: PendingEvent) -> None:
+        self._empty.clear()
+        buffer = self._buffers.add(exchange, key, event)
+        if not buffer.publication:
+            self._ready[buffer] = None
             self._schedule()
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_INTERVAL, self._sweep)
 
     def _schedule(self) -> None:
-        """Flush at the end of this turn of the loop, so that what is published in it leaves together."""
-        if not self._flushing and self._channel is not None:
+        """Flush at the end of this iteration of the loop, so that what is published in it is sent together."""
+        if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
-        channel = self._channel
-        if channel is None or channel.is_closed or self._holding:
+        if not self._channel.accepts:
             return
-        queue = channel.connection.write_queue
-        if queue.full():  # the writer is held up: gather on
+        if self._channel.congested:  # the events wait in their buffers
             self._flushing = True
             self._loop.call_later(RETRY_INTERVAL, self._flush)
             return
-        frames: list[Frame] = []
-        for lane in self._take_ready():
-            frames += self._publication(channel, lane)
-        if frames:
-            queue.put_nowait(ChannelFrame.marshall(channel.number, frames))
+        for buffer in self._take_ready():
+            self._publish(buffer)
+        self._channel.write()
 
-    def _take_ready(self) -> list[Lane]:
-        if self._suspects:  # one at a time, until it shows which one the broker will not have
+    def _take_ready(self) -> list[KeyBuffer]:
+        if self._suspects:  # one at a time, until it shows which one the broker refuses
             suspect = self._suspects[0]
-            lanes = [] if suspect.tag else [suspect]
+            buffers = [] if suspect.publication else [suspect]
         else:
-            lanes = list(self._ready)
-        for lane in lanes:
-            self._ready.pop(lane, None)
-            lane.next_batch()
-        return lanes
+            buffers = list(self._ready)
+        for buffer in buffers:
+            self._ready.pop(buffer, None)
+            buffer.next_batch()
+        return buffers
 
-    def _publication(self, channel: aiormq.Channel, lane: Lane) -> list[Frame]:
-        """The frames of the lane's batch, with its confirm registered."""
-        channel.delivery_tag += 1
-        lane.tag = channel.delivery_tag
-        name = str(lane.tag)  # how a `basic.return` finds its publication
-        outcome = channel.create_future()
-        outcome.add_done_callback(partial(self._settled, lane, lane.tag, channel))
-        channel.confirmations[lane.tag] = outcome
-        channel.message_id_delivery_tag[name] = lane.tag
-        body = join(entry.body for entry in lane.batch)
-        self._metrics.published.inc(len(lane.batch))
-        self._metrics.batch_size.observe(len(lane.batch))
-        properties = Basic.Properties(
-            content_type=CONTENT_TYPE, delivery_mode=2 if lane.exchange.persistent else 1, message_id=name
-        )
-        size = channel.max_content_size
-        return [
-            Basic.Publish(exchange=lane.exchange.name, routing_key=lane.key, mandatory=lane.exchange.mandatory),
-            ContentHeader(body_size=len(body), properties=properties),
-            *(ContentBody(body[start : start + size]) for start in range(0, len(body), size)),
-        ]
+    def _publish(self, buffer: KeyBuffer) -> None:
+        self._publications += 1
+        buffer.publication = self._publications
+        self._metrics.published.inc(len(buffer.batch))
+        self._metrics.batch_size.observe(len(buffer.batch))
+        confirm = self._channel.publish(buffer.exchange, buffer.key, join(event.body for event in buffer.batch))
+        confirm.add_done_callback(partial(self._set_outcome, self._channel.generation, buffer, self._publications))
 
-    def _settled(self, lane: Lane, tag: int, channel: aiormq.Channel, outcome: asyncio.Future[object]) -> None:
-        channel.message_id_delivery_tag.pop(str(tag), None)
-        if channel is not self._channel or lane.tag != tag or outcome.cancelled():
+    def _set_outcome(
+        self, generation: int, buffer: KeyBuffer, publication: int, confirm: asyncio.Future[object]
+    ) -> None:
+        error = asyncio.CancelledError() if confirm.cancelled() else confirm.exception()
+        if generation != self._channel.generation or buffer.publication != publication:
             return
-        error = outcome.exception()
-        if error is not None and not isinstance(error, aiormq.DeliveryError):
-            return  # the channel is gone: `_detach` sees to the batch
+        if error is not None and not isinstance(error, DeliveryError):
+            return  # the channel is lost: `_lost` handles the batch
         self._last_outcome = self._loop.time()
         if error is None:
-            self._metrics.confirmed.inc(len(lane.batch))
-            self._finish(lane, None)
-        elif isinstance(error, aiormq.PublishError):
-            self._refuse(lane, "No queue takes this.")
+            self._metrics.confirmed.inc(len(buffer.batch))
+            self._finish(buffer, None)
+        elif isinstance(error, PublishError):
+            self._refuse(buffer, "No queue takes this.")
         else:
-            self._refuse(lane, "The queue is full.")
-            self._distrust()
+            self._refuse(buffer, "The queue is full.")
+            self._channel.renew_soon()
 
-    def _distrust(self) -> None:
-        """Have the channel changed, soon: the queue may not be full at all.
+    def _refuse(self, buffer: KeyBuffer, reason: str) -> None:
+        logger.warning("publication.refused", exchange=buffer.exchange.name, key=buffer.key, reason=reason)
+        self._metrics.refused.inc(len(buffer.batch))
+        self._finish(buffer, Unavailable(reason))
 
-        A channel of RabbitMQ 3.10 that first publishes to a quorum queue just after its leader's node died goes on
-        asking the dead one, and refuses for ever (observed on 3.10.8).
-        """
-        if not self._distrusted:
-            self._distrusted = True
-            self._loop.call_at(self._attached + RENEWAL_INTERVAL, self._wear_out, self._worn)
-
-    @staticmethod
-    def _wear_out(worn: asyncio.Future[None]) -> None:
-        if not worn.done():
-            worn.set_result(None)
-
-    def _refuse(self, lane: Lane, reason: str) -> None:
-        logger.warning("publication refused", exchange=lane.exchange.name, key=lane.key, reason=reason)
-        self._metrics.refused.inc(len(lane.batch))
-        self._finish(lane, Unavailable(reason))
-
-    def _finish(self, lane: Lane, error: Unavailable | None) -> None:
-        self._lanes.finish(lane, error)
-        if self._suspects and self._suspects[0] is lane:
+    def _finish(self, buffer: KeyBuffer, error: Unavailable | None) -> None:
+        self._buffers.finish(buffer, error)
+        if self._suspects and self._suspects[0] is buffer:
             self._suspects.popleft()
-        if lane.waiting:
-            self._ready[lane] = None
+        if buffer.waiting:
+            self._ready[buffer] = None
         if self._ready or self._suspects:
             self._schedule()
+        self._check_empty()
 
     def _sweep(self) -> None:
         now = self._loop.time()
-        self._metrics.unknown.inc(self._lanes.expire(now))
-        self._sweeper = self._loop.call_later(SWEEP_INTERVAL, self._sweep) if len(self._lanes) else None
-        if not any(lane.tag for lane in self._lanes):
+        self._metrics.unknown.inc(self._buffers.expire(now))
+        self._sweeper = self._loop.call_later(SWEEP_INTERVAL, self._sweep) if len(self._buffers) else None
+        if not any(buffer.publication for buffer in self._buffers):
             self._last_outcome = now
         elif now - self._last_outcome > OUTCOME_TIMEOUT:
-            logger.error("no confirm from the broker", seconds=OUTCOME_TIMEOUT)
+            logger.error("confirms.missing", seconds=OUTCOME_TIMEOUT)
             self._last_outcome = now
-            self._link.abort()
+            self._supervisor.abort()
 
-    async def run(self) -> None:
-        """Keep a channel open on the link's connection until cancelled."""
-        while True:
-            connection = await self._link.current()
-            try:
-                channel = await open_channel(connection, publisher_confirms=True)
-            except (Broken, aiormq.AMQPError):
-                await asyncio.sleep(RETRY_INTERVAL)
-                continue
-            assert isinstance(channel, aiormq.Channel)
-            self._attach(channel)
-            while await self._wears_out(channel):
-                channel = await self._renewed(connection, channel)
-            closing = channel.closing
-            refused = not closing.cancelled() and isinstance(closing.exception(), aiormq.ChannelClosed)
-            self._detach(alone=refused)
-
-    async def _wears_out(self, channel: aiormq.Channel) -> bool:
-        """Wait until the channel closes (false) or is to be changed (true)."""
-        closing = channel.closing
-        await asyncio.wait({closing, self._worn}, return_when=asyncio.FIRST_COMPLETED)
-        return not closing.done()
-
-    async def _renewed(self, connection: AbstractConnection, old: aiormq.Channel) -> aiormq.Channel:
-        """A fresh channel in place of the old one, or the old one if the broker gives none.
-
-        What is under way gets some time for its outcome; what has none then is sent again, over the new one.
-        """
-        self._holding = True
-        if under_way := list(old.confirmations.values()):
-            await asyncio.wait(under_way, timeout=RENEWAL_PATIENCE)
-        try:
-            fresh = await open_channel(connection, publisher_confirms=True)
-            await call(old.close())  # first: nothing may come over the old one after what comes over the new one
-        except (Broken, aiormq.AMQPError):
-            fresh = old
-        else:
-            for lane in self._lanes:
-                lane.tag = 0
-        assert isinstance(fresh, aiormq.Channel)
-        self._attach(fresh)
-        return fresh
-
-    def _attach(self, channel: aiormq.Channel) -> None:
-        self._channel = channel
-        self._attached = self._last_outcome = self._loop.time()
-        self._holding = self._distrusted = False
-        self._worn = self._loop.create_future()
-        self._ready = dict.fromkeys(lane for lane in self._lanes if not lane.tag)
+    def _opened(self) -> None:
+        """Send the waiting events; over a new channel also those that had no outcome on the earlier one."""
+        if self._channel.generation != self._generation:
+            self._generation = self._channel.generation
+            for buffer in self._buffers:
+                buffer.publication = 0
+        self._last_outcome = self._loop.time()
+        self._ready = dict.fromkeys(buffer for buffer in self._buffers if not buffer.publication)
         self._schedule()
 
-    def _detach(self, *, alone: bool) -> None:
-        """The channel is gone, `alone` by the broker's will or with its connection.
-
-        What is kept will be sent again, the rest goes with the connection.
-        """
-        self._channel = None
-        under_way = [lane for lane in self._lanes if lane.tag]
-        for lane in under_way:
-            lane.tag = 0
+    def _lost(self, cause: BaseException | None) -> None:
+        """Handle the batches in flight: events with `resend` are sent again, others are lost with the connection."""
+        in_flight = [buffer for buffer in self._buffers if buffer.publication]
+        for buffer in in_flight:
+            buffer.publication = 0
         self._suspects.clear()
-        if not alone:
-            self._metrics.dropped.inc(self._lanes.drop_unkept())
-        elif len(under_way) == 1:  # the broker will not have this one, whatever the reason
-            self._refuse(under_way[0], "The broker refuses this exchange or event.")
+        if not isinstance(cause, ChannelClosed):
+            self._metrics.dropped.inc(self._buffers.drop_transient())
+            self._check_empty()
+        elif len(in_flight) == 1:  # the broker closed the channel because of this one
+            self._refuse(in_flight[0], "The broker refuses this exchange or event.")
         else:
-            self._suspects.extend(under_way)
+            self._suspects.extend(in_flight)
+
+    def _check_empty(self) -> None:
+        if not self._buffers:
+            self._empty.set()
 
     async def drain(self, seconds: float) -> None:
-        """Wait until nothing waits any more, `seconds` at most."""
+        """Wait until no event is pending, for at most `seconds`."""
         try:
             async with asyncio.timeout(seconds):
-                await self._lanes.empty.wait()
+                await self._empty.wait()
         except TimeoutError:
-            logger.warning("publications not flushed in time", seconds=seconds)
+            logger.warning("publications.not_flushed", seconds=seconds)
 
     def close(self) -> None:
-        """Refuse everything from now on, and tell those who still wait."""
+        """Refuse all further events and fail those that are pending."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-        self._channel = None
-        if given_up := self._lanes.close():
-            logger.warning("publications given up", events=given_up)
+        self._channel.close()
+        if given_up := self._buffers.close():
+            logger.warning("publications.given_up", events=given_up)

@@ -1,4 +1,4 @@
-"""What the suite stands on: how to open each bus, names nobody else uses, numbered events."""
+"""Helpers of the suite: how to open each bus, unique names, numbered events."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from shared.contracts.envelope import Event, Received, read_body
 from shared.contracts.queries import Reply
 from shared.contracts.topology import Exchange, Queue
 
-PATIENCE = 20.0  # seconds until a test gives up on something that must happen
-ABSENCE = 0.3  # seconds without a delivery that count as "nothing comes"
+PATIENCE = 20.0  # seconds that a test waits for something that must happen
+ABSENCE = 0.3  # seconds without a delivery that prove that none arrives
 
 
 @dataclass(frozen=True)
 class Broker:
-    """`open` gives a new bus on the same broker, as a restarted process would; `exact` counts deliveries exactly."""
+    """`open` returns a new bus on the same broker, as after a restart of the process.
+
+    `exact`: only deliveries that were taken increment the delivery count.
+    """
 
     open: Callable[[], AbstractAsyncContextManager[Bus]]
     exact: bool
@@ -35,7 +38,9 @@ def in_process(path: Path) -> Broker:
 def rabbitmq(url: str) -> Broker:
     from shared.bus.rabbitmq import RabbitMQBus  # noqa: PLC0415 - the in-process half needs no AMQP library
 
-    return Broker(lambda: RabbitMQBus(url, name="contract"), exact=False)  # counts what was prefetched, too
+    return Broker(
+        lambda: RabbitMQBus(url, name="contract"), exact=False
+    )  # also counts deliveries that were prefetched only
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def numbers(deliveries: Sequence[Delivery]) -> list[int]:
 
 
 async def take(subscription: Subscription, count: int, *, ack: bool = True) -> list[Delivery]:
-    """Deliveries with at least `count` events in them."""
+    """Take deliveries with at least `count` events."""
     taken: list[Delivery] = []
     async with asyncio.timeout(PATIENCE):
         while count > 0:
@@ -100,7 +105,7 @@ async def take(subscription: Subscription, count: int, *, ack: bool = True) -> l
     return taken
 
 
-async def nothing_comes(subscription: Subscription) -> bool:
+async def nothing_arrives(subscription: Subscription) -> bool:
     """Whether no delivery arrives for a while."""
     try:
         async with asyncio.timeout(ABSENCE):
@@ -111,6 +116,6 @@ async def nothing_comes(subscription: Subscription) -> bool:
 
 
 async def outcomes(published: Sequence[Awaitable[None]]) -> list[Any]:
-    """`None` for what is held, the error for what is not."""
+    """Return None for each stored event, the error for each other one."""
     async with asyncio.timeout(PATIENCE):
         return list(await asyncio.gather(*published, return_exceptions=True))

@@ -13,7 +13,7 @@ from tests.contract.bus.brokers import Broker, Names, in_process, rabbitmq
 
 @pytest.fixture(params=["in_process", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
 def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Broker:
-    """One broker with nothing on it; each bus opened on it is like another process, one at a time."""
+    """An empty broker; each bus opened on it acts as another process, one at a time."""
     if request.param == "in_process":
         return in_process(tmp_path / "bus.db")
     return rabbitmq(request.getfixturevalue("amqp_url"))
@@ -28,5 +28,5 @@ async def bus(broker: Broker) -> AsyncIterator[Bus]:
 
 @pytest.fixture
 def names() -> Names:
-    """Exchanges and queues of this test alone."""
+    """Exchanges and queues that only this test uses."""
     return Names()

@@ -1,4 +1,4 @@
-"""Consuming: in order, again after a loss, never again after an ack, one at a time where it must be."""
+"""Consuming: in order, redelivery after a loss, none after an ack, one active consumer where a queue wants it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pytest
 from shared.bus.port import Bus
 from shared.contracts.topology import Queue
 from shared.errors import Unavailable
-from tests.contract.bus.brokers import PATIENCE, Broker, Names, nothing_comes, number, numbers, take
+from tests.contract.bus.brokers import PATIENCE, Broker, Names, nothing_arrives, number, numbers, take
 
 
 async def _fill(bus: Bus, names: Names, count: int, key: str = "k") -> None:
-    """So many bodies of one event each."""
+    """Publish `count` bodies of one event each."""
     for n in range(count):
         await bus.publish(names.log, key, number(n))
 
 
-async def test_what_was_not_acked_comes_again_in_its_place_after_close(bus: Bus, names: Names) -> None:
+async def test_unacked_deliveries_are_redelivered_in_place_after_close(bus: Bus, names: Names) -> None:
     await bus.declare([names.log], [names.partition()])
     await _fill(bus, names, 10)
     first = await bus.subscribe(names.partition(), prefetch=5)
@@ -33,7 +33,7 @@ async def test_what_was_not_acked_comes_again_in_its_place_after_close(bus: Bus,
     assert [d.delivery_count >= 1 for d in again[:3]] == [True] * 3
 
 
-async def test_each_loss_raises_the_delivery_count(bus: Bus, names: Names) -> None:
+async def test_each_redelivery_increments_the_delivery_count(bus: Bus, names: Names) -> None:
     await bus.declare([names.log], [names.partition()])
     await _fill(bus, names, 1)
     counts = []
@@ -46,7 +46,7 @@ async def test_each_loss_raises_the_delivery_count(bus: Bus, names: Names) -> No
     assert counts == [0, 1, 2, 3]
 
 
-async def test_what_was_not_acked_comes_again_after_a_restart(broker: Broker, names: Names) -> None:
+async def test_unacked_deliveries_are_redelivered_after_a_restart(broker: Broker, names: Names) -> None:
     async with broker.open() as bus:
         await bus.declare([names.log], [names.partition()])
         await _fill(bus, names, 6)
@@ -62,17 +62,17 @@ async def test_what_was_not_acked_comes_again_after_a_restart(broker: Broker, na
     assert again[-1].delivery_count == 0
 
 
-async def test_nothing_acked_comes_again(broker: Broker, names: Names) -> None:
+async def test_acked_deliveries_are_never_redelivered(broker: Broker, names: Names) -> None:
     async with broker.open() as bus:
         await bus.declare([names.log], [names.partition()])
         await _fill(bus, names, 20)
         await take(await bus.subscribe(names.partition(), prefetch=7), 20)
 
     async with broker.open() as bus:
-        assert await nothing_comes(await bus.subscribe(names.partition(), prefetch=7))
+        assert await nothing_arrives(await bus.subscribe(names.partition(), prefetch=7))
 
 
-async def test_an_ack_for_an_earlier_subscription_is_ignored(bus: Bus, names: Names) -> None:
+async def test_ack_for_an_earlier_subscription_is_ignored(bus: Bus, names: Names) -> None:
     await bus.declare([names.log], [names.partition()])
     await _fill(bus, names, 3)
     earlier = await bus.subscribe(names.partition(), prefetch=10)
@@ -88,7 +88,7 @@ async def test_an_ack_for_an_earlier_subscription_is_ignored(bus: Bus, names: Na
     assert numbers(await take(await bus.subscribe(names.partition(), prefetch=10), 3)) == [0, 1, 2]
 
 
-async def test_an_ack_given_twice_is_one(bus: Bus, names: Names) -> None:
+async def test_second_ack_has_no_effect(bus: Bus, names: Names) -> None:
     await bus.declare([names.log], [names.partition()])
     await _fill(bus, names, 3)
     subscription = await bus.subscribe(names.partition(), prefetch=2)
@@ -100,19 +100,19 @@ async def test_an_ack_given_twice_is_one(bus: Bus, names: Names) -> None:
     assert numbers(await take(subscription, 1)) == [2]
 
 
-async def test_prefetch_bounds_what_is_handed_out(bus: Bus, names: Names) -> None:
+async def test_prefetch_bounds_unacked_deliveries(bus: Bus, names: Names) -> None:
     await bus.declare([names.log], [names.partition()])
     await _fill(bus, names, 5)
     subscription = await bus.subscribe(names.partition(), prefetch=2)
     taken = await take(subscription, 2, ack=False)
-    assert await nothing_comes(subscription)
+    assert await nothing_arrives(subscription)
 
     await subscription.ack(taken)
 
     assert numbers(await take(subscription, 3)) == [2, 3, 4]
 
 
-async def test_take_hands_out_at_most_what_was_asked_for(bus: Bus, names: Names) -> None:
+async def test_take_returns_at_most_the_requested_number(bus: Bus, names: Names) -> None:
     await bus.declare([names.log], [names.partition()])
     await _fill(bus, names, 5)
     subscription = await bus.subscribe(names.partition(), prefetch=10)
@@ -127,7 +127,7 @@ async def test_take_hands_out_at_most_what_was_asked_for(bus: Bus, names: Names)
     assert got == [0, 1, 2, 3, 4]
 
 
-async def test_a_waiting_take_wakes_for_a_new_event(bus: Bus, names: Names) -> None:
+async def test_waiting_take_wakes_for_a_new_event(bus: Bus, names: Names) -> None:
     await bus.declare([names.log], [names.partition()])
     subscription = await bus.subscribe(names.partition(), prefetch=10)
     waiting = asyncio.create_task(take(subscription, 1))
@@ -137,10 +137,10 @@ async def test_a_waiting_take_wakes_for_a_new_event(bus: Bus, names: Names) -> N
     assert numbers(await waiting) == [1]
 
 
-async def test_an_abandoned_take_loses_nothing(bus: Bus, names: Names) -> None:
+async def test_cancelled_take_loses_no_delivery(bus: Bus, names: Names) -> None:
     await bus.declare([names.log], [names.partition()])
     subscription = await bus.subscribe(names.partition(), prefetch=10)
-    assert await nothing_comes(subscription)
+    assert await nothing_arrives(subscription)
     await bus.publish(names.log, "k", number(1))
 
     assert numbers(await take(subscription, 1)) == [1]
@@ -162,7 +162,7 @@ async def test_take_on_a_closed_subscription_is_unavailable(bus: Bus, names: Nam
             await subscription.take()
 
 
-async def test_a_fanout_reaches_every_queue(bus: Bus, names: Names) -> None:
+async def test_fanout_reaches_every_queue(bus: Bus, names: Names) -> None:
     queues = [names.work(name, [""], names.news) for name in ("one", "two")]
     await bus.declare([names.news], queues)
     own = await bus.subscribe(Queue(f"{names.prefix}.own", "exclusive", ((names.news, ""),)), prefetch=10)
@@ -174,7 +174,7 @@ async def test_a_fanout_reaches_every_queue(bus: Bus, names: Names) -> None:
     assert numbers(await take(own, 3)) == [0, 1, 2]
 
 
-async def test_topic_patterns_choose(bus: Bus, names: Names) -> None:
+async def test_topic_patterns_select_queues(bus: Bus, names: Names) -> None:
     patterns = {"exact": ["user.deleted"], "star": ["user.*"], "hash": ["user.#"], "both": ["user.*", "#"]}
     queues = {name: names.work(name, keys, names.accounts) for name, keys in patterns.items()}
     await bus.declare([names.accounts], list(queues.values()))
@@ -187,7 +187,7 @@ async def test_topic_patterns_choose(bus: Bus, names: Names) -> None:
         assert sorted(numbers(taken)) == wanted, name
 
 
-async def test_competing_consumers_share_each_event_once(bus: Bus, names: Names) -> None:
+async def test_competing_consumers_receive_each_event_once(bus: Bus, names: Names) -> None:
     await bus.declare([names.log], [names.work()])
     consumers = [await bus.subscribe(names.work(), prefetch=2) for _ in range(3)]
     got: list[list[int]] = [[], [], []]
@@ -213,7 +213,7 @@ async def test_competing_consumers_share_each_event_once(bus: Bus, names: Names)
     assert all(got), "each consumer got some"
 
 
-async def test_what_a_competing_consumer_held_goes_to_another(bus: Bus, names: Names) -> None:
+async def test_deliveries_of_a_closed_consumer_go_to_a_competing_one(bus: Bus, names: Names) -> None:
     await bus.declare([names.log], [names.work()])
     await _fill(bus, names, 4)
     one = await bus.subscribe(names.work(), prefetch=2)
@@ -230,13 +230,13 @@ async def test_what_a_competing_consumer_held_goes_to_another(bus: Bus, names: N
     assert [d.delivery_count for d in again] == [1, 1]
 
 
-async def test_a_single_active_consumer_is_followed_by_the_next(bus: Bus, names: Names) -> None:
+async def test_next_consumer_becomes_active_when_the_active_one_closes(bus: Bus, names: Names) -> None:
     await bus.declare([names.log], [names.partition()])
     active = await bus.subscribe(names.partition(), prefetch=3)
     standby = await bus.subscribe(names.partition(), prefetch=3)
     await _fill(bus, names, 5)
     held = await take(active, 3, ack=False)
-    assert await nothing_comes(standby)
+    assert await nothing_arrives(standby)
     await active.ack(held[:1])
 
     await active.close()
@@ -245,11 +245,13 @@ async def test_a_single_active_consumer_is_followed_by_the_next(bus: Bus, names:
     assert numbers(await take(standby, 4)) == [1, 2, 3, 4]
 
 
-async def test_a_single_active_consumer_with_all_its_prefetch_out_is_not_overtaken(bus: Bus, names: Names) -> None:
+async def test_standby_consumer_receives_nothing_while_the_active_one_is_at_its_prefetch(
+    bus: Bus, names: Names
+) -> None:
     await bus.declare([names.log], [names.partition()])
     active = await bus.subscribe(names.partition(), prefetch=1)
     standby = await bus.subscribe(names.partition(), prefetch=10)
     await _fill(bus, names, 2)
     await take(active, 1, ack=False)
 
-    assert await nothing_comes(standby)
+    assert await nothing_arrives(standby)

@@ -1,7 +1,7 @@
-"""Random histories of publishing, taking, acking, fail-over, restarts and crashes, against a small model.
+"""Random histories of publish, take, ack, failover, restart and crash, checked against a small model.
 
-The model is one list of numbers for each key: confirmed, in order. A queue may hand over only the next of
-each key; what was handed over and not acked comes again from there, counted higher.
+The model is the list of confirmed numbers of each key. A queue may deliver only the next number of each key; numbers that
+were delivered and not acknowledged are redelivered from there, with a higher count.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from tests.contract.bus.brokers import Broker, Names, number, numbers, rabbitmq
 
 KEYS = ("a", "b", "c")
 PREFETCH = 4
-OWED = 3.0  # seconds until what must come is missing
+OWED = 3.0  # seconds after which a delivery that must arrive is missing
 
 
 @dataclass
 class Key:
-    """What a key's events went through. Numbers are places in `confirmed`, so they need no list of their own."""
+    """The state of a key's events. Each event's number is its place in the order of confirmation."""
 
     confirmed: int = 0
-    settled: int = 0  # acked; for sure never to come again below `certain`
+    acked: int = 0  # numbers below it are acknowledged; those below `certain` are never redelivered
     certain: int = 0
-    handed: int = 0  # handed over since the consumer began
-    began: bool = True  # false after a crash until the first delivery, which may lie below `settled`
-    times: dict[int, int] = field(default_factory=dict)  # deliveries without an ack
+    delivered: int = 0  # the next number to deliver to the current consumer
+    began: bool = True  # false after a crash until the first delivery, which may be below `acked`
+    times: dict[int, int] = field(default_factory=dict)  # deliveries of each number without an ack
 
 
 class BusMachine(RuleBasedStateMachine):
-    """Drives one queue with a single active consumer, on a bus that is opened again and again."""
+    """Drives one queue with a single active consumer, on a bus that is opened repeatedly."""
 
     def __init__(self, start: Callable[[], Any]) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.broker: Place = start()
+        self.broker: Any = start()
         self.names = Names()
         self.queue = self.names.partition(KEYS)
         self.keys = {key: Key() for key in KEYS}
@@ -90,7 +90,7 @@ class BusMachine(RuleBasedStateMachine):
         self.run(together())
 
     def owed(self) -> bool:
-        return any(key.handed < key.confirmed for key in self.keys.values())
+        return any(key.delivered < key.confirmed for key in self.keys.values())
 
     @precondition(lambda self: len(self.taken) < PREFETCH and self.owed())
     @rule(most=st.integers(1, 5))
@@ -108,10 +108,10 @@ class BusMachine(RuleBasedStateMachine):
         key = self.keys[delivery.key]
         for n in numbers([delivery]):
             if not key.began:
-                assert key.certain <= n <= key.settled  # an ack that was lost in a crash
-                key.began, key.handed, key.settled = True, n, n
-            assert n == key.handed, f"{delivery.key}: {n} instead of {key.handed}"
-            key.handed += 1
+                assert key.certain <= n <= key.acked  # the ack was lost in a crash
+                key.began, key.delivered, key.acked = True, n, n
+            assert n == key.delivered, f"{delivery.key}: {n} instead of {key.delivered}"
+            key.delivered += 1
             before = key.times.get(n, 0)
             exactly = self.broker.exact and not self.broker.crashes
             assert delivery.delivery_count == before if exactly else delivery.delivery_count >= before
@@ -120,14 +120,14 @@ class BusMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.taken)
     @rule(count=st.integers(1, PREFETCH))
     def ack(self, count: int) -> None:
-        settled, self.taken = self.taken[:count], self.taken[count:]
-        for delivery in settled:
-            self.keys[delivery.key].settled = numbers([delivery])[-1] + 1
-        self.run(self.consumers[0].ack(settled))
+        acked, self.taken = self.taken[:count], self.taken[count:]
+        for delivery in acked:
+            self.keys[delivery.key].acked = numbers([delivery])[-1] + 1
+        self.run(self.consumers[0].ack(acked))
 
     @precondition(lambda self: self.stale)
     @rule()
-    def ack_what_is_no_longer_ours(self) -> None:
+    def ack_stale_deliveries(self) -> None:
         self.run(self.consumers[0].ack(self.stale))
 
     @precondition(lambda self: len(self.consumers) < 3)
@@ -138,7 +138,7 @@ class BusMachine(RuleBasedStateMachine):
     @rule()
     def fail_over(self) -> None:
         self.run(self.consumers.pop(0).close())
-        self.given_back()
+        self.requeued()
         if not self.consumers:
             self.subscribe()
 
@@ -147,28 +147,28 @@ class BusMachine(RuleBasedStateMachine):
         self.leave()
         for key in self.keys.values():
             if key.began:
-                key.certain = key.settled
+                key.certain = key.acked
         self.open()
 
     @precondition(lambda self: self.broker.crash is not None)
     @rule()
     def crash(self) -> None:
         self.broker.crash()
-        self.leave()  # what this bus still writes goes to the file that is no longer used
+        self.leave()  # what this bus still writes goes to the unused file
         for key in self.keys.values():
             key.began = key.certain == key.confirmed
-            key.times = dict.fromkeys(key.times, 1)  # a crash forgets how often, not that it was
+            key.times = dict.fromkeys(key.times, 1)  # a crash resets the count to 1
         self.open()
 
     def leave(self) -> None:
         self.run(self.entered.__aexit__(None, None, None))
         self.consumers.clear()
-        self.given_back()
+        self.requeued()
 
-    def given_back(self) -> None:
+    def requeued(self) -> None:
         self.stale, self.taken = self.taken, []
         for key in self.keys.values():
-            key.handed = key.settled
+            key.delivered = key.acked
 
     def teardown(self) -> None:
         try:
@@ -176,15 +176,15 @@ class BusMachine(RuleBasedStateMachine):
                 while self.owed():
                     self.ack(PREFETCH) if self.taken else None
                     self.take(5)
-                assert all(key.handed == key.confirmed for key in self.keys.values())
+                assert all(key.delivered == key.confirmed for key in self.keys.values())
                 self.leave()
         finally:
             self.runner.close()
             self.broker.remove()
 
 
-class Place:
-    """Where one history plays: a fresh journal. `crash` puts the file as it is now in place of the one in use."""
+class JournalPlace:
+    """A fresh journal for one history. `crash` copies the file in its current state and continues with the copy."""
 
     exact = True
 
@@ -206,8 +206,8 @@ class Place:
         shutil.rmtree(self.directory)
 
 
-class Elsewhere:
-    """The same on a broker that is shared by all histories, each under names of its own."""
+class BrokerPlace:
+    """A broker that all histories share, each with unique names."""
 
     crash = None
     crashes = 0
@@ -217,7 +217,7 @@ class Elsewhere:
         self.open = broker.open
 
     def remove(self) -> None:
-        """Nothing is left but queues of a vhost that goes with the test."""
+        """The queues are deleted with the vhost of the test."""
 
 
 def _run(start: Callable[[], Any], examples: int, steps: int) -> None:
@@ -230,11 +230,11 @@ def _run(start: Callable[[], Any], examples: int, steps: int) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_histories_in_process() -> None:
-    _run(Place, examples=60, steps=30)
+def test_random_histories_match_the_model_in_process() -> None:
+    _run(JournalPlace, examples=60, steps=30)
 
 
 @pytest.mark.rabbitmq
 @pytest.mark.timeout(180)
-def test_histories_on_rabbitmq(amqp_url: str) -> None:
-    _run(lambda: Elsewhere(rabbitmq(amqp_url)), examples=8, steps=25)
+def test_random_histories_match_the_model_on_rabbitmq(amqp_url: str) -> None:
+    _run(lambda: BrokerPlace(rabbitmq(amqp_url)), examples=8, steps=25)

@@ -1,4 +1,4 @@
-"""Kinds of queues: exclusive ones, bounded ones, expiring ones; requests; the dead."""
+"""Kinds of queues: exclusive, bounded and expiring ones; requests; dead letters."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from shared.contracts.payload import utc_now
 from shared.contracts.queries import Reply
 from shared.contracts.topology import Queue
 from shared.errors import Unavailable
-from tests.contract.bus.brokers import PATIENCE, Broker, Names, events, nothing_comes, number, numbers, take
+from tests.contract.bus.brokers import PATIENCE, Broker, Names, events, nothing_arrives, number, numbers, take
+from tests.support.waiting import until
 
 
-async def test_an_exclusive_queue_gets_what_it_is_bound_to_just_now(bus: Bus, names: Names) -> None:
+async def test_exclusive_queue_receives_only_its_current_bindings(bus: Bus, names: Names) -> None:
     await bus.declare([names.delivery])
     subscription = await bus.subscribe(Queue(f"{names.prefix}.gateway", "exclusive"), prefetch=100)
     await bus.publish(names.delivery, "s.1", number(1))
@@ -36,7 +37,7 @@ async def test_an_exclusive_queue_gets_what_it_is_bound_to_just_now(bus: Bus, na
     assert numbers(await take(subscription, 1)) == [6]
 
 
-async def test_two_exclusive_queues_of_one_name_are_two(bus: Bus, names: Names) -> None:
+async def test_two_exclusive_queues_of_one_name_are_separate(bus: Bus, names: Names) -> None:
     await bus.declare([names.delivery])
     gateway = Queue(f"{names.prefix}.gateway", "exclusive", ((names.delivery, "s.1"),))
     one, other = [await bus.subscribe(gateway, prefetch=10) for _ in range(2)]
@@ -48,7 +49,7 @@ async def test_two_exclusive_queues_of_one_name_are_two(bus: Bus, names: Names) 
     assert numbers(await take(other, 1)) == [2]
 
 
-async def test_an_exclusive_queue_that_overflows_drops_the_oldest_and_says_so(bus: Bus, names: Names) -> None:
+async def test_overflowing_exclusive_queue_drops_the_oldest_and_reports_a_gap(bus: Bus, names: Names) -> None:
     await bus.declare([names.delivery])
     gateway = Queue(f"{names.prefix}.gateway", "exclusive", ((names.delivery, "s.1"),), max_length=10)
     subscription = await bus.subscribe(gateway, prefetch=1)
@@ -69,7 +70,7 @@ async def test_an_exclusive_queue_that_overflows_drops_the_oldest_and_says_so(bu
     assert len(got) < 30
 
 
-async def test_without_overflow_there_is_no_gap(bus: Bus, names: Names) -> None:
+async def test_no_gap_without_overflow(bus: Bus, names: Names) -> None:
     await bus.declare([names.delivery])
     gateway = Queue(f"{names.prefix}.gateway", "exclusive", ((names.delivery, "s.1"),), max_length=10)
     subscription = await bus.subscribe(gateway, prefetch=100)
@@ -81,17 +82,18 @@ async def test_without_overflow_there_is_no_gap(bus: Bus, names: Names) -> None:
     assert not batch.gap
 
 
-async def test_an_expired_message_is_not_delivered(bus: Bus, names: Names) -> None:
+async def test_expired_message_is_not_delivered(bus: Bus, names: Names) -> None:
     queue = Queue(f"{names.prefix}.queries", "transient", ((names.queries, "q"),), message_ttl=0.2)
     await bus.declare([names.queries], [queue])
     await bus.publish(names.queries, "q", number(1))
-    await asyncio.sleep(0.4)  # the passing of time is the subject
+    expired = asyncio.get_running_loop().time() + 0.4
+    await until(lambda: asyncio.get_running_loop().time() >= expired)  # the passing of time is the subject
     await bus.publish(names.queries, "q", number(2))
 
     assert numbers(await take(await bus.subscribe(queue, prefetch=10), 1)) == [2]
 
 
-async def test_a_request_gets_its_own_answer(bus: Bus, names: Names) -> None:
+async def test_each_request_gets_its_response(bus: Bus, names: Names) -> None:
     queue = Queue(f"{names.prefix}.queries", "transient", ((names.queries, "q"),), message_ttl=5.0)
     subscription = await _subscribed(bus, names, queue)
 
@@ -116,7 +118,7 @@ async def _subscribed(bus: Bus, names: Names, queue: Queue) -> Subscription:
     return await bus.subscribe(queue, prefetch=100)
 
 
-async def test_an_answer_names_the_request_it_answers(bus: Bus, names: Names) -> None:
+async def test_response_carries_the_id_of_its_request(bus: Bus, names: Names) -> None:
     queue = Queue(f"{names.prefix}.queries", "transient", ((names.queries, "q"),))
     subscription = await _subscribed(bus, names, queue)
     question = number(1)
@@ -133,7 +135,7 @@ async def test_an_answer_names_the_request_it_answers(bus: Bus, names: Names) ->
     assert answer.correlationid == question.id
 
 
-async def test_a_request_nobody_answers_is_unavailable_in_time(bus: Bus, names: Names) -> None:
+async def test_request_without_response_is_unavailable_after_its_timeout(bus: Bus, names: Names) -> None:
     queue = Queue(f"{names.prefix}.queries", "transient", ((names.queries, "q"),))
     subscription = await _subscribed(bus, names, queue)
     started = asyncio.get_running_loop().time()
@@ -143,12 +145,12 @@ async def test_a_request_nobody_answers_is_unavailable_in_time(bus: Bus, names: 
 
     [late] = events(await take(subscription, 1))
     assert late.is_late(utc_now() + timedelta(milliseconds=1))
-    bus.respond(late, number(2))  # too late, and harmless
+    bus.respond(late, number(2))  # after the deadline: ignored
     bus.respond(late._replace(replyto=f"{names.prefix}.gone"), number(3))
     bus.respond(late._replace(replyto=None), number(4))
 
 
-async def test_a_request_that_reaches_no_queue_is_unavailable_at_once(bus: Bus, names: Names) -> None:
+async def test_unroutable_request_is_unavailable_at_once(bus: Bus, names: Names) -> None:
     await bus.declare([names.queries])
     started = asyncio.get_running_loop().time()
     with pytest.raises(Unavailable):
@@ -156,12 +158,12 @@ async def test_a_request_that_reaches_no_queue_is_unavailable_at_once(bus: Bus, 
     assert asyncio.get_running_loop().time() - started < 3
 
 
-async def test_exists_knows_shared_queues_also_after_a_restart(broker: Broker, names: Names) -> None:
+async def test_exists_knows_shared_queues_after_a_restart(broker: Broker, names: Names) -> None:
     async with broker.open() as bus:
         await bus.declare([names.log], [names.work()])
         assert await bus.exists(names.work())
         assert not await bus.exists(names.work("other"))
-        await bus.publish(names.log, "k", number(1))  # asking for what is not there broke nothing
+        await bus.publish(names.log, "k", number(1))  # the check of a missing queue closed nothing
 
     async with broker.open() as bus:
         await bus.declare()  # connected
@@ -169,7 +171,7 @@ async def test_exists_knows_shared_queues_also_after_a_restart(broker: Broker, n
         assert not await bus.exists(names.work("other"))
 
 
-async def test_declaring_again_changes_nothing(bus: Bus, names: Names) -> None:
+async def test_declaring_twice_changes_nothing(bus: Bus, names: Names) -> None:
     for _ in range(3):
         await bus.declare([names.log, names.log], [names.work(), names.work()])
     await bus.publish(names.log, "k", number(1))
@@ -177,10 +179,10 @@ async def test_declaring_again_changes_nothing(bus: Bus, names: Names) -> None:
 
     subscription = await bus.subscribe(names.work(), prefetch=10)
     assert numbers(await take(subscription, 1)) == [1]
-    assert await nothing_comes(subscription)
+    assert await nothing_arrives(subscription)
 
 
-async def test_the_dead_are_kept_for_a_person_to_see(broker: Broker, names: Names) -> None:
+async def test_dead_letters_are_kept(broker: Broker, names: Names) -> None:
     queue = names.partition()
     dead = topology.dead_queue(queue)
     async with broker.open() as bus:
@@ -192,11 +194,11 @@ async def test_the_dead_are_kept_for_a_person_to_see(broker: Broker, names: Name
         await subscription.ack([poison])
 
     async with broker.open() as bus:
-        assert await nothing_comes(await bus.subscribe(queue, prefetch=10))
+        assert await nothing_arrives(await bus.subscribe(queue, prefetch=10))
         assert numbers(await take(await bus.subscribe(dead, prefetch=10), 1)) == [13]
 
 
-async def test_the_whole_topology_can_be_declared(bus: Bus) -> None:
+async def test_whole_topology_can_be_declared(bus: Bus) -> None:
     queues = [
         *(topology.log_queue(n, 2) for n in range(2)),
         topology.turn_queue("echo"),

@@ -1,4 +1,4 @@
-"""One cluster of three nodes for the session, whole at the start of each test."""
+"""One cluster of three broker nodes for the session; all nodes run at the start of each test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here stands on a cluster."""
+    """Mark all tests of this folder: they need a cluster."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.rabbitmq)
@@ -35,5 +35,5 @@ def shared_cluster() -> Iterator[RabbitMQCluster]:
 
 @pytest.fixture
 def cluster(shared_cluster: RabbitMQCluster) -> RabbitMQCluster:
-    """With every node up."""
+    """The cluster with all nodes running."""
     return shared_cluster.start()

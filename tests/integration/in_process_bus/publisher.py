@@ -1,4 +1,4 @@
-"""A process to be killed: publishes numbers under three keys, prints what was confirmed, consumes a little.
+"""A process that a test kills: publishes numbers under three keys, prints what was confirmed, consumes a part.
 
 `python -m tests.integration.in_process_bus.publisher JOURNAL ROUND`
 """
@@ -41,7 +41,7 @@ async def publish(bus: InProcessBus, key: str, count: int, held: asyncio.Semapho
 
 
 async def consume(subscription: Subscription, held: asyncio.Semaphore) -> None:
-    """A third of what is confirmed, so that something is left however slow the disk is."""
+    """Consume at most a third of what is confirmed, so that events are left on any disk."""
     while True:
         for _ in range(9):
             await held.acquire()

@@ -1,1 +1,1 @@
-"""The RabbitMQ bus against a real node: order, loss, refusals, crashes, freezes."""
+"""The RabbitMQ bus on a real broker node: order, losses, refusals, crashes, freezes."""

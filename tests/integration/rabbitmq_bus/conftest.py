@@ -1,10 +1,9 @@
-"""A topology of its own for the tests, and small readers."""
+"""The topology of these tests, and helpers that publish and read numbered events."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import ClassVar
 
 import pytest
@@ -14,6 +13,8 @@ from shared.bus.rabbitmq import RabbitMQBus
 from shared.contracts.envelope import Event, read_body
 from shared.contracts.payload import Payload
 from shared.contracts.topology import MIB, Exchange, Queue
+from shared.errors import Unavailable
+from tests.support.waiting import until
 
 LOG = Exchange("test.log", "direct", persistent=True, mandatory=True)
 NEWS = Exchange("test.news", "direct", persistent=False, mandatory=False)
@@ -21,7 +22,7 @@ QUESTIONS = Exchange("test.questions", "direct", persistent=False, mandatory=Tru
 
 
 class Note(Payload):
-    """A number and some text to make it heavy."""
+    """A number, and some text that makes the event larger."""
 
     TYPE: ClassVar[str] = "backchat.test.note.v1"
 
@@ -48,16 +49,23 @@ def note(number: int, text: str = "") -> Event:
     return Event(source="test", data=Note(number=number, text=text))
 
 
-async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for a condition that nothing announces."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        await asyncio.sleep(0.01)
+async def publish_until_confirmed(
+    bus: RabbitMQBus, exchange: Exchange, key: str, event: Event, within: float = 60.0
+) -> None:
+    """Publish an event repeatedly until the broker confirms it."""
+
+    async def confirmed() -> bool:
+        try:
+            await bus.publish(exchange, key, event)
+        except Unavailable:
+            return False
+        return True
+
+    await until(confirmed, within, every=0.05)
 
 
 async def read(subscription: Subscription, count: int, *, ack: bool = True, seconds: float = 30.0) -> list[int]:
-    """The numbers of the next `count` notes at least, in the order of arrival."""
+    """Return the numbers of at least the next `count` notes, in the order of arrival."""
     numbers: list[int] = []
     async with asyncio.timeout(seconds):
         while len(numbers) < count:

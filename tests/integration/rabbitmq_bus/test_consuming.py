@@ -1,11 +1,12 @@
-"""Consuming: acks, prefetch, fail-over, gaps, requests."""
+"""Consuming: acknowledgements, prefetch, failover, gaps, requests."""
 
 from __future__ import annotations
 
 import asyncio
 
-import aiormq
+import aio_pika
 import pytest
+from aio_pika.exceptions import ChannelNotFoundEntity
 
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.bus.rabbitmq import subscription as consuming
@@ -21,14 +22,15 @@ from tests.integration.rabbitmq_bus.conftest import (
     Note,
     log_queue,
     note,
+    publish_until_confirmed,
     read,
-    until,
 )
 from tests.support.servers import RabbitMQ
+from tests.support.waiting import until
 
 
-async def test_what_was_not_acked_comes_again_in_place(bus: RabbitMQBus) -> None:
-    """Closing a subscription hands back what was not acked, in order, with a higher count; acked stays away."""
+async def test_unacked_deliveries_are_redelivered_in_place(bus: RabbitMQBus) -> None:
+    """Closing a subscription requeues its unacknowledged deliveries in order, with a higher delivery count."""
     first = await bus.subscribe(log_queue(), prefetch=10)
     for number in range(6):
         await bus.publish(LOG, "0", note(number))
@@ -37,11 +39,11 @@ async def test_what_was_not_acked_comes_again_in_place(bus: RabbitMQBus) -> None
         deliveries += (await first.take()).deliveries
     assert [delivery.delivery_count for delivery in deliveries] == [0] * 6
     await first.ack(deliveries[:3])
-    await first.ack(deliveries[:2])  # a second ack is none
+    await first.ack(deliveries[:2])  # a second ack has no effect
     await first.close()
 
     second = await bus.subscribe(log_queue(), prefetch=10)
-    await second.ack(deliveries[3:])  # of another subscription's epoch: no effect
+    await second.ack(deliveries[3:])  # of another subscription: no effect
     again = []
     while len(again) < 3:
         again += (await second.take()).deliveries
@@ -50,8 +52,8 @@ async def test_what_was_not_acked_comes_again_in_place(bus: RabbitMQBus) -> None
     assert {delivery.key for delivery in again} == {"0"}
 
 
-async def test_acks_out_of_order_settle_only_theirs(bus: RabbitMQBus) -> None:
-    """Acks with holes settle exactly what they name."""
+async def test_acks_out_of_order_cover_only_their_deliveries(bus: RabbitMQBus) -> None:
+    """Acknowledgements with holes cover exactly the given deliveries."""
     queue = Queue("test.work", "quorum", ((LOG, "work"),))
     first = await bus.subscribe(queue, prefetch=10)
     for number in range(6):
@@ -66,8 +68,8 @@ async def test_acks_out_of_order_settle_only_theirs(bus: RabbitMQBus) -> None:
     assert await read(second, 2) == [3, 5]
 
 
-async def test_prefetch_bounds_what_is_held(bus: RabbitMQBus) -> None:
-    """With a prefetch of 3 no fourth body comes before an ack."""
+async def test_prefetch_bounds_unacked_bodies(bus: RabbitMQBus) -> None:
+    """With a prefetch of 3 a fourth body is delivered only after an ack."""
     subscription = await bus.subscribe(log_queue(), prefetch=3)
     for number in range(5):
         await bus.publish(LOG, "0", note(number))
@@ -82,7 +84,7 @@ async def test_prefetch_bounds_what_is_held(bus: RabbitMQBus) -> None:
 
 
 async def test_single_active_consumer_fails_over_in_order(amqp_url: str, bus: RabbitMQBus) -> None:
-    """The second consumer gets nothing until the first goes, then everything not acked, in order."""
+    """The standby consumer receives nothing until the active one closes, then all unacknowledged events in order."""
     async with RabbitMQBus(amqp_url, name="other") as other:
         active = await bus.subscribe(log_queue(), prefetch=100)
         for number in range(10):
@@ -98,48 +100,43 @@ async def test_single_active_consumer_fails_over_in_order(amqp_url: str, bus: Ra
         assert await waiting == [4, 5, 6, 7, 8, 9]
 
 
-async def test_a_consumer_cancelled_by_the_broker_is_set_up_again(amqp_url: str, bus: RabbitMQBus) -> None:
-    """A deleted queue is declared and consumed anew."""
+async def test_consumer_cancelled_by_the_broker_is_replaced(amqp_url: str, bus: RabbitMQBus) -> None:
+    """A deleted queue is declared and consumed again."""
     subscription = await bus.subscribe(log_queue(), prefetch=10)
     await bus.publish(LOG, "0", note(1))
     assert await read(subscription, 1) == [1]
     await _delete(amqp_url, log_queue().name)
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                await bus.publish(LOG, "0", note(2))
-                break
-            except Unavailable:  # not routed while the queue is away
-                await asyncio.sleep(0.05)
+    await publish_until_confirmed(bus, LOG, "0", note(2))  # unroutable until the queue is declared again
     assert await read(subscription, 1) == [2]
 
 
-async def test_a_consumer_that_went_deaf_is_noticed(bus: RabbitMQBus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The broker forgot the consumer and said nothing: set up again at the next look; a healthy one is left alone."""
+async def test_consumer_unknown_to_the_broker_is_replaced(bus: RabbitMQBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A consumer that the broker no longer has is replaced at the next check; a healthy one is kept."""
     monkeypatch.setattr(consuming, "WATCH_INTERVAL", 0.2)
-    deaf = await bus.subscribe(log_queue(), prefetch=10)
+    unknown = await bus.subscribe(log_queue(), prefetch=10)
     healthy = await bus.subscribe(INBOX, prefetch=10)
     await healthy.bind(NEWS, "k")
-    await deaf._channel.basic_cancel(next(iter(deaf._channel.consumers)))
+    channel = await unknown._consumer.channel.get_underlay_channel()
+    await channel.basic_cancel(next(iter(channel.consumers)))
     await bus.publish(LOG, "0", note(1))
-    assert await read(deaf, 1) == [1]
+    assert await read(unknown, 1) == [1]
     await bus.publish(NEWS, "k", note(2))
     batch = await healthy.take()
     assert not batch.gap
     assert len(batch.deliveries) == 1
 
 
-async def test_a_closed_channel_is_opened_again(bus: RabbitMQBus) -> None:
-    """A channel that ends alone, of a subscription or of the replies, is made anew without being asked."""
+async def test_closed_channel_is_replaced(bus: RabbitMQBus) -> None:
+    """A channel of a subscription, or of the responses, that closes without its connection is replaced."""
     subscription = await bus.subscribe(log_queue(), prefetch=10)
     await bus.publish(LOG, "0", note(1))
     held = (await subscription.take()).deliveries
-    for channel in (subscription._channel, bus._replies._channel):
-        with pytest.raises(aiormq.ChannelNotFoundEntity):
-            await channel.queue_declare("nowhere", passive=True)
+    for channel in (subscription._consumer.channel, bus._responses._channel):
+        with pytest.raises(ChannelNotFoundEntity):
+            await channel.declare_queue("nowhere", passive=True)
     assert await read(subscription, 1, ack=False) == [1]
     await subscription.ack(held)
-    await until(lambda: bus.connected)
+    await until(lambda: bus.connected, 30)
     await bus.declare([QUESTIONS], [QUESTION_QUEUE])
     questions = await bus.subscribe(QUESTION_QUEUE, prefetch=10)
     asking = asyncio.create_task(bus.request(QUESTIONS, "q", note(2)))
@@ -149,21 +146,21 @@ async def test_a_closed_channel_is_opened_again(bus: RabbitMQBus) -> None:
 
 
 async def _delete(amqp_url: str, queue: str) -> None:
-    async with aiormq.connect(amqp_url) as connection:
+    async with await aio_pika.connect(amqp_url) as connection:
         channel = await connection.channel()
         await channel.queue_delete(queue)
 
 
-async def test_exists(bus: RabbitMQBus) -> None:
-    """True for a queue that is there, false for one that is not, and the bus goes on after both."""
+async def test_exists_is_true_only_for_an_existing_queue(bus: RabbitMQBus) -> None:
+    """True for a queue that exists, false for one that does not; later calls work after both."""
     await bus.declare([LOG], [log_queue()])
     assert await bus.exists(log_queue())
     assert not await bus.exists(log_queue("7"))
     assert await bus.exists(log_queue())
 
 
-async def test_overflow_of_an_exclusive_queue_is_a_gap(bus: RabbitMQBus) -> None:
-    """What a full exclusive queue drops is told as a gap, without a reconnect; then it is quiet again."""
+async def test_overflow_of_an_exclusive_queue_is_reported_as_a_gap(bus: RabbitMQBus) -> None:
+    """A gap is reported when a full exclusive queue drops messages, without a reconnect."""
     inbox = await bus.subscribe(Queue("test.tiny", "exclusive", max_length=5), prefetch=1)
     await inbox.bind(NEWS, "k")
     for number in range(20):
@@ -180,8 +177,8 @@ async def test_overflow_of_an_exclusive_queue_is_a_gap(bus: RabbitMQBus) -> None
     assert len(numbers) < 20
 
 
-async def test_bindings_come_and_go(bus: RabbitMQBus) -> None:
-    """Bound keys arrive from the return of `bind` on, and not after `unbind`."""
+async def test_bindings_take_effect_at_once(bus: RabbitMQBus) -> None:
+    """Events of a key arrive once `bind` has returned, and not after `unbind`."""
     inbox = await bus.subscribe(INBOX, prefetch=10)
     await inbox.bind(NEWS, "a")
     await inbox.bind(NEWS, "b")
@@ -194,21 +191,23 @@ async def test_bindings_come_and_go(bus: RabbitMQBus) -> None:
     assert await read(inbox, 1) == [4]
 
 
-async def test_an_exclusive_queue_goes_with_its_consumer(rabbitmq: RabbitMQ, amqp_url: str, bus: RabbitMQBus) -> None:
-    """Neither a closed subscription nor one whose channel was lost leaves a queue that fills up unread."""
+async def test_exclusive_queue_is_deleted_with_its_consumer(
+    rabbitmq: RabbitMQ, amqp_url: str, bus: RabbitMQBus
+) -> None:
+    """Neither a closed subscription nor one whose channel was lost leaves a queue behind."""
     closed = await bus.subscribe(INBOX, prefetch=10)
     await closed.close()
     lost = await bus.subscribe(INBOX, prefetch=10)
-    with pytest.raises(aiormq.ChannelNotFoundEntity):
-        await lost._channel.queue_declare("nowhere", passive=True)
+    with pytest.raises(ChannelNotFoundEntity):
+        await lost._consumer.channel.declare_queue("nowhere", passive=True)
     assert (await lost.take()).gap
     vhost = amqp_url.rpartition("/")[2]
     listed = await asyncio.to_thread(rabbitmq.ctl, "list_queues", "-p", vhost, "--no-table-headers", "name")
     assert len([name for name in listed.split() if name.startswith(INBOX.name)]) == 2  # one, and its sentinel
 
 
-async def test_requests_are_answered(amqp_url: str, bus: RabbitMQBus) -> None:
-    """A thousand requests at once get their own answers, with a deadline set, over another connection."""
+async def test_thousand_requests_get_their_own_responses(amqp_url: str, bus: RabbitMQBus) -> None:
+    """A thousand concurrent requests, each with a deadline, get their own responses over another connection."""
     async with RabbitMQBus(amqp_url, name="responder") as responder:
         questions = await responder.subscribe(QUESTION_QUEUE, prefetch=100)
 
@@ -231,8 +230,8 @@ async def test_requests_are_answered(amqp_url: str, bus: RabbitMQBus) -> None:
         answering.cancel()
 
 
-async def test_requests_fail_in_time(bus: RabbitMQBus) -> None:
-    """Nobody answers: `Unavailable` after the timeout; no queue: at once."""
+async def test_requests_without_response_fail_in_time(bus: RabbitMQBus) -> None:
+    """`Unavailable` after the timeout if no response arrives, and at once if no queue takes the request."""
     await bus.declare([QUESTIONS], [QUESTION_QUEUE])
     loop = asyncio.get_running_loop()
     start = loop.time()
@@ -244,8 +243,8 @@ async def test_requests_fail_in_time(bus: RabbitMQBus) -> None:
     assert loop.time() - start < 3.0
 
 
-async def test_another_definition_of_a_queue_is_refused(bus: RabbitMQBus) -> None:
-    """The broker's refusal of a topology reaches whoever declares it."""
+async def test_conflicting_declaration_is_unavailable(bus: RabbitMQBus) -> None:
+    """The broker's refusal of a declaration reaches its caller."""
     await bus.declare([LOG], [log_queue()])
     other = Exchange(LOG.name, "fanout", persistent=True, mandatory=True)
     with pytest.raises(Unavailable, match="topology"):

@@ -1,4 +1,4 @@
-"""A stock AMQP client can take part: our bodies, properties and queues are ordinary ones."""
+"""Any AMQP client can exchange events with the bus: bodies, properties and queues are ordinary ones."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from shared.contracts.topology import Exchange, Queue
 pytestmark = pytest.mark.rabbitmq
 
 
-def queue_of_its_own() -> tuple[Exchange, Queue]:
+def fresh_queue() -> tuple[Exchange, Queue]:
     name = f"interop-{uuid4().hex[:8]}"
     exchange = Exchange(name, "direct", persistent=True, mandatory=True)
     return exchange, Queue(name, "quorum", ((exchange, "k"),))
 
 
-async def test_a_stock_client_reads_what_the_bus_publishes(amqp_url: str) -> None:
-    """Persistent, described as a CloudEvents batch, and plain JSON inside."""
-    exchange, queue = queue_of_its_own()
+async def test_stock_client_reads_published_bodies(amqp_url: str) -> None:
+    """A body is persistent, has the content type of a CloudEvents batch, and is plain JSON."""
+    exchange, queue = fresh_queue()
     async with RabbitMQBus(amqp_url, name="interop") as bus, asyncio.timeout(20):
         await bus.declare((exchange,), (queue,))
         event = Event("interop", Reply(result={"n": 1}))
@@ -42,9 +42,9 @@ async def test_a_stock_client_reads_what_the_bus_publishes(amqp_url: str) -> Non
     assert (envelope["id"], envelope["type"], envelope["data"]["result"]) == (event.id, Reply.TYPE, {"n": 1})
 
 
-async def test_the_bus_reads_what_a_stock_client_publishes(amqp_url: str) -> None:
-    """One event or several in a body; unknown attributes are passed over."""
-    exchange, queue = queue_of_its_own()
+async def test_bus_reads_bodies_of_a_stock_client(amqp_url: str) -> None:
+    """Several events in one body are read; unknown attributes are ignored."""
+    exchange, queue = fresh_queue()
     envelope = {
         "specversion": "1.0",
         "id": "by-hand",

@@ -1,4 +1,4 @@
-"""A link that stalls while a consumer is given up: the other consumers of the connection go on as soon as it is over."""
+"""A connection that stalls while one of its consumers is closed: afterwards all consumers continue."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import pytest
 from yarl import URL
 
 from shared.bus.rabbitmq import RabbitMQBus
-from shared.bus.rabbitmq.link import Broken, call
-from tests.integration.rabbitmq_bus.conftest import LOG, log_queue, note, read, until
+from shared.bus.rabbitmq.calls import CallFailed, call
+from tests.integration.rabbitmq_bus.conftest import LOG, log_queue, note, read
 from tests.support.ports import free_port
 from tests.support.proxy import Proxy
+from tests.support.waiting import until
 
-STUCK = 6.0  # seconds; aiormq gives a connection up that read nothing for 9
+STUCK = 6.0  # seconds; aiormq closes a connection that received nothing for 9
 
 
 @pytest.fixture
@@ -25,10 +26,10 @@ async def proxy(amqp_url: str) -> AsyncIterator[Proxy]:
     await proxy.stop()
 
 
-async def test_deliveries_to_a_consumer_given_up_hold_nobody_else_up(
+async def test_deliveries_to_a_closed_consumer_do_not_block_its_connection(
     amqp_url: str, bus: RabbitMQBus, proxy: Proxy
 ) -> None:
-    """The broker goes on delivering to a channel until it hears that it is closed: here 100 bodies too many."""
+    """The broker delivers to a channel until it handles its close: here 100 bodies."""
     queues = [log_queue("left"), log_queue("kept")]
     await bus.declare([LOG], queues)
     stalling = str(URL(amqp_url).with_host("127.0.0.1").with_port(proxy.port))
@@ -37,10 +38,10 @@ async def test_deliveries_to_a_consumer_given_up_hold_nobody_else_up(
         proxy.stall()
         for number in range(100):
             await bus.publish(LOG, "left", note(number))
-        assert left._channel
-        with pytest.raises(Broken):  # as when it looks whether it went deaf
-            await call(left._channel.queue_declare(left._name, passive=True), 0.2)
-        await left.close()  # its good-bye waits in the proxy, and the deliveries before it
+        assert left._consumer
+        with pytest.raises(CallFailed):  # like the check whether the broker knows the consumer
+            await call(left._consumer.channel.declare_queue(left._consumer.name, passive=True), 0.2)
+        await left.close()  # the proxy holds the close, and the deliveries before it
         proxy.resume()
         await bus.publish(LOG, "kept", note(1))
         assert await read(kept, 1, seconds=STUCK) == [1]
@@ -49,10 +50,8 @@ async def test_deliveries_to_a_consumer_given_up_hold_nobody_else_up(
         await asyncio.gather(again.close(), kept.close())
 
 
-async def test_a_good_bye_that_nobody_answers_ends_the_connection(
-    amqp_url: str, bus: RabbitMQBus, proxy: Proxy
-) -> None:
-    """At once, instead of a second good-bye, which the broker would end it for later: the others come back with it."""
+async def test_unanswered_channel_close_replaces_the_connection(amqp_url: str, bus: RabbitMQBus, proxy: Proxy) -> None:
+    """At once: aiormq would send a second Channel.Close, for which the broker would close the connection later."""
     queues = [log_queue("left"), log_queue("kept")]
     await bus.declare([LOG], queues)
     stalling = str(URL(amqp_url).with_host("127.0.0.1").with_port(proxy.port))

@@ -1,11 +1,10 @@
-"""A disk that is full, slow or odd: refused clearly, bounded, and well again by itself."""
+"""A full or slow disk and foreign files: errors are reported, memory is bounded, and the bus recovers."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from shared.contracts.envelope import Event, read_body
 from shared.contracts.queries import Reply
 from shared.contracts.topology import Exchange, Queue
 from shared.errors import Unavailable
+from tests.support.waiting import until
 
 LOG = Exchange("log", "direct", persistent=True, mandatory=True)
 DELIVERY = Exchange("delivery", "direct", persistent=False, mandatory=False)
@@ -28,7 +28,7 @@ def _event(n: int, padding: int = 0) -> Event:
 
 
 async def _rest(bus: InProcessBus, count: int) -> list[int]:
-    """The numbers of so many events, acked."""
+    """Take and acknowledge `count` events; return their numbers."""
     subscription = await bus.subscribe(QUEUE, prefetch=1_000)
     got: list[int] = []
     async with asyncio.timeout(20):
@@ -40,13 +40,7 @@ async def _rest(bus: InProcessBus, count: int) -> list[int]:
     return got
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - the bus tells nobody
-            await asyncio.sleep(0.005)
-
-
-async def test_a_failed_commit_refuses_and_a_later_one_heals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_commit_refuses_and_the_next_one_recovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "RETRY_DELAY", 0.01)
     broken = threading.Event()
     write = Journal.write
@@ -66,14 +60,12 @@ async def test_a_failed_commit_refuses_and_a_later_one_heals(tmp_path: Path, mon
         assert not bus.connected
 
         broken.clear()
-        await _until(lambda: bus.connected)  # nothing is published: it finds out by itself
+        await until(lambda: bus.connected)  # it tries again without a publication
         await bus.publish(LOG, "k", _event(3))
         assert await _rest(bus, 2) == [1, 3]
 
 
-async def test_acks_that_could_not_be_written_are_written_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_acks_are_written_again_after_failed_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "RETRY_DELAY", 0.01)
     failures = ["first", "second"]
     write = Journal.write
@@ -89,14 +81,14 @@ async def test_acks_that_could_not_be_written_are_written_later(
         for n in range(3):
             await bus.publish(LOG, "k", _event(n))
         assert await _rest(bus, 3) == [0, 1, 2]
-        await _until(lambda: not failures and bus.connected)
+        await until(lambda: not failures and bus.connected)
         await bus.publish(LOG, "k", _event(3))
 
     async with InProcessBus(tmp_path / "bus.db") as bus:
         assert await _rest(bus, 1) == [3]
 
 
-async def test_a_slow_commit_is_unknown_and_still_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_commit_is_unknown_and_still_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "PUBLISH_TIMEOUT", 0.05)
     go_on = threading.Event()
     go_on.set()
@@ -120,7 +112,7 @@ async def test_a_slow_commit_is_unknown_and_still_done(tmp_path: Path, monkeypat
         assert await _rest(bus, 2) == [1, 2]
 
 
-async def test_all_queues_together_are_bounded(tmp_path: Path) -> None:
+async def test_all_queues_share_one_memory_limit(tmp_path: Path) -> None:
     gateway = Queue("gateway", "exclusive", ((DELIVERY, "s"),), max_length=20_000, max_bytes=50_000)
     async with InProcessBus(tmp_path / "bus.db", held_bytes_max=100_000) as bus:
         await bus.declare(queues=[QUEUE])
@@ -131,13 +123,13 @@ async def test_all_queues_together_are_bounded(tmp_path: Path) -> None:
                 await bus.publish(LOG, "k", _event(held, 5_000))
                 held += 1
         assert 10 < held < 20
-        await bus.publish(DELIVERY, "s", _event(-1))  # a queue with a bound of its own goes on
+        await bus.publish(DELIVERY, "s", _event(-1))  # a queue with its own limit still accepts events
         assert (await listener.take()).deliveries
         assert await _rest(bus, held) == list(range(held))
         await bus.publish(LOG, "k", _event(held))
 
 
-async def test_what_was_confirmed_is_restored_beyond_a_smaller_bound(tmp_path: Path) -> None:
+async def test_confirmed_events_are_restored_above_a_lowered_limit(tmp_path: Path) -> None:
     async with InProcessBus(tmp_path / "bus.db") as bus:
         await bus.declare(queues=[QUEUE])
         for n in range(20):
@@ -149,21 +141,22 @@ async def test_what_was_confirmed_is_restored_beyond_a_smaller_bound(tmp_path: P
         await bus.publish(LOG, "k", _event(20))
 
 
-async def test_nothing_goes_on_after_leaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "SETTLE_DELAY", 0.0)
+async def test_no_timer_fires_after_the_bus_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "REMOVAL_DELAY", 0.0)
     complaints: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with InProcessBus(tmp_path / "bus.db") as bus:
         await bus.declare(queues=[QUEUE])
         for n in range(3):
             await bus.publish(LOG, "k", _event(n))
-    await asyncio.sleep(0.05)  # timers that were left behind would fire
+    for _ in range(5):
+        await asyncio.sleep(0)  # a timer that is left would fire
     assert complaints == []
     async with InProcessBus(tmp_path / "bus.db") as bus:
         assert await _rest(bus, 3) == [0, 1, 2]
 
 
-async def test_what_a_commit_brings_to_an_ended_queue_costs_nothing(tmp_path: Path) -> None:
+async def test_commit_into_a_closed_queue_releases_its_memory(tmp_path: Path) -> None:
     own = Queue("own", "exclusive", ((LOG, "k"),))
     async with InProcessBus(tmp_path / "bus.db", held_bytes_max=20_000) as bus:
         await bus.declare(queues=[QUEUE])
@@ -171,12 +164,12 @@ async def test_what_a_commit_brings_to_an_ended_queue_costs_nothing(tmp_path: Pa
             listener = await bus.subscribe(own, prefetch=1)
             published = bus.publish(LOG, "k", _event(n, 2_000))
             await asyncio.sleep(0)
-            await listener.close()  # while the commit is under way
+            await listener.close()  # during the commit
             await published
             assert await _rest(bus, 1) == [n]
 
 
-async def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+async def test_journal_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     async with InProcessBus(tmp_path / "bus.db"):
         pass
     database = sqlite3.connect(tmp_path / "bus.db")
@@ -186,7 +179,7 @@ async def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path) -> None:
         await InProcessBus(tmp_path / "bus.db").__aenter__()
 
 
-async def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path) -> None:
+async def test_file_that_is_no_journal_is_left_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "bus.db"
     path.write_bytes(b"these are somebody's notes, not a database" * 100)
     with pytest.raises(sqlite3.DatabaseError):

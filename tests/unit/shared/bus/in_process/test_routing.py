@@ -1,4 +1,4 @@
-"""Topic patterns, as the AMQP 0-9-1 specification has them."""
+"""Topic patterns as in the AMQP 0-9-1 specification, and the table of bindings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_topic_patterns(pattern: str, key: str, taken: bool) -> None:  # noqa: F
     assert matches(pattern, key) is taken
 
 
-def test_a_queue_bound_twice_is_found_once() -> None:
+def test_queue_bound_twice_is_routed_to_once() -> None:
     routes: Routes[str] = Routes()
     topic = Exchange("topic", "topic", persistent=True, mandatory=True)
     routes.bind(topic, "a.*", "queue")
@@ -47,13 +47,13 @@ def test_a_queue_bound_twice_is_found_once() -> None:
     assert list(routes.find(topic, "b")) == []
 
 
-def test_a_forgotten_queue_is_found_nowhere() -> None:
+def test_removed_queue_is_routed_to_by_no_key() -> None:
     routes: Routes[str] = Routes()
     fanout = Exchange("fanout", "fanout", persistent=True, mandatory=True)
     routes.bind(fanout, "", "queue")
     routes.bind(DIRECT, "queue", "queue")
     routes.bind(DIRECT, "other", "other")
-    routes.forget("queue")
+    routes.remove("queue")
 
     assert list(routes.find(fanout, "any")) == []
     assert list(routes.find(DIRECT, "queue")) == []

@@ -1,4 +1,4 @@
-"""The topology table in AMQP's words."""
+"""Queue arguments of the topology table, and addresses of the broker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.bus.rabbitmq.arguments import queue_arguments
-from shared.bus.rabbitmq.link import BACKOFF_MAX, backoff
 from shared.contracts import topology
 from shared.contracts.topology import MIB, Queue
 
@@ -43,19 +42,13 @@ from shared.contracts.topology import MIB, Queue
         (Queue("free", "exclusive"), {"x-queue-type": "classic"}),
     ],
 )
-def test_arguments(queue: Queue, expected: dict[str, object]) -> None:
-    """Exactly these: another set would be refused on a queue that is there already."""
+def test_queue_has_exactly_these_arguments(queue: Queue, expected: dict[str, object]) -> None:
+    """The broker refuses other arguments for a queue that exists."""
     assert queue_arguments(queue, queue.name) == expected
 
 
 @pytest.mark.parametrize("url", ["", "amqp://a,", "amqp://a,b:5672", "http://a", "amqp:///vhost", "amqp://u:secret@"])
-def test_a_wrong_address_is_refused_at_once(url: str) -> None:
+def test_malformed_address_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="address") as caught:
         RabbitMQBus(url, name="test")
     assert "secret" not in str(caught.value)
-
-
-def test_backoff_grows_and_is_bounded() -> None:
-    assert 0.05 <= backoff(0) <= 0.1
-    assert 0.2 <= backoff(2) <= 0.4
-    assert BACKOFF_MAX / 2 <= backoff(10_000) <= BACKOFF_MAX
