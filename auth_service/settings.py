@@ -134,10 +134,12 @@ class AuthSettings(OriginSettings):
         description="Redirect URI registered at the provider: `https://chat.example.org/oidc/callback`",
     )
     oidc_scopes: str = Field(
-        default="openid profile", pattern=r"^openid\b", description="Scopes requested from the provider"
+        default="openid profile email", pattern=r"^openid\b", description="Scopes requested from the provider"
     )
     oidc_id_claim: str = Field(
-        default="preferred_username", min_length=1, description="Claim from which the id of a new account is derived"
+        default="preferred_username",
+        min_length=1,
+        description="Claim from which the id of a new account is derived. Without it, `email` and `name` are used",
     )
     oidc_target: str = Field(
         default="/chat/",

@@ -57,6 +57,13 @@ class Browsed(Handler):
         super().authorize({"user": NAME, **query})
 
 
+class Cancelled(Handler):
+    """The user presses Cancel at the provider."""
+
+    def authorize(self, query: dict[str, str]) -> None:
+        super().authorize({"user": NAME, "fault": "error access_denied", **query})
+
+
 @pytest.fixture
 def provider() -> Iterator[Provider]:
     server = Provider(0, "" if COMPOSED else LOOPBACK)
@@ -123,6 +130,32 @@ def test_login_by_provider_returns_to_the_invite(browser: Browser, with_provider
         # no passcode is asked for, because there is none
         page.get_by_role("button", name="Delete it permanently").click()
         expect(page.get_by_role("heading", name="Make an account")).to_be_visible()
+
+
+def test_cancelled_login_returns_to_the_page_with_words_and_a_way_back(
+    browser: Browser, with_provider: Stack, provider: Provider
+) -> None:
+    """The page says what has happened; the same link logs in, and a reload says nothing."""
+    with visiting(browser, with_provider.auth_url) as visitor:
+        visitor.friends = (provider.issuer,)
+        page, link = visitor.page, visitor.page.get_by_role("link", name="Log in with 127.0.0.1")
+        visitor.open()
+        provider.RequestHandlerClass = Cancelled
+        link.click()
+        expect(page.get_by_role("alert")).to_contain_text("The login was cancelled at the provider.")
+        assert "login-error" not in page.url
+        page.reload()
+        expect(link).to_be_visible()
+        expect(page.get_by_role("alert")).to_have_count(0)
+        provider.RequestHandlerClass = Browsed
+        link.click()
+        expect(page.locator("a.me")).to_contain_text(NAME)
+        for reason, words in (("expired", "took too long"), ("refused", "not accepted"), ("unknown", "not accepted")):
+            page.context.clear_cookies()
+            page.evaluate("localStorage.clear()")
+            page.goto(f"{with_provider.auth_url}/chat/#login-error={reason}")
+            page.reload()
+            expect(page.get_by_role("alert")).to_contain_text(words)
 
 
 @pytest.mark.usefixtures("own_settings")

@@ -6,31 +6,39 @@ import hmac
 from typing import Annotated
 from urllib.parse import urlencode, urlsplit
 
+import structlog
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
 from auth_service.deadlines import deadline
+from auth_service.domain.logins import Tokens
 from auth_service.http.client_address import ClientAddress
-from auth_service.http.openapi_parts import TOO_LONG, problems
+from auth_service.http.openapi_parts import problems
+from auth_service.http.provider_redirects import Failure, Returned, failed, not_configured
 from auth_service.http.refresh_cookie import RefreshCookies
 from auth_service.oidc.login_state import LIFETIME, LoginState, local_path, seal, unseal
 from auth_service.oidc.provider import Provider
 from auth_service.settings import OidcSettings
 from auth_service.use_cases.federated_accounts import FederatedAccounts
 from auth_service.use_cases.login_lifecycle import LoginLifecycle
-from shared.errors import InvalidCredentials, InvalidRequest, NotFound, Unavailable
+from shared.errors import InvalidCredentials, NotFound, Unavailable
 
-COOKIE = "backchat_oidc"
+logger = structlog.get_logger(__name__)
+
+COOKIE = "backchat_oidc_"  # followed by the beginning of `state`: each tab of a browser has its own
+PENDING_MAX = 8  # logins in progress of one browser; the oldest ones are ended
 PATH = "/oidc"
 DONE = "#logged-in"  # the fragment by which the page knows that it has a refresh cookie
-PARAMETER_MAX = 2_048  # characters
 
-Parameter = Annotated[str | None, Query(max_length=PARAMETER_MAX)]
+Parameter = Annotated[str | None, Query()]
 
 
 class OidcLogin:
-    """Runs the two halves of the code flow: to the provider, and back. Disabled without settings."""
+    """Runs the two halves of the code flow: to the provider, and back. Disabled without settings.
+
+    A browser is always redirected, also after a failure, because it would show a problem document as text.
+    """
 
     def __init__(
         self,
@@ -42,7 +50,7 @@ class OidcLogin:
         cookies: RefreshCookies,
         key: bytes,
     ) -> None:
-        """Take the MAC key of the state cookie, 32 bytes, the same on all replicas."""
+        """Take the MAC key of the state cookies, 32 bytes, the same on all replicas."""
         self._configured = (settings, provider) if settings and provider else None
         self._identities = identities
         self._logins = logins
@@ -54,16 +62,21 @@ class OidcLogin:
         """The host name of the provider, if one is configured."""
         return urlsplit(self._configured[0].issuer).hostname if self._configured else None
 
-    async def begin(self, target: str | None) -> Response:
+    async def begin(self, request: Request, target: str | None) -> Response:
         """Redirect the browser to the provider.
 
         Raises:
-            NotFound: no provider is configured.
-            Unavailable: the provider does not respond.
+            NotFound: no provider is configured, and the client is not a browser.
         """
-        settings, provider = self._settings_and_provider()
-        metadata = await provider.metadata()
+        if self._configured is None:
+            return not_configured(request)
+        settings, provider = self._configured
         pending = LoginState.new(local_path(target, settings.target))
+        try:
+            async with deadline():
+                metadata = await provider.metadata()
+        except Unavailable:  # logged
+            return failed(pending.target, Failure.UNAVAILABLE)
         query = {
             "response_type": "code",
             "client_id": settings.client_id,
@@ -76,8 +89,10 @@ class OidcLogin:
         }
         joint = "&" if "?" in metadata.authorization_endpoint else "?"
         answer = RedirectResponse(metadata.authorization_endpoint + joint + urlencode(query), 303)
+        for name in self._ended(request):
+            answer.delete_cookie(name, path=PATH)
         answer.set_cookie(
-            COOKIE,
+            _cookie(pending.state),
             seal(pending, self._key),
             max_age=LIFETIME,
             path=PATH,
@@ -87,35 +102,64 @@ class OidcLogin:
         )
         return answer
 
-    async def end(
-        self, request: Request, code: str | None, state: str | None, issuer: str | None, client_address: str
-    ) -> Response:
+    async def end(self, request: Request, returned: Returned, client_address: str) -> Response:
         """Begin a login for the user that the provider authenticated, and redirect to the target.
 
         Raises:
-            NotFound: no provider is configured.
-            InvalidRequest: this browser did not start the login, or its state has expired.
-            InvalidCredentials: the provider refused, or its ID token is not valid.
-            Unavailable: the provider does not respond.
+            NotFound: no provider is configured, and the client is not a browser.
         """
-        settings, provider = self._settings_and_provider()
-        pending = unseal(request.cookies.get(COOKIE, ""), self._key)
-        if pending is None or not hmac.compare_digest(pending.state.encode(), (state or "").encode()):
-            raise InvalidRequest("This login was started in another browser or has expired. Start again.")
-        if not code or issuer not in (None, settings.issuer):  # RFC 9207
-            raise InvalidCredentials("The provider refused this login.")
-        identity = await provider.identity(await provider.exchange(code, pending.verifier), pending.nonce)
-        credentials = await self._identities.credentials(identity)
-        tokens = await self._logins.begin(credentials, request.headers.get("user-agent"), client_address)
-        answer = RedirectResponse(pending.target + DONE, 303)
-        answer.delete_cookie(COOKIE, path=PATH)
-        self._cookies.set(request, answer, tokens)
+        if self._configured is None:
+            return not_configured(request)
+        settings, provider = self._configured
+        pending = self._pending(request, returned.state or "")
+        if pending is None:
+            logger.info("provider_login.failed", reason="state", error=returned.failure)
+            return failed(settings.target, returned.failure or Failure.EXPIRED)
+        if returned.code and returned.issuer in (None, settings.issuer):  # RFC 9207
+            found = await self._tokens(request, provider, pending, returned.code, client_address)
+        else:
+            logger.info("provider_login.failed", reason="provider", error=returned.failure)
+            found = returned.failure or Failure.REFUSED
+        answer = (
+            failed(pending.target, found)
+            if isinstance(found, Failure)
+            else RedirectResponse(pending.target + DONE, 303)
+        )
+        answer.delete_cookie(_cookie(pending.state), path=PATH)
+        if isinstance(found, Tokens):
+            self._cookies.set(request, answer, found)
         return answer
 
-    def _settings_and_provider(self) -> tuple[OidcSettings, Provider]:
-        if self._configured is None:
-            raise NotFound("No login provider is configured.")
-        return self._configured
+    async def _tokens(
+        self, request: Request, provider: Provider, pending: LoginState, code: str, client_address: str
+    ) -> Tokens | Failure:
+        try:
+            async with deadline():
+                received = await provider.exchange(code, pending.verifier)
+                identity = await provider.identity(received.id_token, pending.nonce)
+                credentials = await self._identities.credentials(
+                    identity, lambda: provider.user_id(identity, received.access_token)
+                )
+                return await self._logins.begin(credentials, request.headers.get("user-agent"), client_address)
+        except InvalidCredentials:  # logged
+            return Failure.REFUSED
+        except Unavailable as error:
+            logger.warning("provider_login.failed", reason="unavailable", detail=error.detail)
+            return Failure.UNAVAILABLE
+
+    def _pending(self, request: Request, state: str) -> LoginState | None:
+        pending = unseal(request.cookies.get(_cookie(state), ""), self._key)
+        return pending if pending and hmac.compare_digest(pending.state.encode(), state.encode()) else None
+
+    def _ended(self, request: Request) -> list[str]:
+        """Return the cookies that make room for another one: a browser sends all of them with each request."""
+        found = {name: unseal(value, self._key) for name, value in request.cookies.items() if name.startswith(COOKIE)}
+        kept = sorted((each.expires_at, name) for name, each in found.items() if each)[-PENDING_MAX + 1 :]
+        return [name for name in found if name not in {name for _, name in kept}]
+
+
+def _cookie(state: str) -> str:
+    return COOKIE + state[:16]
 
 
 class ProviderOffered(BaseModel):
@@ -137,18 +181,21 @@ def oidc_routes(oidc: OidcLogin) -> APIRouter:
         "/oidc/login",
         status_code=303,
         response_class=RedirectResponse,
-        responses=problems(NotFound, InvalidRequest, Unavailable) | TOO_LONG,
+        responses=problems(NotFound),
     )
-    async def login(target: Annotated[str | None, Query(alias="next", max_length=PARAMETER_MAX)] = None) -> Response:
-        """Redirect to the provider, and after the login to `next`, a path of this site. Sets the refresh cookie."""
-        async with deadline():
-            return await oidc.begin(target)
+    async def login(request: Request, target: Annotated[str | None, Query(alias="next")] = None) -> Response:
+        """Redirect to the provider, and after the login to `next`, a path of this site.
+
+        After a failure, redirect to `next` with `#login-error=` and the reason: `cancelled`, `expired`, `refused` or
+        `unavailable`.
+        """
+        return await oidc.begin(request, target)
 
     @routes.get(
         "/oidc/callback",
         status_code=303,
         response_class=RedirectResponse,
-        responses=problems(NotFound, InvalidRequest, InvalidCredentials, Unavailable) | TOO_LONG,
+        responses=problems(NotFound),
     )
     async def callback(
         request: Request,
@@ -156,9 +203,9 @@ def oidc_routes(oidc: OidcLogin) -> APIRouter:
         code: Parameter = None,
         state: Parameter = None,
         iss: Parameter = None,
+        error: Parameter = None,
     ) -> Response:
-        """Complete a login after the redirect from the provider."""
-        async with deadline():
-            return await oidc.end(request, code, state, iss, client_address)
+        """Complete a login after the redirect from the provider. Sets the refresh cookie."""
+        return await oidc.end(request, Returned(code=code, state=state, issuer=iss, error=error), client_address)
 
     return routes

@@ -3,25 +3,28 @@
 from collections.abc import AsyncIterator, Callable
 from http.cookies import SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 
 from auth_service.settings import AuthSettings
 from tests.integration.auth_service.conftest import GOOD, Running, Serve
+from tests.integration.auth_service.oidc_flow import (
+    approve,
+    arrive,
+    assert_failed,
+    configured,
+    cookies_of,
+    depart,
+    log_in,
+    page_headers,
+    user_of,
+)
 from tests.integration.auth_service.test_routes import assert_problem
-from tests.support.oidc_provider import CLIENT, SECRET, Faults
+from tests.support.oidc_provider import Faults
 from tests.support.ports import free_port
 
-REDIRECT = "http://auth/oidc/callback"
-
 pytestmark = pytest.mark.timeout(180)  # an interpreter starts here
-
-
-def configured(issuer: str, **more: Any) -> dict[str, Any]:
-    ours = {"oidc_client_id": CLIENT, "oidc_client_secret": SECRET, "oidc_redirect_uri": REDIRECT}
-    return {"oidc_issuer": issuer, **ours, **more}
 
 
 @pytest.fixture
@@ -30,53 +33,7 @@ async def auth(serve: Serve, provider: str) -> AsyncIterator[Running]:
         yield service
 
 
-async def depart(auth: Running, path: str = "/oidc/login") -> tuple[str, str]:
-    """Where the provider is, and the cookie."""
-    answer = await auth.client.get(path)
-    assert answer.status_code == 303, answer.text
-    cookie = SimpleCookie(answer.headers["set-cookie"])["backchat_oidc"]
-    assert (cookie["path"], cookie["httponly"], cookie["samesite"], cookie["max-age"]) == ("/oidc", True, "lax", "600")
-    auth.client.cookies.clear()
-    return answer.headers["location"], cookie.value
-
-
-async def approve(location: str, user: str, fault: str = "") -> str:
-    """The path and query that the provider sends the browser back to."""
-    async with httpx2.AsyncClient() as browser:
-        answer = await browser.get(location, params={**_query(location), "user": user, "fault": fault})
-    assert answer.status_code == 302, answer.text
-    assert answer.headers["location"].startswith(REDIRECT)
-    return answer.headers["location"].removeprefix("http://auth")
-
-
-def _query(location: str) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
-
-
-async def arrive(auth: Running, path: str, cookie: str) -> httpx2.Response:
-    return await auth.client.get(path, headers={"Cookie": f"backchat_oidc={cookie}"})
-
-
-async def log_in(auth: Running, user: str, fault: str = "", path: str = "/oidc/login") -> httpx2.Response:
-    location, cookie = await depart(auth, path)
-    return await arrive(auth, await approve(location, user, fault), cookie)
-
-
-async def user_of(auth: Running, answer: httpx2.Response) -> dict[str, Any]:
-    """Who the page is after it has used its cookie, as a browser would."""
-    assert answer.status_code == 303, answer.text
-    cookies = SimpleCookie("; ".join(line.partition(";")[0] for line in answer.headers.get_list("set-cookie")))
-    headers = {"X-Backchat-Session": "cookie", "Origin": "http://auth"}
-    headers["Cookie"] = f"backchat_refresh={cookies['backchat_refresh'].value}"
-    auth.client.cookies.clear()
-    refreshed = await auth.client.post("/refresh", headers=headers)
-    assert refreshed.status_code == 200, refreshed.text
-    found: dict[str, Any] = (await auth.ask("GET", "/me", refreshed.json())).json()
-    auth.client.cookies.clear()
-    return found
-
-
-async def test_somebody_new_gets_an_account_and_comes_back_to_it(auth: Running) -> None:
+async def test_new_identity_gets_an_account_and_finds_it_again(auth: Running) -> None:
     answer = await log_in(auth, "Ada Lovelace@example.org")
     assert answer.headers["location"] == "/chat/#logged-in"
     first = await user_of(auth, answer)
@@ -85,7 +42,7 @@ async def test_somebody_new_gets_an_account_and_comes_back_to_it(auth: Running) 
     assert_problem(await auth.login("ada-lovelace"), 401, "invalid_credentials")
 
 
-async def test_a_name_that_is_taken_takes_over_nobody_s_account(auth: Running) -> None:
+async def test_identity_with_a_taken_name_gets_an_account_of_another_id(auth: Running) -> None:
     """Accounts are linked by issuer and subject, never by a name."""
     await auth.register("grace")
     found = await user_of(auth, await log_in(auth, "grace"))
@@ -93,11 +50,46 @@ async def test_a_name_that_is_taken_takes_over_nobody_s_account(auth: Running) -
     assert (await auth.login("grace")).status_code == 200
 
 
-@pytest.mark.parametrize("fault", [*Faults.CLAIMS, *Faults.KEYS, "denied"])
-async def test_a_wrong_answer_of_the_provider_logs_nobody_in(auth: Running, fault: str) -> None:
-    answer = await log_in(auth, "ada", fault)
-    assert_problem(answer, 401, "invalid_credentials")
-    assert "set-cookie" not in answer.headers
+@pytest.mark.parametrize("fault", [*Faults.CLAIMS, *Faults.KEYS, "error invalid_scope"])
+async def test_invalid_answer_of_the_provider_returns_to_the_page_as_refused(auth: Running, fault: str) -> None:
+    assert_failed(await log_in(auth, "ada", fault, "/oidc/login?next=/chat/new"), "refused", "/chat/new")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [("access_denied", "cancelled"), ("temporarily_unavailable", "unavailable"), ("server_error", "unavailable")],
+)
+async def test_error_of_the_provider_returns_to_the_page_with_its_reason(
+    auth: Running, error: str, reason: str
+) -> None:
+    assert_failed(await log_in(auth, "ada", f"error {error}", "/oidc/login?next=/chat/new"), reason, "/chat/new")
+    assert_failed(await auth.client.get("/oidc/callback", params={"error": error}), reason)  # without `state`
+
+
+async def test_cookie_of_a_login_in_progress_is_bound_to_its_path_and_lifetime(auth: Running) -> None:
+    answer = await auth.client.get("/oidc/login")
+    [cookie] = SimpleCookie(answer.headers["set-cookie"]).values()
+    assert cookie.key.startswith("backchat_oidc_")
+    assert (cookie["path"], cookie["httponly"], cookie["samesite"], cookie["max-age"]) == ("/oidc", True, "lax", "600")
+
+
+async def test_several_tabs_of_a_browser_log_in_in_any_order(auth: Running) -> None:
+    """Each has its own cookie; the target of each is kept."""
+    tabs = [await depart(auth, f"/oidc/login?next=/chat/c/{n}") for n in range(3)]
+    cookies = "; ".join(cookie for _, cookie in tabs)
+    for n in (1, 2, 0):
+        answer = await arrive(auth, await approve(tabs[n][0], "ada"), cookies)
+        assert answer.headers["location"] == f"/chat/c/{n}#logged-in"
+
+
+async def test_cookies_of_abandoned_logins_do_not_accumulate(auth: Running) -> None:
+    cookies: dict[str, str] = {"backchat_oidc_forged": "x.y"}
+    for _ in range(20):
+        header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        answer = await auth.client.get("/oidc/login", headers={"Cookie": header})
+        auth.client.cookies.clear()
+        cookies = {name: value for name, value in (cookies | cookies_of(answer)).items() if value.strip('"')}
+    assert len(cookies) == 8
 
 
 async def test_only_the_browser_that_began_can_end(auth: Running) -> None:
@@ -105,13 +97,23 @@ async def test_only_the_browser_that_began_can_end(auth: Running) -> None:
     location, cookie = await depart(auth)
     back = await approve(location, "ada")
     _, strange = await depart(auth)
-    for other in ("", strange, cookie[:-2], cookie.replace(".", "x."), "x.y", "." + cookie):
-        assert_problem(await arrive(auth, back, other), 422, "invalid_request")
+    value = cookie.partition("=")[2]
+    for other in ("", strange, cookie[:-2], cookie.replace(value, f"x{value}"), cookie.replace(value, "x.y")):
+        assert_failed(await arrive(auth, back, other), "expired")
     for changed in (back.replace("state=", "state=x"), back.replace("state=", "old="), "/oidc/callback"):
-        assert_problem(await arrive(auth, changed, cookie), 422, "invalid_request")
-    assert_problem(await arrive(auth, back.replace("iss=http", "iss=evil"), cookie), 401, "invalid_credentials")
-    assert (await arrive(auth, back, cookie)).status_code == 303
-    assert_problem(await arrive(auth, back, cookie), 401, "invalid_credentials")
+        assert_failed(await arrive(auth, changed, cookie), "expired")
+    assert_failed(await arrive(auth, back.replace("iss=http", "iss=evil"), cookie), "refused")
+    done = await arrive(auth, back, cookie)
+    assert done.headers["location"] == "/chat/#logged-in"
+    assert cookies_of(done)[cookie.partition("=")[0]].strip('"') == ""
+    assert_failed(await arrive(auth, back, cookie), "refused")
+    assert_failed(await arrive(auth, back, ""), "expired")  # a reload
+
+
+async def test_expired_login_returns_to_the_page(auth: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auth_service.oidc.login_state.LIFETIME", -1)
+    location, cookie = await depart(auth)
+    assert_failed(await arrive(auth, await approve(location, "ada"), cookie), "expired")
 
 
 @pytest.mark.parametrize(
@@ -124,19 +126,15 @@ async def test_only_the_browser_that_began_can_end(auth: Running) -> None:
         ("/x\r\nSet-Cookie: a=b", "/chat/"),
     ],
 )
-async def test_nobody_is_sent_to_another_site(auth: Running, target: str, gone_to: str) -> None:
+async def test_login_redirects_only_to_this_site(auth: Running, target: str, gone_to: str) -> None:
     path = str(httpx2.URL("/oidc/login", params={"next": target}))
     answer = await log_in(auth, "ada", path=path)
     assert answer.headers["location"] == gone_to + "#logged-in"
 
 
-async def test_who_was_deleted_begins_anew_and_who_is_disabled_stays_out(auth: Running) -> None:
+async def test_deleted_account_is_not_linked_again(auth: Running) -> None:
     answer = await log_in(auth, "joan")
-    cookies = SimpleCookie("; ".join(line.partition(";")[0] for line in answer.headers.get_list("set-cookie")))
-    headers = {"X-Backchat-Session": "cookie", "Origin": "http://auth"}
-    headers["Cookie"] = f"backchat_refresh={cookies['backchat_refresh'].value}"
-    auth.client.cookies.clear()
-    tokens = (await auth.client.post("/refresh", headers=headers)).json()
+    tokens = (await auth.client.post("/refresh", headers=page_headers(answer))).json()
     form = {"new_passcode": GOOD}
     assert_problem(await auth.ask("PUT", "/me/passcode", tokens, json=form), 403, "forbidden")
     assert (await auth.ask("DELETE", "/me", tokens)).status_code == 204
@@ -144,7 +142,7 @@ async def test_who_was_deleted_begins_anew_and_who_is_disabled_stays_out(auth: R
     assert (await user_of(auth, await log_in(auth, "joan")))["id"].startswith("joan-")
 
 
-async def test_a_page_is_told_that_there_is_a_provider(auth: Running) -> None:
+async def test_page_reads_the_name_of_the_provider(auth: Running) -> None:
     assert (await auth.client.get("/oidc/provider")).json() == {"provider": "127.0.0.1"}
 
 
@@ -153,11 +151,12 @@ async def test_without_a_provider_there_is_no_such_login(serve: Serve) -> None:
         assert (await auth.client.get("/oidc/provider")).json() == {"provider": None}
         for path in ("/oidc/login", "/oidc/callback?code=x&state=y"):
             assert_problem(await auth.client.get(path), 404, "not_found")
+            assert_failed(await auth.client.get(path, headers={"Accept": "text/html,*/*"}), "unavailable")
 
 
-async def test_a_provider_that_is_away_is_unavailable(serve: Serve) -> None:
+async def test_absent_provider_returns_to_the_page_as_unavailable(serve: Serve) -> None:
     async with serve(**configured(f"http://127.0.0.1:{free_port()}")) as auth:
-        assert_problem(await auth.client.get("/oidc/login"), 503, "unavailable")
+        assert_failed(await auth.client.get("/oidc/login?next=/chat/new"), "unavailable", "/chat/new")
 
 
 Wrong = Callable[[str], dict[str, Any]]

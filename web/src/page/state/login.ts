@@ -30,10 +30,15 @@ export type LoginState =
 
 /** Whether the page was opened by a return from the provider. */
 let isReturning = false;
+let failure: string | undefined;
 
 export const login = signal<LoginState>({
   name: returnedFromProvider() || HOST_HAS_LOGIN || (stored(USER_KEY) && !COMPACT) ? "resuming" : "out",
 });
+
+/** Why a login by the provider has failed, as the server reports it. */
+const FAILURES = ["cancelled", "expired", "refused", "unavailable"] as const;
+export type ProviderFailure = (typeof FAILURES)[number];
 
 /**
  * Pages keep the refresh token in a cookie. A frame on another site gets no SameSite=Strict cookie, so its login ends
@@ -43,13 +48,20 @@ const OPTIONS = { url: URL_OF_SERVER, cookie: !COMPACT };
 
 /** Whether the page was opened by a return from the provider, which set a cookie. Removes the mark from the address. */
 function returnedFromProvider(): boolean {
-  if (location.hash !== "#logged-in") return false;
+  const [mark, reason] = location.hash.split("=");
+  if (mark !== "#logged-in" && mark !== "#login-error") return false;
   const left = sessionStorage.getItem(LEFT_AT) ?? "";
-  isReturning = left !== ""; // else someone opened the address directly
   sessionStorage.removeItem(LEFT_AT);
   history.replaceState(null, "", left.startsWith(location.pathname) ? left : location.pathname);
   route.value = parse(location);
-  return true;
+  if (mark === "#login-error") failure = reason;
+  else isReturning = left !== ""; // else someone opened the address directly
+  return mark === "#logged-in";
+}
+
+/** Why the login by the provider has failed, if the page was opened by that. */
+export function providerFailure(): ProviderFailure | undefined {
+  return failure === undefined ? undefined : (FAILURES.find((each) => each === failure) ?? "refused");
 }
 
 /** The login provider, if there is one: its name and the address of its login. */
@@ -60,7 +72,7 @@ export async function provider(): Promise<{ readonly name: string; readonly addr
   return name ? { name, address: `/oidc/login?next=${encodeURIComponent(location.pathname)}` } : undefined;
 }
 
-/** Save the current route before leaving for the provider; its fragment (an invite) must not leaveForProvider this browser. */
+/** Save the current route before leaving for the provider; its fragment (an invite) must not leave this browser. */
 export function leaveForProvider(): void {
   sessionStorage.setItem(LEFT_AT, location.pathname + location.hash);
 }

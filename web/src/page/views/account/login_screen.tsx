@@ -4,7 +4,7 @@ import { useEffect, useId, useState } from "preact/hooks";
 
 import { t } from "../../i18n/index.ts";
 import { useAttempt } from "../controls/attempt.ts";
-import { leaveForProvider, login, logIn, provider, register } from "../../state/login.ts";
+import { leaveForProvider, login, logIn, provider, providerFailure, register } from "../../state/login.ts";
 import { route } from "../../platform/route.ts";
 import { Problem } from "../controls/controls.tsx";
 import { Icon, Mark } from "../controls/icon.tsx";
@@ -12,7 +12,8 @@ import { LanguageChoice, ThemeChoice } from "./settings.tsx";
 
 export function LoginScreen() {
   const state = login.value;
-  const [isNew, setNew] = useState(state.name === "out" && !state.ended);
+  const failure = providerFailure();
+  const [isNew, setNew] = useState(state.name === "out" && !state.ended && !failure);
   const invited = route.value.name === "join";
   return (
     <div class="login">
@@ -28,6 +29,7 @@ export function LoginScreen() {
             {invited ? t("login.invited") : t(isNew ? "login.register.intro" : "login.intro")}
           </p>
           {state.name === "out" && state.ended && !isNew && <p class="hint">{t("login.ended")}</p>}
+          {failure && <Problem code={failure} text={t(`login.provider.${failure}`)} />}
           <Form key={String(isNew)} isNew={isNew} />
           <ProviderLogin />
           <button type="button" class="switch" onClick={() => setNew(!isNew)}>
