@@ -22,6 +22,7 @@ from persistence_worker.domain.unit_of_work import Limits
 from persistence_worker.jobs.overdue_turns import OverdueTurns
 from persistence_worker.jobs.sweep import Sweep
 from persistence_worker.jobs.unanswered_stops import UnansweredStops
+from persistence_worker.jobs.word_index import WordIndex
 from persistence_worker.metrics import Metrics
 from persistence_worker.reads.queries import Queries
 from persistence_worker.reads.query_server import QueryServer
@@ -83,6 +84,7 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
     )
     unanswered_stops = UnansweredStops(bus=bus, database=database, metrics=metrics, partitions=partitions)
     sweep = Sweep(database=database)
+    word_index = WordIndex(database=database)
     server = QueryServer(
         bus=bus, database=database, queries=Queries(reader), metrics=metrics, in_flight=settings.queries_in_flight
     )
@@ -111,6 +113,7 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
             tasks.start("account erasure", account_erasure.run())
             tasks.start("unanswered stops", unanswered_stops.run())
             tasks.start("sweep", sweep.run())
+            tasks.start("word index", word_index.run())
             tasks.start("queries", server.run())
             tasks.start("activity", activity.run())
             for number, consumer in enumerate(consumers):

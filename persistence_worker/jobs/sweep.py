@@ -19,6 +19,7 @@ from persistence_worker.storage.tables import (
     chat_sessions,
     former_users,
     message_ratings,
+    message_words,
     session_chatbots,
     session_invites,
     session_summaries,
@@ -43,6 +44,7 @@ DELETED = (
 SET_PURGED = update(chat_sessions).where(chat_sessions.c.id == bindparam("session")).values(purged_at=bindparam("now"))
 TABLES_OF_SESSION: tuple[Table, ...] = (  # a table that refers to another one comes before it
     message_ratings,
+    message_words,
     chat_messages,
     turns,
     session_invites,

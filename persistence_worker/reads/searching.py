@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Text, Uuid, bindparam, column, text
+from sqlalchemy import ARRAY, Connection, Text, Uuid, bindparam, column, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import BigInteger, Integer
 
-from persistence_worker.reads import search_terms
 from persistence_worker.reads.cursors import cursor, read_cursor
+from persistence_worker.reads.search_terms import SearchTerms, snippet, terms
+from persistence_worker.storage.dialect_sql import JsonArray
 from persistence_worker.storage.mappers import MESSAGE_COLUMNS, message_of
 from persistence_worker.storage.tables import chat_messages
 from shared.contracts.queries import Hit, SearchMessages, SearchResult
@@ -33,24 +34,26 @@ SET_LIMITS = text(
 
 _COLUMNS = ", ".join(f"m.{name}" for name in MESSAGE_COLUMNS)
 _OWN = """
-    JOIN {0}chat_sessions AS s ON s.id = m.session_id AND s.deleted_at IS NULL
-    JOIN {0}session_users AS u ON u.session_id = m.session_id AND u.user_id = :user
-    WHERE m.superseded_by IS NULL AND (:everywhere OR m.session_id = :session)
+    JOIN {0}chat_messages AS m ON m.session_id = w.session_id AND m.seq = w.seq
+    JOIN {0}chat_sessions AS s ON s.id = w.session_id AND s.deleted_at IS NULL
+    JOIN {0}session_users AS u ON u.session_id = w.session_id AND u.user_id = :user
+    WHERE m.superseded_by IS NULL AND (:everywhere OR w.session_id = :session)
       AND (m.created_at, m.id) < (:moment, :last)"""
 _FOUND = {
     "postgresql": f"""
         SELECT {_COLUMNS}, s.title AS title, octet_length(m.content) AS size
-        FROM chat.chat_messages AS m {_OWN.format("chat.")}
-          AND to_tsvector('chat.words', translate(m.content, '@./:-_?&=#+', '           '))
-              @@ plainto_tsquery('chat.words', :words)""",  # noqa: S608 - built of constants only
+        FROM chat.message_words AS w {_OWN.format("chat.")}
+          AND array_to_tsvector(string_to_array(w.words, ' ')) @@ CAST(:words AS tsquery)
+          AND NOT EXISTS (SELECT FROM unnest(:runs) AS run WHERE position(run IN w.words) = 0)""",  # noqa: S608 - built of constants only
     "sqlite": f"""
         SELECT {_COLUMNS}, s.title AS title, length(CAST(m.content AS BLOB)) AS size
-        FROM chat_messages_words AS w JOIN chat_messages AS m ON m.rowid = w.rowid {_OWN.format("")}
-          AND chat_messages_words MATCH :words""",  # noqa: S608
+        FROM message_words_fts AS f JOIN message_words AS w ON w.rowid = f.rowid {_OWN.format("")}
+          AND message_words_fts MATCH :words
+          AND NOT EXISTS (SELECT 1 FROM json_each(:runs) AS run WHERE instr(w.words, run.value) = 0)""",  # noqa: S608
 }
 
 
-def _statement(found: str) -> Any:
+def _statement(dialect: str, found: str) -> Any:
     order = "ORDER BY created_at DESC, id DESC"
     return (
         text(f"""
@@ -65,6 +68,7 @@ def _statement(found: str) -> Any:
             bindparam("last", type_=Uuid),
             bindparam("room", type_=BigInteger),
             bindparam("limit", type_=Integer),
+            bindparam("runs", type_=ARRAY(Text) if dialect == "postgresql" else JsonArray),
         )
         .columns(
             *(chat_messages.c[name] for name in MESSAGE_COLUMNS),
@@ -76,7 +80,7 @@ def _statement(found: str) -> Any:
     )
 
 
-STATEMENTS = {dialect: _statement(found) for dialect, found in _FOUND.items()}
+STATEMENTS = {dialect: _statement(dialect, found) for dialect, found in _FOUND.items()}
 
 
 def search(connection: Connection, query: SearchMessages) -> SearchResult:
@@ -86,7 +90,7 @@ def search(connection: Connection, query: SearchMessages) -> SearchResult:
         InvalidRequest: the cursor is not valid.
         Unavailable: the search took longer than `TIMEOUT`.
     """
-    wanted = search_terms.terms(query.query)
+    wanted = terms(query.query)
     moment, last = NEWEST if query.cursor is None else read_cursor(query.cursor)
     if not wanted:
         return SearchResult(hits=[], next_cursor=None)
@@ -105,8 +109,7 @@ def search(connection: Connection, query: SearchMessages) -> SearchResult:
     )
     shown = rows[: query.limit]
     hits = [
-        Hit(message=message_of(row), session_title=row.title, snippet=search_terms.snippet(row.content, wanted))
-        for row in shown
+        Hit(message=message_of(row), session_title=row.title, snippet=snippet(row.content, wanted)) for row in shown
     ]
     more = bool(shown) and shown[0].found > len(shown)
     return SearchResult(
@@ -114,13 +117,14 @@ def search(connection: Connection, query: SearchMessages) -> SearchResult:
     )
 
 
-def _rows(connection: Connection, wanted: Sequence[str], values: dict[str, Any]) -> Sequence[Any]:
+def _rows(connection: Connection, wanted: SearchTerms, values: dict[str, Any]) -> Sequence[Any]:
     dialect = connection.dialect.name
+    values |= {"runs": list(wanted.runs)}
     if dialect == "sqlite":
-        return connection.execute(STATEMENTS[dialect], values | {"words": search_terms.fts5_query(wanted)}).all()
+        return connection.execute(STATEMENTS[dialect], values | {"words": wanted.fts5()}).all()
     connection.execute(SET_LIMITS)
     try:
-        return connection.execute(STATEMENTS[dialect], values | {"words": " ".join(wanted)}).all()
+        return connection.execute(STATEMENTS[dialect], values | {"words": wanted.tsquery()}).all()
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != "57014":
             raise

@@ -22,7 +22,9 @@ from persistence_worker.storage.mappers import (
     message_change,
     message_of,
     session_rare_change,
+    words_row,
 )
+from persistence_worker.storage.message_words import SaveWords
 from persistence_worker.storage.tables import (
     applied_commands,
     chat_messages,
@@ -49,6 +51,7 @@ class CommandStore:
         insert: Any = postgresql.insert if self._postgresql else sqlite.insert
         self._update_session = BulkUpdate(chat_sessions, SESSION_RARE_CHANGES, dialect)
         self._update_message = BulkUpdate(chat_messages, MESSAGE_CHANGES, dialect)
+        self._save_words = SaveWords(dialect)
         self._insert_answer = BulkInsert(applied_commands, ("id", "session_id", "result", "applied_at"), dialect)
         self._insert_chatbot = BulkInsert(session_chatbots, ("session_id", "chatbot_id", "position"), dialect)
         self._insert_former_user = insert(former_users).on_conflict_do_nothing()
@@ -111,6 +114,7 @@ class CommandStore:
         sessions = [loaded.sessions[session_id] for session_id in writes.sessions]
         self._update_session(connection, [session_rare_change(session) for session in sessions if not session.new])
         self._update_message(connection, [message_change(message) for message in writes.messages.values()])
+        self._save_words(connection, [words_row(message) for message in writes.messages.values()])
         former = [{"session_id": session_id, "user_id": user_id} for session_id, user_id in writes.left]
         _execute_each(connection, self._insert_former_user, former)
         self._save_invites(connection, writes)

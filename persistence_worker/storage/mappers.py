@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Row
 
+from persistence_worker.domain.search_words import search_words
 from persistence_worker.domain.state import Turn
 from shared.contracts.views import ErrorView, Message
 
@@ -51,6 +52,8 @@ MESSAGE_COLUMNS = (
 )
 MESSAGE_CHANGES = ("updated_seq", "content", "client_message_id", "status", "superseded_by")
 message_change = attrgetter("id", *MESSAGE_CHANGES)
+
+WORDS_COLUMNS = ("session_id", "seq", "words")
 
 TURN_COLUMNS = (
     "id",
@@ -185,3 +188,8 @@ def message_row(message: Message) -> tuple[Any, ...]:
         error.message if error else None,
         message.superseded_by,
     )
+
+
+def words_row(message: Message) -> tuple[UUID, int, str]:
+    """Return the row of a message's words, in the order of `WORDS_COLUMNS`."""
+    return (message.session_id, message.seq, search_words(message.content))

@@ -24,16 +24,19 @@ from persistence_worker.storage.mappers import (
     SESSION_COLUMNS,
     TURN_CHANGES,
     TURN_COLUMNS,
+    WORDS_COLUMNS,
     message_row,
     session_change,
     session_row,
     turn_change,
     turn_of,
     turn_row,
+    words_row,
 )
 from persistence_worker.storage.tables import (
     chat_messages,
     chat_sessions,
+    message_words,
     session_chatbots,
     session_users,
     turns,
@@ -74,6 +77,7 @@ class SessionStore:
         self._insert_chatbot = BulkInsert(session_chatbots, ("session_id", "chatbot_id", "position"), dialect)
         self._update_session = BulkUpdate(chat_sessions, SESSION_CHANGES, dialect)
         self._insert_message = BulkInsert(chat_messages, MESSAGE_COLUMNS, dialect)
+        self._insert_words = BulkInsert(message_words, WORDS_COLUMNS, dialect)
         self._insert_turn = BulkInsert(turns, TURN_COLUMNS, dialect)
         self._update_turn = BulkUpdate(turns, TURN_CHANGES, dialect)
         self._set_published = (
@@ -149,6 +153,7 @@ class SessionStore:
         self._insert_chatbot(connection, [(s.id, bot, n) for s in new for n, bot in enumerate(s.chatbots)])
         self._update_session(connection, [session_change(session) for session in changed])
         self._insert_message(connection, [message_row(message) for message in messages])
+        self._insert_words(connection, [words_row(message) for message in messages if message.content])
 
     def save_turns(self, connection: Connection, changed: Sequence[Turn]) -> None:
         """Save changed turns before new ones: a chatbot has at most one open turn in a session."""

@@ -83,6 +83,14 @@ chat_messages = Table(
     CheckConstraint("status IN ('complete', 'stopped', 'failed', 'erased')", name="status"),
 )
 
+message_words = Table(  # of messages with text; without foreign keys, which would cost a look-up for each message
+    "message_words",
+    metadata,
+    Column("session_id", Uuid, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("words", Text, nullable=False),  # by `domain.search_words`, in the order of the text
+)
+
 session_users = Table(
     "session_users",
     metadata,
