@@ -67,6 +67,7 @@ async def test_cancel_at_the_node_provider_returns_to_the_page(auth: Running) ->
     assert_failed(await arrive(auth, await visit(location, user=""), cookie), "cancelled")
 
 
+@pytest.mark.filterwarnings("ignore:get_jwt_config:DeprecationWarning")  # the provider's use of Authlib
 async def test_token_of_authlib_without_kid_is_accepted(serve: Serve) -> None:
     """And its refusal, which lacks `state`."""
     user = oidc_provider_mock.User(sub="ada", claims={"email": "ada.lovelace@example.org", "name": "Ada"})

@@ -74,7 +74,9 @@ def test_what_is_described_is_what_happens(stack: EmbeddedStack, tmp_path: Path,
 
 
 @pytest.mark.timeout(SECONDS + 60)
-def test_login_through_a_provider_redirects_after_any_request(stack_with_provider: EmbeddedStack, tmp_path: Path) -> None:
+def test_login_through_a_provider_redirects_after_any_request(
+    stack_with_provider: EmbeddedStack, tmp_path: Path
+) -> None:
     """By a browser that has begun a login, so that its callbacks reach the provider, which knows no such code."""
     with httpx2.Client(base_url=stack_with_provider.auth_url, timeout=20) as client:
         begun = client.get("/oidc/login")

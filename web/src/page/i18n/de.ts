@@ -25,9 +25,12 @@ export const de: Texts = {
   "login.passcode.show": "Passwort zeigen",
   "login.submit": "Anmelden",
   "login.provider": "Mit {name} anmelden",
-  "login.provider.cancelled": "Die Anmeldung wurde beim Anbieter abgebrochen. Du kannst es noch einmal versuchen.",
-  "login.provider.expired": "Diese Anmeldung hat zu lange gedauert oder begann in einem anderen Browser. Bitte beginne noch einmal.",
-  "login.provider.refused": "Die Antwort des Anbieters wurde nicht angenommen. Versuch es noch einmal oder melde dich mit einem Passwort an.",
+  "login.provider.cancelled":
+    "Die Anmeldung wurde beim Anbieter abgebrochen. Du kannst es noch einmal versuchen.",
+  "login.provider.expired":
+    "Diese Anmeldung hat zu lange gedauert oder begann in einem anderen Browser. Bitte beginne noch einmal.",
+  "login.provider.refused":
+    "Die Antwort des Anbieters wurde nicht angenommen. Versuch es noch einmal oder melde dich mit einem Passwort an.",
   "login.provider.unavailable": "Der Anbieter ist gerade nicht erreichbar. Versuch es gleich noch einmal.",
   "login.register.submit": "Konto anlegen",
   "login.to.register": "Neu hier? Konto anlegen",

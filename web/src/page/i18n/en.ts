@@ -27,7 +27,8 @@ export const en = {
   "login.provider": "Log in with {name}",
   "login.provider.cancelled": "The login was cancelled at the provider. You can try again.",
   "login.provider.expired": "This login took too long or was started in another browser. Please start again.",
-  "login.provider.refused": "The provider's answer was not accepted. Please try again, or log in with a passcode.",
+  "login.provider.refused":
+    "The provider's answer was not accepted. Please try again, or log in with a passcode.",
   "login.provider.unavailable": "The provider cannot be reached just now. Please try again in a moment.",
   "login.register.submit": "Make the account",
   "login.to.register": "New here? Make an account",
