@@ -140,7 +140,7 @@ class Provider:
                 # The provider may have published a new key since; each login fetches the keys once at most.
                 await self._fetch_keys(received_at)
                 claims = await self._verified(id_token, nonce)
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, TypeError) as error:  # the last one: `alg` is no text
             claim = getattr(error, "claim", None)
             logger.warning("id_token.refused", reason=type(error).__name__, claim=claim)
             raise InvalidCredentials("The provider sent an invalid ID token.") from None
