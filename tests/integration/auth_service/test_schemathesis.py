@@ -91,4 +91,4 @@ def test_login_through_a_provider_redirects_after_any_request(
     assert answers >= {("/oidc/login", 303), ("/oidc/callback", 303)}
     headers = [header for each in entries for header in each["response"]["headers"]]
     failures = {urlsplit(each["value"]).fragment for each in headers if each["name"].lower() == "location"}
-    assert failures >= {"login-error=refused", "login-error=expired"}
+    assert "login-error=refused" in failures
