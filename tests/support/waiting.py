@@ -62,6 +62,11 @@ async def pause(seconds: float, _why: str) -> None:
     await asyncio.sleep(seconds)
 
 
+def block(seconds: float, _why: str) -> None:
+    """Sleep without returning to the event loop; `_why` says what the blocked thread simulates."""
+    time.sleep(seconds)
+
+
 def _missed(condition: Callable[[], object], within: float, seen: object) -> str:
     name = getattr(condition, "__qualname__", repr(condition))
     try:

@@ -20,6 +20,7 @@ from auth_service.storage.login_store import LoginStore
 from auth_service.storage.tables import SCHEMA, logins, metadata, refresh_tokens, users
 from auth_service.storage.transactions import Transactions
 from shared.database import migrations
+from tests.support.waiting import pause
 
 NOW = datetime(2026, 11, 23, 9, 30, 0, 123_000, UTC)
 ALICE = User("alice", NOW, ("user", "admin"))
@@ -210,7 +211,7 @@ async def test_waiting_writers_do_not_keep_readers_out(store: Store, engine: Asy
     blocker.execute("BEGIN IMMEDIATE")
     try:
         writers = [asyncio.create_task(begin(store, f"login-{n}")) for n in range(40)]
-        await asyncio.sleep(0.1)  # all of them are at it
+        await pause(0.1, "all writers have begun to wait")
         async with asyncio.timeout(4):  # a waiting writer would give up after 5
             await asyncio.gather(*(store.credentials("alice") for _ in range(5)))
     finally:

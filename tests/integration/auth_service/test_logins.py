@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.auth_service.conftest import GOOD, Running
 from tests.integration.auth_service.test_routes import RFC3339, assert_problem
+from tests.support.waiting import until
 
 
 def sid_of(tokens: dict[str, Any]) -> str:
@@ -145,21 +146,25 @@ async def test_gateways_learn_of_every_revocation(auth: Running, first: dict[str
     """By the internal route, within a second, with the moment until which it matters."""
     second = await auth.tokens("alice")
 
-    async def until(cursor: str | None, *sids: str) -> dict[str, Any]:
-        async with asyncio.timeout(30):
-            while True:
-                answer = await auth.client.get("/internal/revocations", params={"cursor": cursor} if cursor else {})
-                if answer.status_code == 200 and set(sids) <= {login["sid"] for login in answer.json()["logins"]}:
-                    return dict(answer.json())
-                await asyncio.sleep(0.02)
+    async def revocations(cursor: str | None, *sids: str) -> dict[str, Any]:
+        """The first answer that has all of `sids`."""
+        answer: dict[str, Any] = {}
 
-    begun = await until(None)
+        async def complete() -> bool:
+            asked = await auth.client.get("/internal/revocations", params={"cursor": cursor} if cursor else {})
+            answer.update(asked.json())
+            return asked.status_code == 200 and set(sids) <= {login["sid"] for login in answer["logins"]}
+
+        await until(complete, 30, every=0.02)
+        return answer
+
+    begun = await revocations(None)
     assert begun["logins"] == []
     await auth.ask("POST", "/logout", first)
-    news = await until(begun["cursor"], sid_of(first))
+    news = await revocations(begun["cursor"], sid_of(first))
     expires = jwt.decode(first["access_token"], options={"verify_signature": False})["exp"]
     assert news["logins"] == [{"sid": sid_of(first), "until": expires}]
     await auth.ask("POST", "/logout", second)
-    assert [login["sid"] for login in (await until(news["cursor"], sid_of(second)))["logins"]] == [sid_of(second)]
+    assert [login["sid"] for login in (await revocations(news["cursor"], sid_of(second)))["logins"]] == [sid_of(second)]
     for strange in (None, "", "nonsense", "a.b.c", "0.0.0", "a." + "9" * 400 + ".1"):
-        assert len((await until(strange))["logins"]) == 2
+        assert len((await revocations(strange))["logins"]) == 2

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -15,6 +15,7 @@ import jwt
 import pytest
 
 from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(240)  # many interpreters start here, and on a busy machine each takes seconds
 CANARY = "canary passcode 7351"
@@ -58,15 +59,15 @@ def serving(log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str]
 
 
 def wait(client: httpx2.Client, path: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if client.get(path).status_code == 200:
-                return
-        except httpx2.TransportError:
-            pass
-        time.sleep(0.05)
-    pytest.fail(f"{path} did not answer 200")
+    """Wait until `path` is answered with 200; a process that ended fails at once."""
+
+    def answered_or_ended() -> bool:
+        with suppress(httpx2.TransportError):
+            return client.get(path).status_code == 200
+        return process.poll() is not None
+
+    wait_until(answered_or_ended, 60, every=0.05)
+    assert process.poll() is None, f"{path} did not answer 200"
 
 
 def test_migrate_serve_stop_and_serve_again(postgresql_url: str, tmp_path: Path) -> None:
@@ -107,10 +108,7 @@ def test_migrate_serve_stop_and_serve_again(postgresql_url: str, tmp_path: Path)
 def test_before_the_migration_it_serves_and_says_what_is_missing(postgresql_url: str, tmp_path: Path) -> None:
     variables = {"DATABASE_URL": postgresql_url, "SIGNING_KEYS": str(tmp_path / "keys")}
     with serving(tmp_path / "log", **variables) as (process, client):
-        deadline = time.monotonic() + 60
-        while client.get("/readyz").json()["missing"] != ["migrations"]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: client.get("/readyz").json()["missing"] == ["migrations"], 60, every=0.05)
         assert client.get("/readyz").status_code == 503
         assert run("migrate", DATABASE_URL=postgresql_url).returncode == 0
         wait(client, "/readyz", process)

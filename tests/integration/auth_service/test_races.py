@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from auth_service.storage.tables import outbox, refresh_tokens
 from tests.integration.auth_service.conftest import GOOD, Running, running
+from tests.support.waiting import pause
 
 AT_ONCE = 40  # two hundred, over HTTP: tests/e2e/test_logins.py
 Replicas = tuple[Running, Running]
@@ -36,8 +37,10 @@ async def replicas(postgresql_url: str, tmp_path: Path) -> AsyncIterator[Replica
 
 async def told(ask: Ask) -> httpx2.Response:
     """The answer; asked again while a busy machine says `unavailable`, as a client does."""
-    while (answer := await ask()).status_code == 503:  # noqa: ASYNC110 - it says itself when
-        await asyncio.sleep(float(answer.headers["retry-after"]))
+    answer = await ask()
+    while answer.status_code == 503:
+        await pause(float(answer.headers["retry-after"]), "the client obeys `Retry-After`")
+        answer = await ask()
     return answer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket as sockets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 from uuid import uuid4
@@ -23,13 +23,7 @@ from chat_gateway.sockets.server import SocketServer
 from shared.runtime.process import _config, _Server
 from shared.runtime.service import Service
 from tests.integration.chat_gateway.scripted import ScriptedBus
-
-
-async def until(condition: Callable[[], object], timeout: float = 20.0) -> None:
-    """Wait until `condition()` is true."""
-    async with asyncio.timeout(timeout):
-        while not condition():  # noqa: ASYNC110 - whatever a test looks at
-            await asyncio.sleep(0.005)
+from tests.support.waiting import until
 
 
 class Issuer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import time
 from typing import Any
@@ -18,8 +19,9 @@ from chat_gateway.sockets import server
 from chat_gateway.transport import read_probe
 from chat_gateway.transport.connection import Connection
 from shared.http.http_protocol import BoundedHttpProtocol
-from tests.integration.chat_gateway.conftest import Client, Running, start_chat, until
+from tests.integration.chat_gateway.conftest import Client, Running, start_chat
 from tests.integration.chat_gateway.test_hostile import raw
+from tests.support.waiting import pause, until
 
 
 async def test_unanswered_events_of_all_sockets_are_bounded(gateway: Running) -> None:
@@ -103,7 +105,7 @@ async def test_client_that_sends_events_is_alive_without_pongs(running: Running)
         begun = time.monotonic()
         while time.monotonic() < begun + 3:
             assert (await eve.ack('427["list_chats",{}]', 7))["ok"]
-            await asyncio.sleep(0.1)
+            await pause(0.1, "the interval of events")
         assert await eve.is_closed()
 
 
@@ -177,16 +179,18 @@ async def test_client_that_sends_pings_and_never_reads_is_cut_off(
     ada = await gateway.client("ada")
     async with raw(gateway, "eve") as eve:
         eve.ws.transport.pause_reading()
+
+        def ping_until_cut_off() -> bool:
+            if eve.ws.transport.is_closing():
+                raise ConnectionResetError
+            for _ in range(2_000):
+                eve.ws.protocol.send_ping(b"x" * 125)
+            for data in eve.ws.protocol.data_to_send():
+                eve.ws.transport.write(data)
+            return False
+
         with pytest.raises((websockets.ConnectionClosed, OSError)):
-            async with asyncio.timeout(20):
-                while True:
-                    for _ in range(2_000):
-                        eve.ws.protocol.send_ping(b"x" * 125)
-                    for data in eve.ws.protocol.data_to_send():
-                        eve.ws.transport.write(data)
-                    await asyncio.sleep(0.01)
-                    if eve.ws.transport.is_closing():
-                        raise ConnectionResetError
+            await until(ping_until_cut_off)
     await until(lambda: gateway.metric("connections_aborted_total", reason="slow") == 1)
     assert (await ada.call("list_chats", {}))["ok"]
 
@@ -201,13 +205,16 @@ async def test_client_that_sends_events_and_never_reads_is_cut_off(
     ada = await gateway.client("ada")
     async with raw(gateway, "bob") as bob, raw(gateway, "eve") as eve:
         eve.ws.transport.pause_reading()
+
+        async def ask_until_cut_off() -> None:
+            while not eve.ws.transport.is_closing():
+                await eve.say("3", '427["list_chats",{}]')
+                assert (await ada.call("list_chats", {}))["ok"]
+                await pause(0.02, "the rate of events")
+            raise ConnectionResetError
+
         with pytest.raises((websockets.ConnectionClosed, OSError)):
-            async with asyncio.timeout(40):
-                while not eve.ws.transport.is_closing():
-                    await eve.say("3", '427["list_chats",{}]')
-                    assert (await ada.call("list_chats", {}))["ok"]
-                    await asyncio.sleep(0.02)
-                raise ConnectionResetError
+            await asyncio.wait_for(ask_until_cut_off(), 40)
         await until(lambda: gateway.metric("connections_aborted_total", reason="slow") == 1)
         assert (await ada.call("list_chats", {}))["ok"]
         assert (await bob.ack('427["list_chats",{}]', 7))["ok"]
@@ -225,11 +232,13 @@ async def test_message_is_republished_if_its_rejection_was_lost(
     assert (await ada.call("send_message", {"session_id": gone["id"], "content": "rejected"}))["ok"]
     await _talk(ada, other, 1)
     bus.subscription.put("", gap=True)
-    for number in range(2, 200):
-        await _talk(ada, other, number)  # the log is being worked off
-        if [send.content for send in bus.sent].count("rejected") == 2:
-            break
-        await asyncio.sleep(0.02)
+    numbers = itertools.count(2)
+
+    async def republished() -> bool:
+        await _talk(ada, other, next(numbers))  # shows that the log is processed
+        return [send.content for send in bus.sent].count("rejected") == 2
+
+    await until(republished, every=0.02)
     contents = [send.content for send in bus.sent]
     assert contents.count("rejected") == 2
     assert contents.count("1") == 1

@@ -9,7 +9,8 @@ from shared.contracts import ids
 from shared.contracts.envelope import Event
 from shared.contracts.events import UserSpent
 from shared.contracts.topology import user_key
-from tests.integration.chat_gateway.conftest import Running, until
+from tests.integration.chat_gateway.conftest import Running
+from tests.support.waiting import until
 
 
 async def test_spending_of_a_busy_user_is_announced_and_deducted(

@@ -14,8 +14,9 @@ from shared.contracts import commands
 from shared.contracts.topology import CONTROL
 from shared.contracts.turns import StopTurn
 from shared.errors import Unavailable
-from tests.integration.chat_gateway.conftest import Running, until
+from tests.integration.chat_gateway.conftest import Running
 from tests.integration.chat_gateway.rooms import code, ok, room
+from tests.support.waiting import until
 
 
 async def test_changes_of_a_session_are_acked_and_shown(running: Running) -> None:

@@ -14,7 +14,8 @@ from shared.contracts.events import MessageRejected, MessageStored, ReplyStreame
 from shared.contracts.topology import session_key, user_key
 from shared.contracts.views import ActiveTurn
 from shared.errors import Unavailable
-from tests.integration.chat_gateway.conftest import Running, start_chat, until
+from tests.integration.chat_gateway.conftest import Running, start_chat
+from tests.support.waiting import until
 
 
 async def test_ready_has_the_documented_fields(running: Running) -> None:

@@ -15,7 +15,8 @@ import websockets
 
 from chat_gateway.sockets import server
 from chat_gateway.transport import connection
-from tests.integration.chat_gateway.conftest import Running, start_chat, until
+from tests.integration.chat_gateway.conftest import Running, start_chat
+from tests.support.waiting import until
 
 
 class Raw:

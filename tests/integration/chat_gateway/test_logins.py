@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from chat_gateway.identity import revocation
-from tests.integration.chat_gateway.conftest import Client, Running, until
+from tests.integration.chat_gateway.conftest import Client, Running
 from tests.integration.chat_gateway.test_connect import refusal
 from tests.integration.chat_gateway.test_hostile import raw
+from tests.support.waiting import block, until
 
 STUBBORN = {"client": {"reconnection": True, "reconnection_delay": 0.01, "reconnection_delay_max": 0.02}}
 
@@ -225,6 +226,6 @@ async def test_paused_gateway_polls_before_it_handles_events(gateway: Running, m
         client.ws.protocol.send_text(b'421["list_chats",{}]')
         client.ws.transport.write(b"".join(client.ws.protocol.data_to_send()))  # sent before the gateway reads
         gateway.issuer.revoke("login of ada")
-        time.sleep(1)  # noqa: ASYNC251 - suspends the whole process, as SIGSTOP does
+        block(1, "the process is suspended, as by SIGSTOP")
         await client.hear("41")
         assert len(gateway.bus.asked) == asked

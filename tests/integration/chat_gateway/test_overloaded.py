@@ -13,8 +13,9 @@ import pytest
 
 from chat_gateway.events import calls, message_publisher
 from chat_gateway.sockets import socket
-from tests.integration.chat_gateway.conftest import Running, start_chat, until
+from tests.integration.chat_gateway.conftest import Running, start_chat
 from tests.integration.chat_gateway.test_hostile import Raw, raw
+from tests.support.waiting import pause, until
 
 TAKEN = 4  # messages that the log takes, and does not confirm
 AT_ONCE = 8  # refusals
@@ -79,7 +80,7 @@ async def test_persistent_client_waits_for_its_refusals_and_others_do_not(gatewa
         assert held_for(gateway, "ada") == 0.0
         gateway.bus.publishing.set()
         await until(lambda: not gateway.events._publisher._congested())
-        await asyncio.sleep(acks[-1]["error"]["retry_after"])
+        await pause(acks[-1]["error"]["retry_after"], "the client obeys `retry_after`")
         again = EVENTS + 1
         assert (await eve.ack(message(session, again), again))["ok"]
     assert len(gateway.bus.sent) == TAKEN + 1

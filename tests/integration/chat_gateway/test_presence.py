@@ -10,8 +10,9 @@ import pytest
 from chat_gateway.deliveries import session_deliveries
 from chat_gateway.sessions import presence
 from shared.contracts.events import PeoplePresent
-from tests.integration.chat_gateway.conftest import Client, Running, start_chat, until
+from tests.integration.chat_gateway.conftest import Client, Running, start_chat
 from tests.integration.chat_gateway.rooms import ok, room
+from tests.support.waiting import until
 
 
 def present(client: Client) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,7 +16,8 @@ from chatbot_worker.settings import ChatbotSettings
 from persistence_worker.settings import PersistenceSettings
 from shared.bus.in_process import InProcessBus
 from shared.database.engine import open_engine, sqlite_url
-from tests.integration.chat_gateway.conftest import Issuer, Running, start_chat, until
+from tests.integration.chat_gateway.conftest import Issuer, Running, start_chat
+from tests.support.waiting import until
 
 
 class Parts:
@@ -99,7 +99,9 @@ async def test_joined_session_accepts_messages_while_persistence_is_down(stack: 
 
 async def _start(client: Any, **payload: Any) -> dict[str, Any]:
     """The catalogue takes a moment to be announced."""
-    async with asyncio.timeout(10):
-        while not (await client.call("start_chat", {**payload, "client_request_id": "first"}))["ok"]:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+
+    async def started() -> bool:
+        return bool((await client.call("start_chat", {**payload, "client_request_id": "first"}))["ok"])
+
+    await until(started, 10, every=0.05)
     return await start_chat(client, **payload, client_request_id="first")

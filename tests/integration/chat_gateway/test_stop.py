@@ -8,7 +8,8 @@ import time
 import httpx2
 import pytest
 
-from tests.integration.chat_gateway.conftest import Running, start_chat, until
+from tests.integration.chat_gateway.conftest import Running, start_chat
+from tests.support.waiting import until
 
 
 async def test_drain_answers_open_calls_and_closes_the_sockets(running: Running) -> None:

@@ -21,7 +21,7 @@ from chatbot_worker.kinds.local import Local, LocalOptions
 from chatbot_worker.kinds.openai import OpenAI, OpenAIOptions
 from chatbot_worker.kinds.retrieval import Retrieval, RetrievalOptions
 from shared.contracts.turns import ContextMessage
-from tests.integration.chatbot_worker.conftest import until
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
 LOADING = 60.0  # seconds that loading may take on a machine with better things to do

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from tests.integration.chatbot_kinds.conftest import Ask
 from tests.integration.chatbot_kinds.wire import JSON, SSE, Answer, Asked, Script, Wire
-from tests.integration.chatbot_worker.conftest import Start, body, turn, until
+from tests.integration.chatbot_worker.conftest import Start, body, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
+from tests.support.waiting import pause, until
 
 LIMITS = "limits = {first_token = 30, between_tokens = 30, total = 50, attempts = 1}"
 
@@ -165,7 +165,7 @@ async def test_a_slow_one_may_take_its_time_within_its_limits(ask: Ask, wire: Wi
         await answer.head()
         for piece in "slow":
             await answer.event(says(piece))
-            await asyncio.sleep(0.2)
+            await pause(0.2, "a slow model")
         await answer.event(STOP)
 
     wire.script = script

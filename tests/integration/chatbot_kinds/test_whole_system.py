@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ import psutil
 import pytest
 
 from chatbot_worker.kinds import local
-from tests.integration.chatbot_worker.conftest import until
 from tests.support.client import PATIENCE, Device, new_account
 from tests.support.stack import EmbeddedStack
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.skipif(local.lacking() is not None, reason=f"no local language model here: {local.lacking()}"),
@@ -62,9 +61,11 @@ async def test_the_default_chatbot_is_a_language_model_and_streams(tmp_path: Pat
         stack.settings["LOCAL_MODEL"] = "off"
         await stack.start()
         async with Device(stack.gateway_urls[0], account.token) as device:
-            async with asyncio.timeout(PATIENCE):
-                while await listed(device) != [("eliza", True), ("echo", False)]:  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)  # the list of before counts until the new one is announced
+
+            async def announced() -> bool:
+                return await listed(device) == [("eliza", True), ("echo", False)]
+
+            await until(announced, PATIENCE, every=0.1)  # the previous list is valid until then
         assert models(stack) == []
         await stack.stop()
     finally:

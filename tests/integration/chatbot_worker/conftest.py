@@ -22,16 +22,9 @@ from shared.contracts.turns import ContextMessage, RunTurn
 from shared.runtime.service import Service
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 from tests.integration.chatbot_worker.scripted import Scripted
+from tests.support.waiting import until
 
-Condition = Callable[[], object]
 Start = Callable[[str], Awaitable[Service]]
-
-
-async def until(condition: Condition, timeout: float = 20.0) -> None:
-    """Wait until `condition()` is true."""
-    async with asyncio.timeout(timeout):
-        while not condition():  # noqa: ASYNC110 - whatever a test looks at
-            await asyncio.sleep(0.002)
 
 
 def turn(content: str = "hello", *, chatbot_id: str = "echo", starts: int = 0, again: bool = False) -> RunTurn:

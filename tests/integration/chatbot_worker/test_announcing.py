@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.chatbot_worker.conftest import Start, until
+from tests.integration.chatbot_worker.conftest import Start
 from tests.integration.chatbot_worker.fake_bus import FakeBus
+from tests.support.waiting import until
 
 ECHO = '[[chatbots]]\nid = "echo"\nname = "Echo"\nkind = "echo"\n'
 

@@ -9,7 +9,7 @@ import pytest
 from chatbot_worker.chatbots.protocol import ReplyError, Turn
 from chatbot_worker.rules.attempts import CRASHES_MAX
 from shared.contracts.views import REPLY_CONTENT_MAX
-from tests.integration.chatbot_worker.conftest import Start, body, turn, until
+from tests.integration.chatbot_worker.conftest import Start, body, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 from tests.integration.chatbot_worker.scripted import (
     SCRIPTED,
@@ -22,6 +22,7 @@ from tests.integration.chatbot_worker.scripted import (
     nothing,
     raises_cancelled,
 )
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize(

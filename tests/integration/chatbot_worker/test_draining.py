@@ -6,9 +6,10 @@ import pytest
 
 from chatbot_worker.turns import turn_loop
 from shared.contracts.turns import RunTurn
-from tests.integration.chatbot_worker.conftest import Start, body, turn, until
+from tests.integration.chatbot_worker.conftest import Start, body, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 from tests.integration.chatbot_worker.scripted import ECHO, SCRIPTED, Scripted, hang
+from tests.support.waiting import until
 
 
 async def test_drain_finishes_short_replies_and_requeues_other_turns(

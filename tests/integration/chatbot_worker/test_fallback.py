@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from chatbot_worker.chatbots.protocol import ReplyError, Turn
-from tests.integration.chatbot_worker.conftest import Start, body, turn, until
+from tests.integration.chatbot_worker.conftest import Start, body, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 from tests.integration.chatbot_worker.scripted import SCRIPTED, Scripted, breaks, hello
+from tests.support.waiting import until
 
 ELIZA = '[[chatbots]]\nid = "liz"\nname = "Liz"\nkind = "echo"\noptions = {delay = 0}\n'
 NOTICE = "(Liz answers for Bot, which is not available.)\n\n"

@@ -39,8 +39,9 @@ from shared.contracts.topology import (
 )
 from shared.contracts.turns import StopTurn
 from shared.runtime.service import Service
-from tests.integration.chatbot_worker.conftest import turn, until
+from tests.integration.chatbot_worker.conftest import turn
 from tests.integration.chatbot_worker.scripted import SCRIPTED, Scripted, hang
+from tests.support.waiting import until
 
 QUICK = '[[chatbots]]\nid = "echo"\nname = "Echo"\nkind = "echo"\noptions = {delay = 0.005}\ndelta_interval = 0\n'
 HANGING = SCRIPTED.replace('"bot"', '"echo"')

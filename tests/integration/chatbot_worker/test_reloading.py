@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from chatbot_worker.chatbots.protocol import Turn
-from tests.integration.chatbot_worker.conftest import Start, body, turn, until
+from tests.integration.chatbot_worker.conftest import Start, body, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 from tests.integration.chatbot_worker.scripted import SCRIPTED, Scripted, hang
+from tests.support.waiting import until
 
 ECHO = '[[chatbots]]\nid = "bot"\nname = "Echo"\nkind = "echo"\noptions = {delay = 0}\n'
 OTHER = '[[chatbots]]\nid = "other"\nname = "Other"\nkind = "echo"\noptions = {delay = 0}\n'
@@ -100,17 +101,17 @@ async def test_a_wrong_file_changes_nothing(
     await until(bus.announced)
     put(path, ECHO + 'colour = "red"\n')
     said = ""
-    async with asyncio.timeout(20):
-        while "colour" not in said:
-            await asyncio.sleep(0.01)
-            said += capsys.readouterr().out
+
+    def logged(text: str) -> bool:
+        nonlocal said
+        said += capsys.readouterr().out
+        return text in said
+
+    await until(lambda: logged("colour"))
     remove(path)
     assert service.reload is not None
     service.reload()
-    async with asyncio.timeout(20):
-        while "No such file" not in said:
-            await asyncio.sleep(0.01)
-            said += capsys.readouterr().out
+    await until(lambda: logged("No such file"))
     assert 'chatbot 1 "bot" (line 6): colour' in said
     assert await answered(bus, "turns.bot") == "said"
     assert len(bus.announced()) == 1

@@ -9,9 +9,10 @@ import pytest
 
 from chatbot_worker.chatbots.protocol import Turn
 from shared.contracts.turns import RunTurn
-from tests.integration.chatbot_worker.conftest import Start, body, turn, until
+from tests.integration.chatbot_worker.conftest import Start, body, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 from tests.integration.chatbot_worker.scripted import SCRIPTED, Scripted, hang
+from tests.support.waiting import pause, until
 
 
 class Gate:
@@ -136,7 +137,7 @@ async def test_only_the_turn_that_crashes_workers_fails(bus: FakeBus, start: Sta
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
-        await asyncio.sleep(0.01)
+        await pause(0.01, "a reply takes time")
         at_once -= 1
         yield "done"
 

@@ -10,9 +10,10 @@ import pytest
 
 from chatbot_worker.chatbots.protocol import Turn
 from shared.contracts.turns import RunTurn
-from tests.integration.chatbot_worker.conftest import Start, body, turn, until
+from tests.integration.chatbot_worker.conftest import Start, body, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 from tests.integration.chatbot_worker.scripted import INSTANT, SCRIPTED, Scripted, breaks, hang
+from tests.support.waiting import pause, until
 
 
 def ends(bus: FakeBus) -> list[tuple[str, str, object]]:
@@ -109,7 +110,7 @@ async def test_chatbot_that_ignores_its_cancellation_is_abandoned(
         yield "so far"
         while not go.is_set():
             try:
-                await asyncio.sleep(60)
+                await pause(60, "the chatbot works until it is cancelled")
             except asyncio.CancelledError:
                 await go.wait()
         yield " and on"

@@ -13,9 +13,10 @@ from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import read_body
 from shared.contracts.events import ReplyStreamed, TypingChanged
 from shared.contracts.topology import log
-from tests.integration.chatbot_worker.conftest import Start, body, turn, until
+from tests.integration.chatbot_worker.conftest import Start, body, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 from tests.integration.chatbot_worker.scripted import ECHO, INSTANT, PIECEWISE, SCRIPTED, Scripted
+from tests.support.waiting import pause, until
 
 
 async def test_a_reply_is_streamed_then_stored_then_acked(bus: FakeBus, start: Start) -> None:
@@ -176,7 +177,7 @@ async def test_no_more_turns_at_once_than_the_chatbot_allows(bus: FakeBus, start
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
-        await asyncio.sleep(0.01)
+        await pause(0.01, "a reply takes time")
         at_once -= 1
         yield "x"
 

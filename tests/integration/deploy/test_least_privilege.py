@@ -20,6 +20,7 @@ from deploy import secrets
 from shared.runtime.credentials import is_weak_address
 from tests.integration.deploy.conftest import LeastPrivilegedStack, Rights
 from tests.support.client import PATIENCE, Device, new_account
+from tests.support.waiting import until
 
 SQL = [
     ("auth_service", "SELECT content FROM chat.chat_messages"),
@@ -96,17 +97,16 @@ async def test_an_account_deleted_amid_messages_leaves_no_word(stack: LeastPrivi
         last_words = [asyncio.create_task(e.call("send_message", say(session, f"eve {n}"))) for n in range(20)]
         said, status = await asyncio.gather(asyncio.gather(*(a.send(session, f"ada {n}") for n in range(20))), leave())
         assert status == 204
-        async with asyncio.timeout(PATIENCE):
-            while e.client.connected:  # noqa: ASYNC110 - what the client knows
-                await asyncio.sleep(0.05)
+        await until(lambda: not e.client.connected, PATIENCE)
         for task in last_words:
             task.cancel()
         await asyncio.gather(*last_words, return_exceptions=True)
+
+        async def erased() -> bool:
+            return not any(m["content"] and m["sender_id"] == eve.id for m in await a.history(session))
+
+        await until(erased, 3 * PATIENCE, every=0.1)
         history = await a.history(session)
-        async with asyncio.timeout(3 * PATIENCE):
-            while any(m["content"] and m["sender_id"] == eve.id for m in history):
-                await asyncio.sleep(0.1)
-                history = await a.history(session)
         assert [m["id"] for m in history if m["sender_id"] == ada.id] == said
         assert {m["status"] for m in history if m["sender_id"] == eve.id} == {"erased"}
         assert len({m["seq"] for m in history}) == len(history)

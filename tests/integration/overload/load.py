@@ -17,6 +17,7 @@ import websockets
 
 from tests.integration.overload.wire import Wire
 from tests.support.stack import Stack
+from tests.support.waiting import pause
 
 MIB = 1024 * 1024
 SAMPLE_EVERY = 0.25  # seconds
@@ -80,7 +81,7 @@ class Chatter:
             ack = await self.wire.call("send_message", self._payload())
             self.ledger.answered(self.session, ack)
             if not ack["ok"]:
-                await asyncio.sleep(ack["error"]["retry_after"])
+                await pause(ack["error"]["retry_after"], "the client obeys `retry_after`")
 
     def _payload(self) -> dict[str, str]:
         return {"session_id": self.session, "content": WORDS, "client_message_id": uuid4().hex}
@@ -99,7 +100,7 @@ class Chatter:
                 except websockets.ConnectionClosed:
                     self.ledger.cut += 1
                     return
-            await asyncio.sleep(0.02)
+            await pause(0.02, "the tick of the load")
 
 
 async def chatters(stack: Stack, tokens: list[str], count: int, ledger: Ledger) -> list[Chatter]:
@@ -125,7 +126,7 @@ async def memory_watched(stack: Stack) -> AsyncIterator[Mapping[str, list[tuple[
         while True:
             for name, process in processes.items():
                 samples[name].append((time.monotonic() - begun, process.memory_info().rss / MIB))
-            await asyncio.sleep(SAMPLE_EVERY)
+            await pause(SAMPLE_EVERY, "the sampling interval")
 
     watching = asyncio.create_task(watch())
     try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tests.integration.overload.load import Chatter, Ledger, chatters, cpu_seconds, growth, memory_watched
 from tests.support.client import PATIENCE, Device, new_account
 from tests.support.stack import Stack
+from tests.support.waiting import pause, until
 
 SOCKETS = 50
 WINDOW = 4  # messages of one socket under way in the closed loop
@@ -118,7 +119,7 @@ async def _capacity(stack: Stack, crowd: list[Chatter], seconds: float) -> Measu
     begun = time.monotonic()
     end = begun + WARM_UP + seconds
     loops = [asyncio.create_task(chatter.closed_loop(end)) for chatter in crowd for _ in range(WINDOW)]
-    await asyncio.sleep(WARM_UP)
+    await pause(WARM_UP, "the load warms up")
     cpu = cpu_seconds(stack)
     await asyncio.gather(*loops)
     stored = ledger.stored_between(begun + WARM_UP, time.monotonic())
@@ -129,10 +130,13 @@ async def _capacity(stack: Stack, crowd: list[Chatter], seconds: float) -> Measu
 async def _read_back(device: Device, session: str, ledger: Ledger) -> Counter[str]:
     """The user's messages of one session as any reader sees them, once all that was acked had its time."""
     expected = ledger.acked_in[session]
-    async with asyncio.timeout(3 * PATIENCE):
-        while True:
-            history = await device.history({"id": session})
-            stored = Counter(message["id"] for message in history if message["sender_type"] == "user")
-            if expected <= stored.keys() or time.monotonic() > ledger.last_ack + 2 * PATIENCE:
-                return stored
-            await asyncio.sleep(0.5)
+    stored: Counter[str] = Counter()
+
+    async def complete() -> bool:
+        nonlocal stored
+        history = await device.history({"id": session})
+        stored = Counter(message["id"] for message in history if message["sender_type"] == "user")
+        return expected <= stored.keys() or time.monotonic() > ledger.last_ack + 2 * PATIENCE
+
+    await until(complete, 3 * PATIENCE, every=0.5)
+    return stored

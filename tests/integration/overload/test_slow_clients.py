@@ -22,6 +22,7 @@ from tests.integration.overload.load import MIB
 from tests.integration.overload.wire import Wire
 from tests.support.client import PATIENCE, Account, new_account
 from tests.support.stack import EmbeddedStack
+from tests.support.waiting import pause, until
 
 pytestmark = pytest.mark.overload
 
@@ -63,7 +64,7 @@ class Memory:
     async def watch(self) -> None:
         while True:
             self.look()
-            await asyncio.sleep(0.01)
+            await pause(0.01, "the sampling interval")
 
 
 async def metric(stack: EmbeddedStack, name: str) -> float:
@@ -73,14 +74,26 @@ async def metric(stack: EmbeddedStack, name: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+async def cut_off(stack: EmbeddedStack, count: float, within: float) -> None:
+    """Wait until the process has cut off `count` clients."""
+
+    async def counted() -> bool:
+        return await metric(stack, CUT) >= count
+
+    await until(counted, within, every=0.05)
+
+
 async def long_session(stack: EmbeddedStack, account: Account, stack_of: AsyncExitStack) -> str:
     """A session whose pages are as large as they may be."""
     wire = await Wire.open(stack.auth_url, account.token)
     stack_of.push_async_callback(wire.close)
-    async with asyncio.timeout(PATIENCE):
-        started: dict[str, Any] = {"ok": False}
-        while not started["ok"]:
-            started = await wire.call("start_chat", {"reply_policy": "silent", "client_request_id": "long"})
+    started: dict[str, Any] = {}
+
+    async def answered() -> bool:
+        started.update(await wire.call("start_chat", {"reply_policy": "silent", "client_request_id": "long"}))
+        return bool(started["ok"])
+
+    await until(answered, PATIENCE)
     session = str(started["session"]["id"])
     for _ in range(MESSAGES):
         assert (await wire.call("send_message", {"session_id": session, "content": CONTENT}))["ok"]
@@ -103,7 +116,7 @@ async def ask_on(wire: Wire, page: dict[str, Any]) -> None:
     with suppress(OSError, websockets.ConnectionClosed):
         while True:
             await wire.emit("get_messages", page, lambda _ack: None)
-            await asyncio.sleep(0.1)
+            await pause(0.1, "the interval of requests")
 
 
 @pytest.mark.timeout(500)
@@ -133,17 +146,17 @@ async def test_client_that_never_reads_costs_little_and_is_cut_off(
                     await wire.deaf(answers_pings=answers_pings)
                     asking = asyncio.create_task(ask_on(wire, page))
                     round_.callback(asking.cancel)
-                async with asyncio.timeout(200):  # of a machine that others use as well
-                    while await metric(stack, CUT) < cut + count:  # noqa: ASYNC110 - it is asked for
-                        await asyncio.sleep(0.05)
+                await cut_off(stack, cut + count, within=200)  # the machine may be busy
             peaks[count] = memory.peak
         each = (peaks[MANY] - peaks[FEW]) / (MANY - FEW)
         print(f"MiB: {warm:.0f} warm, {peaks}, {each:.2f} for each more")  # noqa: T201
         assert each < 1.0, (warm, peaks)
         assert (peaks[MANY] - warm) / MANY < 1.0, (warm, peaks)
-        async with asyncio.timeout(PATIENCE):
-            while await metric(stack, "connections") > 1:  # noqa: ASYNC110 - it is asked for
-                await asyncio.sleep(0.05)
+
+        async def closed() -> bool:
+            return await metric(stack, "connections") <= 1
+
+        await until(closed, PATIENCE, every=0.05)
 
 
 @pytest.mark.timeout(180)
@@ -168,11 +181,17 @@ async def test_client_that_stops_reading_is_cut_off(stack: EmbeddedStack) -> Non
             await wire.deaf(answers_pings=True)
             await wire.emit("get_messages", page, lambda _ack: None)
         begun = time.monotonic()
-        while await metric(stack, CUT) < cut + WARM:
-            assert time.monotonic() < begun + 60, "what it says counts for more than what it does not read"
-            assert (await talking.call("send_message", {"session_id": session, "content": "x"}))["ok"]
-            memory.look()
-            await asyncio.sleep(0.2)
+
+        async def talk() -> None:
+            while True:
+                assert (await talking.call("send_message", {"session_id": session, "content": "x"}))["ok"]
+                memory.look()
+                await pause(0.2, "the rate of messages")
+
+        async with asyncio.TaskGroup() as load:
+            talk_task = load.create_task(talk())
+            await cut_off(stack, cut + WARM, within=60)
+            talk_task.cancel()
         print(f"cut within {time.monotonic() - begun:.0f} s, {memory.peak - warm:.1f} MiB")  # noqa: T201
         assert (memory.peak - warm) / WARM < 1.0
 
@@ -204,12 +223,8 @@ async def test_polling_client_that_never_reads_is_cut_off(stack: EmbeddedStack) 
             """Whether the process still has the connection."""
             return any(c.raddr == mine for c in psutil.Process(child.pid).net_connections("tcp") if c.raddr)
 
-        async with asyncio.timeout(PATIENCE):
-            while not held():  # noqa: ASYNC110 - the kernel has no event for it
-                await asyncio.sleep(0.01)
-        async with asyncio.timeout(60):
-            while held():  # noqa: ASYNC110 - the kernel has no event for it
-                await asyncio.sleep(0.1)
+        await until(held, PATIENCE)
+        await until(lambda: not held(), 60, every=0.1)
 
 
 @pytest.mark.timeout(300)
@@ -240,14 +255,16 @@ async def p99(stack: EmbeddedStack, wire: Wire, session: str) -> float:
     child = stack.parts["embedded"].child
     assert child
     process = psutil.Process(child.pid)
-    async with asyncio.timeout(PATIENCE):
-        while await asyncio.to_thread(process.cpu_percent, 0.2) > 100 * IDLE:
-            pass
+
+    async def idle() -> bool:
+        return await asyncio.to_thread(process.cpu_percent, 0.2) <= 100 * IDLE
+
+    await until(idle, PATIENCE)
     await latencies(wire, session, CALM)
     return sorted(await latencies(wire, session, WINDOW))[int(WINDOW * 0.99)]
 
 
-async def latencies(wire: Wire, session: str, count: int, pause: float = 0.005) -> list[float]:
+async def latencies(wire: Wire, session: str, count: int, interval: float = 0.005) -> list[float]:
     """Seconds to the ack of consecutive messages, with a pause in between."""
     found = []
     for _ in range(count):
@@ -255,5 +272,5 @@ async def latencies(wire: Wire, session: str, count: int, pause: float = 0.005) 
         payload = {"session_id": session, "content": "quick", "client_message_id": secrets.token_hex(8)}
         assert (await wire.call("send_message", payload))["ok"]
         found.append(time.perf_counter() - begun)
-        await asyncio.sleep(pause)
+        await pause(interval, "the rate of messages")
     return found

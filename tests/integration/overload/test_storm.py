@@ -17,6 +17,7 @@ from tests.integration.overload.test_slow_clients import latencies
 from tests.integration.overload.wire import Wire
 from tests.support.client import Account, Device, new_account
 from tests.support.stack import DistributedStack, Stack
+from tests.support.waiting import pause
 
 pytestmark = [pytest.mark.overload, pytest.mark.timeout(300)]
 
@@ -49,7 +50,7 @@ async def entered(url: str, token: str, session: str, after_seq: int | None) -> 
                 return wire, [message["seq"] for message in ack["messages"]]
             await wire.close()
             assert ack["error"]["code"] in {"unavailable", "rate_limited"}, ack
-        await asyncio.sleep(random.uniform(0.5, JITTER))
+        await pause(random.uniform(0.5, JITTER), "the client's delay before it reconnects")
 
 
 async def test_clients_of_a_crashed_gateway_reconnect_to_another_one(stack: Stack) -> None:
@@ -69,7 +70,7 @@ async def test_clients_of_a_crashed_gateway_reconnect_to_another_one(stack: Stac
     took: list[float] = []
 
     async def back(token: str, session: str) -> tuple[Wire, list[int]]:
-        await asyncio.sleep(random.uniform(0, JITTER))
+        await pause(random.uniform(0, JITTER), "the client's delay before it reconnects")
         tried = time.monotonic()
         came = await entered(surviving, token, session, 1)
         took.append(time.monotonic() - tried)

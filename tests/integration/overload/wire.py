@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import orjson
 import websockets
 
+from tests.support.waiting import pause
+
 CONNECT_WITHIN = 20.0  # seconds
 UNHEARD = ('42["message_delta"', '42["typing"')  # events that are ignored here
 
@@ -97,7 +99,7 @@ class Wire:
         with suppress(OSError, websockets.ConnectionClosed):
             while True:
                 await self._ws.send("3")
-                await asyncio.sleep(0.5)
+                await pause(0.5, "the interval of pongs")
 
     async def _read(self) -> None:
         with suppress(websockets.ConnectionClosed):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.persistence_worker.command_load import PATIENCE, WORKERS, CommandLoad, Workers, load
-from tests.support.waiting import until
+from tests.support.waiting import pause, until
 
 KILLS = 12
 ROUNDS = 2  # pauses of each kind
@@ -31,7 +31,7 @@ async def freeze(workers: Workers, commands: CommandLoad, name: str, *, in_trans
         if open_now == in_transaction and before:
             return
         os.kill(child.pid, signal.SIGCONT)
-        await asyncio.sleep(dice.uniform(0, 0.02))  # the next try comes at another moment
+        await pause(dice.uniform(0, 0.02), "the next attempt is made at another moment")
     pytest.fail(f"never stopped it {'in' if in_transaction else 'between'} transactions")
 
 
@@ -67,7 +67,7 @@ async def test_random_kills_lose_and_duplicate_nothing(tmp_path: Path, postgresq
         async with commands.running(rounds=5, ahead=50):
             for _ in range(KILLS):
                 victim = await workers.active()
-                await asyncio.sleep(dice.uniform(0, 0.05))  # the moment is what is tested
+                await pause(dice.uniform(0, 0.05), "the moment of the crash is random")
                 await workers.crash(victim)
         await commands.send(1)
         await commands.wait_until_published()

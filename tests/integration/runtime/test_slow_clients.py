@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket
 
 from shared.http import http_protocol
 from shared.runtime.process import _config, _Server
+from tests.support.waiting import pause, until
 
 PATIENCE = 20.0  # seconds for what takes a fraction of one
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -31,7 +32,7 @@ async def length(request: Request) -> Response:
 
 async def slow(request: Request) -> Response:
     """Answers long after the bounds on what a client may take."""
-    await asyncio.sleep(1.5)
+    await pause(1.5, "a slow handler")
     return PlainTextResponse("at last")
 
 
@@ -52,8 +53,7 @@ async def port() -> AsyncIterator[int]:
     listener.bind(("127.0.0.1", 0))
     server = _Server(_config(app))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn offers no event for it
-        await asyncio.sleep(0.005)
+    await until(lambda: server.started)
     yield listener.getsockname()[1]
     server.should_exit = True
     await serving
@@ -79,7 +79,7 @@ class Wire:
             if self.writer.is_closing():
                 return
             self.writer.write(bytes([byte]))
-            await asyncio.sleep(every)
+            await pause(every, "a slow client")
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
         async with asyncio.timeout(PATIENCE):
@@ -174,10 +174,12 @@ async def test_who_does_not_read_is_cut_off(port: int) -> None:
     async with wire(port) as client:
         client.writer.transport.pause_reading()
         client.writer.write(GET.replace(b"/ ", b"/large ", 1))
-        async with asyncio.timeout(PATIENCE):
-            while not client.writer.is_closing():
-                client.writer.write(b" ")
-                await asyncio.sleep(0.05)
+
+        def cut_off() -> bool:
+            client.writer.write(b" ")
+            return client.writer.is_closing()
+
+        await until(cut_off, PATIENCE, every=0.05)
 
 
 @pytest.mark.parametrize(
@@ -241,5 +243,5 @@ async def refused(client: Wire, parts: list[bytes]) -> tuple[int, dict[str, str]
     for part in parts:
         if not answering.done():
             client.writer.write(part)
-            await asyncio.sleep(0.005)
+            await pause(0.005, "the server reads one part before the next")
     return await answering

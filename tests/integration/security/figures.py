@@ -31,6 +31,7 @@ from tests.support.figures import Figure
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.servers import PostgreSQL
 from tests.support.stack import ROOT, DistributedStack, EmbeddedStack, Stack
+from tests.support.waiting import until
 
 AT_ONCE = 60
 FROM_ONE_ADDRESS = 464  # guesses at all accounts in the first hour, as docs/explanation/security.md says
@@ -129,9 +130,7 @@ async def revocation(stack: Stack, when: str, before: Callable[[], Any] = lambda
             answer = await http.post("/logout/all", headers={"Authorization": f"Bearer {account.token}"})
         assert answer.status_code == 204
         begun = time.monotonic()
-        async with asyncio.timeout(PATIENCE):
-            while any(device.client.connected for device in devices):  # noqa: ASYNC110 - what the client knows
-                await asyncio.sleep(0.01)
+        await until(lambda: not any(device.client.connected for device in devices), PATIENCE)
         took = time.monotonic() - begun
     return Figure(f"revocation{when}", f"every socket closed after {took:.2f} s", "2 s", reached=took <= 2)
 

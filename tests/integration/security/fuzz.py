@@ -27,6 +27,7 @@ import websockets
 from tests.integration.security.frames import Frames
 from tests.support.client import Account, Device, new_account
 from tests.support.stack import EmbeddedStack, Stack
+from tests.support.waiting import pause, until
 
 ATTACKERS = 4  # of each kind, at the same time
 FRAMES_A_CONNECTION = 300
@@ -118,9 +119,9 @@ class Fuzz:
                         return
                     await ws.send(frames.next())
                     self._sent()
-                    await asyncio.sleep(PAUSE)
+                    await pause(PAUSE, "the rate of the load")
             finally:
-                await asyncio.sleep(0.05)  # for what is still on its way, so that it is looked at
+                await pause(0.05, "late answers are read as well")
                 listening.cancel()
 
     async def _listen(self, ws: websockets.ClientConnection, *, known: bool, given: dict[str, Any]) -> None:
@@ -148,15 +149,16 @@ class Fuzz:
         return float(psutil.Process(child.pid).memory_info().rss) / MIB
 
     async def _look_what_is_left(self, eve: Account) -> None:
-        async with asyncio.timeout(60), httpx2.AsyncClient() as http:
-            while True:
+        async with httpx2.AsyncClient() as http:
+
+            async def all_closed() -> bool:
                 text = (await http.get(self._stack.gateway_urls[0] + "/metrics")).text
                 found = re.search(r"^backchat_gateway_connections (\S+)$", text, re.MULTILINE)
                 assert found
                 self.outcome.left = float(found[1])
-                if not self.outcome.left:
-                    break
-                await asyncio.sleep(0.2)
+                return not self.outcome.left
+
+            await until(all_closed, 60, every=0.2)
         log = self._stack.log()
         self.outcome.trouble = [line for line in log.splitlines() if TROUBLE.search(line)]
         if CANARY in log or eve.token in log:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.client import PATIENCE, Account, Device, Refused, log_in, new_account
 from tests.support.stack import Stack
+from tests.support.waiting import pause, until
 
 AT_ONCE = 12
 
@@ -31,7 +32,7 @@ async def test_connects_during_a_logout_do_not_stay(stack: Stack, crowd: list[Ac
     kept = Device(stack.gateway_urls[0], account.token)
 
     async def enter(device: Device, after: float) -> None:
-        await asyncio.sleep(after)
+        await pause(after, "connects are spread over the logout")
         try:
             await device.__aenter__()
         except Refused as error:
@@ -47,9 +48,7 @@ async def test_connects_during_a_logout_do_not_stay(stack: Stack, crowd: list[Ac
         await asyncio.gather(leave(), *(enter(device, n * 0.05) for n, device in enumerate(devices)))
         switched = (await switching)["ok"]  # if the token was refused, the socket keeps its login
         leaving = [*devices, kept] if switched else devices
-        async with asyncio.timeout(PATIENCE):
-            while any(device.client.connected for device in leaving):  # noqa: ASYNC110 - what the client knows
-                await asyncio.sleep(0.02)
+        await until(lambda: not any(device.client.connected for device in leaving), PATIENCE)
         assert kept.client.connected is not switched
 
 

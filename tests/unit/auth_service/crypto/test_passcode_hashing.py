@@ -13,6 +13,7 @@ from auth_service.deadlines import deadline
 from auth_service.metrics import Metrics
 from auth_service.settings import AuthSettings
 from shared.errors import Unavailable
+from tests.support.waiting import pause
 
 OWASP = "$argon2id$v=19$m=19456,t=2,p=1$"
 
@@ -97,7 +98,7 @@ async def test_a_caller_that_goes_away_does_not_free_the_place_of_running_work(
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    await asyncio.sleep(0.05)  # whatever was to be freed is free by now
+    await pause(0.05, "a place that is freed by mistake is free by now")
     again = [asyncio.create_task(hasher.verify("s", "p")) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):

@@ -17,6 +17,7 @@ from chat_gateway.protocol.payloads import SendMessage
 from chat_gateway.sessions.pending_messages import PendingMessages
 from chat_gateway.settings import GatewaySettings
 from shared.errors import Unavailable
+from tests.support.waiting import until
 from tests.unit.chat_gateway.events.test_calls import FakeSocket
 
 
@@ -74,9 +75,7 @@ async def test_message_that_was_not_published_is_not_pending(calls: Calls, outco
     publisher: Any = MessagePublisher(bus, FakeSessions(), pending_messages, 4)  # type: ignore[arg-type]
     for number in range(2):
         publisher.send(calls.begin(socket, number, "send_message"), message())  # type: ignore[arg-type]
-    async with asyncio.timeout(20):
-        while len(pending_messages) < 2:  # noqa: ASYNC110 - waits for both publications
-            await asyncio.sleep(0)
+    await until(lambda: len(pending_messages) >= 2)
     failed, held = bus.published
     if outcome is None:
         failed.cancel()

@@ -13,6 +13,7 @@ from chat_gateway.events import token_expiry
 from chat_gateway.identity.authentication import Identity
 from chat_gateway.transport import frames
 from chat_gateway.transport.wire import payload_of
+from tests.support.waiting import until
 
 NOW = 1_800_000_000.0
 
@@ -50,8 +51,19 @@ def expire(socket: Any) -> None:
 
 
 async def passes(day: list[float], seconds: float) -> None:
+    """Move the clock, and wait until timers that began later have fired three times."""
     day[0] += seconds
-    await asyncio.sleep(0.05)  # a few looks
+    control: Any = FakeSocket(day[0] + 1e9, 1e9)
+    token_expiry.watch(control, expire)
+    timers: list[asyncio.TimerHandle | None] = []
+
+    def fired() -> bool:
+        if not any(control.expiry is timer for timer in timers):
+            timers.append(control.expiry)
+        return len(timers) > 3
+
+    await until(fired, every=0.002)
+    token_expiry.forget(control)
 
 
 @pytest.mark.parametrize(("lifetime", "warned_after"), [(900, 840), (130, 70), (100, 50), (10, 5), (1, 0.5)])

@@ -12,6 +12,7 @@ import pytest
 from chat_gateway.identity import revocation
 from chat_gateway.identity.auth_client import PARSE_INLINE_MAX, parse_in_thread
 from chat_gateway.identity.revocation import BUCKET, Revocation, RevokedLogins
+from tests.support.waiting import pause, until
 
 
 def test_expired_logins_are_removed() -> None:
@@ -40,8 +41,8 @@ def test_login_is_kept_until_its_latest_end() -> None:
 
 async def test_long_list_is_applied_without_blocking_the_loop() -> None:
     """The first answer counts completely, other tasks run in between, and expired logins are not kept."""
-    until = int(time.time()) + 900
-    entries = [{"sid": f"login {n}", "until": until if n % 3 else 1} for n in range(90_000)]
+    end = int(time.time()) + 900
+    entries = [{"sid": f"login {n}", "until": end if n % 3 else 1} for n in range(90_000)]
     told: list[str] = []
     cursors: list[str | None] = []
 
@@ -59,8 +60,7 @@ async def test_long_list_is_applied_without_blocking_the_loop() -> None:
     assert len(told) == len(followed) == 60_000
     assert "login 1" in followed
     assert "login 0" not in followed
-    while len(cursors) < 2:  # noqa: ASYNC110 - what it asks is looked at
-        await asyncio.sleep(0.01)
+    await until(lambda: len(cursors) >= 2)
     assert cursors[1] == "last"
     running.cancel()
 
@@ -95,7 +95,7 @@ async def test_wait_is_bounded_while_answers_are_late(monkeypatch: pytest.Monkey
     monkeypatch.setattr(revocation, "FRESH_FOR", 0.01)
 
     async def ask(_: str | None) -> dict[str, Any]:
-        await asyncio.sleep(0.05)
+        await pause(0.05, "a late answer")
         return {"cursor": "1", "logins": []}
 
     followed = Revocation(ask, lambda _: None)

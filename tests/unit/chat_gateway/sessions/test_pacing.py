@@ -6,14 +6,13 @@ import asyncio
 from itertools import pairwise
 
 from chat_gateway.sessions.pacing import Pacing
+from tests.support.waiting import until
 
 INTERVAL = 0.05  # seconds
 
 
 async def at_rest(pacing: Pacing[str, int]) -> None:
-    async with asyncio.timeout(10):
-        while len(pacing):  # noqa: ASYNC110 - waits for the timers
-            await asyncio.sleep(INTERVAL / 5)
+    await until(lambda: not len(pacing), 10)
 
 
 async def test_first_value_is_shown_at_once_and_last_one_finally() -> None:
@@ -33,10 +32,12 @@ async def test_two_values_are_never_shown_within_the_interval() -> None:
     loop = asyncio.get_running_loop()
     times: list[float] = []
     pacing: Pacing[str, int] = Pacing(INTERVAL, lambda _key, _value: times.append(loop.time()))
-    until = loop.time() + 6 * INTERVAL
-    while loop.time() < until:
+
+    def offer() -> bool:
         pacing.offer("a", 0)
-        await asyncio.sleep(INTERVAL / 10)
+        return len(times) > 5
+
+    await until(offer, every=INTERVAL / 10)
     await at_rest(pacing)
     assert len(times) > 1
     resolution = 0.01  # seconds: a timer may be that early
@@ -50,6 +51,10 @@ async def test_closed_pacing_shows_nothing() -> None:
     pacing.offer("a", 1)
     pacing.offer("a", 2)
     pacing.close()
-    await asyncio.sleep(2 * INTERVAL)
+    control: list[int] = []  # shows when a timer that began later is over
+    other: Pacing[str, int] = Pacing(INTERVAL, lambda _key, value: control.append(value))
+    other.offer("a", 1)
+    other.offer("a", 2)
+    await until(lambda: control == [1, 2])
     assert shown == [1]
     assert not len(pacing)

@@ -11,6 +11,7 @@ from chatbot_worker.replies.delta_batcher import INTERVAL_MAX, INTERVAL_MIN, Del
 from shared.contracts.envelope import Event
 from shared.contracts.events import ReplyStreamed
 from tests.integration.chatbot_worker.fake_bus import FakeBus
+from tests.support.waiting import until
 
 
 def piece(number: int) -> Event:
@@ -29,9 +30,7 @@ async def test_the_first_leaves_at_once_and_the_next_ones_together() -> None:
     for number in range(1, 6):
         batcher.stream("s.0", piece(number))
     assert len(bus.streamed) == 1
-    async with asyncio.timeout(20):
-        while len(bus.streamed) == 1:  # noqa: ASYNC110 - a timer fills it
-            await asyncio.sleep(0)
+    await until(lambda: len(bus.streamed) > 1)
     assert [event.data.offset for _, _, event in bus.streamed] == list(range(6))  # type: ignore[attr-defined]
     batcher.stream("s.0", piece(6))
     batcher.flush()
