@@ -1,6 +1,6 @@
 """`.ci/run` fails if a check ran and failed, and names in one line the checks that could not be started.
 
-The script runs in a directory where `make` and the other scripts are stubs that end as a file says.
+The script runs in a directory where `make` and all further scripts are stubs that end as a file says.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def test_run_fails_if_a_check_fails_twice(checkout: Checkout, step: str, name: s
     assert lines[-1] == CLOSING
 
 
-def test_failure_of_a_check_on_trial_is_reported_alone(checkout: Checkout) -> None:
+def test_failure_of_a_check_on_trial_is_only_reported(checkout: Checkout) -> None:
     checkout.put_on_trial("composed stack", "faults")
     checkout.ends_with("compose", 1, 1)
     code, lines = checkout.run()

@@ -1,4 +1,4 @@
-"""An auth database, fresh, on each of the two."""
+"""An empty auth database, on SQLite and on PostgreSQL."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the account store promises, on SQLite and on PostgreSQL."""
+"""The contract of the account store, on SQLite and on PostgreSQL."""
 
 import asyncio
 import sqlite3
@@ -27,7 +27,7 @@ ALICE = User("alice", NOW, ("user", "admin"))
 
 
 class Store(AccountStore, LoginStore):
-    """Both, on the same transactions."""
+    """Both stores on the same transactions."""
 
 
 def stored(user: User, passcode_hash: str, version: int = 0) -> Credentials:
@@ -59,8 +59,8 @@ async def rows(engine: AsyncEngine, query: Any) -> list[Any]:
         return list((await connection.execute(query)).all())
 
 
-async def test_migrations_make_the_tables_and_take_them_away(empty_engine: AsyncEngine) -> None:
-    """Up, no difference to the tables in code, down to nothing, up again; twice up is once."""
+async def test_migrations_create_and_drop_the_tables(empty_engine: AsyncEngine) -> None:
+    """Upgrade equals the tables in code, downgrade leaves none, and a second upgrade changes nothing."""
     await app.migrate(empty_engine)
     await app.migrate(empty_engine)
     assert await migrations.differences(empty_engine, metadata, schema=SCHEMA) == []
@@ -71,20 +71,20 @@ async def test_migrations_make_the_tables_and_take_them_away(empty_engine: Async
     assert await Store(Transactions(empty_engine)).credentials("alice") is None
 
 
-async def test_migrating_at_once_is_migrating_in_turn(empty_engine: AsyncEngine) -> None:
+async def test_concurrent_migrations_run_one_after_another(empty_engine: AsyncEngine) -> None:
     if empty_engine.dialect.name == "sqlite":
         pytest.skip("one process owns a SQLite file")
     await asyncio.gather(*(app.migrate(empty_engine) for _ in range(3)))
     assert await migrations.is_current(empty_engine, app.MIGRATIONS, schema=SCHEMA)
 
 
-async def test_a_user_comes_back_as_stored(store: Store) -> None:
+async def test_user_is_read_as_stored(store: Store) -> None:
     assert await store.add_user(ALICE, "a hash")
     assert await store.credentials("alice") == stored(ALICE, "a hash")
     assert await store.credentials("bob") is None
 
 
-async def test_of_many_who_want_an_id_at_once_one_gets_it(store: Store) -> None:
+async def test_concurrent_registrations_of_an_id_have_one_winner(store: Store) -> None:
     for attempt in range(5):
         user = User(f"user-{attempt}", NOW, ("user",))
         got = await asyncio.gather(*(store.add_user(user, f"hash {n}") for n in range(20)))
@@ -94,7 +94,7 @@ async def test_of_many_who_want_an_id_at_once_one_gets_it(store: Store) -> None:
         assert known.passcode_hash == f"hash {got.index(True)}"
 
 
-async def test_a_login_gives_its_user_and_nobody_else_s(store: Store) -> None:
+async def test_login_returns_its_user_only(store: Store) -> None:
     await store.add_user(ALICE, "a hash")
     await store.add_user(User("bob", NOW, ("user",)), "a hash")
     await begin(store, "one")
@@ -103,7 +103,7 @@ async def test_a_login_gives_its_user_and_nobody_else_s(store: Store) -> None:
     assert await store.active_user("alice", "two") is None
 
 
-async def test_a_revoked_login_is_none(store: Store) -> None:
+async def test_revoked_login_returns_no_user(store: Store) -> None:
     await store.add_user(ALICE, "a hash")
     await begin(store, "one")
     await begin(store, "two")
@@ -116,7 +116,7 @@ async def test_a_revoked_login_is_none(store: Store) -> None:
     assert await store.active_user("alice", "two") is None
 
 
-async def test_a_login_is_stored_whole_with_only_the_hash_of_its_token(store: Store, engine: AsyncEngine) -> None:
+async def test_login_stores_the_hash_of_its_token_only(store: Store, engine: AsyncEngine) -> None:
     await store.add_user(ALICE, "a hash")
     assert await begin(store, "one")
     assert await rows(engine, select(refresh_tokens)) == [
@@ -126,8 +126,8 @@ async def test_a_login_is_stored_whole_with_only_the_hash_of_its_token(store: St
     assert login == Login("one", "alice", "a browser", NOW, NOW, NOW + timedelta(days=30))
 
 
-async def test_a_login_that_cannot_have_its_token_is_not_there_at_all(store: Store, engine: AsyncEngine) -> None:
-    """One transaction: the second login would share the first one's token."""
+async def test_login_is_not_stored_without_its_token(store: Store, engine: AsyncEngine) -> None:
+    """In one transaction: the second login would have the token of the first one."""
     await store.add_user(ALICE, "a hash")
     await begin(store, "one")
     twin = Login("twin", "alice", None, NOW, NOW, NOW)
@@ -136,8 +136,8 @@ async def test_a_login_that_cannot_have_its_token_is_not_there_at_all(store: Sto
     assert await rows(engine, select(logins.c.sid)) == [("one",)]
 
 
-async def test_no_login_begins_with_credentials_that_were_replaced(store: Store) -> None:
-    """Else who knows the old passcode slips in while it is being changed."""
+async def test_login_with_replaced_credentials_is_refused(store: Store) -> None:
+    """Otherwise the old passcode would still open a login during its change."""
     await store.add_user(ALICE, "a hash")
     await begin(store, "one")
     await begin(store, "two")
@@ -149,8 +149,8 @@ async def test_no_login_begins_with_credentials_that_were_replaced(store: Store)
     assert [await store.active_user("alice", sid) for sid in ("one", "two", "three")] == [ALICE, None, None]
 
 
-async def test_what_the_first_release_stored_is_kept(empty_engine: AsyncEngine) -> None:
-    """Its logins are listed, and can be refreshed and revoked after the upgrade."""
+async def test_logins_of_the_first_release_survive_the_upgrade(empty_engine: AsyncEngine) -> None:
+    """They are listed, and can be refreshed and revoked."""
     await migrations.upgrade(empty_engine, app.MIGRATIONS, schema=SCHEMA, revision="0001")
     async with empty_engine.begin() as connection:
         columns = {"id": "alice", "passcode_hash": "a hash", "roles": ["user", "admin"], "created_at": NOW}
@@ -169,22 +169,22 @@ async def test_what_the_first_release_stored_is_kept(empty_engine: AsyncEngine) 
     assert [revoked.sid for revoked in await store.revoked(None, NOW)] == ["one"]
 
 
-async def test_a_hash_is_replaced_only_while_it_is_the_one_that_was_read(store: Store) -> None:
-    """Else a login would undo a passcode that was changed meanwhile."""
+async def test_hash_is_replaced_only_if_unchanged_since_it_was_read(store: Store) -> None:
+    """Otherwise a login would undo a concurrent change of the passcode."""
     await store.add_user(ALICE, "first")
     await store.replace_hash("alice", "first", "second")
     await store.replace_hash("alice", "first", "stale")
     assert await store.credentials("alice") == stored(ALICE, "second")
 
 
-async def test_ids_are_compared_as_they_are(store: Store) -> None:
-    """No wildcards, no folding by a collation: lower case is the caller's rule."""
+async def test_ids_are_compared_exactly(store: Store) -> None:
+    """No wildcards, and no case folding by a collation: the caller lowers the case."""
     await store.add_user(User("a_b.c-d", NOW, ()), "a hash")
     for other in ("A_B.C-D", "axb.c-d", "a%", "a_b.c-d "):
         assert await store.credentials(other) is None
 
 
-async def test_tables_are_in_auth_s_own_schema(store: Store, engine: AsyncEngine) -> None:
+async def test_tables_are_in_the_schema_of_auth(store: Store, engine: AsyncEngine) -> None:
     if engine.dialect.name != "postgresql":
         pytest.skip("SQLite has a file instead")
     await store.add_user(ALICE, "a hash")
@@ -192,8 +192,8 @@ async def test_tables_are_in_auth_s_own_schema(store: Store, engine: AsyncEngine
     assert users.schema == "auth"
 
 
-async def test_writers_and_readers_at_once_all_succeed(store: Store) -> None:
-    """On SQLite, writers wait for each other in our queue instead of failing in the driver's."""
+async def test_concurrent_writers_and_readers_all_succeed(store: Store) -> None:
+    """On SQLite, writers wait in the queue of the store instead of failing with a driver timeout."""
     await store.add_user(ALICE, "a hash")
     await asyncio.gather(
         *(begin(store, f"login-{n}") for n in range(60)), *(store.credentials("alice") for _ in range(60))
@@ -202,8 +202,8 @@ async def test_writers_and_readers_at_once_all_succeed(store: Store) -> None:
     assert found == [ALICE] * 60
 
 
-async def test_waiting_writers_do_not_keep_readers_out(store: Store, engine: AsyncEngine) -> None:
-    """SQLite: while somebody else holds the file, our writers wait in our queue and not on all the connections."""
+async def test_waiting_writers_do_not_block_readers(store: Store, engine: AsyncEngine) -> None:
+    """SQLite: while another process locks the file, writers wait in a queue and do not occupy all connections."""
     if engine.dialect.name != "sqlite":
         pytest.skip("PostgreSQL has many writers")
     await store.add_user(ALICE, "a hash")
@@ -220,8 +220,8 @@ async def test_waiting_writers_do_not_keep_readers_out(store: Store, engine: Asy
     await asyncio.gather(*writers)
 
 
-async def test_a_caller_that_goes_away_breaks_nothing(store: Store) -> None:
-    """What it began is finished; its connection goes back."""
+async def test_cancelled_caller_leaves_the_store_usable(store: Store) -> None:
+    """Its statement is completed, and its connection is returned to the pool."""
     await store.add_user(ALICE, "a hash")
     for n in range(30):
         task = asyncio.create_task(begin(store, f"login-{n}"))
@@ -232,11 +232,11 @@ async def test_a_caller_that_goes_away_breaks_nothing(store: Store) -> None:
     await store.drain()
     assert await store.credentials("alice") == stored(ALICE, "a hash")
     found = await asyncio.gather(*(store.active_user("alice", f"login-{n}") for n in range(30)))
-    assert found.count(ALICE) >= 20  # all but those that were cancelled before they had begun
+    assert found.count(ALICE) >= 20  # all except those cancelled before they started
 
 
-async def test_of_many_who_refresh_at_once_one_rotates_and_all_get_the_same(store: Store, engine: AsyncEngine) -> None:
-    """Two winners never; whoever comes second is somebody whose answer was lost."""
+async def test_concurrent_refreshes_rotate_once_and_get_the_same_token(store: Store, engine: AsyncEngine) -> None:
+    """The second caller is treated as a client whose answer was lost."""
     await store.add_user(ALICE, "a hash")
     await begin(store, "0")
     for number in range(5):
@@ -247,8 +247,8 @@ async def test_of_many_who_refresh_at_once_one_rotates_and_all_get_the_same(stor
         assert len(await rows(engine, select(refresh_tokens))) == number + 2
 
 
-async def test_an_old_token_at_the_same_time_ends_the_login_or_comes_too_early(store: Store) -> None:
-    """Whatever the order: after it, either all of the family is over, or the newest token is as good as before."""
+async def test_old_token_during_a_refresh_revokes_the_login_or_changes_nothing(store: Store) -> None:
+    """In any order: afterwards either all tokens of the login are revoked, or the newest one is still valid."""
     await store.add_user(ALICE, "a hash")
     for attempt in range(6):
         names = [f"{attempt}.{number}" for number in range(3)]
@@ -265,8 +265,8 @@ async def test_an_old_token_at_the_same_time_ends_the_login_or_comes_too_early(s
             assert (old.verdict, new and new.verdict) == (Verdict.REPEAT, Verdict.ROTATE)
 
 
-async def test_nobody_gets_in_while_an_account_is_deleted(store: Store) -> None:
-    """Deletions, logins and refreshes at once: afterwards no login stands."""
+async def test_no_login_survives_the_deletion_of_its_account(store: Store) -> None:
+    """With concurrent deletions, logins and refreshes no login is active afterwards."""
     for attempt in range(5):
         user = User(f"user-{attempt}", NOW, ("user",))
         await store.add_user(user, "a hash")

@@ -1,4 +1,4 @@
-"""What the throttle's store promises, on SQLite and on PostgreSQL, where replicas share it."""
+"""The contract of the throttle store, on SQLite and on PostgreSQL, where replicas share it."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ OTHERS = [ACCOUNT, ADDRESS]
 
 @pytest.fixture
 async def replicas(empty_engine: AsyncEngine) -> list[ThrottleStore]:
-    """Two on PostgreSQL; one process owns a SQLite file."""
+    """Two replicas on PostgreSQL; one on SQLite, whose file has one process."""
     await app.migrate(empty_engine)
     count = 1 if empty_engine.dialect.name == "sqlite" else 2
     return [ThrottleStore(Transactions(empty_engine)) for _ in range(count)]
@@ -30,7 +30,7 @@ async def replicas(empty_engine: AsyncEngine) -> list[ThrottleStore]:
 
 @pytest.fixture(autouse=True)
 def _still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time stands still, however slow the machine is."""
+    """A stopped clock, so that a slow machine changes nothing."""
     monkeypatch.setattr(throttle_store, "utc_now", lambda: NOW)
 
 
@@ -41,13 +41,13 @@ async def attempt(store: ThrottleStore, outcome: Outcome, own: Bucket = OWN) -> 
     return seconds
 
 
-async def test_replicas_count_together(replicas: list[ThrottleStore]) -> None:
+async def test_replicas_share_their_counts(replicas: list[ThrottleStore]) -> None:
     waits = [await attempt(replicas[n % len(replicas)], Outcome.FAILED) for n in range(5)]
     assert waits[:3] == [0, 0, 0]
     assert all(0 < seconds <= 1 for seconds in waits[3:])
 
 
-async def test_others_count_only_where_nobody_is_known(replicas: list[ThrottleStore]) -> None:
+async def test_failures_of_other_addresses_delay_only_unknown_addresses(replicas: list[ThrottleStore]) -> None:
     here, there = replicas[0], replicas[-1]
     assert await attempt(here, Outcome.SUCCEEDED) == 0
     for number in range(20, 27):
@@ -58,8 +58,8 @@ async def test_others_count_only_where_nobody_is_known(replicas: list[ThrottleSt
     assert await attempt(there, Outcome.UNDECIDED, Bucket(b"x" * 32, STRICT)) == 0
 
 
-async def test_at_once_no_more_begin_than_may_be_pending(replicas: list[ThrottleStore]) -> None:
-    """And none of them waits for another for ever, whatever the order of the keys."""
+async def test_concurrent_checks_are_limited_to_the_pending_maximum(replicas: list[ThrottleStore]) -> None:
+    """No deadlock occurs, in any order of the keys."""
     begun = await asyncio.gather(
         *(store.begin(OWN, others, known_for=KNOWN_FOR) for store in replicas for others in (OTHERS, OTHERS[::-1]) * 10)
     )
@@ -69,7 +69,7 @@ async def test_at_once_no_more_begin_than_may_be_pending(replicas: list[Throttle
     assert await attempt(replicas[0], Outcome.FAILED) > 0
 
 
-async def test_charges_at_once_are_all_counted(replicas: list[ThrottleStore]) -> None:
+async def test_concurrent_charges_are_all_counted(replicas: list[ThrottleStore]) -> None:
     budget = Budget(free=9, forget_every=1e6, wait_max=100.0)
     bucket = Bucket(b"c" * 32, budget)
     waits = await asyncio.gather(*(store.charge(bucket) for store in replicas for _ in range(20)))

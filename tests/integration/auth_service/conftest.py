@@ -1,4 +1,4 @@
-"""The whole service on SQLite, spoken to over ASGI."""
+"""The whole service on SQLite, called over ASGI."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ GOOD = "correct horse"
 
 @dataclass(frozen=True)
 class Running:
-    """A service that runs, and a client of it."""
+    """A running service and a client of it."""
 
     service: Service
     client: httpx2.AsyncClient
@@ -46,7 +46,7 @@ class Running:
         return await self.client.post("/login", json={"id": user_id, "passcode": passcode})
 
     async def tokens(self, user_id: str, passcode: str = GOOD, **headers: str) -> dict[str, Any]:
-        """Those of a new login."""
+        """Log in and return the tokens."""
         answer = await self.client.post("/login", json={"id": user_id, "passcode": passcode}, headers=headers)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
@@ -55,7 +55,7 @@ class Running:
         return await self.client.post("/refresh", json={"refresh_token": tokens["refresh_token"]})
 
     async def ask(self, method: str, path: str, tokens: dict[str, Any], **more: Any) -> httpx2.Response:
-        """As the bearer of these tokens."""
+        """Send a request with the access token of `tokens`."""
         headers = {"Authorization": f"Bearer {tokens['access_token']}"}
         return await self.client.request(method, path, headers=headers, **more)
 
@@ -69,7 +69,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Running]]
 
 @asynccontextmanager
 async def running(url: str, keys: Path, **settings: Any) -> AsyncIterator[Running]:
-    """Migrated, entered, with a client."""
+    """Migrate the database, start the service, and open a client."""
     keys.parent.mkdir(exist_ok=True)
     engine, registry = open_engine(url, schema=SCHEMA), CollectorRegistry()
     try:
@@ -90,7 +90,7 @@ async def running(url: str, keys: Path, **settings: Any) -> AsyncIterator[Runnin
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Serve:
-    """Starts the service with settings of one's own."""
+    """Return a function that starts the service with the given settings."""
     return lambda **settings: running(sqlite_url(tmp_path / "auth.db"), tmp_path / "keys", **settings)
 
 
@@ -102,7 +102,7 @@ async def auth(serve: Serve) -> AsyncIterator[Running]:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
-    """The issuer of an OpenID provider that really runs."""
+    """Run an OpenID provider and return its issuer."""
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "tests.support.oidc_provider", str(port)], cwd=ROOT)
     issuer = f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""The database goes away and comes back (contract P7), on a PostgreSQL of our own."""
+"""Outages of the database (contract P7), on a private PostgreSQL."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from tests.support.servers import PostgreSQL
 from tests.support.waiting import until
 
 PROMISED = 6.0  # seconds (contract P7)
-ATTEMPTS = 4  # of which one has to keep it: a loaded test machine has pauses that are not ours
+ATTEMPTS = 4  # the best of these must be within the limit, since a loaded machine has long pauses
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.postgresql]
 
@@ -34,7 +34,7 @@ async def auth(database: PostgreSQL, tmp_path: Path) -> AsyncIterator[Running]:
 
 
 async def assert_unavailable(auth: Running, token: str) -> None:
-    """Every request says so, and in time."""
+    """Assert that every request is refused as `unavailable` in time."""
     took = []
     for _ in range(ATTEMPTS):
         begun = time.monotonic()
@@ -61,8 +61,8 @@ async def signed_in(auth: Running) -> str:
     return token
 
 
-async def test_a_restart_is_not_noticed(auth: Running, database: PostgreSQL) -> None:
-    """Every pooled connection is dead, and each request that meets one tries again on a new one."""
+async def test_requests_succeed_after_a_database_restart(auth: Running, database: PostgreSQL) -> None:
+    """Every pooled connection is closed; a request that gets one retries on a new connection."""
     token = await signed_in(auth)
     database.restart()
     answers = await asyncio.gather(*(auth.me(f"Bearer {token}") for _ in range(8)))
@@ -73,7 +73,7 @@ async def test_a_restart_is_not_noticed(auth: Running, database: PostgreSQL) -> 
     assert (await auth.login("alice")).status_code == 200
 
 
-async def test_away_is_unavailable_in_time_and_over_when_it_is_back(auth: Running, database: PostgreSQL) -> None:
+async def test_requests_are_unavailable_in_time_while_the_database_is_down(auth: Running, database: PostgreSQL) -> None:
     token = await signed_in(auth)
     await until_ready(auth, [])
     database.kill()
@@ -86,8 +86,10 @@ async def test_away_is_unavailable_in_time_and_over_when_it_is_back(auth: Runnin
     assert (await auth.register("bob")).status_code == 201
 
 
-async def test_a_frozen_database_is_unavailable_in_time(auth: Running, database: PostgreSQL) -> None:
-    """Nothing fails then, everything just hangs. Afterwards no connection is missing from the pool."""
+async def test_requests_are_unavailable_in_time_while_the_database_is_frozen(
+    auth: Running, database: PostgreSQL
+) -> None:
+    """A frozen database closes no connection. Afterwards the pool has all its connections again."""
     token = await signed_in(auth)
     database.pause()
     try:

@@ -1,4 +1,4 @@
-"""Leaving: deletion, what is told of it, and the export (contract.md §1.5)."""
+"""Deletion of an account, its publication, and the export (contract.md §1.5)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -52,7 +52,7 @@ async def waiting(auth: Running) -> list[str]:
         return [row.id for row in await connection.execute(select(outbox))]
 
 
-async def test_a_deleted_account_is_gone_and_its_id_stays_taken(auth: Running, alice: dict[str, Any]) -> None:
+async def test_deleted_account_is_erased_and_its_id_stays_reserved(auth: Running, alice: dict[str, Any]) -> None:
     other = await auth.tokens("alice")
     assert_problem(await auth.ask("DELETE", "/me", alice, json={}), 422, "invalid_request")
     assert_problem(await auth.ask("DELETE", "/me", alice, json={"passcode": "x"}), 401, "invalid_credentials")
@@ -70,8 +70,8 @@ async def test_a_deleted_account_is_gone_and_its_id_stays_taken(auth: Running, a
     assert all(device is None and revoked_at is not None for device, revoked_at in devices)
 
 
-async def test_the_deletion_is_told_once_the_broker_takes_it(auth: Running, alice: dict[str, Any]) -> None:
-    """Until there is a queue for it nobody takes it; it waits in the outbox, and keeps its id."""
+async def test_deletion_stays_in_the_outbox_until_the_broker_confirms_it(auth: Running, alice: dict[str, Any]) -> None:
+    """Without a queue the broker refuses it; the event stays in the outbox and keeps its id."""
     await auth.ask("DELETE", "/me", alice, json={"passcode": GOOD})
     (event_id,) = await waiting(auth)
     subscription = await auth.bus.subscribe(accounts_queue(), prefetch=10)
@@ -83,7 +83,7 @@ async def test_the_deletion_is_told_once_the_broker_takes_it(auth: Running, alic
     assert (told.id, told.parse(UserDeleted).user_id) == (event_id, "alice")
 
 
-async def test_of_deletions_at_once_one_counts(auth: Running, alice: dict[str, Any]) -> None:
+async def test_one_of_concurrent_deletions_succeeds(auth: Running, alice: dict[str, Any]) -> None:
     form = {"passcode": GOOD}
     answers = await asyncio.gather(*(auth.ask("DELETE", "/me", alice, json=form) for _ in range(8)))
     assert sorted(answer.status_code for answer in answers) == [204] + [401] * 7
@@ -92,7 +92,7 @@ async def test_of_deletions_at_once_one_counts(auth: Running, alice: dict[str, A
 
 @asynccontextmanager
 async def persistence(bus: Bus, *replies: Reply) -> AsyncIterator[list[ExportUser]]:
-    """Answers queries, one after another, with these."""
+    """Answer queries, one after another, with the given replies."""
     subscription = await bus.subscribe(query_queue(), prefetch=10)
     asked: list[ExportUser] = []
 
@@ -114,7 +114,7 @@ async def persistence(bus: Bus, *replies: Reply) -> AsyncIterator[list[ExportUse
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_the_export_holds_everything(auth: Running, alice: dict[str, Any]) -> None:
+async def test_export_has_account_logins_and_all_pages_of_sessions(auth: Running, alice: dict[str, Any]) -> None:
     pages = [
         Reply(result={"sessions": [SESSION, SESSION], "next_cursor": "more"}),
         Reply(result={"sessions": [SESSION], "next_cursor": None}),
@@ -131,11 +131,11 @@ async def test_the_export_holds_everything(auth: Running, alice: dict[str, Any])
     assert asked == [ExportUser(user_id="alice", cursor=cursor) for cursor in (None, "more")]
 
 
-async def test_the_export_is_empty_but_whole_for_who_has_no_chats(auth: Running, alice: dict[str, Any]) -> None:
+async def test_export_of_a_user_without_chats_is_complete(auth: Running, alice: dict[str, Any]) -> None:
     async with persistence(auth.bus, Reply(result={"sessions": [], "next_cursor": None})):
         assert (await auth.ask("GET", "/me/export", alice)).json()["sessions"] == []
 
 
-async def test_the_export_says_when_persistence_is_away(auth: Running, alice: dict[str, Any]) -> None:
+async def test_export_is_unavailable_without_persistence(auth: Running, alice: dict[str, Any]) -> None:
     async with asyncio.timeout(30):
         assert_problem(await auth.ask("GET", "/me/export", alice), 503, "unavailable")

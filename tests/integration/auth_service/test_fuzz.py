@@ -1,4 +1,4 @@
-"""Whatever is sent, it is answered as documented and never a 5xx."""
+"""Random requests get documented answers, and never a 5xx."""
 
 import json
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ bodies = (
 )
 kinds = st.sampled_from([b"application/json"] * 8 + [b"", b"text/json", b"application/json;charset=\xff"])
 
-# The service outlives the examples of a test: each is a coroutine on the test's own loop.
+# The service runs for all examples of a test: each example is a coroutine on the loop of the test.
 FUZZ = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 pytestmark = pytest.mark.timeout(180)
@@ -33,14 +33,14 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture
 async def lax(serve: Serve) -> AsyncIterator[Running]:
-    """Nobody waits."""
+    """A service without rate limits."""
     async with serve(limits="off") as service:
         yield service
 
 
 @FUZZ
 @given(path=st.sampled_from(["/register", "/login"]), body=bodies, kind=kinds)
-async def test_no_body_is_our_fault(lax: Running, path: str, body: bytes, kind: bytes) -> None:
+async def test_random_body_never_causes_a_server_error(lax: Running, path: str, body: bytes, kind: bytes) -> None:
     answer = await lax.client.post(path, content=body, headers={b"content-type": kind})
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
@@ -50,7 +50,7 @@ async def test_no_body_is_our_fault(lax: Running, path: str, body: bytes, kind: 
 
 @FUZZ
 @given(value=st.binary(max_size=200) | st.binary(max_size=200).map(lambda raw: b"Bearer " + raw))
-async def test_no_authorization_is_our_fault(lax: Running, value: bytes) -> None:
+async def test_random_authorization_is_an_invalid_token(lax: Running, value: bytes) -> None:
     answer = await lax.client.get("/me", headers={b"authorization": value})
     assert answer.status_code == 401
     assert answer.json()["code"] == "token_invalid"

@@ -17,12 +17,12 @@ def sid_of(tokens: dict[str, Any]) -> str:
 
 @pytest.fixture
 async def first(auth: Running) -> dict[str, Any]:
-    """Tokens of Alice's first login."""
+    """The tokens of the first login of Alice."""
     await auth.register("alice")
     return await auth.tokens("alice", **{"User-Agent": "Firefox on \x7fTuesday " + "x" * 500})
 
 
-async def test_refresh_rotates(auth: Running, first: dict[str, Any]) -> None:
+async def test_refresh_rotates_the_token(auth: Running, first: dict[str, Any]) -> None:
     answer = await auth.refresh(first)
     assert answer.status_code == 200
     second = answer.json()
@@ -34,7 +34,7 @@ async def test_refresh_rotates(auth: Running, first: dict[str, Any]) -> None:
     assert (await auth.ask("GET", "/me", first)).status_code == 200, "its access token runs on"
 
 
-async def test_a_lost_answer_logs_nobody_out(auth: Running, first: dict[str, Any]) -> None:
+async def test_refresh_with_a_lost_answer_can_be_repeated(auth: Running, first: dict[str, Any]) -> None:
     second = (await auth.refresh(first)).json()
     again = await auth.refresh(first)
     assert again.status_code == 200
@@ -43,8 +43,8 @@ async def test_a_lost_answer_logs_nobody_out(auth: Running, first: dict[str, Any
     assert third.status_code == 200
 
 
-async def test_a_stolen_token_ends_the_login_for_both(auth: Running, first: dict[str, Any]) -> None:
-    """The successor was used, so its answer arrived: whoever comes with the old one now is a thief, or was robbed."""
+async def test_reuse_of_an_old_token_ends_the_login(auth: Running, first: dict[str, Any]) -> None:
+    """The successor was used, so the answer had arrived: a second use of the old token shows a theft."""
     other = await auth.tokens("alice")
     second = (await auth.refresh(first)).json()
     third = (await auth.refresh(second)).json()
@@ -56,13 +56,13 @@ async def test_a_stolen_token_ends_the_login_for_both(auth: Running, first: dict
 
 
 @pytest.mark.parametrize("token", ["x", "x" * 43, "ü" * 43, "-" * 256])
-async def test_what_is_no_refresh_token_is_refused(auth: Running, first: dict[str, Any], token: str) -> None:
+async def test_invalid_refresh_token_is_refused(auth: Running, first: dict[str, Any], token: str) -> None:
     assert_problem(await auth.refresh({"refresh_token": token}), 401, "token_invalid")
     assert_problem(await auth.refresh({"refresh_token": first["access_token"][:256]}), 401, "token_invalid")
 
 
 @pytest.mark.parametrize("body", [{}, {"refresh_token": None}, {"refresh_token": 1}, {"refresh_token": "x" * 257}])
-async def test_a_malformed_refresh_is_told_so(auth: Running, body: dict[str, Any]) -> None:
+async def test_malformed_refresh_is_an_invalid_request(auth: Running, body: dict[str, Any]) -> None:
     assert_problem(await auth.client.post("/refresh", json=body), 422, "invalid_request")
 
 
@@ -87,7 +87,7 @@ async def test_logout_all_ends_every_login_of_this_user(auth: Running, first: di
     assert (await auth.login("alice")).status_code == 200
 
 
-async def test_own_logins_are_listed_and_can_be_ended(auth: Running, first: dict[str, Any]) -> None:
+async def test_user_lists_and_ends_own_logins(auth: Running, first: dict[str, Any]) -> None:
     await auth.register("bob")
     bob, second = await auth.tokens("bob"), await auth.tokens("alice", **{"User-Agent": ""})
     await auth.refresh(first)
@@ -106,7 +106,7 @@ async def test_own_logins_are_listed_and_can_be_ended(auth: Running, first: dict
     assert (await auth.ask("GET", "/me", bob)).status_code == 200
 
 
-async def test_a_new_passcode_ends_every_other_login(auth: Running, first: dict[str, Any]) -> None:
+async def test_new_passcode_ends_every_other_login(auth: Running, first: dict[str, Any]) -> None:
     other = await auth.tokens("alice")
     form = {"current_passcode": GOOD, "new_passcode": "another horse"}
     assert (await auth.ask("PUT", "/me/passcode", first, json=form)).status_code == 204
@@ -126,7 +126,7 @@ async def test_a_new_passcode_ends_every_other_login(auth: Running, first: dict[
         (GOOD, "seven77", 422, "invalid_request"),
     ],
 )
-async def test_a_passcode_is_not_changed_lightly(
+async def test_passcode_change_requires_the_current_and_a_strong_new_one(
     auth: Running, first: dict[str, Any], current: str, new: str, status: int, code: str
 ) -> None:
     form = {"current_passcode": current, "new_passcode": new}
@@ -134,7 +134,7 @@ async def test_a_passcode_is_not_changed_lightly(
     assert (await auth.login("alice")).status_code == 200
 
 
-async def test_two_changes_at_once_have_one_winner(auth: Running, first: dict[str, Any]) -> None:
+async def test_one_of_concurrent_passcode_changes_succeeds(auth: Running, first: dict[str, Any]) -> None:
     forms = [{"current_passcode": GOOD, "new_passcode": f"another horse {n}"} for n in range(4)]
     answers = await asyncio.gather(*(auth.ask("PUT", "/me/passcode", first, json=form) for form in forms))
     assert sorted(answer.status_code for answer in answers) == [204, 401, 401, 401]
@@ -142,12 +142,12 @@ async def test_two_changes_at_once_have_one_winner(auth: Running, first: dict[st
     assert (await auth.login("alice", f"another horse {winner}")).status_code == 200
 
 
-async def test_gateways_learn_of_every_revocation(auth: Running, first: dict[str, Any]) -> None:
-    """By the internal route, within a second, with the moment until which it matters."""
+async def test_internal_route_lists_every_revocation(auth: Running, first: dict[str, Any]) -> None:
+    """Within a second, with the time until which the revocation matters."""
     second = await auth.tokens("alice")
 
     async def revocations(cursor: str | None, *sids: str) -> dict[str, Any]:
-        """The first answer that has all of `sids`."""
+        """Return the first answer that has all of `sids`."""
         answer: dict[str, Any] = {}
 
         async def complete() -> bool:

@@ -1,4 +1,4 @@
-"""The outbox over a real broker that goes away (contract.md §1.5: erased within seconds, or when persistence is back)."""
+"""The outbox during an outage of a real broker (contract.md §1.5: erased within seconds, or after the outage)."""
 
 import asyncio
 from pathlib import Path
@@ -26,8 +26,8 @@ PATIENCE = 60.0  # seconds; a broker takes some to start
 
 
 @pytest.mark.timeout(180)
-async def test_deletions_outlive_the_broker_s_absence(tmp_path: Path, rabbitmq: RabbitMQ, amqp_url: str) -> None:
-    """Decided while there is no broker, published when it is back, each under its own id."""
+async def test_deletions_are_published_after_a_broker_outage(tmp_path: Path, rabbitmq: RabbitMQ, amqp_url: str) -> None:
+    """Each is stored during the outage and published afterwards with the same id."""
     settings, engine = AuthSettings(), open_engine(sqlite_url(tmp_path / "auth.db"), schema=SCHEMA)
     await app.migrate(engine)
     store = AccountStore(Transactions(engine))

@@ -1,4 +1,4 @@
-"""What pages need: the refresh token in a cookie that no script reads (contract.md §1.3), and guests."""
+"""Logins of pages: the refresh token in a cookie that no script can read (contract.md §1.3), and guests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ async def page(auth: Running) -> Running:
     return auth
 
 
-async def test_a_page_s_refresh_token_is_in_a_cookie_alone(page: Running) -> None:
+async def test_refresh_token_of_a_page_is_only_in_a_cookie(page: Running) -> None:
     answer = await page.client.post("/login", json=FORM, headers=PAGE)
     assert set(answer.json()) == {"access_token", "token_type", "expires_in", "refresh_expires_in"}
     cookie = cookie_of(answer)
@@ -53,15 +53,15 @@ async def test_a_page_s_refresh_token_is_in_a_cookie_alone(page: Running) -> Non
     assert (gone.status_code, cookie_of(gone)["max-age"], cookie_of(gone)["path"]) == (204, "0", "/refresh")
 
 
-async def test_a_cookie_that_counts_no_more_is_cleared(page: Running) -> None:
+async def test_revoked_cookie_is_cleared(page: Running) -> None:
     answer = await page.client.post("/refresh", headers={**PAGE, "Cookie": "backchat_refresh=nonsense"})
     assert_problem(answer, 401, "token_invalid")
     assert cookie_of(answer)["max-age"] == "0"
 
 
 @pytest.mark.parametrize("origin", [None, "null", "http://evil.example", "https://auth.evil.example", "http://auth/x"])
-async def test_no_other_page_gets_or_uses_a_cookie(page: Running, origin: str | None) -> None:
-    """Not even into a login of the attacker's own."""
+async def test_cookie_is_refused_for_other_origins(page: Running, origin: str | None) -> None:
+    """A page of another origin cannot log a browser in, not even with the account of the attacker."""
     headers = {**PAGE, "Origin": origin} if origin else {"X-Backchat-Session": "cookie"}
     cookie = cookie_of(await page.client.post("/login", json=FORM, headers=PAGE))["value"]
     for path, body in (("/login", FORM), ("/refresh", {}), ("/guest", {})):
@@ -70,7 +70,7 @@ async def test_no_other_page_gets_or_uses_a_cookie(page: Running, origin: str | 
     assert (await page.client.post("/refresh", headers=PAGE)).status_code == 200
 
 
-async def test_without_the_header_nothing_is_said_or_heard_of_cookies(page: Running) -> None:
+async def test_cookie_is_neither_set_nor_read_without_the_header(page: Running) -> None:
     answer = await page.client.post("/login", json=FORM)
     assert "set-cookie" not in answer.headers
     token = answer.json()["refresh_token"]
@@ -82,10 +82,8 @@ async def test_without_the_header_nothing_is_said_or_heard_of_cookies(page: Runn
     ("origin", "forwarded", "secure"),
     [("https://auth", {}, True), ("http://auth", {}, False), ("https://auth", {"X-Forwarded-Proto": "https"}, True)],
 )
-async def test_the_cookie_is_secure_over_tls(
-    serve: Serve, origin: str, forwarded: dict[str, str], *, secure: bool
-) -> None:
-    """Told by a trusted proxy, or by the page's own origin."""
+async def test_cookie_is_secure_over_tls(serve: Serve, origin: str, forwarded: dict[str, str], *, secure: bool) -> None:
+    """TLS is known from a trusted proxy or from the origin of the page."""
     async with serve(trusted_proxies=("127.0.0.1",) if forwarded else ()) as auth:
         await auth.register("alice")
         answer = await auth.client.post("/login", json=FORM, headers={**PAGE, "Origin": origin, **forwarded})
@@ -94,7 +92,7 @@ async def test_the_cookie_is_secure_over_tls(
         assert ("strict-transport-security" in answer.headers) is bool(forwarded)
 
 
-async def test_guests_come_in_only_where_they_are_admitted(auth: Running) -> None:
+async def test_guest_route_is_not_found_unless_enabled(auth: Running) -> None:
     assert_problem(await auth.client.post("/guest"), 404, "not_found")
 
 
@@ -104,7 +102,7 @@ async def open_house(serve: Serve) -> AsyncIterator[Running]:
         yield auth
 
 
-async def test_a_guest_becomes_a_user_by_choosing_a_passcode(open_house: Running) -> None:
+async def test_guest_becomes_a_user_by_setting_a_passcode(open_house: Running) -> None:
     answer = await open_house.client.post("/guest")
     assert answer.status_code == 200
     guest = answer.json()
@@ -118,7 +116,7 @@ async def test_a_guest_becomes_a_user_by_choosing_a_passcode(open_house: Running
     assert_problem(await open_house.ask("PUT", "/me/passcode", guest, json=form), 422, "invalid_request")
 
 
-async def test_guests_are_bounded_and_can_leave(open_house: Running) -> None:
+async def test_guests_are_rate_limited_and_can_delete_their_account(open_house: Running) -> None:
     answers = [await open_house.client.post("/guest", headers=PAGE) for _ in range(6)]
     assert [answer.status_code for answer in answers] == [200] * 4 + [429] * 2
     assert cookie_of(answers[0])["value"]
@@ -126,8 +124,8 @@ async def test_guests_are_bounded_and_can_leave(open_house: Running) -> None:
     assert_problem(await open_house.ask("GET", "/me", answers[0].json()), 401, "token_invalid")
 
 
-async def test_a_guest_who_cannot_come_back_is_deleted(open_house: Running) -> None:
-    """Two days after its last login has run out; who has a login left, or became a user, stays."""
+async def test_guest_without_a_valid_login_is_deleted(open_house: Running) -> None:
+    """Two days after its last login has expired; a guest with a valid login or a passcode is kept."""
     gone, here, user = [(await open_house.client.post("/guest")).json() for _ in range(3)]
     await open_house.ask("PUT", "/me/passcode", user, json={"new_passcode": GOOD})
     for tokens in (gone, user):
@@ -145,8 +143,8 @@ async def test_a_guest_who_cannot_come_back_is_deleted(open_house: Running) -> N
     assert GUEST == ("guest",)
 
 
-async def test_what_has_had_its_time_is_swept(page: Running) -> None:
-    """Logins and tokens that have expired; a login that stands is left alone."""
+async def test_expired_logins_are_swept(page: Running) -> None:
+    """Also their tokens; a valid login is kept."""
     old, kept = await page.tokens("alice"), await page.tokens("alice")
     long_ago = utc_now().replace(year=2020)
     async with asyncio.timeout(20):

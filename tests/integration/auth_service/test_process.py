@@ -1,4 +1,4 @@
-"""`python -m auth_service`, as an operator starts it."""
+"""The process `python -m auth_service`."""
 
 import json
 import os
@@ -17,9 +17,9 @@ import pytest
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(240)  # many interpreters start here, and on a busy machine each takes seconds
+pytestmark = pytest.mark.timeout(240)  # many interpreters are started, and each takes seconds on a busy machine
 CANARY = "canary passcode 7351"
-NO_BROKER = "amqp://127.0.0.1:1/"  # auth serves all the same
+NO_BROKER = "amqp://127.0.0.1:1/"  # auth serves without a broker
 
 
 def run(*arguments: str, typed: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
@@ -71,7 +71,7 @@ def wait(client: httpx2.Client, path: str, process: subprocess.Popen[str]) -> No
 
 
 def test_migrate_serve_stop_and_serve_again(postgresql_url: str, tmp_path: Path) -> None:
-    """A user registered before the stop logs in after it, and the old token still counts."""
+    """A user registered before the stop logs in afterwards, and the old token is still valid."""
     log, variables = tmp_path / "log", {"DATABASE_URL": postgresql_url, "SIGNING_KEYS": str(tmp_path / "keys")}
     migrated = run("migrate", DATABASE_URL=postgresql_url)
     assert migrated.returncode == 0, migrated.stderr
@@ -105,7 +105,7 @@ def test_migrate_serve_stop_and_serve_again(postgresql_url: str, tmp_path: Path)
             assert secret not in written
 
 
-def test_before_the_migration_it_serves_and_says_what_is_missing(postgresql_url: str, tmp_path: Path) -> None:
+def test_unmigrated_process_serves_and_reports_migrations_as_missing(postgresql_url: str, tmp_path: Path) -> None:
     variables = {"DATABASE_URL": postgresql_url, "SIGNING_KEYS": str(tmp_path / "keys")}
     with serving(tmp_path / "log", **variables) as (process, client):
         wait_until(lambda: client.get("/readyz").json()["missing"] == ["migrations"], 60, every=0.05)
@@ -114,8 +114,8 @@ def test_before_the_migration_it_serves_and_says_what_is_missing(postgresql_url:
         wait(client, "/readyz", process)
 
 
-def test_a_large_upload_gets_its_answer(postgresql_url: str, tmp_path: Path) -> None:
-    """Over real sockets: the refusal is not lost to a reset while the client still sends."""
+def test_refused_large_upload_gets_its_answer(postgresql_url: str, tmp_path: Path) -> None:
+    """Over real sockets: no reset loses the answer while the client still sends."""
     variables = {"DATABASE_URL": postgresql_url, "SIGNING_KEYS": str(tmp_path / "keys")}
     with serving(tmp_path / "log", **variables) as (_process, client):
         for body in (b"x" * 5_000_000, (b"x" * 65_536 for _ in range(80))):
@@ -124,7 +124,7 @@ def test_a_large_upload_gets_its_answer(postgresql_url: str, tmp_path: Path) -> 
             assert answer.json()["code"] == "payload_too_large"
 
 
-def test_wrong_use_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+def test_wrong_use_prints_one_line_and_exits_with_2(tmp_path: Path) -> None:
     good = {"DATABASE_URL": "sqlite+aiosqlite:///x.db", "SIGNING_KEYS": str(tmp_path)}
     for arguments, variables, said in [
         (["serve"], {}, "BACKCHAT_DATABASE_URL"),
@@ -140,15 +140,15 @@ def test_wrong_use_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
         assert "guest" not in ended.stderr
 
 
-def test_migrating_without_a_database_fails_with_a_reason() -> None:
+def test_migration_without_a_database_fails_with_a_reason() -> None:
     ended = run("migrate", DATABASE_URL=f"postgresql+asyncpg://app@127.0.0.1:{free_port()}/x")
     assert ended.returncode == 1
     assert "migration.failed" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_operators_administer_accounts(postgresql_url: str, tmp_path: Path) -> None:
-    """While auth serves. A passcode comes from standard input, and never back."""
+def test_operator_commands_change_accounts_of_a_running_service(postgresql_url: str, tmp_path: Path) -> None:
+    """A passcode is read from standard input and never printed."""
     variables = {"DATABASE_URL": postgresql_url}
     assert run("migrate", **variables).returncode == 0
 
@@ -174,7 +174,7 @@ def test_operators_administer_accounts(postgresql_url: str, tmp_path: Path) -> N
 
 
 def test_keys_rotate_under_load_without_a_failed_login(postgresql_url: str, tmp_path: Path) -> None:
-    """Two replicas; each takes the other's tokens, whichever of them has noticed the new key first."""
+    """Two replicas accept the tokens of each other, in whatever order they notice the new key."""
     keys, overlap = str(tmp_path / "keys"), 4
     variables = {"DATABASE_URL": postgresql_url, "SIGNING_KEYS": keys, "KEY_OVERLAP": str(overlap), "LIMITS": "off"}
     assert run("migrate", DATABASE_URL=postgresql_url).returncode == 0

@@ -1,4 +1,4 @@
-"""Many at the same time, on two replicas of auth and PostgreSQL: one winner, whatever the order (ASVS 15.4.2)."""
+"""Concurrent requests on two replicas of auth with PostgreSQL: one winner in any order (ASVS 15.4.2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from auth_service.storage.tables import outbox, refresh_tokens
 from tests.integration.auth_service.conftest import GOOD, Running, running
 from tests.support.waiting import pause
 
-AT_ONCE = 40  # two hundred, over HTTP: tests/e2e/test_logins.py
+AT_ONCE = 40  # tests/e2e/test_logins.py has two hundred over HTTP
 Replicas = tuple[Running, Running]
 Ask = Callable[[], Awaitable[httpx2.Response]]
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture
 async def replicas(postgresql_url: str, tmp_path: Path) -> AsyncIterator[Replicas]:
-    """Two with the same keys."""
+    """Two replicas with the same keys."""
     settings: dict[str, Any] = {"limits": "off", "hashing_queue": 1_000}
     async with AsyncExitStack() as both:
         one = await both.enter_async_context(running(postgresql_url, tmp_path / "one" / "keys", **settings))
@@ -36,7 +36,7 @@ async def replicas(postgresql_url: str, tmp_path: Path) -> AsyncIterator[Replica
 
 
 async def told(ask: Ask) -> httpx2.Response:
-    """The answer; asked again while a busy machine says `unavailable`, as a client does."""
+    """Return the first answer other than `unavailable`, which a busy machine may give."""
     answer = await ask()
     while answer.status_code == 503:
         await pause(float(answer.headers["retry-after"]), "the client obeys `Retry-After`")
@@ -44,8 +44,8 @@ async def told(ask: Ask) -> httpx2.Response:
     return answer
 
 
-async def test_registrations_of_one_id_on_two_replicas_have_one_winner(replicas: Replicas) -> None:
-    """Each with a passcode of its own: the winner's alone logs in."""
+async def test_concurrent_registrations_on_two_replicas_have_one_winner(replicas: Replicas) -> None:
+    """Each registration has another passcode; only the passcode of the winner logs in."""
     asks = [partial(replicas[n % 2].register, "Alice", f"correct horse {n}") for n in range(AT_ONCE)]
     answers = await asyncio.gather(*map(told, asks))
     codes = [answer.status_code for answer in answers]
@@ -57,8 +57,8 @@ async def test_registrations_of_one_id_on_two_replicas_have_one_winner(replicas:
     assert 201 not in codes or codes.index(201) == let_in.index(True)
 
 
-async def test_refreshes_at_once_have_one_successor(replicas: Replicas) -> None:
-    """Two winners never: whoever comes second, on whatever replica, gets the first one's token again."""
+async def test_concurrent_refreshes_have_one_successor(replicas: Replicas) -> None:
+    """A later refresh on either replica returns the token of the first one."""
     await replicas[0].register("alice")
     tokens = await replicas[0].tokens("alice")
     for _ in range(4):
@@ -72,8 +72,8 @@ async def test_refreshes_at_once_have_one_successor(replicas: Replicas) -> None:
         assert await connection.scalar(select(func.count()).select_from(refresh_tokens)) == 1 + 4
 
 
-async def test_a_thief_and_an_owner_who_refresh_at_once_are_never_both_inside(replicas: Replicas) -> None:
-    """An old token beside the newest: afterwards the login is over, or nobody but the newest one's holder got a token."""
+async def test_concurrent_refreshes_with_old_and_new_token_never_both_succeed(replicas: Replicas) -> None:
+    """Afterwards the login is revoked, or only the holder of the newest token got a token."""
     await replicas[0].register("alice")
     for _ in range(6):
         old = await replicas[0].tokens("alice")
@@ -87,7 +87,7 @@ async def test_a_thief_and_an_owner_who_refresh_at_once_are_never_both_inside(re
                 assert (await replicas[1].refresh({"refresh_token": token})).status_code == 401
 
 
-async def test_deletions_logins_and_refreshes_at_once_leave_nobody_inside(replicas: Replicas) -> None:
+async def test_no_login_survives_a_concurrent_deletion(replicas: Replicas) -> None:
     await replicas[0].register("alice")
     tokens = await replicas[0].tokens("alice")
 

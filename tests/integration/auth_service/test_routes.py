@@ -34,7 +34,7 @@ def assert_problem(answer: httpx2.Response, status: int, code: str) -> dict[str,
     return problem
 
 
-async def test_register(auth: Running) -> None:
+async def test_register_returns_the_user_in_lower_case(auth: Running) -> None:
     answer = await auth.register("Alice.B-c_9")
     assert answer.status_code == 201
     assert set(answer.json()) == {"id", "created_at"}
@@ -43,14 +43,14 @@ async def test_register(auth: Running) -> None:
     assert_problem(await auth.register("ALICE.B-C_9"), 409, "user_exists")
 
 
-async def test_what_is_stored_of_a_passcode_is_argon2id(auth: Running) -> None:
+async def test_passcode_is_stored_as_argon2id(auth: Running) -> None:
     await auth.register("alice", GOOD)
     async with auth.engine.connect() as connection:
         stored = await connection.scalar(select(users.c.passcode_hash))
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-async def test_login(auth: Running) -> None:
+async def test_login_returns_the_documented_tokens(auth: Running) -> None:
     await auth.register("alice")
     answer = await auth.login("ALICE")
     assert answer.status_code == 200
@@ -66,7 +66,7 @@ async def test_login(auth: Running) -> None:
     assert (claims["sub"], claims["aud"]) == ("alice", "backchat")
 
 
-async def test_a_token_verifies_by_the_published_keys(auth: Running) -> None:
+async def test_token_verifies_with_the_published_keys(auth: Running) -> None:
     await auth.register("alice")
     token = (await auth.login("alice")).json()["access_token"]
     answer = await auth.client.get("/.well-known/jwks.json")
@@ -77,7 +77,7 @@ async def test_a_token_verifies_by_the_published_keys(auth: Running) -> None:
     assert jwt.decode(token, key, algorithms=["EdDSA"], audience="backchat", issuer="backchat")["sub"] == "alice"
 
 
-async def test_me(auth: Running) -> None:
+async def test_me_returns_the_user_of_the_token(auth: Running) -> None:
     registered = (await auth.register("alice")).json()
     token = (await auth.login("alice")).json()["access_token"]
     answer = await auth.me(f"Bearer {token}")
@@ -100,19 +100,19 @@ async def test_me(auth: Running) -> None:
         "Bearer " + "x" * 9000,
     ],
 )
-async def test_me_without_a_good_token(auth: Running, authorization: str | None) -> None:
+async def test_me_refuses_an_invalid_token(auth: Running, authorization: str | None) -> None:
     headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
     answer = await auth.client.get("/me", headers=headers)
     assert_problem(answer, 401, "token_invalid")
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_a_refresh_token_is_no_access_token(auth: Running) -> None:
+async def test_refresh_token_is_refused_as_an_access_token(auth: Running) -> None:
     await auth.register("alice")
     assert_problem(await auth.me(f"Bearer {(await auth.login('alice')).json()['refresh_token']}"), 401, "token_invalid")
 
 
-async def test_a_token_that_has_run_out_says_so(serve: Serve) -> None:
+async def test_expired_token_is_reported_as_expired(serve: Serve) -> None:
     async with serve(access_token_ttl=1) as auth:
         await auth.register("alice")
         tokens = (await auth.login("alice")).json()
@@ -123,7 +123,7 @@ async def test_a_token_that_has_run_out_says_so(serve: Serve) -> None:
         assert_problem(await auth.me(f"Bearer {tokens['access_token']}"), 401, "token_expired")
 
 
-async def test_a_revoked_login_is_over(auth: Running) -> None:
+async def test_access_token_of_a_revoked_login_is_refused(auth: Running) -> None:
     await auth.register("alice")
     first, second = [(await auth.login("alice")).json()["access_token"] for _ in range(2)]
     sid = jwt.decode(first, options={"verify_signature": False})["sid"]
@@ -133,8 +133,8 @@ async def test_a_revoked_login_is_over(auth: Running) -> None:
     assert (await auth.me(f"Bearer {second}")).status_code == 200
 
 
-async def test_wrong_passcode_and_unknown_id_are_told_apart_by_nothing(auth: Running) -> None:
-    """Status, headers, body; the work is compared in the unit tests, and here that both really hash."""
+async def test_wrong_passcode_and_unknown_id_get_the_same_answer(auth: Running) -> None:
+    """Status, headers and body are equal, and both hash; unit tests compare the work."""
     await auth.register("alice")
     name = "backchat_auth_hashing_seconds_count"
     before = auth.registry.get_sample_value(name) or 0
@@ -144,8 +144,8 @@ async def test_wrong_passcode_and_unknown_id_are_told_apart_by_nothing(auth: Run
     assert auth.registry.get_sample_value(name) == before + 2
 
 
-async def test_nobody_is_there_before_somebody_registers(auth: Running) -> None:
-    """No default account, by whatever name."""
+async def test_new_service_has_no_account(auth: Running) -> None:
+    """No name has a default account."""
     names = ("admin", "root", "user", "guest", "test", "backchat", "administrator", "operator", "demo", "support")
     for name in names:
         for passcode in ("password", "backchat", f"{name}{name}", "changeme"):
@@ -155,11 +155,11 @@ async def test_nobody_is_there_before_somebody_registers(auth: Running) -> None:
 
 
 @pytest.mark.parametrize("passcode", ["password", "12345678", "Qwertyuiop", "alice-in-chains"])
-async def test_a_common_passcode_is_refused(auth: Running, passcode: str) -> None:
+async def test_common_passcode_is_refused(auth: Running, passcode: str) -> None:
     assert_problem(await auth.register("Alice-in-Chains", passcode), 422, "weak_passcode")
 
 
-async def test_a_race_for_an_id_has_one_winner(auth: Running) -> None:
+async def test_one_of_concurrent_registrations_of_an_id_succeeds(auth: Running) -> None:
     answers = await asyncio.gather(*(auth.register("alice", f"correct horse {n}") for n in range(12)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 11
     logged_in = [await auth.login("alice", f"correct horse {n}") for n in range(12)]
@@ -180,7 +180,9 @@ async def test_a_race_for_an_id_has_one_winner(auth: Running) -> None:
         ({"id": "alice", "passcode": "nul\0nul\0nul"}, ["passcode"]),
     ],
 )
-async def test_register_says_which_field_and_why(auth: Running, body: dict[str, Any], said: list[str]) -> None:
+async def test_refused_registration_names_field_and_reason(
+    auth: Running, body: dict[str, Any], said: list[str]
+) -> None:
     problem = assert_problem(await auth.client.post("/register", json=body), 422, "invalid_request")
     assert [part.partition(":")[0] for part in problem["detail"].split("; ")] == said
     for value in filter(lambda value: isinstance(value, str) and value, body.values()):
@@ -208,7 +210,7 @@ async def test_register_says_which_field_and_why(auth: Running, body: dict[str, 
         b'{"a":' * 1600,
     ],
 )
-async def test_a_malformed_body_is_the_client_s_fault(auth: Running, path: str, raw: bytes) -> None:
+async def test_malformed_body_is_an_invalid_request(auth: Running, path: str, raw: bytes) -> None:
     assert_problem(await auth.client.post(path, content=raw, headers=JSON), 422, "invalid_request")
 
 
@@ -230,7 +232,7 @@ async def test_only_json_is_read(auth: Running, kind: str | None) -> None:
     assert (await auth.client.post("/register", content=body, headers=headers)).status_code == 201
 
 
-async def test_a_large_body_is_refused_declared_or_not(auth: Running) -> None:
+async def test_large_body_is_refused_with_and_without_declared_length(auth: Running) -> None:
     padding = b'{"id":"alice","passcode":"correct horse","x":"' + b"x" * 8192 + b'"}'
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -255,7 +257,7 @@ ALLOWED = {
 }
 
 
-async def test_other_methods_and_paths(auth: Running) -> None:
+async def test_unknown_paths_and_methods_are_refused(auth: Running) -> None:
     for path, method in ALLOWED.items():
         for other in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FOO"} - set(
             method.split(", ")
@@ -269,8 +271,8 @@ async def test_other_methods_and_paths(auth: Running) -> None:
         assert_problem(await auth.client.get(path), 404, "not_found")
 
 
-async def test_head_is_get_without_a_body(auth: Running) -> None:
-    """Where GET only reads; the status and the headers are those of GET (RFC 9110, section 9.3.2)."""
+async def test_head_answers_as_get_without_a_body(auth: Running) -> None:
+    """For routes that only read; status and headers are those of GET (RFC 9110, section 9.3.2)."""
     await auth.register("alice")
     bearer = {"Authorization": f"Bearer {(await auth.tokens('alice'))['access_token']}"}
     for path, methods in ALLOWED.items():
@@ -281,8 +283,8 @@ async def test_head_is_get_without_a_body(auth: Running) -> None:
                 assert int(told.headers["content-length"]) == len(got.content)
 
 
-async def test_the_paths_that_we_say_we_serve_are_those_that_we_serve(auth: Running) -> None:
-    """The embedded run and the edge route by them."""
+async def test_declared_paths_are_the_served_paths(auth: Running) -> None:
+    """The embedded process and the edge route by them."""
     for path in public_app.PATHS:
         assert app.serves(path)
         assert (await auth.client.get(path)).status_code != 404
@@ -306,8 +308,8 @@ async def test_every_answer_has_the_security_headers(auth: Running) -> None:
         assert "cache-control" in answer.headers
 
 
-async def test_the_docs_page_names_every_route_and_asks_nobody(auth: Running) -> None:
-    """No script, no address but its own description; its style is the one that its policy allows."""
+async def test_docs_page_names_every_route_and_loads_nothing_external(auth: Running) -> None:
+    """It has no script and no address except the description; its style is the one that its policy allows."""
     answer = await auth.client.get("/docs")
     assert answer.headers["content-type"].startswith("text/html")
     for path in public_app.PATHS - {"/docs"}:
@@ -320,7 +322,7 @@ async def test_the_docs_page_names_every_route_and_asks_nobody(auth: Running) ->
     assert f"style-src 'sha256-{digest}'" in answer.headers["content-security-policy"]
 
 
-async def test_the_description_says_what_comes_back(auth: Running) -> None:
+async def test_description_has_the_answers_of_each_route(auth: Running) -> None:
     paths = (await auth.client.get("/openapi.json")).json()["paths"]
     register = paths["/register"]["post"]
     assert set(register["responses"]) == {"201", "409", "413", "415", "422", "429", "503"}
@@ -332,8 +334,8 @@ async def test_the_description_says_what_comes_back(auth: Running) -> None:
     assert paths["/me"]["get"]["security"]
 
 
-async def test_nothing_but_the_passcode_gets_one_in(auth: Running) -> None:
-    """Two fields, chosen by the user: no hint, no question, no code, nothing that we make up (ASVS 6.4.1, 6.4.2)."""
+async def test_only_the_passcode_logs_in(auth: Running) -> None:
+    """Two fields chosen by the user: no hint, no question, no generated code (ASVS 6.4.1, 6.4.2)."""
     paths = (await auth.client.get("/openapi.json")).json()["paths"]
     for path in ("/register", "/login"):
         form = paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
@@ -342,7 +344,7 @@ async def test_nothing_but_the_passcode_gets_one_in(auth: Running) -> None:
     assert not re.search(r"reset|forgot|recover|hint|question|activat|verif", " ".join(paths))
 
 
-async def test_same_origin_only_unless_told_otherwise(auth: Running) -> None:
+async def test_other_origins_are_refused_by_default(auth: Running) -> None:
     preflight = {"Origin": "https://chat.example", "Access-Control-Request-Method": "POST"}
     answer = await auth.client.options("/login", headers=preflight)
     assert answer.status_code == 405
@@ -351,7 +353,7 @@ async def test_same_origin_only_unless_told_otherwise(auth: Running) -> None:
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-async def test_configured_origins_and_no_others_may_call(serve: Serve) -> None:
+async def test_only_configured_origins_may_call(serve: Serve) -> None:
     async with serve(allowed_origins=("https://chat.example",)) as auth:
         preflight = {"Origin": "https://chat.example", "Access-Control-Request-Method": "POST"}
         answer = await auth.client.options("/login", headers=preflight)
@@ -369,7 +371,7 @@ async def test_configured_origins_and_no_others_may_call(serve: Serve) -> None:
             assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_a_full_hashing_queue_is_unavailable_and_says_when_to_come_back(serve: Serve) -> None:
+async def test_full_hashing_queue_is_unavailable_with_retry_after(serve: Serve) -> None:
     async with serve(hashing_threads=1, hashing_queue=1) as auth:
         answers = await asyncio.gather(*(auth.login(f"user-{n}") for n in range(20)))
         refused = [answer for answer in answers if answer.status_code == 503]
@@ -381,5 +383,5 @@ async def test_a_full_hashing_queue_is_unavailable_and_says_when_to_come_back(se
         assert (await auth.login("user-0")).status_code == 401
 
 
-async def test_ready_when_migrated(auth: Running) -> None:
+async def test_service_is_ready_only_when_migrated(auth: Running) -> None:
     await until(lambda: not auth.service.missing(), 30)

@@ -1,4 +1,4 @@
-"""Limits (contract.md §1.2: `rate_limited` with `Retry-After`): guessing is slow, and keeps no owner out."""
+"""Rate limits (contract.md §1.2: `rate_limited` with `Retry-After`): guessing is slow and locks no owner out."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Place:
-    """Somewhere with an address of its own."""
+    """A client with a separate address."""
 
     def __init__(self, client: httpx2.AsyncClient) -> None:
         self.client = client
@@ -68,14 +68,14 @@ async def at(auth: Running, address: str, **headers: str) -> AsyncIterator[Place
 
 @pytest.fixture
 async def strict(serve: Serve) -> AsyncIterator[Running]:
-    """Few failures are free."""
+    """A service with few free failures."""
     budgets = {"login_failures": 3, "login_failures_address": 6, "login_failures_account": 6}
     async with serve(**budgets) as service:
         yield service
 
 
-async def test_repeated_failures_wait_and_the_right_passcode_waits_with_them(strict: Running) -> None:
-    """Also for an id that nobody has, so that nobody learns which exist."""
+async def test_repeated_failures_delay_the_right_passcode_too(strict: Running) -> None:
+    """Also for an unknown id, so that answers do not show which ids exist."""
     async with at(strict, HOME) as home, at(strict, CAFE) as cafe:
         await home.register("alice")
         hashes = strict.registry.get_sample_value("backchat_auth_hashing_seconds_count") or 0
@@ -88,7 +88,7 @@ async def test_repeated_failures_wait_and_the_right_passcode_waits_with_them(str
         assert await elsewhere.fail("nobody", 5) == [401] * 4 + [429]
 
 
-async def test_after_the_wait_a_success_forgives(strict: Running, clock: Clock) -> None:
+async def test_success_after_the_delay_resets_the_failures(strict: Running, clock: Clock) -> None:
     async with at(strict, HOME) as home:
         await home.register("alice")
         await home.fail("alice", 4)
@@ -98,8 +98,8 @@ async def test_after_the_wait_a_success_forgives(strict: Running, clock: Clock) 
         assert await home.fail("alice", 3) == [401] * 3
 
 
-async def test_strangers_do_not_keep_the_owner_out(strict: Running) -> None:
-    """They guess from many addresses until the account is closed to unknown ones; where it is known it is open."""
+async def test_guesses_from_other_addresses_do_not_lock_out_a_known_address(strict: Running) -> None:
+    """After guesses from many addresses the account is closed to unknown addresses only."""
     async with at(strict, HOME) as home, at(strict, CAFE) as cafe:
         await home.register("alice")
         answers = []
@@ -111,7 +111,7 @@ async def test_strangers_do_not_keep_the_owner_out(strict: Running) -> None:
         assert (await home.login("alice")).status_code == 200
 
 
-async def test_one_address_cannot_try_a_passcode_on_everybody(strict: Running) -> None:
+async def test_failures_of_one_address_on_many_accounts_are_limited(strict: Running) -> None:
     async with at(strict, CAFE) as cafe, at(strict, HOME) as home:
         await home.register("bob")
         await home.login("bob")
@@ -123,7 +123,7 @@ async def test_one_address_cannot_try_a_passcode_on_everybody(strict: Running) -
         assert (await home.login("bob")).status_code == 200
 
 
-async def test_an_ipv6_customer_counts_once(strict: Running) -> None:
+async def test_addresses_of_an_ipv6_network_count_as_one(strict: Running) -> None:
     answers = []
     for host in range(6):
         async with at(strict, f"2001:db8:0:1::{host:x}") as place:
@@ -131,7 +131,7 @@ async def test_an_ipv6_customer_counts_once(strict: Running) -> None:
     assert 429 in answers
 
 
-async def test_guesses_at_once_are_no_way_around(auth: Running) -> None:
+async def test_concurrent_guesses_do_not_bypass_the_limit(auth: Running) -> None:
     async with at(auth, CAFE) as cafe:
         answers = await asyncio.gather(*(cafe.login("alice", "x") for _ in range(80)))
         codes = [answer.status_code for answer in answers]
@@ -139,13 +139,13 @@ async def test_guesses_at_once_are_no_way_around(auth: Running) -> None:
         assert codes.count(401) <= 50
 
 
-async def test_many_logins_of_one_owner_at_once_are_fine(auth: Running) -> None:
+async def test_concurrent_logins_with_the_right_passcode_succeed(auth: Running) -> None:
     await auth.register("alice")
     answers = await asyncio.gather(*(auth.login("alice") for _ in range(12)))
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_a_stolen_access_token_does_not_help_to_guess_the_passcode(strict: Running) -> None:
+async def test_passcode_guesses_with_an_access_token_are_limited(strict: Running) -> None:
     await strict.register("alice")
     tokens = await strict.tokens("alice")
     codes = []
@@ -156,7 +156,7 @@ async def test_a_stolen_access_token_does_not_help_to_guess_the_passcode(strict:
     assert codes == [401] * 4 + [429] * 8
 
 
-async def test_registrations_and_exports_are_bounded_by_the_hour(serve: Serve) -> None:
+async def test_registrations_and_exports_are_limited_per_hour(serve: Serve) -> None:
     async with serve(registrations_per_hour=5, exports_per_hour=1) as auth, at(auth, CAFE) as cafe:
         assert [(await cafe.register(f"user-{n}")).status_code for n in range(8)] == [201] * 6 + [429] * 2
         async with at(auth, HOME) as home:
@@ -166,7 +166,7 @@ async def test_registrations_and_exports_are_bounded_by_the_hour(serve: Serve) -
 
 
 @pytest.mark.parametrize(("trusted", "expected"), [((), [401, 401, 429]), (("10.0.0.1",), [401] * 3)])
-async def test_only_a_trusted_proxy_says_where_somebody_is(
+async def test_forwarded_address_counts_only_from_a_trusted_proxy(
     serve: Serve, trusted: tuple[str, ...], expected: list[int]
 ) -> None:
     async with serve(login_failures=1, trusted_proxies=trusted) as auth:
@@ -178,7 +178,7 @@ async def test_only_a_trusted_proxy_says_where_somebody_is(
         assert codes == expected
 
 
-async def test_limits_can_be_lifted(serve: Serve) -> None:
+async def test_limits_can_be_disabled(serve: Serve) -> None:
     async with serve(limits="off", login_failures=1) as auth, at(auth, CAFE) as cafe:
         assert await cafe.fail("alice", 5) == [401] * 5
         async with auth.engine.connect() as connection:

@@ -132,7 +132,7 @@ async def test_misbehaviour_ends_as_failed_and_says_how(
 
 
 async def test_a_reply_that_is_stopped_stops_the_server(bus: FakeBus, start: Start, wire: Wire) -> None:
-    """The connection is closed, which tells the server to stop generating."""
+    """The connection is closed, so that the server stops generating."""
     wire.script = _stall
     await start(f'[[chatbots]]\nid = "bot"\nname = "Bot"\n{entry(wire)}')
     asked = turn(chatbot_id="bot")

@@ -1,4 +1,4 @@
-"""A worker that stops: short replies end, the other turns are requeued."""
+"""A worker that stops: short replies end, and all remaining turns are requeued."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is shipped in `deploy/`, on real servers."""
+"""The files of `deploy/`, on real servers."""

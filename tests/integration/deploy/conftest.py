@@ -1,4 +1,4 @@
-"""The stack with the roles, users and permissions that the composed stack has, made by the very scripts of `deploy/`."""
+"""A stack with the roles, users and permissions of the composed stack, made by the scripts of `deploy/`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DATABASE = "backchat"
 
 
 class Rights:
-    """Addresses by whom: each service's own."""
+    """The addresses of database and broker for each service."""
 
     def __init__(self, directory: Path, database: str, broker: str) -> None:
         self._directory = directory
@@ -29,18 +29,18 @@ class Rights:
         self._broker = broker  # host:port/vhost
 
     def database(self, service: str) -> str:
-        """A service's address of the database (or `migrate`)."""
+        """Return the database address of a service, or of `migrate`."""
         url = (self._directory / service / "backchat_database_url").read_text()
         return url.replace("postgres:5432", self._database)
 
     def broker(self, service: str) -> str:
-        """A service's address of the broker."""
+        """Return the broker address of a service."""
         url = (self._directory / service / "backchat_amqp_url").read_text()
         return url.replace("rabbitmq:5672/", self._broker)
 
 
 class LeastPrivilegedStack(DistributedStack):
-    """Each process with no more rights than the composed stack gives it."""
+    """A stack whose processes have only the rights of the composed stack."""
 
     def __init__(self, directory: Path, rights: Rights) -> None:
         self._rights = rights
@@ -61,7 +61,7 @@ class LeastPrivilegedStack(DistributedStack):
 
 @pytest.fixture(scope="module")
 def rights(rabbitmq: RabbitMQ, new_vhost: Fresh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rights]:
-    """A database and a vhost on which these rights are in force."""
+    """A database and a vhost with the rights of the composed stack."""
     directory = tmp_path_factory.mktemp("secrets")
     directory.chmod(0o755)
     secrets.main(directory)
@@ -91,7 +91,7 @@ def _make_roles(server: PostgreSQL, directory: Path) -> None:
     with psycopg.connect(server.url().replace("+asyncpg", ""), autocommit=True, connect_timeout=30) as connection:
         connection.execute(f"CREATE DATABASE {DATABASE}")
     variables = {
-        "PATH": f"{_postgresql_binaries()}:{os.environ['PATH']}",  # noqa: TID251 - of a script's own environment
+        "PATH": f"{_postgresql_binaries()}:{os.environ['PATH']}",  # noqa: TID251 - the environment of the script
         "PGHOST": "127.0.0.1",
         "PGPORT": str(server.port),
         "POSTGRES_USER": "app",
@@ -104,7 +104,7 @@ def _make_roles(server: PostgreSQL, directory: Path) -> None:
 
 @pytest.fixture(scope="module")
 def stack(rights: Rights, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeastPrivilegedStack]:
-    """The five processes with these rights."""
+    """The five processes with the rights of the composed stack."""
     running = LeastPrivilegedStack(tmp_path_factory.mktemp("least"), rights)
     try:
         running.start_now()

@@ -1,4 +1,4 @@
-"""`tools/audit` against a vulnerability service that really runs, in the protocols of OSV and of npm."""
+"""`tools/audit` against a local vulnerability service with the protocols of OSV and npm."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [
 
 
 class Service(ThreadingHTTPServer):
-    """Knows of one vulnerability of each kind, and remembers what it was asked for."""
+    """Reports one vulnerability of each kind and records the requested packages."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answers)
@@ -41,7 +41,7 @@ class Service(ThreadingHTTPServer):
 
 
 class Answers(BaseHTTPRequestHandler):
-    """One request."""
+    """Handles one request."""
 
     server: Service
 
@@ -60,12 +60,12 @@ class Answers(BaseHTTPRequestHandler):
             self.send_error(404)
 
     def do_GET(self) -> None:
-        """What versions a package has, by which npm finds out which of them depend on the vulnerable one."""
+        """Answer with the versions of a package, which npm searches for dependents of the vulnerable one."""
         name = self.path.strip("/")
         self._answer({"name": name, "dist-tags": {}, "versions": {}})
 
     def log_message(self, *_: Any) -> None:
-        """Nowhere."""
+        """Log nothing."""
 
     def _answer(self, body: Any) -> None:
         raw = json.dumps(body).encode()
@@ -111,7 +111,7 @@ def service() -> Iterator[Service]:
 
 
 def audit(url: str, home: Path) -> subprocess.CompletedProcess[str]:
-    """With nothing cached, and no other service to ask."""
+    """Run the audit without a cache and with the given service only."""
     environment = {"PATH": PATH, "HOME": str(home), "npm_config_registry": url, "npm_config_fetch_retries": "0"}
     return subprocess.run(
         [ROOT / "tools/audit", "--osv", f"{url}/v1/query"],
@@ -124,8 +124,8 @@ def audit(url: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(not shutil.which("npm", path=PATH), reason="there is no npm")
-def test_a_known_vulnerability_fails_the_audit(service: Service, tmp_path: Path) -> None:
-    """Everything in the locks is asked for, and what is found is named with its remedy."""
+def test_known_vulnerability_fails_the_audit(service: Service, tmp_path: Path) -> None:
+    """All packages of the locks are requested; each finding is named with the version that fixes it."""
     ended = audit(service.url, tmp_path)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     found = [line for line in ended.stdout.splitlines() if "VULNERABLE" in line]
@@ -137,8 +137,8 @@ def test_a_known_vulnerability_fails_the_audit(service: Service, tmp_path: Path)
     assert ended.stdout.count(" 0 known vulnerabilities") == 4
 
 
-def test_where_nobody_answers_a_line_says_so(tmp_path: Path) -> None:
-    """A port at which nobody listens."""
+def test_audit_without_an_answering_service_says_so(tmp_path: Path) -> None:
+    """No process listens on the port."""
     ended = audit(f"http://127.0.0.1:{free_port()}", tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     lines = ended.stdout.splitlines()

@@ -58,7 +58,7 @@ DECLARE = [("auth_service", "mine"), ("chat_gateway", "persistence.mine"), ("cha
 
 @asynccontextmanager
 async def refused_channel(url: str) -> AsyncIterator[AbstractChannel]:
-    """A channel to which something is to be refused inside the block."""
+    """Open a channel and assert that the broker refuses access inside the block."""
     connection = await aiormq.connect(URL(url))
     try:
         channel = await connection.channel(publisher_confirms=True)
@@ -68,7 +68,7 @@ async def refused_channel(url: str) -> AsyncIterator[AbstractChannel]:
         await connection.close()
 
 
-async def test_the_main_job_is_done_with_these_rights(stack: LeastPrivilegedStack) -> None:
+async def test_services_work_with_their_rights(stack: LeastPrivilegedStack) -> None:
     account = await new_account(stack.auth_url)
     async with Device(stack.gateway_urls[0], account.token) as device:
         session = await device.start_chat()
@@ -78,8 +78,8 @@ async def test_the_main_job_is_done_with_these_rights(stack: LeastPrivilegedStac
         await device.ok("update_chat", session_id=session["id"], title="Least privilege")
 
 
-async def test_an_account_deleted_amid_messages_leaves_no_word(stack: LeastPrivilegedStack) -> None:
-    """Over two gateways, PostgreSQL and RabbitMQ: from auth's outbox to persistence's erasure, while both go on sending."""
+async def test_account_deleted_while_sending_leaves_no_message_text(stack: LeastPrivilegedStack) -> None:
+    """Over two gateways, PostgreSQL and RabbitMQ: from the outbox of auth to the erasure, while both users keep sending."""
     ada, eve = await new_account(stack.auth_url), await new_account(stack.auth_url)
     first, second = stack.gateway_urls
     async with Device(first, ada.token) as a, Device(second, eve.token) as e:
@@ -118,7 +118,9 @@ def say(session: dict[str, Any], content: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("service", "statement"), SQL)
-async def test_the_database_refuses(stack: LeastPrivilegedStack, rights: Rights, service: str, statement: str) -> None:
+async def test_database_refuses_foreign_statements(
+    stack: LeastPrivilegedStack, rights: Rights, service: str, statement: str
+) -> None:
     assert stack
     with (
         psycopg.connect(rights.database(service).replace("+asyncpg", "")) as connection,
@@ -128,7 +130,7 @@ async def test_the_database_refuses(stack: LeastPrivilegedStack, rights: Rights,
 
 
 @pytest.mark.parametrize(("service", "exchange", "key"), PUBLISH)
-async def test_the_broker_refuses_to_publish(
+async def test_broker_refuses_foreign_publications(
     stack: LeastPrivilegedStack, rights: Rights, service: str, exchange: str, key: str
 ) -> None:
     assert stack
@@ -137,7 +139,7 @@ async def test_the_broker_refuses_to_publish(
 
 
 @pytest.mark.parametrize(("service", "queue"), CONSUME)
-async def test_the_broker_refuses_to_consume(
+async def test_broker_refuses_foreign_consumers(
     stack: LeastPrivilegedStack, rights: Rights, service: str, queue: str
 ) -> None:
     assert stack
@@ -146,7 +148,7 @@ async def test_the_broker_refuses_to_consume(
 
 
 @pytest.mark.parametrize(("service", "queue"), DECLARE)
-async def test_the_broker_refuses_to_declare(
+async def test_broker_refuses_foreign_declarations(
     stack: LeastPrivilegedStack, rights: Rights, service: str, queue: str
 ) -> None:
     assert stack
@@ -154,7 +156,7 @@ async def test_the_broker_refuses_to_declare(
         await channel.queue_declare(queue, durable=True)
 
 
-async def test_passwords_are_made_once_and_are_nowhere_twice(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_passwords_are_generated_once_and_are_unique(tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("once")
     secrets.main(directory)
     made = {path: path.read_text() for path in directory.rglob("*") if path.is_file()}

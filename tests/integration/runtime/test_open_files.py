@@ -1,4 +1,4 @@
-"""A process takes as many files as it may: each connection is one."""
+"""The limit of open files, of which each connection takes one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ assert soft == (OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN
 """
 
 
-def test_the_soft_limit_is_raised() -> None:
-    """In a process of its own, because it is the process that has the limit."""
+def test_soft_limit_of_open_files_is_raised() -> None:
+    """In a separate process, because the limit belongs to the process."""
     subprocess.run([sys.executable, "-c", SCRIPT], check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""SIGHUP: the configuration is read again, or, where there is none or the terminal has gone, the process stops."""
+"""SIGHUP reloads the configuration, or stops a process that has none or whose terminal was closed."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def running(hook: str, stdin: int = subprocess.DEVNULL) -> Iterator[subprocess.P
 
 
 def said(process: subprocess.Popen[str], what: str) -> bool:
-    """Whether it says this before it ends."""
+    """Whether the process prints `what` before it ends."""
     assert process.stdout is not None
     return any(what in line for line in iter(process.stdout.readline, ""))
 
 
-def test_it_is_told_each_time() -> None:
-    """And goes on serving; SIGTERM ends it as ever."""
+def test_each_sighup_reloads_the_configuration() -> None:
+    """The process keeps serving; SIGTERM ends it."""
     with running("hook") as process:
         for _ in range(2):
             process.send_signal(signal.SIGHUP)
@@ -65,16 +65,16 @@ def test_it_is_told_each_time() -> None:
         assert process.wait(10) == 0
 
 
-def test_without_anything_to_read_it_is_a_clean_stop() -> None:
-    """A service that keeps its configuration for life."""
+def test_sighup_stops_a_service_without_reload() -> None:
+    """The process ends with 0."""
     with running("none") as process:
         process.send_signal(signal.SIGHUP)
         assert said(process, "ended")
         assert process.wait(10) == 0
 
 
-def test_with_the_terminal_the_process_goes_too() -> None:
-    """The same signal tells of a closed terminal: nobody wants a process to stay behind it. While it is open: reload."""
+def test_sighup_of_a_closed_terminal_stops_the_process() -> None:
+    """A closed terminal sends the same signal, and the process must end with it; an open one means reload."""
     ours, theirs = pty.openpty()
     with running("hook", theirs) as process:
         os.close(theirs)

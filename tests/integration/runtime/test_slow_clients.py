@@ -1,4 +1,4 @@
-"""Who sends slowly, sends too much or does not read keeps no connection for long, in every process of ours (P6)."""
+"""Every process cuts off clients that send slowly, send too much or do not read (P6)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shared.http import http_protocol
 from shared.runtime.process import _config, _Server
 from tests.support.waiting import pause, until
 
-PATIENCE = 20.0  # seconds for what takes a fraction of one
+PATIENCE = 20.0  # seconds for steps that take a fraction of one
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -31,7 +31,7 @@ async def length(request: Request) -> Response:
 
 
 async def slow(request: Request) -> Response:
-    """Answers long after the bounds on what a client may take."""
+    """Answer long after the time limits for clients."""
     await pause(1.5, "a slow handler")
     return PlainTextResponse("at last")
 
@@ -67,14 +67,14 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Wire:
-    """One connection, byte by byte."""
+    """One connection, controlled byte by byte."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
     async def drip(self, data: bytes, every: float = 0.05) -> None:
-        """Send a byte now and then, for as long as anybody takes it."""
+        """Send a byte per interval until the connection is closed."""
         for byte in data:
             if self.writer.is_closing():
                 return
@@ -124,8 +124,8 @@ async def wire(port: int) -> AsyncIterator[Wire]:
     ],
     ids=["silent", "request", "headers", "newlines", "body", "chunks", "second-request", "newlines-between"],
 )
-async def test_who_takes_his_time_is_cut_off(port: int, at_once: bytes, slowly: bytes) -> None:
-    """However steadily the bytes drip."""
+async def test_client_that_sends_slowly_is_cut_off(port: int, at_once: bytes, slowly: bytes) -> None:
+    """Also a client that sends steadily."""
     async with wire(port) as client:
         client.writer.write(at_once)
         dripping = asyncio.create_task(client.drip(slowly))
@@ -133,8 +133,8 @@ async def test_who_takes_his_time_is_cut_off(port: int, at_once: bytes, slowly: 
         dripping.cancel()
 
 
-async def test_many_slow_clients_keep_nobody_out(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five hundred half-sent requests: the next one is answered, and they are all gone soon."""
+async def test_many_slow_clients_do_not_block_others(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With five hundred half-sent requests the next one is answered, and all of them are cut off."""
     monkeypatch.setattr(http_protocol, "HEAD_WITHIN", 1.0)
     half = [await asyncio.open_connection("127.0.0.1", port) for _ in range(500)]
     for _, writer in half:
@@ -149,8 +149,8 @@ async def test_many_slow_clients_keep_nobody_out(port: int, monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_waiting_for_us_is_no_slowness(port: int) -> None:
-    """A long answer, then another request on the same connection; a WebSocket that is silent for a while."""
+async def test_client_that_waits_for_the_server_is_not_cut_off(port: int) -> None:
+    """A slow answer, then another request on the same connection; and a silent WebSocket."""
     async with websockets.connect(f"ws://127.0.0.1:{port}/ws", compression=None) as ws, wire(port) as client:
         for _ in range(2):
             client.writer.write(GET.replace(b"/ ", b"/slow ", 1))
@@ -160,8 +160,8 @@ async def test_waiting_for_us_is_no_slowness(port: int) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_a_large_body_that_comes_steadily_has_time(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second more for each 16 KiB, here for each 10 bytes."""
+async def test_large_body_gets_time_in_proportion_to_its_size(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more second per 16 KiB, here per 10 bytes."""
     monkeypatch.setattr(http_protocol, "BODY_RATE", 10)
     async with wire(port) as client:
         client.writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200\r\n\r\n" + b"x" * 180)
@@ -170,7 +170,7 @@ async def test_a_large_body_that_comes_steadily_has_time(port: int, monkeypatch:
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_who_does_not_read_is_cut_off(port: int) -> None:
+async def test_client_that_does_not_read_is_cut_off(port: int) -> None:
     async with wire(port) as client:
         client.writer.transport.pause_reading()
         client.writer.write(GET.replace(b"/ ", b"/large ", 1))
@@ -219,11 +219,11 @@ async def test_who_does_not_read_is_cut_off(port: int) -> None:
         "tls",
     ],
 )
-async def test_what_is_no_request_is_refused(
+async def test_malformed_request_is_refused(
     port: int, parts: list[bytes], status: int, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With a problem document, and the connection is closed; nobody fills the log with that."""
-    for _ in range(10):  # bytes that come after the close reset the connection, and that may overtake the answer
+    """With a problem document; the connection is closed, and the log gets no warning."""
+    for _ in range(10):  # bytes after the close reset the connection, and the reset may overtake the answer
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             async with wire(port) as client:
                 found, headers, body = await refused(client, parts)
@@ -238,7 +238,7 @@ async def test_what_is_no_request_is_refused(
 
 
 async def refused(client: Wire, parts: list[bytes]) -> tuple[int, dict[str, str], bytes]:
-    """Send part by part until there is an answer."""
+    """Send the parts one by one until the server answers."""
     answering = asyncio.create_task(client.answer())
     for part in parts:
         if not answering.done():

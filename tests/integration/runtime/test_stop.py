@@ -1,4 +1,4 @@
-"""A stop that hangs is ended by force, and told; one that only takes its time is not."""
+"""The watchdog of stops: a stop that hangs is ended by force and logged; a slow one is not."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ print("limits:", sum(isinstance(thread, threading.Timer) for thread in threading
 @pytest.mark.parametrize(
     ("hangs", "code", "told"), [("task", 1, "deaf"), ("thread", 1, "asleep"), ("nothing", 0, "limits: 1\n")]
 )
-def test_a_stop_ends(hangs: str, code: int, told: str) -> None:
-    """With what hung in the log; and one limit holds for all of it, however many steps it has."""
+def test_stop_ends_within_its_time_limit(hangs: str, code: int, told: str) -> None:
+    """The log names the hanging part; one time limit applies to all steps together."""
     command = [sys.executable, "-c", PROGRAM, str(free_port()), hangs]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

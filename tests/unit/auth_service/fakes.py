@@ -1,4 +1,4 @@
-"""Stand-ins for the ports of `auth_service.use_cases.accounts` and `auth_service.use_cases.credential_check`."""
+"""Fakes of the ports of `auth_service.use_cases.accounts` and `auth_service.use_cases.credential_check`."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,7 +10,7 @@ from shared.contracts.envelope import Event
 
 @dataclass
 class MemoryStore:
-    """Accounts in a dictionary."""
+    """Keeps accounts in a dictionary."""
 
     users: dict[str, Credentials] = field(default_factory=dict)
     outbox: list[Event] = field(default_factory=list)
@@ -46,12 +46,12 @@ class MemoryStore:
         return known.version == version
 
     def wake(self) -> None:
-        """It is an outbox, too."""
+        """Also records the outbox."""
 
 
 @dataclass
 class PlainHasher:
-    """Hashes that can be read; counts its work."""
+    """Makes readable hashes and counts its calls."""
 
     version: int = 1
     work: list[str] = field(default_factory=list)

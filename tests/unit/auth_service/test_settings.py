@@ -1,4 +1,4 @@
-"""Settings are checked whole; a wrong one is one line naming its variable."""
+"""Settings of the service: each error is one line with the name of the variable."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def set_up(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
         monkeypatch.setenv(f"BACKCHAT_{name}", value)
 
 
-def test_the_defaults_are_the_contract_s() -> None:
+def test_defaults_are_those_of_the_contract() -> None:
     settings = AuthSettings()
     assert (settings.access_token_ttl, settings.refresh_token_ttl) == (900, 2_592_000)
     assert settings.issuer == "backchat"
@@ -40,7 +40,7 @@ def test_the_defaults_are_the_contract_s() -> None:
         ("AMQP_URL", "http://127.0.0.1"),
     ],
 )
-def test_a_wrong_value_is_one_line_and_exit_code_2(
+def test_wrong_value_ends_with_one_line_and_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
 ) -> None:
     good = {"DATABASE_URL": "sqlite+aiosqlite:///x", "SIGNING_KEYS": "/keys", "AMQP_URL": "amqp://127.0.0.1"}
@@ -57,7 +57,7 @@ def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
     assert load(AuthSettings).allowed_origins == ("https://chat.example.org", "http://localhost:5173")
 
 
-def test_the_database_s_password_is_not_shown() -> None:
+def test_database_password_is_not_shown() -> None:
     settings = AuthProcessSettings(
         database_url="postgresql+asyncpg://a:hush-Vp7mRw2kXz@h/d",
         signing_keys="/k",  # type: ignore[arg-type]
@@ -71,10 +71,10 @@ CALLBACK = {"OIDC_REDIRECT_URI": "https://chat.example.org/oidc/callback"}
 
 
 @pytest.mark.parametrize("client_secret", ["changeme", "chats-secret", "your-client-secret", "x" * 40])
-def test_a_provider_is_not_shown_a_placeholder(
+def test_placeholder_as_client_secret_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], client_secret: str
 ) -> None:
-    """But for one on this machine, where one tries things out."""
+    """A provider on the loopback address may have one."""
     set_up(monkeypatch, **ISSUER, **CALLBACK, OIDC_CLIENT_SECRET=client_secret)
     with pytest.raises(SystemExit) as caught:
         load(AuthSettings)

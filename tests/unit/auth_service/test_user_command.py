@@ -1,4 +1,4 @@
-"""The operators' commands, on fakes."""
+"""The commands for operators, on fakes."""
 
 import argparse
 import getpass
@@ -18,7 +18,7 @@ Run = Callable[..., Awaitable[str]]
 
 
 class Log:
-    """Notes what is done to whom; only Alice exists."""
+    """Records calls with their user; only Alice exists."""
 
     def __init__(self) -> None:
         self.done: list[tuple[str, object]] = []
@@ -53,7 +53,7 @@ def users() -> MemoryStore:
 
 @pytest.fixture
 def run(log: Log, users: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A command line, with what is piped in."""
+    """Runs a command line with a standard input."""
 
     async def run(*arguments: str, typed: str = "") -> str:
         parser = argparse.ArgumentParser()
@@ -64,7 +64,7 @@ def run(log: Log, users: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-async def test_an_account_is_created_with_the_passcode_that_is_piped_in(run: Run, users: MemoryStore) -> None:
+async def test_created_account_gets_the_passcode_of_standard_input(run: Run, users: MemoryStore) -> None:
     await run("create", "Alice", "--role", "admin", typed=f"{GOOD}\nnot this line")
     assert (users.users["alice"].roles, users.users["alice"].passcode_hash) == (("user", "admin"), f"1:{GOOD}")
     with pytest.raises(CommandError, match="alice is taken"):
@@ -82,13 +82,15 @@ async def test_an_account_is_created_with_the_passcode_that_is_piped_in(run: Run
         (("set-role", "nobody", "--role", "admin"), "", "no user nobody"),
     ],
 )
-async def test_a_refusal_says_why(run: Run, log: Log, arguments: tuple[str, ...], typed: str, why: str) -> None:
+async def test_refused_command_prints_the_reason(
+    run: Run, log: Log, arguments: tuple[str, ...], typed: str, why: str
+) -> None:
     with pytest.raises(CommandError, match=why):
         await run(*arguments, typed=typed)
     assert not log.done
 
 
-async def test_what_is_asked_is_done(run: Run, log: Log) -> None:
+async def test_command_calls_its_use_case(run: Run, log: Log) -> None:
     await run("disable", "ALICE")
     await run("enable", "alice")
     await run("set-role", "alice", "--role", "user")
@@ -96,7 +98,7 @@ async def test_what_is_asked_is_done(run: Run, log: Log) -> None:
     assert log.done == [("disable", None), ("enable", None), ("roles", ("user",)), ("passcode", f"1:{GOOD}")]
 
 
-def test_a_typed_passcode_is_typed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_typed_passcode_is_asked_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([GOOD, GOOD, GOOD, "another horse"])
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
@@ -108,6 +110,6 @@ def test_a_typed_passcode_is_typed_twice(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("arguments", [(), ("create",), ("set-role", "alice"), ("create", "alice", "--passcode", "x")])
-async def test_a_passcode_is_no_argument(run: Run, arguments: tuple[str, ...]) -> None:
+async def test_passcode_is_not_accepted_as_an_argument(run: Run, arguments: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit):
         await run(*arguments)

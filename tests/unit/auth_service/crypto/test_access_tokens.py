@@ -1,4 +1,4 @@
-"""Access tokens: what is signed, and that nothing else is accepted."""
+"""Access tokens: the signed claims, and the refusal of every other token."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ STRANGER = Ed25519PrivateKey.generate()
 RING = KeyRing([OLD, NEW])
 TOKENS = AccessTokens(RING, issuer="backchat", ttl=900)
 Forger = Callable[[dict[str, Any], dict[str, Any]], str]
-LIFETIME = 43_200  # seconds; the forgeries are made when the file is read, and a long run gets here much later
+LIFETIME = 43_200  # seconds; forgeries are made at import, and a long run uses them much later
 
 
 def claims() -> dict[str, Any]:
@@ -50,7 +50,7 @@ def part(value: object) -> bytes:
 
 
 def signed(head: dict[str, Any], body: object, key: Ed25519PrivateKey = NEW.private) -> str:
-    """A token with any header and body, genuinely signed: no library stands in the way of a forger."""
+    """Sign any header and body with the real key, without the checks of a library."""
     message = part(head) + b"." + part(body)
     return (message + b"." + base64.urlsafe_b64encode(key.sign(message)).rstrip(b"=")).decode()
 
@@ -66,7 +66,7 @@ PEM = NEW.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPu
 RAW = NEW.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 STRANGER_JWK = SigningKey.of(STRANGER).jwk()
 NOW = int(time.time())
-AHEAD = 86_400  # seconds: a long run of tests comes here much later than it has read this file
+AHEAD = 86_400  # seconds: in a long run this test runs much later than the import
 
 FORGERIES: dict[str, str] = {
     "alg none, no signature": (part({**header(), "alg": "none"}) + b"." + part(claims()) + b".").decode(),
@@ -141,30 +141,30 @@ FORGERIES: dict[str, str] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES.keys())
-def test_a_forgery_is_refused(forgery: str) -> None:
+def test_forged_token_is_refused(forgery: str) -> None:
     with pytest.raises(TokenInvalid):
         TOKENS.verify(forgery)
 
 
-def test_there_are_enough_forgeries() -> None:
+def test_forgeries_cover_every_part_of_a_token() -> None:
     assert len(FORGERIES) >= 75
 
 
 @pytest.mark.parametrize("thing", [None, 1, b"bytes", [], {}])
-def test_what_is_no_string_is_refused(thing: object) -> None:
+def test_token_that_is_no_string_is_refused(thing: object) -> None:
     with pytest.raises(TokenInvalid):
         TOKENS.verify(thing)
 
 
 @given(st.text(max_size=300) | st.from_regex(r"[\w-]{0,80}\.[\w-]{0,80}\.[\w-]{0,80}", fullmatch=True))
-def test_any_other_string_is_refused_too(token: str) -> None:
+def test_arbitrary_string_is_refused(token: str) -> None:
     with pytest.raises(TokenInvalid):
         TOKENS.verify(token)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
-def test_one_changed_character_is_enough(place: int, shift: int) -> None:
-    """Of the last character of a part the lowest bits mean nothing, so another may mean the same bytes."""
+def test_token_with_one_changed_character_is_refused(place: int, shift: int) -> None:
+    """The lowest bits of the last character of a part are unused, so another character may decode to the same bytes."""
     token = TOKENS.sign("alice", "a-login", ["user"], time.time())
     place %= len(token)
     changed = token[:place] + chr((ord(token[place]) + shift) % 128) + token[place + 1 :]
@@ -174,7 +174,7 @@ def test_one_changed_character_is_enough(place: int, shift: int) -> None:
             TOKENS.verify(changed)
 
 
-def test_a_signed_token_has_the_contract_s_form() -> None:
+def test_signed_token_has_the_documented_claims() -> None:
     token = TOKENS.sign("alice", "a-login", ["user"], time.time())
     assert jwt.get_unverified_header(token) == {"alg": "EdDSA", "typ": "at+jwt", "kid": NEW.kid}
     body = jwt.decode(token, options={"verify_signature": False})
@@ -184,30 +184,30 @@ def test_a_signed_token_has_the_contract_s_form() -> None:
     assert body["nbf"] == body["iat"]
 
 
-def test_a_gateway_can_verify_it_by_the_jwks_alone() -> None:
+def test_token_is_verified_with_the_published_keys_only() -> None:
     keys = jwt.PyJWKSet.from_dict(RING.jwks())
     token = TOKENS.sign("alice", "a-login", ["user"], time.time())
     key = keys[jwt.get_unverified_header(token)["kid"]]
     assert jwt.decode(token, key, algorithms=["EdDSA"], audience="backchat", issuer="backchat")["sub"] == "alice"
 
 
-def test_a_token_of_the_older_key_still_counts() -> None:
+def test_token_of_the_previous_key_is_accepted() -> None:
     assert TOKENS.verify(signed({**header(), "kid": OLD.kid}, claims(), OLD.private)).user_id == "alice"
 
 
-def test_a_genuine_token_that_is_over_is_expired_at_once() -> None:
-    """The leeway is for clocks that are ahead; it prolongs nothing."""
+def test_expired_token_has_no_leeway() -> None:
+    """The leeway applies to the start of validity only."""
     for age in (0, 1, 4, 3600):
         old = {**claims(), "iat": NOW - 4000, "nbf": NOW - 4000, "exp": int(time.time()) - age}
         with pytest.raises(TokenExpired):
             TOKENS.verify(signed(header(), old))
 
 
-def test_a_stranger_does_not_learn_that_a_token_is_expired() -> None:
+def test_forged_expired_token_is_reported_as_invalid() -> None:
     with pytest.raises(TokenInvalid):
         TOKENS.verify(signed(header(), {**claims(), "exp": NOW - 10}, STRANGER))
 
 
-def test_a_clock_that_is_slightly_ahead_is_forgiven() -> None:
+def test_token_of_a_clock_slightly_ahead_is_accepted() -> None:
     ahead = int(time.time()) + 3
     assert TOKENS.verify(signed(header(), {**claims(), "iat": ahead, "nbf": ahead, "exp": ahead + 900}))

@@ -1,4 +1,4 @@
-"""More than 5,000 forged tokens, of which none is accepted (the named ones are in `test_tokens`)."""
+"""More than 5,000 forged tokens, all refused (`test_access_tokens` has the named ones)."""
 
 import base64
 import itertools
@@ -103,7 +103,7 @@ SECRETS = [
 
 
 def by_header() -> Iterator[str]:
-    """Every algorithm with every key id and every foreign field, signed by us, by a stranger, and not at all."""
+    """Yield every algorithm with every key id and every foreign field: signed by the real key, by another one, and unsigned."""
     for algorithm, kid, more in itertools.product(ALGORITHMS, KIDS, [{}, *FOREIGN_HEADERS]):
         head = {**header(), "alg": algorithm, "kid": kid, **more}
         yield signed(head, claims(), STRANGER)
@@ -114,7 +114,7 @@ def by_header() -> Iterator[str]:
 
 
 def by_secret() -> Iterator[str]:
-    """Whatever of ours is public, taken for the secret of a MAC."""
+    """Yield tokens whose MAC uses a public value of the service as its secret."""
     for secret, algorithm, kid in itertools.product(SECRETS, ("HS256", "HS384", "HS512"), (NEW.kid, None, "")):
         message = part({**header(), "alg": algorithm, "kid": kid}) + b"." + part(claims())
         mac = jwt.get_algorithm_by_name(algorithm).sign(message, secret)
@@ -122,7 +122,7 @@ def by_secret() -> Iterator[str]:
 
 
 def by_claim() -> Iterator[str]:
-    """Genuinely signed, but not what we sign: every claim with every odd value, alone and with another one gone."""
+    """Yield signed tokens with invalid claims: each claim with each odd value, with and without a second claim removed."""
     for name, values in ODD.items():
         for value in values:
             yield signed(header(), {**claims(), name: value})
@@ -133,7 +133,7 @@ def by_claim() -> Iterator[str]:
 
 
 def by_bytes() -> Iterator[str]:
-    """One genuine token, cut, changed and mixed at every place."""
+    """Yield variants of one valid token: cut, changed and mixed at every position."""
     token = signed(header(), claims())
     for place in range(len(token)):
         yield token[:place]
@@ -149,8 +149,8 @@ def by_bytes() -> Iterator[str]:
 FORGERIES = {"header": by_header, "secret": by_secret, "claim": by_claim, "bytes": by_bytes}
 
 
-def test_no_forgery_is_accepted(record_property: Callable[[str, object], None]) -> None:
-    """And every one is a refusal, never another exception."""
+def test_no_generated_forgery_is_accepted(record_property: Callable[[str, object], None]) -> None:
+    """Each forgery raises the refusal, and no other exception."""
     tried: set[str] = set()
     accepted = []
     for kind, forge in FORGERIES.items():
@@ -158,7 +158,7 @@ def test_no_forgery_is_accepted(record_property: Callable[[str, object], None]) 
             tried.add(token)
             try:
                 accepted.append((kind, TOKENS.verify(token), token))
-            except (TokenInvalid, TokenExpired):  # `"exp": true` is the second after the epoch
+            except (TokenInvalid, TokenExpired):  # `"exp": true` is the first second after the epoch
                 continue
     measured = f"{len(tried):,} tried, {len(accepted)} accepted"
     reached = not accepted and len(tried) >= ENOUGH

@@ -1,4 +1,4 @@
-"""Signing keys in a directory."""
+"""The directory of signing keys."""
 
 import base64
 import os
@@ -46,7 +46,7 @@ def names(directory: Path) -> list[str]:
     return sorted(file.name for file in directory.iterdir())
 
 
-def test_an_empty_directory_gets_a_first_key_and_a_secret_that_only_we_can_read(tmp_path: Path) -> None:
+def test_empty_directory_gets_a_key_and_a_secret_readable_by_the_owner_only(tmp_path: Path) -> None:
     directory = tmp_path / "data" / "keys"
     ring = read_keys(directory)
     assert names(directory) == [FIRST_KEY, SECRET]
@@ -58,8 +58,8 @@ def test_an_empty_directory_gets_a_first_key_and_a_secret_that_only_we_can_read(
 
 
 @pytest.mark.timeout(180)
-def test_replicas_that_start_at_once_agree_on_the_first_key(tmp_path: Path) -> None:
-    """Real processes; each prints the key that it would sign with."""
+def test_concurrently_started_replicas_use_the_same_first_key(tmp_path: Path) -> None:
+    """Each process prints the key that it would sign with."""
     script = (
         "import sys, pathlib; from auth_service.crypto.key_directory import KeyDirectory;"
         "keys = KeyDirectory(pathlib.Path(sys.argv[1]), overlap=90, token_ttl=900); print(keys.ring.signing.kid, keys.secret('x').hex())"
@@ -76,8 +76,8 @@ def test_replicas_that_start_at_once_agree_on_the_first_key(tmp_path: Path) -> N
         assert names(directory) == [FIRST_KEY, SECRET]
 
 
-def test_losing_the_race_means_to_use_the_winner_s_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other replica's file appears between our look and our link."""
+def test_replica_uses_a_key_that_appears_while_it_creates_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of a second replica appears between the check and the link."""
     winner = ed25519.Ed25519PrivateKey.generate()
     link = Path.hardlink_to
 
@@ -91,21 +91,21 @@ def test_losing_the_race_means_to_use_the_winner_s_key(tmp_path: Path, monkeypat
     assert names(tmp_path) == [FIRST_KEY, SECRET]
 
 
-def test_the_secret_is_another_for_each_purpose_and_the_same_after_a_restart(tmp_path: Path) -> None:
+def test_derived_secret_differs_by_purpose_and_survives_a_restart(tmp_path: Path) -> None:
     keys = open_keys(tmp_path)
     assert len(keys.secret("one")) == 32
     assert keys.secret("one") == open_keys(tmp_path).secret("one") != keys.secret("another")
 
 
 @pytest.mark.parametrize("content", [b"", b"changeme", b"ab" * 31, b"x" * 64, b"\xff" * 64, b"00" * 32, b"c0ffee" * 16])
-def test_a_weak_secret_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
+def test_weak_secret_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
     (tmp_path / SECRET).write_bytes(content)
     with pytest.raises(SystemExit):
         app.load_keys(AuthSettings(), tmp_path)
     assert "server.secret: must hold 32 bytes" in capsys.readouterr().err
 
 
-def test_the_last_by_name_signs_and_all_are_published(tmp_path: Path) -> None:
+def test_last_key_by_name_signs_and_all_keys_are_published(tmp_path: Path) -> None:
     keys = {name: ed25519.Ed25519PrivateKey.generate() for name in ("0002.pem", "0001.pem", "0003.pem")}
     for name, key in keys.items():
         (tmp_path / name).write_bytes(pem(key))
@@ -117,19 +117,19 @@ def test_the_last_by_name_signs_and_all_are_published(tmp_path: Path) -> None:
     assert FIRST_KEY in {file.name for file in tmp_path.iterdir()}
 
 
-def test_the_jwks_holds_public_halves_only(tmp_path: Path) -> None:
+def test_jwks_has_public_keys_only(tmp_path: Path) -> None:
     (jwk,) = read_keys(tmp_path).jwks()["keys"]
     assert set(jwk) == {"kty", "crv", "x", "kid", "use", "alg"}
     assert (jwk["kty"], jwk["crv"], jwk["use"], jwk["alg"]) == ("OKP", "Ed25519", "sig", "EdDSA")
 
 
-def test_the_kid_is_the_thumbprint_of_rfc_8037_appendix_a3() -> None:
-    """Its example key has this thumbprint."""
+def test_kid_is_the_thumbprint_of_rfc_8037_appendix_a3() -> None:
+    """The example key of the RFC has this thumbprint."""
     key = SigningKey.of(ed25519.Ed25519PrivateKey.from_private_bytes(EXAMPLE))
     assert key.kid == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
 
-def test_a_ring_shows_no_private_key(tmp_path: Path) -> None:
+def test_repr_of_a_key_ring_has_no_private_key(tmp_path: Path) -> None:
     ring = read_keys(tmp_path)
     assert "PrivateKey" not in repr(ring.signing)
 
@@ -148,10 +148,10 @@ def test_a_ring_shows_no_private_key(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_bad_key_is_one_clear_line_and_exit_code_2(
+def test_invalid_key_ends_the_process_with_one_line_and_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, reason: str
 ) -> None:
-    """Even beside a good one: which key signs must not depend on what can be read."""
+    """Also with a valid key in the directory: an unreadable file must not change which key signs."""
     read_keys(tmp_path)
     (tmp_path / "0002.pem").write_bytes(content)
     with pytest.raises(SystemExit) as caught:
@@ -163,7 +163,9 @@ def test_a_bad_key_is_one_clear_line_and_exit_code_2(
     assert reason in line
 
 
-def test_a_directory_that_cannot_be_is_refused_the_same_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusable_directory_ends_the_process_with_one_line_and_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit) as caught:
         app.load_keys(AuthSettings(), tmp_path / "file")
@@ -172,14 +174,14 @@ def test_a_directory_that_cannot_be_is_refused_the_same_way(tmp_path: Path, caps
 
 
 def age(directory: Path, seconds: float) -> None:
-    """Let every file be older by that."""
+    """Make every file older by the given time."""
     for file in directory.glob("*.pem"):
         moment = file.stat().st_mtime - seconds
         os.utime(file, times=(moment, moment))
 
 
-def test_a_rotation_is_seen_by_every_replica_without_a_restart(tmp_path: Path) -> None:
-    """Published at once, signing after the overlap, the old key gone when its last token has expired."""
+def test_rotation_reaches_running_replicas(tmp_path: Path) -> None:
+    """A new key is published at once and signs after the overlap; the old one is removed when its last token has expired."""
     replicas = [open_keys(tmp_path) for _ in range(2)]
     old = replicas[0].ring.signing.kid
     assert open_keys(tmp_path).rotate() == ("0002.pem", 90)
@@ -203,7 +205,7 @@ def test_a_rotation_is_seen_by_every_replica_without_a_restart(tmp_path: Path) -
     assert seen() == {(new, 2)}
 
 
-def test_what_cannot_be_read_any_more_changes_nothing(tmp_path: Path) -> None:
+def test_unreadable_directory_keeps_the_loaded_keys(tmp_path: Path) -> None:
     keys = open_keys(tmp_path)
     kid = keys.ring.signing.kid
     for content in (b"", b"half a ke"):
@@ -222,7 +224,7 @@ def test_what_cannot_be_read_any_more_changes_nothing(tmp_path: Path) -> None:
     ("name", "following"),
     [("0001.pem", "0002.pem"), ("0009.pem", "0010.pem"), ("9.pem", "9_1.pem"), ("prod.pem", "prod_1.pem")],
 )
-def test_a_new_key_sorts_behind_the_last(tmp_path: Path, name: str, following: str) -> None:
+def test_name_of_a_new_key_sorts_last(tmp_path: Path, name: str, following: str) -> None:
     (tmp_path / name).write_bytes(pem(ed25519.Ed25519PrivateKey.generate()))
     assert open_keys(tmp_path).rotate()[0] == following
     assert sorted([following, name]) == [name, following]

@@ -1,4 +1,4 @@
-"""Argon2id behind its bounded queue."""
+"""Argon2id hashing behind a bounded queue."""
 
 import asyncio
 import threading
@@ -31,7 +31,7 @@ async def hasher(registry: CollectorRegistry) -> AsyncIterator[Argon2Hasher]:
 
 
 class Gate:
-    """Holds the hashing thread, counts who got to it."""
+    """Blocks the hashing thread and counts the calls that reach it."""
 
     def __init__(self, hasher: Argon2Hasher, monkeypatch: pytest.MonkeyPatch) -> None:
         self.opened, self.entered, self.count = threading.Event(), threading.Event(), 0
@@ -50,7 +50,7 @@ def gate(hasher: Argon2Hasher, monkeypatch: pytest.MonkeyPatch) -> Gate:
     return Gate(hasher, monkeypatch)
 
 
-async def test_stored_as_argon2id_with_owasp_s_parameters(hasher: Argon2Hasher) -> None:
+async def test_hash_is_argon2id_with_the_parameters_of_owasp(hasher: Argon2Hasher) -> None:
     stored = await hasher.hash("correct horse")
     assert stored.startswith(OWASP)
     assert stored != await hasher.hash("correct horse")
@@ -58,26 +58,28 @@ async def test_stored_as_argon2id_with_owasp_s_parameters(hasher: Argon2Hasher) 
     assert not await hasher.verify(stored, "wrong horse")
 
 
-async def test_nobody_has_any_passcode_and_it_costs_a_hash(hasher: Argon2Hasher, registry: CollectorRegistry) -> None:
+async def test_unknown_user_matches_no_passcode_and_costs_a_hash(
+    hasher: Argon2Hasher, registry: CollectorRegistry
+) -> None:
     assert not await hasher.verify(None, "")
     assert not await hasher.verify(None, "correct horse")
     assert registry.get_sample_value("backchat_auth_hashing_seconds_count") == 2
-    assert (registry.get_sample_value("backchat_auth_hashing_seconds_sum") or 0) > 0.005  # seconds: real work
+    assert (registry.get_sample_value("backchat_auth_hashing_seconds_sum") or 0) > 0.005  # seconds: it really hashes
 
 
-async def test_a_hash_of_other_parameters_is_outdated(hasher: Argon2Hasher) -> None:
+async def test_hash_of_other_parameters_is_outdated(hasher: Argon2Hasher) -> None:
     assert hasher.is_outdated(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("x"))
     assert not hasher.is_outdated(await hasher.hash("x"))
 
 
-async def test_an_unreadable_hash_matches_nothing(hasher: Argon2Hasher) -> None:
+async def test_unreadable_hash_matches_nothing(hasher: Argon2Hasher) -> None:
     assert not await hasher.verify("not a hash", "not a hash")
 
 
-async def test_what_would_wait_too_long_is_refused_at_once(
+async def test_check_beyond_the_queue_is_refused_at_once(
     hasher: Argon2Hasher, gate: Gate, registry: CollectorRegistry
 ) -> None:
-    """One works, two wait, the fourth is refused; when there is room again, the next is taken."""
+    """One check runs, two wait, the fourth is refused; it is admitted when a place is free."""
     waiting = [asyncio.create_task(hasher.verify("s", "p")) for _ in range(3)]
     await asyncio.to_thread(gate.entered.wait, 10)
     with pytest.raises(Unavailable) as caught:
@@ -89,10 +91,8 @@ async def test_what_would_wait_too_long_is_refused_at_once(
     assert await hasher.verify("s", "p")
 
 
-async def test_a_caller_that_goes_away_does_not_free_the_place_of_running_work(
-    hasher: Argon2Hasher, gate: Gate
-) -> None:
-    """Or a flood of aborted requests would pile up work without bound. What had not begun never does."""
+async def test_cancelled_caller_keeps_its_place_while_its_hash_runs(hasher: Argon2Hasher, gate: Gate) -> None:
+    """Otherwise aborted requests would pile up work without a bound. Queued checks of cancelled callers never start."""
     waiting = [asyncio.create_task(hasher.verify("s", "p")) for _ in range(3)]
     await asyncio.to_thread(gate.entered.wait, 10)
     for task in waiting:
@@ -109,8 +109,8 @@ async def test_a_caller_that_goes_away_does_not_free_the_place_of_running_work(
     assert gate.count == 3
 
 
-async def test_what_is_too_late_is_not_begun(hasher: Argon2Hasher, gate: Gate) -> None:
-    """Whoever was told `unavailable` gets no work done behind their back."""
+async def test_check_whose_deadline_passed_is_never_started(hasher: Argon2Hasher, gate: Gate) -> None:
+    """A caller that got `unavailable` causes no later work."""
     first = asyncio.create_task(hasher.verify("s", "p"))
     await asyncio.to_thread(gate.entered.wait, 10)
     with pytest.raises(Unavailable):
@@ -118,11 +118,11 @@ async def test_what_is_too_late_is_not_begun(hasher: Argon2Hasher, gate: Gate) -
             await hasher.verify("s", "p")
     gate.opened.set()
     assert await first
-    assert await hasher.verify("s", "p")  # behind the late one in the only thread
+    assert await hasher.verify("s", "p")  # queued behind the late check in the only thread
     assert gate.count == 2
 
 
-async def test_the_loop_goes_on_while_a_passcode_is_hashed(hasher: Argon2Hasher) -> None:
+async def test_event_loop_runs_while_a_passcode_is_hashed(hasher: Argon2Hasher) -> None:
     hashing = asyncio.create_task(hasher.hash("correct horse"))
     turns = 0
     while not hashing.done():

@@ -1,4 +1,4 @@
-"""The rules of refreshing, alone; and as whatever a client, a thief and time may do, on a real store."""
+"""The rules of refresh rotation: as pure functions, and by random actions of clients and thieves on a real store."""
 
 import asyncio
 import secrets
@@ -26,7 +26,7 @@ from shared.database.engine import open_engine, sqlite_url
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 LIFETIME = timedelta(days=30)
-TEN_SECONDS = timedelta(seconds=10)  # the contract's grace
+TEN_SECONDS = timedelta(seconds=10)  # grace of the contract
 LATER, LONG_AGO = NOW + LIFETIME, NOW - LIFETIME
 
 
@@ -43,11 +43,11 @@ LATER, LONG_AGO = NOW + LIFETIME, NOW - LIFETIME
         (Presented(LONG_AGO, LONG_AGO, successor_unused=True), Verdict.REUSED),
     ],
 )
-def test_the_verdict(token: Presented, verdict: Verdict) -> None:
+def test_verdict_follows_expiry_rotation_and_grace(token: Presented, verdict: Verdict) -> None:
     assert judge(token, NOW) is verdict
 
 
-def test_refresh_tokens_are_long_and_only_the_key_makes_a_successor() -> None:
+def test_refresh_tokens_are_long_and_only_the_key_derives_a_successor() -> None:
     ours, theirs = RefreshTokens(b"k" * 32), RefreshTokens(b"x" * 32)
     tokens = {ours.new() for _ in range(1000)}
     assert len(tokens) == 1000
@@ -60,7 +60,7 @@ def test_refresh_tokens_are_long_and_only_the_key_makes_a_successor() -> None:
 
 @cache
 def migrated() -> bytes:
-    """A database with its tables and Alice, made once."""
+    """Create a database with its tables and the user Alice, once."""
     with tempfile.TemporaryDirectory() as home, asyncio.Runner() as runner:
         file = Path(home) / "auth.db"
         engine = open_engine(sqlite_url(file), schema=SCHEMA)
@@ -72,7 +72,7 @@ def migrated() -> bytes:
 
 @dataclass
 class Family:
-    """What the contract says of one login's tokens, in order; `rotated` has a moment for each but the newest."""
+    """The tokens of one login in order, as in the contract; `rotated` has a time for each one except the newest."""
 
     sid: str
     tokens: list[str]
@@ -82,7 +82,7 @@ class Family:
 
 
 class Refreshing(RuleBasedStateMachine):
-    """Clients refresh, repeat, come late and are robbed; a model says what each of them must get."""
+    """Clients refresh, repeat, are late, and lose tokens to thieves; a model computes the answer that each must get."""
 
     @initialize()
     def begin(self) -> None:
@@ -117,7 +117,7 @@ class Refreshing(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 3), seconds=st.sampled_from([0, 1, 10, 11, 16 * 86_400]))
     def present_one(self, back: int, seconds: int) -> None:
-        """After some time, the newest token or an older one."""
+        """Use the newest token or an older one after some time."""
         self.now += timedelta(seconds=seconds)
         family = self.family
         back = min(back, len(family.tokens) - 1)
@@ -136,7 +136,7 @@ class Refreshing(RuleBasedStateMachine):
             assert rotation.refresh_expires_at == family.expires_at
 
     def expected(self, back: int) -> Verdict | None:
-        """contract.md §1.3, for the token that is so many places before the newest."""
+        """Return the answer of contract.md §1.3 for the token that is `back` rotations old."""
         family = self.family
         if not family.stands:
             return None

@@ -1,4 +1,4 @@
-"""How long guesses have to wait: some cost nothing, then the waits double."""
+"""Delays between guesses: some failures are free, then the delay doubles."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -23,25 +23,25 @@ def failures(count: int, budget: Budget = BUDGET) -> Tally:
     return tally
 
 
-def test_some_failures_cost_nothing_then_waits_double_up_to_a_bound() -> None:
+def test_delays_start_after_free_failures_and_double_up_to_a_bound() -> None:
     assert [wait(failures(count), BUDGET, NOW) for count in range(14)] == [0] * 6 + [1, 2, 4, 8, 16, 32, 64, 100]
     assert wait(failures(6), BUDGET, after(1)) == 0
     assert wait(failures(10_000), BUDGET, NOW) == 100
 
 
-def test_failures_are_forgotten_one_by_one() -> None:
+def test_failures_expire_one_by_one() -> None:
     assert aged(failures(6), BUDGET, after(60)).failures == 5
     assert aged(failures(6), BUDGET, after(10_000)).failures == 0
     assert aged(failures(6), BUDGET, after(-10)).failures == 6, "another replica's clock is behind"
 
 
-def test_a_success_forgives_and_makes_known() -> None:
+def test_success_resets_failures_and_marks_the_address_as_known() -> None:
     tally = succeeded(failures(9), after(3))
     assert wait(tally, BUDGET, NOW) == 0
     assert (tally.failures, tally.succeeded_at) == (0, after(3))
 
 
-def test_guesses_at_once_are_bounded_too() -> None:
+def test_concurrent_guesses_are_bounded() -> None:
     three = begun(begun(begun(FRESH)))
     assert wait(three, BUDGET, NOW) > 0
     assert wait(ended(three), BUDGET, NOW) == 0
@@ -49,8 +49,8 @@ def test_guesses_at_once_are_bounded_too() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 200)), max_size=200))
-def test_however_one_guesses_the_rate_is_bounded(steps: list[tuple[bool, float]]) -> None:
-    """Never more than what is free, forgotten, and one a wait."""
+def test_rate_of_guesses_is_bounded_for_every_pattern(steps: list[tuple[bool, float]]) -> None:
+    """At most the free failures, the expired ones, and one per delay."""
     tally, now, tried = FRESH, NOW, 0
     for impatient, pause in steps:
         now += timedelta(seconds=0.0 if impatient else pause)

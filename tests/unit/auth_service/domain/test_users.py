@@ -1,4 +1,4 @@
-"""The rule of user ids."""
+"""The form of user ids."""
 
 import re
 
@@ -10,12 +10,12 @@ from auth_service.domain.users import parse_user_id
 
 
 @given(st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True))
-def test_an_id_of_the_documented_form_is_taken_in_lower_case(raw: str) -> None:
+def test_documented_id_is_accepted_in_lower_case(raw: str) -> None:
     assert parse_user_id(raw) == raw.lower()
 
 
 @given(st.text(max_size=80))
-def test_nothing_else_is_an_id(raw: str) -> None:
+def test_any_other_text_is_no_id(raw: str) -> None:
     if re.fullmatch(r"[A-Za-z0-9._\-]{1,64}", raw, re.ASCII) is None:
         with pytest.raises(ValueError, match="1 to 64"):
             parse_user_id(raw)
@@ -24,7 +24,7 @@ def test_nothing_else_is_an_id(raw: str) -> None:
 @pytest.mark.parametrize(
     "raw", ["", "a" * 65, "alice\n", "al ice", "\uff41lice", "\u0130", "\u212a", "al/ice", "a\0", "\ud800"]
 )
-def test_near_misses_are_no_ids(raw: str) -> None:
-    """A newline at the end and letters that only fold to ASCII are the classic ones."""
+def test_almost_valid_texts_are_no_ids(raw: str) -> None:
+    """For example a newline at the end, and letters that case-fold to ASCII."""
     with pytest.raises(ValueError, match="1 to 64"):
         parse_user_id(raw)

@@ -1,4 +1,4 @@
-"""Reading bodies: in time, or not at all."""
+"""Reading JSON bodies within a time limit."""
 
 import asyncio
 from typing import Any
@@ -25,8 +25,8 @@ def request(*parts: bytes, kind: bytes | None = b"application/json", ends: bool 
     return Request({"type": "http", "method": "POST", "path": "/login", "headers": headers}, receive)
 
 
-async def test_a_body_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And its connection closed, or the rest would be taken for the next request."""
+async def test_unfinished_body_is_refused_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is closed, or the rest would be read as the next request."""
     monkeypatch.setattr(json_bodies, "BODY_TIMEOUT", 0.05)
     with pytest.raises(BodyTimeout) as caught:
         await json_bodies.read_json(request(b'{"id":', ends=False), Credentials)
@@ -34,12 +34,12 @@ async def test_a_body_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPat
     assert (answer.status_code, answer.headers["connection"]) == (422, "close")
 
 
-async def test_a_body_may_come_in_parts() -> None:
+async def test_body_in_parts_is_accepted() -> None:
     form = await json_bodies.read_json(request(b'{"id":"A",', b'"passcode":"x"}'), Credentials)
     assert (form.id, form.passcode) == ("a", "x")
 
 
-async def test_no_body_is_an_empty_form_only_where_it_is_optional() -> None:
+async def test_missing_body_is_an_empty_form_only_if_optional() -> None:
     assert (await json_bodies.read_json(request(kind=None), Refresh, optional=True)).refresh_token is None
     for given in (request(kind=None), request(b"x=1", kind=None), request(b"{}", kind=b"text/plain")):
         with pytest.raises(UnsupportedMediaType):

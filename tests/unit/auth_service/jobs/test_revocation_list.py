@@ -1,4 +1,4 @@
-"""What gateways are told of revoked logins: repeats are allowed, omissions never."""
+"""The list of revoked logins for gateways: it may repeat entries and omits none."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ def after(seconds: float) -> datetime:
 
 
 class Database:
-    """Rows become visible some time after the moment that they bear."""
+    """A store whose rows become visible some time after their timestamp."""
 
     def __init__(self) -> None:
         self.rows: list[Revoked] = []
@@ -33,7 +33,7 @@ class Database:
         return [row for row in self.rows if (after is None or row.at > after) and row.until > expiring_after]
 
     async def drain(self) -> None:
-        """Nothing runs."""
+        """Return at once: no statement is running."""
 
     def revoke(self, sid: str, at: datetime) -> None:
         self.rows.append(Revoked(sid, at, at + TTL))
@@ -48,8 +48,8 @@ async def sids(revocations: RevocationList, cursor: str | None) -> list[str]:
     return [login["sid"] for login in (await revocations.since(cursor))["logins"]]
 
 
-async def test_nothing_is_claimed_before_the_database_has_answered(database: Database) -> None:
-    """An empty list would say that nobody was revoked."""
+async def test_list_is_unavailable_before_the_first_reading(database: Database) -> None:
+    """An empty list would mean that no login was revoked."""
     database.away = True
     revocations = RevocationList(database)
     with pytest.raises(Unavailable):
@@ -58,7 +58,7 @@ async def test_nothing_is_claimed_before_the_database_has_answered(database: Dat
         await revocations.since(None)
 
 
-async def test_each_is_told_once_to_who_comes_back_with_the_cursor(database: Database) -> None:
+async def test_since_cursor_returns_each_revocation_once(database: Database) -> None:
     revocations = RevocationList(database)
     database.revoke("one", NOW)
     await revocations.refresh(NOW)
@@ -71,7 +71,7 @@ async def test_each_is_told_once_to_who_comes_back_with_the_cursor(database: Dat
     assert await sids(revocations, None) == ["one", "two"]
 
 
-async def test_a_transaction_that_commits_late_is_not_missed(database: Database) -> None:
+async def test_revocation_committed_late_is_returned(database: Database) -> None:
     revocations = RevocationList(database)
     await revocations.refresh(after(50))
     cursor = (await revocations.since(None))["cursor"]
@@ -80,7 +80,7 @@ async def test_a_transaction_that_commits_late_is_not_missed(database: Database)
     assert await sids(revocations, cursor) == ["late"]
 
 
-async def test_a_cursor_of_another_replica_gets_repeats_rather_than_holes(database: Database) -> None:
+async def test_cursor_of_another_replica_may_repeat_but_omits_nothing(database: Database) -> None:
     one, other = RevocationList(database), RevocationList(database)
     database.revoke("old", after(-200))
     database.revoke("new", after(-30))
@@ -94,7 +94,7 @@ async def test_a_cursor_of_another_replica_gets_repeats_rather_than_holes(databa
 
 
 @given(st.text(max_size=60) | st.from_regex(r"[0-9a-f]{1,8}\.-?\d{1,40}\.-?\d{1,40}", fullmatch=True))
-async def test_a_strange_cursor_gets_everything_or_what_is_new(cursor: str) -> None:
+async def test_unknown_cursor_returns_all_revocations_or_the_new_ones(cursor: str) -> None:
     database = Database()
     database.revoke("one", NOW)
     revocations = RevocationList(database)
@@ -102,7 +102,7 @@ async def test_a_strange_cursor_gets_everything_or_what_is_new(cursor: str) -> N
     assert await sids(revocations, cursor) in (["one"], [])
 
 
-async def test_while_the_database_is_away_the_last_list_is_told(database: Database) -> None:
+async def test_last_list_is_served_while_the_database_is_unavailable(database: Database) -> None:
     revocations = RevocationList(database)
     database.revoke("one", NOW)
     await revocations.refresh(NOW)
@@ -112,8 +112,8 @@ async def test_while_the_database_is_away_the_last_list_is_told(database: Databa
     assert await sids(revocations, None) == ["one"]
 
 
-async def test_what_has_expired_everywhere_is_forgotten(database: Database) -> None:
-    """Not before a gateway whose clock is behind has let its last token go."""
+async def test_revocation_is_removed_when_its_tokens_have_expired_everywhere(database: Database) -> None:
+    """Kept until a gateway with a slow clock refuses the last token, too."""
     revocations = RevocationList(database)
     database.revoke("one", NOW)
     await revocations.refresh(NOW)
@@ -124,7 +124,7 @@ async def test_what_has_expired_everywhere_is_forgotten(database: Database) -> N
     assert await sids(revocations, None) == []
 
 
-async def test_most_readings_are_small(database: Database) -> None:
+async def test_usual_reading_covers_recent_revocations_only(database: Database) -> None:
     revocations = RevocationList(database)
     for seconds in range(60):
         await revocations.refresh(after(seconds))

@@ -1,4 +1,4 @@
-"""What is done to accounts, on fakes."""
+"""Use cases of accounts, on fakes."""
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -48,7 +48,7 @@ def service(store: MemoryStore, hasher: PlainHasher, check: CredentialCheck, met
     return Accounts(store=store, check=check, hasher=hasher, throttle=NoThrottle(), outbox=store, metrics=metrics)
 
 
-async def test_a_weak_passcode_is_not_even_hashed(service: Accounts, hasher: PlainHasher) -> None:
+async def test_weak_passcode_is_refused_without_hashing(service: Accounts, hasher: PlainHasher) -> None:
     with pytest.raises(WeakPasscode):
         await service.register("alice", "Password123", HERE)
     with pytest.raises(WeakPasscode):
@@ -60,14 +60,14 @@ async def test_a_weak_passcode_is_not_even_hashed(service: Accounts, hasher: Pla
     assert hasher.work == []
 
 
-async def test_an_id_is_given_once(service: Accounts, check: CredentialCheck) -> None:
+async def test_id_is_registered_only_once(service: Accounts, check: CredentialCheck) -> None:
     await service.register("alice", GOOD, HERE)
     with pytest.raises(UserExists):
         await service.register("alice", "another horse", HERE)
     await check.verify("alice", GOOD, HERE)
 
 
-async def test_a_changed_passcode_takes_the_place_of_the_old_one(service: Accounts, check: CredentialCheck) -> None:
+async def test_changed_passcode_replaces_the_old_one(service: Accounts, check: CredentialCheck) -> None:
     user = await service.register("alice", GOOD, HERE)
     before = await check.verify("alice", GOOD, HERE)
     with pytest.raises(InvalidCredentials):
@@ -78,7 +78,7 @@ async def test_a_changed_passcode_takes_the_place_of_the_old_one(service: Accoun
     assert (await check.verify("alice", "another horse", HERE)).version > before.version
 
 
-async def test_a_deleted_account_is_told_of(service: Accounts, store: MemoryStore) -> None:
+async def test_deleted_account_is_published(service: Accounts, store: MemoryStore) -> None:
     user = await service.register("alice", GOOD, HERE)
     for passcode, refusal in [("wrong horse", InvalidCredentials), (None, InvalidRequest)]:
         with pytest.raises(refusal):
@@ -89,7 +89,7 @@ async def test_a_deleted_account_is_told_of(service: Accounts, store: MemoryStor
     assert event.data == UserDeleted(user_id="alice", deleted_at=event.time)
 
 
-async def test_a_guest_has_no_passcode_to_give_and_chooses_a_first_one(
+async def test_guest_sets_a_first_passcode_without_an_old_one(
     service: Accounts, store: MemoryStore, check: CredentialCheck
 ) -> None:
     for user_id, roles in [("guest-1", GUEST), ("from-elsewhere", ROLES)]:

@@ -1,4 +1,4 @@
-"""Checking passcodes, on fakes."""
+"""The check of passcodes, on fakes."""
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -36,10 +36,10 @@ def check(store: MemoryStore, hasher: PlainHasher, registry: CollectorRegistry) 
 
 
 @pytest.mark.parametrize("passcode", ["wrong horse", "short", "x" * 200, "pass\ud800word", ""])
-async def test_all_who_cannot_log_in_cost_the_same_and_are_told_the_same(
+async def test_every_refused_login_has_the_same_answer_and_cost(
     check: CredentialCheck, store: MemoryStore, hasher: PlainHasher, passcode: str
 ) -> None:
-    """Also with a passcode that nobody could have: it is wrong, not malformed."""
+    """Also for a passcode outside the bounds: it is wrong, not malformed."""
     store.users["guest"] = Credentials("guest", ("guest",), "", 0)
     store.users["disabled"] = Credentials("disabled", ("user",), f"1:{GOOD}", 0, disabled=True)
     answers = []
@@ -51,13 +51,13 @@ async def test_all_who_cannot_log_in_cost_the_same_and_are_told_the_same(
     assert len(set(answers)) == 1
 
 
-async def test_the_same_passcode_in_another_unicode_form_counts(check: CredentialCheck, store: MemoryStore) -> None:
-    """Registered composed, typed decomposed."""
+async def test_passcode_matches_in_another_unicode_form(check: CredentialCheck, store: MemoryStore) -> None:
+    """Registered in composed form, typed in decomposed form."""
     store.users["alice"] = Credentials("alice", ("user",), "1:s\u00e9same ouvre", 0)
     assert await check.verify("alice", "se\u0301same ouvre", HERE) == store.users["alice"]
 
 
-async def test_an_outdated_hash_is_replaced(check: CredentialCheck, store: MemoryStore, hasher: PlainHasher) -> None:
+async def test_outdated_hash_is_replaced(check: CredentialCheck, store: MemoryStore, hasher: PlainHasher) -> None:
     hasher.version = 2
     await check.verify("alice", GOOD, HERE)
     assert store.users["alice"].passcode_hash == f"2:{GOOD}"
@@ -66,7 +66,7 @@ async def test_an_outdated_hash_is_replaced(check: CredentialCheck, store: Memor
     assert hasher.work == ["verify"]
 
 
-async def test_a_check_does_not_fail_because_the_new_hash_found_no_place(
+async def test_check_succeeds_if_the_queue_refuses_the_new_hash(
     check: CredentialCheck, store: MemoryStore, hasher: PlainHasher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hasher.version = 2

@@ -1,4 +1,4 @@
-"""The envelope: strict where it is made, tolerant where it is read, and silent about people's words."""
+"""The envelope: published strictly, consumed tolerantly, with no message text in errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.contracts.views import ErrorView
 
 SESSION = UUID("0b6d0f3e-6f0a-5c1b-9c5d-3a1f0e2d4c5b")
 MOMENT = datetime(2026, 11, 23, 9, 30, 0, 123_000, UTC)
-TEXT = st.text(st.characters(exclude_categories=["Cs"]))  # lone surrogates are no Unicode text
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))  # a lone surrogate is no valid Unicode text
 
 
 def _head(n: int = 1) -> SessionHead:
@@ -31,7 +31,7 @@ def _raw(**changes: object) -> bytes:
 
 
 @given(content=TEXT, subject=TEXT, client_id=st.none() | TEXT)
-def test_what_is_encoded_is_read_again(content: str, subject: str, client_id: str | None) -> None:
+def test_encoded_event_is_decoded_unchanged(content: str, subject: str, client_id: str | None) -> None:
     payload = SendMessage(
         session_id=SESSION,
         message_id=uuid4(),
@@ -51,7 +51,7 @@ def test_what_is_encoded_is_read_again(content: str, subject: str, client_id: st
     assert (received.deadline, received.time) == ("2026-11-23T09:30:00.123Z", rfc3339(event.time))
 
 
-def test_it_is_a_cloud_event() -> None:
+def test_envelope_is_a_cloud_event() -> None:
     raw = orjson.loads(Event("gateway", _head(), id="1", time=MOMENT).encode())
 
     assert raw == {
@@ -65,7 +65,7 @@ def test_it_is_a_cloud_event() -> None:
 
 
 @given(st.lists(st.integers(min_value=0, max_value=2**63 - 1), max_size=20))
-def test_a_body_keeps_the_order_of_its_events(ns: list[int]) -> None:
+def test_body_keeps_the_order_of_its_events(ns: list[int]) -> None:
     body = join(Event("test", _head(n)).encode() for n in ns)
     assert [received.data["last_seq"] for received in read_body(body)] == ns
 
@@ -76,14 +76,14 @@ def test_fields_of_a_later_release_are_ignored() -> None:
     assert received.parse(SessionHead) == _head(3)
 
 
-def test_an_undeclared_field_cannot_be_made() -> None:
+def test_undeclared_field_cannot_be_published() -> None:
     with pytest.raises(ValidationError):
         SessionHead(session_id=SESSION, last_seq=1, mood="new")  # type: ignore[call-arg]
     with pytest.raises(ValidationError):
         ErrorView(code="x", message="y", extra=1)  # type: ignore[call-arg]
 
 
-def test_a_payload_cannot_be_changed() -> None:
+def test_payload_is_immutable() -> None:
     with pytest.raises(ValidationError):
         _head().last_seq = 2
 
@@ -110,12 +110,12 @@ def test_a_payload_cannot_be_changed() -> None:
         b"[" * 100_000,
     ],
 )
-def test_what_is_no_body_of_envelopes_is_malformed(body: bytes) -> None:
+def test_invalid_body_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedEvent):
         read_body(body)
 
 
-def test_a_payload_that_does_not_fit_is_malformed_and_its_words_stay_unsaid() -> None:
+def test_error_of_an_invalid_payload_has_no_message_text() -> None:
     secret = "my passcode is swordfish"
     raw = _raw(data={"session_id": secret, "last_seq": {"deep": secret}})
     [received] = read_body(join([raw]))
@@ -129,13 +129,13 @@ def test_a_payload_that_does_not_fit_is_malformed_and_its_words_stay_unsaid() ->
     assert str(caught.value) == "backchat.session.head.v1: session_id, last_seq"
 
 
-def test_a_body_that_cannot_be_read_stays_unsaid_too() -> None:
+def test_error_of_an_unreadable_body_has_no_message_text() -> None:
     with pytest.raises(MalformedEvent) as caught:
         read_body(b'[{"content": "swordfish"')
     assert "swordfish" not in str(caught.value)
 
 
-def test_lateness() -> None:
+def test_expired_event_is_late() -> None:
     [event] = read_body(join([Event("test", _head(), deadline=MOMENT).encode()]))
     assert not event.is_late(MOMENT)
     assert event.is_late(MOMENT + timedelta(milliseconds=1))
@@ -143,7 +143,7 @@ def test_lateness() -> None:
     assert not patient.is_late(MOMENT)
 
 
-def test_moments_are_rfc_3339_in_utc_with_milliseconds() -> None:
+def test_times_are_rfc_3339_in_utc_with_milliseconds() -> None:
     berlin = timezone(timedelta(hours=1))
     assert rfc3339(MOMENT) == "2026-11-23T09:30:00.123Z"
     assert rfc3339(datetime(2026, 11, 23, 10, 30, tzinfo=berlin)) == "2026-11-23T09:30:00.000Z"

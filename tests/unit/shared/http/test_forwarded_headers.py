@@ -1,4 +1,4 @@
-"""Nobody can forge the address that limits count by (ASVS 4.1.3)."""
+"""The client address for rate limits cannot be forged (ASVS 4.1.3)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def chain(peer: str, *lines: str) -> dict[str, Any]:
     ("peer", "lines", "client"),
     [
         ("203.0.113.9", (), "203.0.113.9"),
-        ("203.0.113.9", ("198.51.100.1",), "203.0.113.9"),  # not a proxy of ours: what it says is nothing
+        ("203.0.113.9", ("198.51.100.1",), "203.0.113.9"),  # the header of an untrusted proxy is ignored
         ("10.0.0.1", (), "10.0.0.1"),
         ("10.0.0.1", ("198.51.100.1",), "198.51.100.1"),
-        ("10.0.0.1", ("1.1.1.1, 198.51.100.1",), "198.51.100.1"),  # what the client wrote itself stands left
-        ("10.0.0.1", ("1.1.1.1", "198.51.100.1"), "198.51.100.1"),  # also in a line of its own
+        ("10.0.0.1", ("1.1.1.1, 198.51.100.1",), "198.51.100.1"),  # the left part was written by the client
+        ("10.0.0.1", ("1.1.1.1", "198.51.100.1"), "198.51.100.1"),  # also on a separate line
         ("10.0.0.1", ("198.51.100.1, 192.0.2.7, 10.9.9.9",), "198.51.100.1"),
         ("10.0.0.1", ("10.0.0.3, 10.0.0.2",), "10.0.0.3"),
         ("10.0.0.1", ("198.51.100.1, nonsense, 10.0.0.2",), "10.0.0.2"),
@@ -44,19 +44,19 @@ def chain(peer: str, *lines: str) -> dict[str, Any]:
         ("testclient", ("198.51.100.1",), "testclient"),
     ],
 )
-def test_the_client_is_the_rightmost_address_that_no_proxy_of_ours_has(
+def test_client_is_the_rightmost_address_that_is_no_trusted_proxy(
     peer: str, lines: tuple[str, ...], client: str
 ) -> None:
     assert TrustedProxies(PROXIES).client(chain(peer, *lines)) == client
 
 
-def test_without_trusted_proxies_no_header_counts() -> None:
+def test_headers_are_ignored_without_trusted_proxies() -> None:
     assert TrustedProxies().client(chain("127.0.0.1", "198.51.100.1")) == "127.0.0.1"
     assert TrustedProxies().client(scope(None)) == ""
 
 
-def test_the_origin_that_the_client_saw() -> None:
-    """From a trusted proxy its own words; else the request's host, and a scheme only where TLS is ours."""
+def test_origin_is_read_from_trusted_proxies_only() -> None:
+    """From other peers the host is that of the request, and the scheme is known only if this process ends TLS."""
     forwarded = ((b"host", b"backend:8000"), (b"x-forwarded-proto", b"https"), (b"x-forwarded-host", b"Chat.Example"))
     proxies = TrustedProxies(PROXIES)
     assert proxies.origin_seen(scope("10.0.0.1", *forwarded)) == ("https", "chat.example")
@@ -65,14 +65,14 @@ def test_the_origin_that_the_client_saw() -> None:
     assert proxies.origin_seen(scope("10.0.0.1", (b"x-forwarded-proto", b"evil"))) == (None, "")
 
 
-def test_limits_count_an_ipv6_customer_once() -> None:
-    """Whoever has one IPv6 address has 2^64 of them."""
+def test_addresses_of_an_ipv6_network_are_one_block() -> None:
+    """A customer with one IPv6 address has 2^64 of them."""
     assert address_block("2001:db8:0:1::1") == address_block("2001:db8:0:1:ffff::2") != address_block("2001:db8:0:2::1")
     assert address_block("198.51.100.1") == "198.51.100.1"
     assert address_block("") == ""
 
 
-def test_the_setting_is_a_list_of_networks() -> None:
+def test_trusted_proxies_are_a_list_of_networks() -> None:
     assert CommonSettings(trusted_proxies="10.0.0.0/8, 192.0.2.7,").trusted_proxies == ("10.0.0.0/8", "192.0.2.7")
     with pytest.raises(ValidationError, match="not an address or network"):
         CommonSettings(trusted_proxies="the-edge")

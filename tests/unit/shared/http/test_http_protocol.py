@@ -1,4 +1,4 @@
-"""The private parts of uvicorn that our HTTP protocol leans on: read its changes before touching this."""
+"""The private parts of uvicorn that the HTTP protocol depends on: read its changelog before you change this file."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from shared.runtime.process import _config
         ("resume_writing", []),
     ],
 )
-def test_methods_that_are_overridden(name: str, parameters: list[str]) -> None:
-    """They are there, with these parameters."""
+def test_overridden_methods_exist(name: str, parameters: list[str]) -> None:
+    """They have the expected parameters."""
     assert list(inspect.signature(getattr(HttpToolsProtocol, name)).parameters) == ["self", *parameters]
 
 
-def test_attributes_that_are_read() -> None:
-    """The request under way, its address, the loop, and whether its answer is complete."""
+def test_read_attributes_exist() -> None:
+    """The current request, its address, the loop, and whether its answer is complete."""
     source = inspect.getsource(HttpToolsProtocol)
     for attribute in ("self.cycle", "self.url", "self.loop", "self.transport"):
         assert f"{attribute}: " in source or f"{attribute} = " in source
     assert "self.response_complete = False" in inspect.getsource(RequestResponseCycle)
 
 
-def test_errors_of_callbacks_become_a_refusal() -> None:
-    """They come wrapped in an error that `data_received` answers."""
+def test_error_of_a_callback_is_answered_as_a_refusal() -> None:
+    """The error is wrapped in one that `data_received` answers."""
     assert "except httptools.HttpParserError:" in inspect.getsource(HttpToolsProtocol.data_received)
 
 
-def test_idle_connections_end_before_ten_seconds_are_over() -> None:
+def test_idle_connection_is_closed_within_ten_seconds() -> None:
     async def app(*_arguments: object) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     assert _config(app).timeout_keep_alive <= 10

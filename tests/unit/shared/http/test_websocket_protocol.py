@@ -1,4 +1,4 @@
-"""A read of many frames, taken slice by slice; and the private parts of uvicorn that this leans on."""
+"""Parsing large reads in slices, and the private parts of uvicorn that this depends on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from websockets.frames import Frame, Opcode
 from shared.http.websocket_protocol import SLICE, BoundedWebSocketProtocol
 from shared.runtime.process import _config
 
-READ = 256 * 1024  # bytes that the loop reads at once
+READ = 256 * 1024  # maximum bytes of one read of the event loop
 HANDSHAKE = (
     b"GET /socket.io/ HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -22,7 +22,7 @@ HANDSHAKE = (
 
 
 class Transport(asyncio.Transport):
-    """Remembers whether reading is paused."""
+    """Records whether reading is paused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Transport(asyncio.Transport):
         self.reading = True
 
     def write(self, data: Any) -> None:
-        """To nobody."""
+        """Drop the data."""
 
     def close(self) -> None:
         self.closed = True
@@ -46,13 +46,13 @@ class Transport(asyncio.Transport):
 
 
 def text(content: str) -> bytes:
-    """One whole frame of a client."""
+    """Return one complete frame of a client."""
     return Frame(Opcode.TEXT, content.encode()).serialize(mask=True)
 
 
 @pytest.fixture
 async def protocol() -> BoundedWebSocketProtocol:
-    """A WebSocket that an application has accepted, and does not read from by itself."""
+    """A WebSocket that an application has accepted and does not read."""
 
     async def app(_scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -70,7 +70,7 @@ async def protocol() -> BoundedWebSocketProtocol:
     return protocol
 
 
-async def test_of_a_read_full_of_frames_a_slice_is_parsed_and_all_of_it_arrives_in_order(
+async def test_large_read_is_parsed_in_slices_and_arrives_in_order(
     protocol: BoundedWebSocketProtocol,
 ) -> None:
     texts = [f"{number:017}" for number in range(READ // 23)]
@@ -85,8 +85,8 @@ async def test_of_a_read_full_of_frames_a_slice_is_parsed_and_all_of_it_arrives_
     assert protocol.transport.reading  # type: ignore[attr-defined]
 
 
-async def test_a_message_longer_than_a_slice_is_whole(protocol: BoundedWebSocketProtocol) -> None:
-    """With what comes before it and behind it, in reads that end anywhere."""
+async def test_message_longer_than_a_slice_is_complete(protocol: BoundedWebSocketProtocol) -> None:
+    """Also the messages before and after it, in reads that end anywhere."""
     long = "x" * (3 * SLICE)
     stream = text("before") + text(long) + text("behind")
     protocol.data_received(stream[: 2 * SLICE])
@@ -95,23 +95,23 @@ async def test_a_message_longer_than_a_slice_is_whole(protocol: BoundedWebSocket
     assert [(await protocol.receive())["text"] for _ in range(2)] == [long, "behind"]
 
 
-async def test_what_comes_although_reads_wait_keeps_its_place(protocol: BoundedWebSocketProtocol) -> None:
-    """A transport may have read already when it is told to pause."""
+async def test_data_received_while_paused_keeps_its_order(protocol: BoundedWebSocketProtocol) -> None:
+    """A transport may have read more data before it pauses."""
     first, second = [str(number) for number in range(5_000)], ["late"]
     protocol.data_received(b"".join(map(text, first)))
     protocol.data_received(text("late"))
     assert [(await protocol.receive())["text"] for _ in first + second] == first + second
 
 
-async def test_behind_the_end_nothing_is_parsed(protocol: BoundedWebSocketProtocol) -> None:
-    """Nor is anything of a message that is too long."""
+async def test_data_after_the_close_is_not_parsed(protocol: BoundedWebSocketProtocol) -> None:
+    """No part of a message that is too long is parsed."""
     protocol.data_received(text("x" * 2 * 1024 * 1024))
     assert (await protocol.receive())["type"] == "websocket.disconnect"
     assert protocol.queue.empty()
 
 
-def test_uvicorn_reads_on_when_all_messages_are_taken() -> None:
-    """And pauses with each; we parse on where it reads on."""
+def test_uvicorn_resumes_reading_when_its_queue_is_empty() -> None:
+    """It pauses with each message; parsing continues where uvicorn resumes reading."""
     assert "if self.read_paused and self.queue.empty():" in inspect.getsource(WebSocketsSansIOProtocol.receive)
     source = inspect.getsource(WebSocketsSansIOProtocol.send_receive_event_to_app)
     assert "self.read_paused = True" in source

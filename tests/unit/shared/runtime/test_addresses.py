@@ -1,4 +1,4 @@
-"""Addresses in the environment: wrong ones are one line that names the variable, and shows none of the address."""
+"""Addresses in the environment: an error is one line that names the variable and shows no part of the address."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GOOD = {
         ("AUTH_URL", "http://auth:port"),
     ],
 )
-def test_a_wrong_address_is_one_line(
+def test_wrong_address_prints_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, value: str
 ) -> None:
     for name, good in (GOOD | {f"BACKCHAT_{variable}": value}).items():
@@ -39,7 +39,7 @@ def test_a_wrong_address_is_one_line(
     assert "hush" not in line
 
 
-def test_good_addresses_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_addresses_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, good in GOOD.items():
         monkeypatch.setenv(name, good)
     assert load(GatewayProcessSettings).amqp_url == GOOD["BACKCHAT_AMQP_URL"]
@@ -48,18 +48,18 @@ def test_good_addresses_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "url", ["sqlite+aiosqlite:////data/auth.db", "postgresql+asyncpg://app@/db?host=/run/postgresql"]
 )
-def test_a_database_may_be_a_file_or_behind_a_socket(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_database_may_be_a_file_or_a_unix_socket(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("BACKCHAT_DATABASE_URL", url)
     assert load(MigrateSettings).database_url == url
 
 
-def test_a_database_with_a_strange_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_address_with_an_invalid_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKCHAT_DATABASE_URL", "postgresql+asyncpg://a:hush@h:notaport/d")
     with pytest.raises(SystemExit):
         load(MigrateSettings)
 
 
-def test_a_host_that_names_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_address_without_a_host_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         _bind("no host", 0)
     assert caught.value.code == CONFIG_ERROR

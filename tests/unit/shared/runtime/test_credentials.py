@@ -1,4 +1,4 @@
-"""Start-up refuses credentials that strangers try first, except on loopback, and shows nothing of them."""
+"""Processes refuse well-known credentials at start, except on loopback, and never show them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HERE = ["127.0.0.1", "127.8.9.1", "localhost", "LOCALHOST", "db.localhost", "[::
 
 
 @pytest.mark.parametrize("password", ["", *DEFAULTS])
-def test_what_strangers_try_is_weak(password: str) -> None:
+def test_default_password_is_weak_except_on_loopback(password: str) -> None:
     assert weakness(password)
     for host in BEYOND:
         assert is_weak_address(f"amqp://someone:{quote(password, safe='')}@{host}:5672/")
@@ -49,27 +49,27 @@ def test_what_strangers_try_is_weak(password: str) -> None:
 
 
 @pytest.mark.parametrize("password", GOOD)
-def test_what_nobody_guesses_is_not(password: str) -> None:
+def test_random_password_is_not_weak(password: str) -> None:
     assert weakness(password) is None
     for host in BEYOND:
         assert not is_weak_address(f"amqps://someone:{quote(password, safe='')}@{host}/")
 
 
-def test_what_chance_makes_is_never_weak() -> None:
-    """As deploy/secrets.py makes them, with the names of the services."""
+def test_generated_password_is_never_weak() -> None:
+    """Generated as by deploy/secrets.py, with the names of the services."""
     for name in ("auth_service", "chat_gateway", "persistence_worker", "chatbot_worker", "backchat_auth"):
         for _ in range(400):
             assert not is_weak_address(f"amqp://{name}:{secrets.token_urlsafe(24)}@rabbitmq:5672/")
 
 
 @pytest.mark.parametrize("host", HERE)
-def test_on_this_machine_anything_will_do(host: str) -> None:
+def test_any_password_is_accepted_on_loopback(host: str) -> None:
     for user in ("", "guest@", "guest:@", "guest:guest@"):
         assert not is_weak_address(f"amqp://{user}{host}:5672/")
         assert not is_weak_address(f"postgresql+asyncpg://{user}{host}/chats")
 
 
-def test_the_user_s_name_is_no_password() -> None:
+def test_user_name_as_password_is_weak() -> None:
     assert is_weak_address("amqp://jacqueline.fernandez:jacqueline.fernandez@broker/")
     assert is_weak_address("amqp://jacqueline.fernandez:JacquelineFernandez99@broker/")
     assert not is_weak_address("amqp://vp:Vp7mRw2kXzQd@broker/"), "two letters are in many"
@@ -78,7 +78,7 @@ def test_the_user_s_name_is_no_password() -> None:
 @pytest.mark.parametrize(
     ("url", "weak"),
     [
-        ("amqp://broker/", True),  # whose client says guest:guest then
+        ("amqp://broker/", True),  # the client then uses guest:guest
         ("amqp://name@broker/", True),
         ("postgresql+asyncpg://app@db/chats", True),
         ("postgresql+asyncpg://app@/chats?host=/run/postgresql", False),
@@ -87,11 +87,11 @@ def test_the_user_s_name_is_no_password() -> None:
         ("postgresql+asyncpg://app@/chats?host=[::1]:5432&host=127.0.0.1", False),
         ("postgresql+asyncpg://app@/chats?host=[2001:db8::1]:5432", True),
         ("sqlite+aiosqlite:////data/auth.db", False),
-        ("http://auth_service:8000", False),  # asks for none
+        ("http://auth_service:8000", False),  # needs no password
         ("http://gateway:changeme@auth_service:8000", True),
     ],
 )
-def test_addresses_of_all_kinds(url: str, *, weak: bool) -> None:
+def test_weakness_is_judged_for_every_kind_of_address(url: str, *, weak: bool) -> None:
     assert is_weak_address(url) is weak
 
 
@@ -103,10 +103,10 @@ def test_addresses_of_all_kinds(url: str, *, weak: bool) -> None:
         ("amqp://a:Vp7mRw2kXzQd@one/, amqp://guest:guest@127.0.0.1/", False),
     ],
 )
-def test_a_process_does_not_start_with_one(
+def test_process_refuses_to_start_with_a_weak_password(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str, *, weak: bool
 ) -> None:
-    """One line that names the variable and shows nothing of it; every address of a cluster counts."""
+    """The error is one line that names the variable and shows no value; every address of a cluster is checked."""
     monkeypatch.setenv("BACKCHAT_AMQP_URL", address)
     if not weak:
         assert load(ChatbotProcessSettings).amqp_url == address
@@ -119,15 +119,15 @@ def test_a_process_does_not_start_with_one(
     assert "guest" not in line
 
 
-def test_nor_does_a_migration(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_migrate_refuses_weak_password(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("BACKCHAT_DATABASE_URL", "postgresql+asyncpg://postgres:postgres@db/postgres")
     with pytest.raises(SystemExit):
         load(PersistenceMigrationSettings)
     assert capsys.readouterr().err.startswith("BACKCHAT_DATABASE_URL: ")
 
 
-def test_a_model_s_key_is_no_placeholder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server on this machine often asks for none and takes any."""
+def test_placeholder_as_model_key_is_refused_except_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local server often accepts any key."""
     monkeypatch.setenv("MODEL_KEY", "ollama")
     here = read_secret("key", "MODEL_KEY", "http://127.0.0.1:11434/v1")
     assert here
@@ -139,8 +139,8 @@ def test_a_model_s_key_is_no_placeholder(monkeypatch: pytest.MonkeyPatch) -> Non
     assert read_secret("key", "MODEL_KEY", "https://models.example.org/v1")
 
 
-def test_nothing_that_we_ship_or_explain_has_a_password_in_it() -> None:
-    """But for what runs on loopback; `{…}` and `$…` stand for those that are made."""
+def test_shipped_files_contain_no_password() -> None:
+    """Except for loopback; `{…}` and `$…` are placeholders of generated ones."""
     shipped = [ROOT / "docker-compose.yml", ROOT / "Dockerfile", ROOT / "README.md"]
     for folder in ("auth_service", "chat_gateway", "persistence_worker", "chatbot_worker", "embedded", "shared"):
         shipped += (ROOT / folder).rglob("*.py")
@@ -159,10 +159,10 @@ def test_nothing_that_we_ship_or_explain_has_a_password_in_it() -> None:
 
 @given(st.text(max_size=60), st.text(max_size=20))
 @example("0000001243ß", "")
-def test_any_text_is_judged_and_short_ones_never_pass(secret: str, name: str) -> None:
+def test_short_password_is_always_weak(secret: str, name: str) -> None:
     assert weakness(secret, name) is not None or len(secret) >= SHORTEST
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_host(host: str) -> None:
+def test_any_text_is_judged_as_a_host(host: str) -> None:
     assert on_this_machine(host) in (True, False)

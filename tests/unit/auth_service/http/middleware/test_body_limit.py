@@ -1,4 +1,4 @@
-"""The bound on bodies, on plain ASGI."""
+"""The limit on request bodies, on plain ASGI."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from shared.http.problems import problem
 
 
 class Reader:
-    """An app that reads the whole body, as ours do."""
+    """An app that reads the whole body."""
 
     def __init__(self) -> None:
         self.body: bytes | None = None
@@ -34,7 +34,7 @@ class Reader:
 
 
 async def exchange(chunks: Sequence[bytes], declared: int | str | None = None) -> tuple[Reader, list[Message], int]:
-    """The app, what was sent to the client, and how many chunks were taken from it."""
+    """Run the app; return it, the messages sent to the client, and the number of chunks read from it."""
     app, sent, taken = Reader(), [], 0
 
     async def receive() -> Message:
@@ -58,38 +58,38 @@ def is_refused(sent: list[Message]) -> bool:
     return sent[0]["status"] == 413 and json.loads(body)["code"] == "payload_too_large"
 
 
-async def test_a_body_of_just_the_limit_passes() -> None:
+async def test_body_of_exactly_the_limit_is_accepted() -> None:
     app, sent, _ = await exchange([b"x" * 4096, b"x" * (BODY_MAX - 4096)], BODY_MAX)
     assert sent[0]["status"] == 200
     assert app.body == b"x" * BODY_MAX
 
 
-async def test_a_declared_body_over_it_never_reaches_the_app() -> None:
+async def test_declared_body_over_the_limit_never_reaches_the_app() -> None:
     app, sent, _ = await exchange([b"x" * (BODY_MAX + 1)], BODY_MAX + 1)
     assert is_refused(sent)
     assert app.body is None
     assert (b"connection", b"close") in sent[0]["headers"]
 
 
-async def test_a_chunked_body_is_stopped_where_it_passes_it() -> None:
+async def test_chunked_body_is_refused_at_the_limit() -> None:
     app, sent, _ = await exchange([b"x" * 1024] * 9)
     assert is_refused(sent)
     assert app.body is None
 
 
-async def test_a_lie_about_the_length_does_not_help() -> None:
+async def test_false_content_length_does_not_bypass_the_limit() -> None:
     _, sent, _ = await exchange([b"x" * 1024] * 9, 10)
     assert is_refused(sent)
 
 
-async def test_a_length_that_is_no_number_is_refused() -> None:
+async def test_content_length_that_is_no_number_is_refused() -> None:
     for declared in ("-1", "1e3", "9" * 5000):
         _, sent, _ = await exchange([b"x"], declared)
         assert is_refused(sent)
 
 
-async def test_the_rest_of_a_refused_body_is_dropped_but_not_without_end() -> None:
-    """The answer is out before; the client can finish a few MiB and read it; a flood is cut off."""
+async def test_rest_of_a_refused_body_is_read_up_to_a_bound() -> None:
+    """The answer is sent first; a client may send a few more MiB and then read it; a longer body is cut off."""
     _, sent, taken = await exchange([b"x" * 65_536] * 64, 64 * 65_536)
     assert is_refused(sent)
     assert taken == 64
