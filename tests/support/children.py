@@ -13,8 +13,10 @@ import signal
 import socket
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -179,6 +181,43 @@ class Child:
             return [leader, *leader.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+
+class Server(ABC):
+    """A server in a child process, which can be killed, restarted and suspended."""
+
+    STOP_SIGNAL: signal.Signals  # for a stop in order
+    STOP_TIMEOUT: float  # seconds until a stop becomes a kill
+    _child: Child | None = None
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start with the data of the previous start; returns when clients can connect."""
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.running
+
+    def kill(self) -> None:
+        """Kill with SIGKILL."""
+        assert self._child
+        self._child.kill()
+
+    def restart(self) -> Self:
+        """Stop in order if it is running, and start again."""
+        assert self._child
+        self._child.stop(self.STOP_SIGNAL, timeout=self.STOP_TIMEOUT)
+        return self.start()
+
+    def pause(self) -> None:
+        """Suspend all processes; connections stay open."""
+        assert self._child
+        self._child.pause()
+
+    def resume(self) -> None:
+        """Resume after `pause`."""
+        assert self._child
+        self._child.resume()
 
 
 def _traversable() -> str:

@@ -11,16 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from tests.support.children import PLAIN_ENVIRONMENT, START_TIMEOUT, Child, Home, NotInstalled, answers
+from tests.support.children import PLAIN_ENVIRONMENT, START_TIMEOUT, Child, Home, NotInstalled, Server, answers
 from tests.support.ports import free_port
 
 
-class PostgreSQL:
+class PostgreSQL(Server):
     """A private PostgreSQL server; superuser `app` without a password, TCP on 127.0.0.1 only.
 
     Commits survive `kill`, but not a machine crash: fsync is off.
     """
 
+    STOP_SIGNAL = signal.SIGINT
+    STOP_TIMEOUT = 10
     SETTINGS: tuple[str, ...] = (
         "fsync=off",
         "full_page_writes=off",
@@ -37,15 +39,10 @@ class PostgreSQL:
             account = _unprivileged()
             self._user, self._group = account.pw_uid, account.pw_gid
             os.chown(self._home.path, account.pw_uid, account.pw_gid)
-        self._child: Child | None = None
 
     def url(self, database: str = "postgres") -> str:
         """Return the address of a database for SQLAlchemy with asyncpg."""
         return f"postgresql+asyncpg://app@127.0.0.1:{self.port}/{database}"
-
-    @property
-    def running(self) -> bool:
-        return self._child is not None and self._child.running
 
     def start(self) -> Self:
         """Start with the data of the previous start; returns when it accepts connections."""
@@ -71,29 +68,8 @@ class PostgreSQL:
     def stop(self) -> None:
         """Stop and remove the data."""
         if self._child:
-            self._child.stop(signal.SIGINT, timeout=10)
+            self._child.stop(self.STOP_SIGNAL, timeout=self.STOP_TIMEOUT)
         self._home.close()
-
-    def kill(self) -> None:
-        """Kill with SIGKILL."""
-        assert self._child
-        self._child.kill()
-
-    def restart(self) -> Self:
-        """Stop in order if it is running, and start again."""
-        assert self._child
-        self._child.stop(signal.SIGINT, timeout=10)
-        return self.start()
-
-    def pause(self) -> None:
-        """Suspend all processes; connections stay open."""
-        assert self._child
-        self._child.pause()
-
-    def resume(self) -> None:
-        """Resume after `pause`."""
-        assert self._child
-        self._child.resume()
 
     def _run(self, name: str, command: Sequence[str | Path]) -> Child:
         return Child(self._home, name, command, environment=PLAIN_ENVIRONMENT, user=self._user, group=self._group)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from tests.support.children import PLAIN_ENVIRONMENT, START_TIMEOUT, Child, Home, NotInstalled, answers
+from tests.support.children import PLAIN_ENVIRONMENT, START_TIMEOUT, Child, Home, NotInstalled, Server, answers
 from tests.support.ports import free_port
 
 # Read at import: `conftest` clears the environment.
@@ -30,13 +30,15 @@ exec /usr/sbin/chroot "$root" "$@"
 VHOSTS_AT_ONCE = 12  # a call of rabbitmqctl takes 0.5 s for any number of vhosts
 
 
-class RabbitMQ:
+class RabbitMQ(Server):
     """A private RabbitMQ node; user and password `test`.
 
     `peer` is a node to form a cluster with; the new node shares its epmd and its cookie. `configuration` is added to
     rabbitmq.conf, and `erlang` to the arguments of the Erlang virtual machine.
     """
 
+    STOP_SIGNAL = signal.SIGTERM
+    STOP_TIMEOUT = 30
     CREDENTIALS = "test:test"
 
     def __init__(self, *, peer: RabbitMQ | None = None, configuration: str = "", erlang: str = "") -> None:
@@ -47,7 +49,6 @@ class RabbitMQ:
         self._ports: dict[str, int] = {"dist": free_port(), "epmd": peer._ports["epmd"] if peer else free_port()}
         self._cookie: str = peer._cookie if peer else secrets.token_hex(16)
         self.node = f"t{secrets.token_hex(6)}@localhost"
-        self._child: Child | None = None
         self._epmd: Child | None = None
         self._vhosts: list[str] = []
         self._used: list[str] = []
@@ -57,10 +58,6 @@ class RabbitMQ:
     def url(self) -> str:
         """Address of the default vhost."""
         return f"amqp://{self.CREDENTIALS}@127.0.0.1:{self.port}/"
-
-    @property
-    def running(self) -> bool:
-        return self._child is not None and self._child.running
 
     def start(self) -> Self:
         """Start with the data of the previous start; returns when it answers AMQP."""
@@ -88,27 +85,6 @@ class RabbitMQ:
             if child:
                 child.kill()
         self._home.close()
-
-    def kill(self) -> None:
-        """Kill with SIGKILL."""
-        assert self._child
-        self._child.kill()
-
-    def restart(self) -> Self:
-        """Stop in order if it is running, and start again."""
-        assert self._child
-        self._child.stop(signal.SIGTERM, timeout=30)
-        return self.start()
-
-    def pause(self) -> None:
-        """Suspend all processes; connections stay open."""
-        assert self._child
-        self._child.pause()
-
-    def resume(self) -> None:
-        """Resume after `pause`."""
-        assert self._child
-        self._child.resume()
 
     def fresh_vhost(self) -> str:
         """Return the address of an unused vhost. Vhosts are made and deleted in batches."""

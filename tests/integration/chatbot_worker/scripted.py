@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from chatbot_worker.chatbots.protocol import Turn
+from tests.support.waiting import pause
 
 SCRIPTED = """
 [[chatbots]]
@@ -54,6 +55,21 @@ class Scripted:
                 yield piece
         finally:
             self.closed += 1
+
+
+class Counting:
+    """A reply function that counts how many of its replies run at the same time."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._running = 0
+
+    async def __call__(self, _turn: Turn) -> AsyncIterator[str]:
+        self._running += 1
+        self.most = max(self.most, self._running)
+        await pause(0.01, "a reply takes time")
+        self._running -= 1
+        yield "done"
 
 
 async def hello(_turn: Turn) -> AsyncIterator[str]:

@@ -11,8 +11,8 @@ from chatbot_worker.chatbots.protocol import Turn
 from shared.contracts.turns import RunTurn
 from tests.integration.chatbot_worker.conftest import Start, body, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
-from tests.integration.chatbot_worker.scripted import SCRIPTED, Scripted, hang
-from tests.support.waiting import pause, until
+from tests.integration.chatbot_worker.scripted import SCRIPTED, Counting, Scripted, hang
+from tests.support.waiting import until
 
 
 class Gate:
@@ -131,17 +131,8 @@ async def test_turn_is_requeued_after_wait_timeout(
 
 async def test_only_the_turn_that_crashes_workers_fails(bus: FakeBus, start: Start, scripted: Scripted) -> None:
     """All turns have the same delivery count: only the first one fails, all following ones run one at a time."""
-    at_once = most = 0
-
-    async def counts(_turn: Turn) -> AsyncIterator[str]:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
-        await pause(0.01, "a reply takes time")
-        at_once -= 1
-        yield "done"
-
-    scripted.plays = [counts]
+    counting = Counting()
+    scripted.plays = [counting]
     bus.open = [True] * 4
     await start(SCRIPTED)
     suspects = [of(person) for person in "abcd"]
@@ -150,4 +141,4 @@ async def test_only_the_turn_that_crashes_workers_fails(bus: FakeBus, start: Sta
     await until(lambda: len(bus.subscriptions["turns.bot"].acked) == 4)
     assert [finish.status for finish in bus.finished()] == ["failed", "complete", "complete", "complete"]
     assert bus.finished()[0].message_id == suspects[0].message_id
-    assert most == 1
+    assert counting.most == 1

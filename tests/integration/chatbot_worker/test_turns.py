@@ -15,8 +15,8 @@ from shared.contracts.events import ReplyStreamed, TypingChanged
 from shared.contracts.topology import log
 from tests.integration.chatbot_worker.conftest import Start, body, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
-from tests.integration.chatbot_worker.scripted import ECHO, INSTANT, PIECEWISE, SCRIPTED, Scripted
-from tests.support.waiting import pause, until
+from tests.integration.chatbot_worker.scripted import ECHO, INSTANT, PIECEWISE, SCRIPTED, Counting, Scripted
+from tests.support.waiting import until
 
 
 async def test_a_reply_is_streamed_then_stored_then_acked(bus: FakeBus, start: Start) -> None:
@@ -171,21 +171,12 @@ async def test_unreadable_turn_becomes_a_dead_letter_and_fails(bus: FakeBus, sta
 
 async def test_no_more_turns_at_once_than_the_chatbot_allows(bus: FakeBus, start: Start, scripted: Scripted) -> None:
     """A body may hold more turns than may run."""
-    at_once, most = 0, 0
-
-    async def counts(_turn: Turn) -> AsyncIterator[str]:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
-        await pause(0.01, "a reply takes time")
-        at_once -= 1
-        yield "x"
-
-    scripted.plays = [counts]
+    counting = Counting()
+    scripted.plays = [counting]
     await start(SCRIPTED + "concurrency = 3\n")
     bus.deliver("turns.bot", body(*(turn(chatbot_id="bot") for _ in range(10))))
     await until(lambda: bus.subscriptions["turns.bot"].acked)
-    assert (most, len(bus.finished())) == (3, 10)
+    assert (counting.most, len(bus.finished())) == (3, 10)
 
 
 @pytest.mark.parametrize("kind", ["echo", "eliza"])

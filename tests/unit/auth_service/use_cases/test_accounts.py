@@ -19,31 +19,6 @@ HERE = "192.0.2.1"
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def hasher() -> PlainHasher:
-    return PlainHasher()
-
-
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def metrics(registry: CollectorRegistry) -> Metrics:
-    return Metrics(registry)
-
-
-@pytest.fixture
-def check(store: MemoryStore, hasher: PlainHasher, metrics: Metrics) -> CredentialCheck:
-    return CredentialCheck(store=store, hasher=hasher, throttle=NoThrottle(), metrics=metrics)
-
-
-@pytest.fixture
 def service(store: MemoryStore, hasher: PlainHasher, check: CredentialCheck, metrics: Metrics) -> Accounts:
     return Accounts(store=store, check=check, hasher=hasher, throttle=NoThrottle(), outbox=store, metrics=metrics)
 

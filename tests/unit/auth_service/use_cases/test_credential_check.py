@@ -4,9 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from auth_service.domain.credentials import Credentials
-from auth_service.metrics import Metrics
 from auth_service.use_cases.credential_check import CredentialCheck
-from auth_service.use_cases.throttle import NoThrottle
 from shared.errors import InvalidCredentials, Unavailable
 from tests.unit.auth_service.fakes import MemoryStore, PlainHasher
 
@@ -18,21 +16,6 @@ ALICE = Credentials("alice", ("user",), f"1:{GOOD}", 0)
 @pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore({"alice": ALICE})
-
-
-@pytest.fixture
-def hasher() -> PlainHasher:
-    return PlainHasher()
-
-
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def check(store: MemoryStore, hasher: PlainHasher, registry: CollectorRegistry) -> CredentialCheck:
-    return CredentialCheck(store=store, hasher=hasher, throttle=NoThrottle(), metrics=Metrics(registry))
 
 
 @pytest.mark.parametrize("passcode", ["wrong horse", "short", "x" * 200, "pass\ud800word", ""])

@@ -8,27 +8,14 @@ from typing import Any
 import pytest
 
 from persistence_worker.domain.command_batch import REPUBLISH_AFTER, transactions
-from shared.contracts.commands import (
-    AcceptInvite,
-    AddChatbot,
-    DeleteSession,
-    EditMessage,
-    EraseAuthor,
-    LeaveSession,
-    MarkRead,
-    RegenerateReply,
-    RemoveChatbot,
-    RemoveUser,
-    StopReply,
-    UpdateSession,
-)
+from shared.contracts import commands
 from shared.contracts.events import SessionDeleted, SessionHead, SessionUpdated
 from tests.support.commands import ADA, NOON, received, send
 from tests.unit.persistence_worker.domain.batches import NOW, apply, batch, events, message, outcome, session, turn
 
 
-def rename(of: Any, title: str = "New") -> UpdateSession:
-    return UpdateSession(session_id=of.id, user_id=ADA, title=title, reply_policy=None)
+def rename(of: Any, title: str = "New") -> commands.UpdateSession:
+    return commands.UpdateSession(session_id=of.id, user_id=ADA, title=title, reply_policy=None)
 
 
 # --- repeated commands ---
@@ -49,9 +36,11 @@ def test_answer_is_recorded_and_repeated_without_applying_again() -> None:
 def test_error_is_recorded_too_except_unavailable() -> None:
     """`unavailable` means that the command is not applied, so that the client repeats it."""
     one = session()
-    refused = apply(batch(one), AddChatbot(session_id=one.id, user_id="bob", chatbot_id="eliza"))
+    refused = apply(batch(one), commands.AddChatbot(session_id=one.id, user_id="bob", chatbot_id="eliza"))
     assert (outcome(refused), len(refused.writes.answers)) == ("forbidden", 1)
-    unavailable = apply(batch(one, chatbots=()), AddChatbot(session_id=one.id, user_id=ADA, chatbot_id="eliza"))
+    unavailable = apply(
+        batch(one, chatbots=()), commands.AddChatbot(session_id=one.id, user_id=ADA, chatbot_id="eliza")
+    )
     assert (outcome(unavailable), unavailable.writes.answers) == ("unavailable", [])
 
 
@@ -63,7 +52,7 @@ def test_repeated_command_whose_answer_was_redacted_is_unavailable() -> None:
     assert outcome(work) == "unavailable"
 
 
-@pytest.mark.parametrize("command", [send, lambda one: MarkRead(session_id=one, user_id=ADA, seq=1)])
+@pytest.mark.parametrize("command", [send, lambda one: commands.MarkRead(session_id=one, user_id=ADA, seq=1)])
 def test_idempotent_commands_are_not_recorded(command: Any) -> None:
     one = session(last_seq=1)
     assert apply(batch(one), command(one.id)).writes.answers == []
@@ -81,10 +70,10 @@ def repeated(command: Any, *sessions: Any, **loaded: Any) -> Any:
 @pytest.mark.parametrize(
     ("kind", "fields"),
     [
-        (UpdateSession, {"title": "New", "reply_policy": None}),
-        (AddChatbot, {"chatbot_id": "echo"}),
-        (RemoveChatbot, {"chatbot_id": "eliza"}),
-        (AcceptInvite, {"invite_hash": "h"}),
+        (commands.UpdateSession, {"title": "New", "reply_policy": None}),
+        (commands.AddChatbot, {"chatbot_id": "echo"}),
+        (commands.RemoveChatbot, {"chatbot_id": "eliza"}),
+        (commands.AcceptInvite, {"invite_hash": "h"}),
     ],
 )
 def test_repeated_change_of_a_session_publishes_its_state_and_its_head(kind: Any, fields: dict[str, Any]) -> None:
@@ -96,7 +85,8 @@ def test_repeated_change_of_a_session_publishes_its_state_and_its_head(kind: Any
 
 
 @pytest.mark.parametrize(
-    ("kind", "fields"), [(LeaveSession, {"user_id": "eve"}), (RemoveUser, {"user_id": ADA, "removed_id": "eve"})]
+    ("kind", "fields"),
+    [(commands.LeaveSession, {"user_id": "eve"}), (commands.RemoveUser, {"user_id": ADA, "removed_id": "eve"})],
 )
 def test_repeated_end_of_a_membership_notifies_the_former_member(kind: Any, fields: dict[str, Any]) -> None:
     one = session(last_seq=7)
@@ -106,13 +96,13 @@ def test_repeated_end_of_a_membership_notifies_the_former_member(kind: Any, fiel
 
 def test_repeated_removal_of_a_user_who_joined_again_does_not_notify_them() -> None:
     one = session(last_seq=7)
-    work = repeated(RemoveUser(session_id=one.id, user_id=ADA, removed_id="bob"), one)
+    work = repeated(commands.RemoveUser(session_id=one.id, user_id=ADA, removed_id="bob"), one)
     assert events(work, SessionDeleted) == []
 
 
 def test_repeated_deletion_notifies_all_members() -> None:
     one = session(deleted_at=NOON)
-    work = repeated(DeleteSession(session_id=one.id, user_id=ADA), one)
+    work = repeated(commands.DeleteSession(session_id=one.id, user_id=ADA), one)
     assert [(event.users, event.whole) for event in events(work, SessionDeleted)] == [([ADA, "bob"], True)]
     assert events(work, SessionHead) == []
 
@@ -120,7 +110,7 @@ def test_repeated_deletion_notifies_all_members() -> None:
 def test_repeated_stop_of_an_open_turn_is_published_again() -> None:
     one = session(last_seq=1)
     owed = turn(one, stop_at=NOON)
-    work = repeated(StopReply(session_id=one.id, user_id=ADA, message_id=owed.id), one)
+    work = repeated(commands.StopReply(session_id=one.id, user_id=ADA, message_id=owed.id), one)
     assert [stop.message_id for stop in work.turn_stops] == [owed.id]
     assert not work.turn_starts
 
@@ -160,11 +150,11 @@ def test_stopped_and_new_turns_are_not_republished() -> None:
 def test_exclusive_commands_have_a_transaction_each() -> None:
     one = session()
     shared = [received(send(one.id)) for _ in range(4)]
-    edit = received(EditMessage(session_id=one.id, user_id=ADA, message_id=one.id, content="x"))
-    regenerate = received(RegenerateReply(session_id=one.id, user_id=ADA, message_id=one.id))
-    erase = received(EraseAuthor(session_id=one.id, user_id=ADA))
-    commands = [*shared[:2], edit, regenerate, shared[2], erase, shared[3]]
-    assert list(transactions(commands)) == [shared[:2], [edit], [regenerate], [shared[2]], [erase], [shared[3]]]
+    edit = received(commands.EditMessage(session_id=one.id, user_id=ADA, message_id=one.id, content="x"))
+    regenerate = received(commands.RegenerateReply(session_id=one.id, user_id=ADA, message_id=one.id))
+    erase = received(commands.EraseAuthor(session_id=one.id, user_id=ADA))
+    mixed = [*shared[:2], edit, regenerate, shared[2], erase, shared[3]]
+    assert list(transactions(mixed)) == [shared[:2], [edit], [regenerate], [shared[2]], [erase], [shared[3]]]
 
 
 def test_no_commands_are_no_transaction() -> None:
