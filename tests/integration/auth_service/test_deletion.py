@@ -14,8 +14,7 @@ from shared.contracts.accounts import UserDeleted
 from shared.contracts.envelope import Event, read_body
 from shared.contracts.queries import ExportedSession, ExportUser, Reply
 from shared.contracts.topology import accounts_queue, query_queue
-from tests.integration.auth_service.conftest import GOOD, Running
-from tests.integration.auth_service.test_routes import assert_problem
+from tests.integration.auth_service.conftest import GOOD, Running, assert_problem
 from tests.support.waiting import until
 
 SESSION = {

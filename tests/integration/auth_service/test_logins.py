@@ -6,8 +6,8 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.integration.auth_service.conftest import GOOD, Running
-from tests.integration.auth_service.test_routes import RFC3339, assert_problem
+from tests.integration.auth_service.conftest import GOOD, Running, assert_problem
+from tests.integration.auth_service.test_routes import RFC3339
 from tests.support.waiting import until
 
 

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from auth_service.settings import AuthSettings
-from tests.integration.auth_service.conftest import GOOD, Running, Serve
+from tests.integration.auth_service.conftest import GOOD, Running, Serve, assert_problem
 from tests.integration.auth_service.oidc_flow import (
     approve,
     arrive,
@@ -20,7 +20,6 @@ from tests.integration.auth_service.oidc_flow import (
     page_headers,
     user_of,
 )
-from tests.integration.auth_service.test_routes import assert_problem
 from tests.support.oidc_provider import Faults
 from tests.support.ports import free_port
 

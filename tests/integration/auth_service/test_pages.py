@@ -15,8 +15,7 @@ from auth_service.storage.sweep_store import SweepStore
 from auth_service.storage.tables import logins, users
 from auth_service.storage.transactions import Transactions
 from shared.contracts.payload import utc_now
-from tests.integration.auth_service.conftest import GOOD, Running, Serve
-from tests.integration.auth_service.test_routes import assert_problem
+from tests.integration.auth_service.conftest import GOOD, Running, Serve, assert_problem
 
 PAGE = {"X-Backchat-Session": "cookie", "Origin": "http://auth"}
 FORM = {"id": "alice", "passcode": GOOD}

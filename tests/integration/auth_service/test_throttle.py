@@ -13,8 +13,7 @@ from sqlalchemy import select
 from auth_service.storage import throttle_store
 from auth_service.storage.tables import attempts
 from shared.contracts.payload import utc_now
-from tests.integration.auth_service.conftest import GOOD, Running, Serve
-from tests.integration.auth_service.test_routes import assert_problem
+from tests.integration.auth_service.conftest import GOOD, Running, Serve, assert_problem
 
 HOME, CAFE = "192.0.2.1", "198.51.100.7"
 

@@ -20,7 +20,7 @@ from chat_gateway.transport import read_probe
 from chat_gateway.transport.connection import Connection
 from shared.http.http_protocol import BoundedHttpProtocol
 from tests.integration.chat_gateway.conftest import Client, Running, start_chat
-from tests.integration.chat_gateway.test_hostile import raw
+from tests.integration.chat_gateway.raw import raw
 from tests.support.waiting import pause, until
 
 

@@ -13,7 +13,7 @@ import socketio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.integration.chat_gateway.conftest import Client, Running
-from tests.integration.chat_gateway.test_hostile import raw
+from tests.integration.chat_gateway.raw import raw
 from tests.support.forged_tokens import forged_tokens
 from tests.support.waiting import until
 

@@ -10,8 +10,8 @@ import pytest
 import websockets
 
 from tests.integration.chat_gateway.conftest import Running
+from tests.integration.chat_gateway.raw import raw
 from tests.integration.chat_gateway.test_connect import refusal
-from tests.integration.chat_gateway.test_hostile import raw
 from tests.support.waiting import until
 
 POLLING = "/socket.io/?EIO=4&transport=polling"

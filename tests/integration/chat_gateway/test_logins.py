@@ -11,8 +11,8 @@ import pytest
 
 from chat_gateway.identity import revocation
 from tests.integration.chat_gateway.conftest import Client, Running
+from tests.integration.chat_gateway.raw import raw
 from tests.integration.chat_gateway.test_connect import refusal
-from tests.integration.chat_gateway.test_hostile import raw
 from tests.support.waiting import block, until
 
 STUBBORN = {"client": {"reconnection": True, "reconnection_delay": 0.01, "reconnection_delay_max": 0.02}}

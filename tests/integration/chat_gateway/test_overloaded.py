@@ -14,7 +14,7 @@ import pytest
 from chat_gateway.events import calls, message_publisher
 from chat_gateway.sockets import socket
 from tests.integration.chat_gateway.conftest import Running, start_chat
-from tests.integration.chat_gateway.test_hostile import Raw, raw
+from tests.integration.chat_gateway.raw import Raw, raw
 from tests.support.waiting import pause, until
 
 TAKEN = 4  # messages that the log takes, and does not confirm
