@@ -15,6 +15,7 @@ from tests.chaos.job import Job, Status
 from tests.chaos.kit_client import KitClient
 from tests.chaos.simulated_client import SimulatedClient
 from tests.chaos.stock_client import StockClient
+from tests.support.waiting import pause
 
 END_PATIENCE = 20.0  # seconds for all clients to disconnect
 
@@ -42,7 +43,7 @@ async def _report_periodically(clients: list[SimulatedClient]) -> None:
         sys.stdout.flush()
         for client in clients:
             client.log.flush()
-        await asyncio.sleep(STATUS_INTERVAL)
+        await pause(STATUS_INTERVAL, "the interval of status reports")
 
 
 async def run() -> None:

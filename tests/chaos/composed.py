@@ -10,7 +10,7 @@ from functools import partial
 from tests.chaos.faults import Fault
 from tests.chaos.injection import InjectedFault
 from tests.support.compose import Composition
-from tests.support.waiting import until
+from tests.support.waiting import pause, until
 
 SERVICES = {  # part of a fault: Compose service
     "gateway": "chat_gateway",
@@ -97,7 +97,7 @@ class ContainerInjector:
         begin, repair = self._action(kind.action, container)
         await asyncio.to_thread(begin)
         start = time.monotonic()
-        await asyncio.sleep(fault.lasts)
+        await pause(fault.lasts, "the duration of the fault")
         await asyncio.to_thread(repair)
         return InjectedFault(
             kind=kind.name,

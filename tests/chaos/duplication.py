@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ import aiormq
 from aiormq.abc import DeliveredMessage
 
 from shared.contracts import topology
+from tests.support.waiting import pause
 
 PARTITIONS = 4
 CHATBOT = "echo"
@@ -54,7 +54,7 @@ class Duplicator:
                 )
 
             await channel.basic_consume(queue, copy, no_ack=True)
-            await asyncio.sleep(seconds)
+            await pause(seconds, "the duration of the fault")
         finally:
             await connection.close()
         return copies

@@ -17,6 +17,7 @@ from tests.chaos.stack import BreakableStack
 from tests.chaos.stores import Stores
 from tests.chaos.supervisor import Supervisor
 from tests.support.proxy import Proxy
+from tests.support.waiting import pause
 
 STORM_INTERVAL = 0.4  # seconds between two rounds of closing all consumer channels
 LEADER_OF = "persistence.4.p.0"
@@ -75,7 +76,7 @@ class Injector:
         action = await self._action(fault)
         await action.begin()
         start = time.monotonic()
-        await asyncio.sleep(action.lasts)
+        await pause(action.lasts, "the duration of the fault")
         times = await action.repair()
         instant = kind.action == "cut" or (kind.action == "kill" and kind.part in self._stack.processes)
         return InjectedFault(
@@ -155,7 +156,7 @@ class Injector:
         while time.monotonic() < end:
             await asyncio.to_thread(self._stores.nodes[0].evaluate, CLOSE_CHANNELS)
             times += 1
-            await asyncio.sleep(STORM_INTERVAL)
+            await pause(STORM_INTERVAL, "the interval of the storm")
         return times
 
 

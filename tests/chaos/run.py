@@ -29,6 +29,7 @@ from tests.chaos.stores import Stores
 from tests.chaos.supervisor import Supervisor
 from tests.support.client import Account, new_account
 from tests.support.compose import Composition
+from tests.support.waiting import pause
 
 CLIENTS_PER_PROCESS = 150
 START_PATIENCE = 60.0  # seconds until every user has a session
@@ -181,7 +182,7 @@ async def _probe(auth_url: str, account: Account, operation_logs: Path) -> None:
                 async with httpx2.AsyncClient(base_url=auth_url, timeout=6) as http:
                     if (await http.post("/login", json=body)).status_code == 200:
                         log.record("login", began=began)
-            await asyncio.sleep(PROBE)
+            await pause(PROBE, "the interval of the probes")
     finally:
         log.close()
 
@@ -189,14 +190,14 @@ async def _probe(auth_url: str, account: Account, operation_logs: Path) -> None:
 async def _inject_faults(
     options: Options, injector: Injector | ContainerInjector, processes: Sequence[ClientProcess], directory: Path
 ) -> list[InjectedFault]:
-    await asyncio.sleep(WARM)
+    await pause(WARM, "the load before the first fault")
     deadline = time.monotonic() + options.seconds
     log = (directory / artifacts.FAULTS).open("a")
     done: list[InjectedFault] = []
     for fault in plan(options.seed, options.kinds):
         if len(done) >= options.faults or time.monotonic() + fault.gap > deadline:
             break
-        await asyncio.sleep(fault.gap)
+        await pause(fault.gap, "the load between two faults")
         injected = await injector.inject(fault)
         done.append(injected)
         log.write(injected.model_dump_json() + "\n")
@@ -208,7 +209,7 @@ async def _inject_faults(
             f" · {status.acked} acked, {status.pending} pending, {status.connected}/{options.clients} connected"
         )
     log.close()
-    await asyncio.sleep(WARM)
+    await pause(WARM, "the load after the last fault")
     return done
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.chaos.job import Job, User
 from tests.chaos.operation_log import OperationLog
+from tests.support.waiting import pause
 
 BURST = (1, 1, 1, 2, 3)  # messages sent at once; drawn at random
 WORDS = 7  # per message, after its number; the echo chatbot sends one delta per word
@@ -61,14 +62,14 @@ class SimulatedClient(ABC):
 
     async def write(self, draining: asyncio.Event) -> None:
         """Send bursts with random pauses until `draining` is set."""
-        await asyncio.sleep(self.random.uniform(0, self._pause))
+        await pause(self.random.uniform(0, self._pause), "the clients begin one after another")
         while not draining.is_set():
             if self.session and self.pending < OUTBOX_MAX:
                 for _ in range(self.random.choice(BURST)):
                     self.sent += 1
                     words = " ".join(f"{self.random.randrange(10_000)}" for _ in range(WORDS))
                     await self.put(f"k{self.sent}", f"{self.id}/{self.sent} {words}")
-            await asyncio.sleep(self.random.expovariate(1 / self._pause))
+            await pause(self.random.expovariate(1 / self._pause), "the rate of the load")
 
     def accepted(self, message_id: str) -> None:
         """Count a message as acked by the server."""

@@ -14,6 +14,7 @@ from typing import Any
 from tests.chaos.connection import Outgoing, Socket
 from tests.chaos.job import Job, User
 from tests.chaos.simulated_client import START, SimulatedClient
+from tests.support.waiting import pause
 
 RETRY = (0.2, 1.0)  # seconds between attempts to connect, join or send, drawn at random
 ROAM = 60.0  # mean seconds after which a device moves to another gateway, as after a change of network
@@ -191,4 +192,4 @@ class Device:
         self._owner.log.record(what, socket=socket.name, session=self._owner.session, **fields)
 
     async def _back_off(self) -> None:
-        await asyncio.sleep(self._owner.random.uniform(*RETRY))
+        await pause(self._owner.random.uniform(*RETRY), "the client's delay before it tries again")

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from tests.chaos.stack import BreakableStack
 from tests.support.stack import status
-from tests.support.waiting import until, wait_until
+from tests.support.waiting import pause, until, wait_until
 
 POLL = 0.1  # seconds between two checks
 STOP_PATIENCE = 10.0  # seconds (contract P8)
@@ -57,7 +57,7 @@ class Supervisor:
                 self.restarts += 1
                 settings, module, port = part.settings, part.module, part.port
                 part.child = self._stack.spawn(name, module, "serve", settings=settings, port=port)
-            await asyncio.sleep(POLL)
+            await pause(POLL, "the interval of the supervisor")
 
     async def all_ready(self, within: float) -> bool:
         """Wait until every process is ready; returns whether they were `within` that many seconds."""

@@ -30,7 +30,7 @@ def run(given: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, timeout=50, check=False)
 
 
-async def test_the_official_client_registers_chats_and_comes_back(stack: Stack, account: Account) -> None:
+async def test_official_client_registers_chats_and_reconnects(stack: Stack, account: Account) -> None:
     async with Device(stack.gateway_urls[0], account.token) as device:
         await device.start_chat()  # the chatbots are known from here on
     user = f"js-{secrets.token_hex(6)}"

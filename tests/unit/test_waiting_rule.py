@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -11,18 +12,7 @@ ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
 SLEEPS = {"sleep", "wait_for_timeout"}  # asyncio, time, anyio; Playwright
 PAUSES = SLEEPS | {"pause", "block"}  # the named sleeps of tests/support/waiting.py
-# Where a sleep is the load, a fault's duration or a poll of the program itself.
-ALLOWED = {
-    "tests/support/waiting.py",
-    "tests/chaos/clients.py",
-    "tests/chaos/composed.py",
-    "tests/chaos/duplication.py",
-    "tests/chaos/injection.py",
-    "tests/chaos/run.py",
-    "tests/chaos/simulated_client.py",
-    "tests/chaos/stock_client.py",
-    "tests/chaos/supervisor.py",
-}
+WAITING = "tests/support/waiting.py"
 
 # Folders that do not keep the rule yet.
 PENDING = (
@@ -63,30 +53,25 @@ def _called(node: ast.expr) -> str:
     return getattr(called.func, "attr", getattr(called.func, "id", ""))
 
 
-FILES = sorted(
-    name for name in (str(path.relative_to(ROOT)) for path in TESTS.rglob("*.py")) if not name.startswith(PENDING)
-)
+def files(word: str) -> list[tuple[str, str]]:
+    """Return name and source of the files that keep the rule and contain the word (parsing all of them is slow)."""
+    names = (str(path.relative_to(ROOT)) for path in sorted(TESTS.rglob("*.py")))
+    found = ((name, (ROOT / name).read_text()) for name in names if name != WAITING and not name.startswith(PENDING))
+    return [(name, source) for name, source in found if re.search(word, source)]
 
 
 def test_tests_do_not_sleep() -> None:
-    found = [f"{name}:{line}" for name in FILES if name not in ALLOWED for line in sleeps((ROOT / name).read_text())]
-    assert not found, f"wait with tests/support/waiting.py, or name a pause that is the load: {found}"
+    found = [f"{name}:{line}" for name, source in files("sleep|wait_for_timeout") for line in sleeps(source)]
+    assert not found, f"wait with tests/support/waiting.py, or name a pause that is the load with its `pause`: {found}"
 
 
 def test_tests_have_no_poll_loops() -> None:
-    found = [f"{name}:{line}" for name in FILES for line in poll_loops((ROOT / name).read_text())]
+    found = [f"{name}:{line}" for name, source in files(r"while [^\n]*:\n[^\n]*\(") for line in poll_loops(source)]
     assert not found, f"wait with `until` of tests/support/waiting.py: {found}"
 
 
 def test_only_support_defines_waiting_helpers() -> None:
-    found = [
-        f"{name}:{node.lineno}"
-        for name in FILES
-        if name != "tests/support/waiting.py"
-        for node in ast.parse((ROOT / name).read_text()).body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.name.strip("_") in {"until", "wait_until", "wait_for", "eventually"}
-    ]
+    found = [name for name, _ in files(r"(?m)^(async )?def _?(until|wait_until|wait_for|eventually)\(")]
     assert not found, f"use `until` or `wait_until` of tests/support/waiting.py: {found}"
 
 
@@ -117,7 +102,3 @@ def test_check_finds_sleeps(source: str, lines: list[int]) -> None:
 )
 def test_check_finds_poll_loops(source: str, lines: list[int]) -> None:
     assert poll_loops(source) == lines
-
-
-def test_allow_list_has_no_unneeded_entries() -> None:
-    assert not [name for name in ALLOWED if not (ROOT / name).exists() or not sleeps((ROOT / name).read_text())]
