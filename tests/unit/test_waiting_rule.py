@@ -14,14 +14,6 @@ SLEEPS = {"sleep", "wait_for_timeout"}  # asyncio, time, anyio; Playwright
 PAUSES = SLEEPS | {"pause", "block"}  # the named sleeps of tests/support/waiting.py
 WAITING = "tests/support/waiting.py"
 
-# Folders that do not keep the rule yet.
-PENDING = (
-    "tests/contract/bus/",
-    "tests/integration/rabbitmq_bus/",
-    "tests/integration/cluster/",
-    "tests/unit/shared/bus/",
-)
-
 
 def sleeps(source: str) -> list[int]:
     """Return the lines with a call of a sleep; `sleep(0)` only yields to the event loop."""
@@ -54,9 +46,9 @@ def _called(node: ast.expr) -> str:
 
 
 def files(word: str) -> list[tuple[str, str]]:
-    """Return name and source of the files that keep the rule and contain the word (parsing all of them is slow)."""
+    """Return name and source of the files that contain the word, since parsing all files is slow."""
     names = (str(path.relative_to(ROOT)) for path in sorted(TESTS.rglob("*.py")))
-    found = ((name, (ROOT / name).read_text()) for name in names if name != WAITING and not name.startswith(PENDING))
+    found = ((name, (ROOT / name).read_text()) for name in names if name != WAITING)
     return [(name, source) for name, source in found if re.search(word, source)]
 
 

@@ -17,7 +17,7 @@ from tests.e2e.test_crashes import answered, check
 from tests.support.client import PATIENCE, Account, Device, new_account
 from tests.support.cluster import RabbitMQCluster
 from tests.support.stack import DistributedStack
-from tests.support.waiting import until
+from tests.support.waiting import pause, until
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.e2e]
 
@@ -61,7 +61,7 @@ class Talker:
                 number += 1
             else:
                 assert ack["error"]["code"] == "unavailable", ack
-            await asyncio.sleep(PACE)
+            await pause(PACE, "the rate of the load")
 
     def stop(self) -> None:
         self._stopping = True
