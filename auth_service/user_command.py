@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Protocol
 
 from auth_service.domain import passcodes
-from auth_service.domain.users import ADMIN, ROLES, User, parse_user_id
+from auth_service.domain.users import ADMIN, ROLES, User, parse_new_user_id, parse_user_id
 from shared.contracts.payload import utc_now
 
 ROLE_SETS = {"user": ROLES, "admin": ADMIN}
@@ -88,7 +88,7 @@ async def run(chosen: argparse.Namespace, *, store: Store, users: Users, hasher:
         Unavailable: the database is away.
     """
     try:
-        user_id = parse_user_id(chosen.id)
+        user_id = parse_new_user_id(chosen.id) if chosen.action == "create" else parse_user_id(chosen.id)
     except ValueError as error:
         raise CommandError(f"the id {error}") from None
     if chosen.action == "create":

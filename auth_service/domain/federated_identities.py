@@ -9,6 +9,8 @@ from typing import Any
 
 from anyascii import anyascii
 
+from auth_service.domain.users import is_reserved
+
 STEM_MAX = 48  # characters of the derived id; the rest of the 64 is left for a suffix
 NAMELESS = "user"
 NOT_ALLOWED = re.compile(r"[^a-z0-9._-]+")
@@ -30,7 +32,8 @@ def suggested_user_id(id_claim: str, *sources: Mapping[str, Any]) -> str:
     """
     for claim in (id_claim, "email", "name"):
         for source in sources:
-            if found := plain_id(source.get(claim)):
+            found = plain_id(source.get(claim))
+            if found and not is_reserved(found):
                 return found
     return NAMELESS
 

@@ -19,6 +19,14 @@ UserId = Annotated[
         description="Stored, compared and shown in lower case", json_schema_extra={"pattern": "^[A-Za-z0-9._-]{1,64}$"}
     ),
 ]
+NewUserId = Annotated[
+    str,
+    AfterValidator(users.parse_new_user_id),
+    Field(
+        description="Stored, compared and shown in lower case. Not `me`, and not dots alone",
+        json_schema_extra={"pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    ),
+]
 NewPasscode = Annotated[
     str,
     AfterValidator(passcodes.normalised),
@@ -47,7 +55,7 @@ CurrentPasscode = Annotated[
 class Registration(BaseModel):
     """Body of `POST /register`."""
 
-    id: UserId
+    id: NewUserId
     passcode: NewPasscode
 
 

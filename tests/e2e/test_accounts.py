@@ -38,6 +38,13 @@ async def test_new_user_registers_and_logs_in(stack: Stack) -> None:
         assert (again.status_code, again.json()["code"]) == (409, "user_exists")
 
 
+@pytest.mark.parametrize("user_id", ["me", "Me", ".", "..", "...."])
+async def test_ids_that_cannot_stand_in_a_path_are_refused(stack: Stack, user_id: str) -> None:
+    async with http(stack) as client:
+        refused = await client.post("/register", json={"id": user_id, "passcode": "correct horse battery"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")
+
+
 async def test_token_is_signed_by_a_published_key(stack: Stack, account: Account) -> None:
     header, claims = map(decoded, account.token.split(".")[:2])
     assert header["alg"] == "EdDSA"
