@@ -12,11 +12,12 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from chatbot_worker.chatbots.protocol import Turn
+from chatbot_worker.chatbots.protocol import Piece, Turn
 from shared.contracts.turns import ContextMessage
 
 OVERHEAD = 8  # tokens that a chat template puts around one message
 LEFT_OUT = " […] "
+NOTHING = "(…)"  # in the place of a user's message that is missing
 SEVERAL = (
     "Several take part in this conversation; each of their messages begins with the name of who wrote it. "
     'You are "{you}": answer as yourself, and do not begin with your name.'
@@ -46,7 +47,7 @@ class Speech:
 class Speaker(Protocol):
     """A chatbot that answers a whole prompt: of `retrieval` with its passages, or of the worker for summaries."""
 
-    def speak(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
+    def speak(self, speeches: Sequence[Speech]) -> AsyncIterator[Piece]:
         """Yield the answer to a prompt piece by piece. Raises as `reply` does."""
 
 
@@ -128,6 +129,25 @@ def joined(speeches: Sequence[Speech]) -> list[Speech]:
         Speech(role, "\n".join(speech.content for speech in group))
         for role, group in itertools.groupby(speeches, key=lambda speech: speech.role)
     ]
+
+
+def alternating(speeches: Sequence[Speech]) -> list[Speech]:
+    """Return the prompt in the form that strict chat templates require (Gemma, Mistral, Llama 2).
+
+    After the system prompt, the roles alternate, and a user's message is the first and the last one. A prompt whose
+    oldest messages were left out may begin with the chatbot's: these are left out too.
+    """
+    ready = joined(speeches)
+    head = ready[:1] if ready and ready[0].role == "system" else []
+    rest = list(itertools.dropwhile(lambda speech: speech.role == "assistant", ready[len(head) :]))
+    if not rest or rest[-1].role != "user":
+        rest.append(Speech("user", NOTHING))
+    return head + rest
+
+
+def without_system(speeches: Sequence[Speech]) -> list[Speech]:
+    """Return the prompt with the system prompt at the beginning of the first user's message."""
+    return [Speech("user", speech.content) if speech.role == "system" else speech for speech in speeches]
 
 
 def _weight(speech: Speech) -> int:

@@ -6,6 +6,7 @@ Packages of other authors import from here; these names are public (`docs/how-to
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, Self, runtime_checkable
@@ -59,6 +60,36 @@ class Turn:
         return f"{message.sender_id}: {message.content}"
 
 
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of what a model writes before or between its answer. It is no part of the message's content."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Replaces everything that the reply has yielded so far, because some of it was reasoning, or none of it was."""
+
+    content: str
+    reasoning: str
+
+
+Piece = str | Reasoning | Correction
+_progress: ContextVar[Callable[[], None] | None] = ContextVar("progress", default=None)
+
+
+def report_progress() -> None:
+    """Restart the time limits of the reply under way, without a piece: what it runs on has shown a sign of life."""
+    if (report := _progress.get()) is not None:
+        report()
+
+
+def on_progress(report: Callable[[], None]) -> None:
+    """Let `report_progress` call this, in the current task."""
+    _progress.set(report)
+
+
 class CompleteReply:
     """The pieces of a reply that is complete at once: nothing of it is streamed, and no task runs for it."""
 
@@ -79,10 +110,11 @@ class CompleteReply:
 class Chatbot(Protocol):
     """Writes replies. One object serves all turns of one catalogue entry, many at the same time."""
 
-    def reply(self, turn: Turn) -> AsyncIterator[str]:
+    def reply(self, turn: Turn) -> AsyncIterator[Piece]:
         """Yield the reply piece by piece (an `async def` with `yield`), or return a `CompleteReply`.
 
-        An exception fails this try; only the worker decides on another one. When a user stops the reply or a limit ends
+        It ends with `LengthReached` if a limit has cut it, and with `Silence` if it is meant to be empty. Any other
+        exception fails this try; only the worker decides on another one. When a user stops the reply or a limit ends
         it, the iterator is closed (`aclose`) and may be cancelled at any await: it must then free its resources within
         half a second. It must never hold the event loop for more than 50 ms.
         """
@@ -121,10 +153,12 @@ class ReplyError(Exception):
 
     Args:
         reason: what happened, as in `"status 429"`.
-        retryable: whether another try of the same turn may succeed. False means that this very turn is refused: it is
-            not tried again, and does not count against the chatbot's circuit breaker.
+        retryable: whether another try of the same turn may succeed.
         retry_after: seconds that the provider asks to wait.
         view: code and message for the readers of the reply; none for the worker's own.
+        refused: whether this very turn is refused; the opposite of `retryable` unless given. A refused turn does not
+            count against the chatbot's circuit breaker. A failure that is neither retryable nor refused, such as a
+            wrong key, does, and the fallback answers.
         again: the former name of `retryable`, accepted from packages that were written for it.
     """
 
@@ -135,13 +169,23 @@ class ReplyError(Exception):
         retryable: bool = True,
         retry_after: float | None = None,
         view: ErrorView | None = None,
+        refused: bool | None = None,
         again: bool | None = None,
     ) -> None:
         self.reason = reason
         self.retryable = retryable if again is None else again
+        self.refused = not self.retryable if refused is None else refused
         self.retry_after = retry_after
         self.view = view
         super().__init__(reason)
+
+
+class LengthReached(Exception):
+    """Raised by a chatbot at the end of a reply that a limit of the model has cut: the text so far is the reply."""
+
+
+class Silence(Exception):
+    """Raised by a chatbot that has decided to say nothing."""
 
 
 class Unusable(ValueError):

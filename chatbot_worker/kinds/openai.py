@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
 from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from chatbot_worker.chatbots.prompt import Speech
-from chatbot_worker.chatbots.protocol import Kind, Options, ReplyError, Turn
+from chatbot_worker.chatbots.protocol import Kind, Options, ReplyError
 from chatbot_worker.kinds.providers.completions import Completions
-from chatbot_worker.kinds.providers.language_model import LanguageModel
+from chatbot_worker.kinds.providers.language_model import LanguageModel, ModelChatbot
 from chatbot_worker.kinds.secrets import SecretName, read_secret
 from chatbot_worker.kinds.wire.failures import BUSY, UNREACHABLE
 from shared.contracts.events import ContextWanted
@@ -27,7 +25,9 @@ class OpenAIOptions(Options):
         description="Base URL of the API, without `/chat/completions`",
     )
     model: str = Field(
-        default="", max_length=200, description="Name of the model. Without one: the first that the endpoint lists"
+        default="",
+        max_length=200,
+        description="Name of the model. Without one: the first for chat that the endpoint lists",
     )
     key: SecretName | None = Field(
         default=None, description="Name of the environment variable (or `…_FILE`) that holds the key; never the key"
@@ -72,7 +72,7 @@ class OpenAIOptions(Options):
         return {**{name: value for name, value in fields.items() if value is not None}, **self.extra}
 
 
-class OpenAI:
+class OpenAI(ModelChatbot):
     """A language model behind an endpoint."""
 
     def __init__(self, options: OpenAIOptions, completions: Completions) -> None:
@@ -80,7 +80,7 @@ class OpenAI:
         self._request = options.request()
         self._unnamed = "model" not in self._request
         budget = options.context_tokens and options.context_tokens - (options.max_tokens or options.context_tokens // 4)
-        self._model = LanguageModel(self._endpoint, request=self._request, system=options.system, budget=budget)
+        super().__init__(LanguageModel(self._endpoint, request=self._request, system=options.system, budget=budget))
 
     async def open(self) -> None:
         """Do nothing: the first turn connects."""
@@ -88,19 +88,6 @@ class OpenAI:
     async def close(self) -> None:
         """Close the connections."""
         await self._completions.close()
-
-    @property
-    def context_tokens(self) -> int | None:
-        """Tokens of messages that fit into its context."""
-        return self._model.context_tokens
-
-    def reply(self, turn: Turn) -> AsyncIterator[str]:
-        """Return the model's reply to a turn."""
-        return self._model.reply(turn)
-
-    def speak(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
-        """Return the model's answer to a prompt."""
-        return self._model.speak(speeches)
 
     async def _endpoint(self) -> Completions:
         """Return the endpoint. It is queried once for its models, if the options name none."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from chatbot_worker.chatbots.protocol import CompleteReply
+from chatbot_worker.chatbots.protocol import CompleteReply, Correction, LengthReached, Piece, Reasoning, Silence
 from chatbot_worker.replies.chatbot_run import ChatbotRun, close
 from chatbot_worker.replies.finishing import ChatbotFailed, log_failure
 from shared.contracts.turns import RunTurn
@@ -30,12 +30,14 @@ class Attempt:
         self.number = number
         self.deadline = deadline
         self.ready = False  # the reply is complete
+        self.length_reached = False  # a limit of the chatbot has cut it
+        self.silent = False  # the chatbot has decided to say nothing
         self.stream = replier.stream(turn, number)
         self._replier = replier
         self._turn = turn
         self._notice = notice
         self._started_at = time.monotonic()
-        self._pieces: AsyncIterator[str] | None = None  # of a reply that is not ready
+        self._pieces: AsyncIterator[Piece] | None = None  # of a reply that is not ready
         self._failure: ChatbotFailed | None = None
         self._ended = False
 
@@ -65,6 +67,12 @@ class Attempt:
         run = ChatbotRun(self._pieces, self.stream)
         try:
             await run.write(self._replier.definition.limits, self.deadline)
+        except LengthReached:
+            self.length_reached = True
+            self._end(self._replier.circuit.succeeded)
+        except Silence:
+            self.silent = True
+            self._end(self._replier.circuit.succeeded)
         except Exception as error:  # noqa: BLE001 - a chatbot may raise anything
             raise self._fail(error) from None
         else:
@@ -103,11 +111,18 @@ class Attempt:
         self._replier.metrics.duration.observe(time.monotonic() - self._started_at)
 
 
-async def _with_notice(notice: str, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+async def _with_notice(notice: str, pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
     """Yield the pieces, the first text among them with the notice before it."""
+    before = notice
     try:
         async for piece in pieces:
-            yield notice + piece if piece else ""
-            notice = notice if not piece else ""
+            if isinstance(piece, Reasoning):
+                yield piece
+            elif isinstance(piece, Correction):
+                yield Correction(notice + piece.content if piece.content else "", piece.reasoning)
+                before = "" if piece.content else notice
+            elif piece:
+                yield before + piece
+                before = ""
     finally:
         await close(pieces)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from chatbot_worker.chatbots.protocol import ReplyError
+from chatbot_worker.chatbots.protocol import Correction, Piece, Reasoning, ReplyError, on_progress
 from chatbot_worker.replies.reply_stream import ReplyStream
 from chatbot_worker.rules.limits import Limits
 
@@ -28,11 +28,11 @@ class LimitExceeded(ReplyError):
 class ChatbotRun:
     """One run of a chatbot, within its limits. Call `write` once; if that is cancelled, the chatbot is closed."""
 
-    def __init__(self, pieces: AsyncIterator[str], stream: ReplyStream) -> None:
+    def __init__(self, pieces: AsyncIterator[Piece], stream: ReplyStream) -> None:
         self._pieces = pieces
         self._stream = stream
         self._loop = asyncio.get_running_loop()
-        self._started_at = self._last_text_at = self._loop.time()
+        self._started_at = self._last_sign_at = self._loop.time()
         self._first_text_at: float | None = None
         self._first_text: asyncio.Future[None] = self._loop.create_future()
         self._abandoned = False
@@ -46,7 +46,7 @@ class ChatbotRun:
         """Run the chatbot until its reply is complete or full.
 
         Args:
-            limits: seconds for the first text and between two pieces.
+            limits: seconds between two signs of life, before and after the first text.
             end: loop time at which the whole reply must have ended.
 
         Raises:
@@ -70,31 +70,47 @@ class ChatbotRun:
 
     def _due(self, limits: Limits, end: float) -> float:
         patience = limits.first_token if self._first_text_at is None else limits.between_tokens
-        return min(end, self._last_text_at + patience)
+        return min(end, self._last_sign_at + patience)
 
     async def _read(self) -> None:
+        on_progress(self._note_sign)
         resumed_at = self._loop.time()
         try:
             async for piece in self._pieces:
                 if self._abandoned:
                     return
-                self._stream.add(piece)
+                self._add(piece)
                 if self._stream.text.full:
                     return
                 now = self._loop.time()
-                if piece:
-                    self._last_text_at = now
-                    if self._first_text_at is None:
-                        self._first_text_at = now
-                        self._first_text.set_result(None)
                 if now - resumed_at > STRETCH_MAX:
                     await asyncio.sleep(0)
                     resumed_at = self._loop.time()
         finally:
             await close(self._pieces)
 
+    def _add(self, piece: Piece) -> None:
+        if isinstance(piece, Reasoning):
+            self._note_sign()
+        elif isinstance(piece, Correction):
+            self._note_sign()
+            self._stream.replace(piece.content)
+        else:
+            self._stream.add(piece)
+            if piece:
+                self._note_sign()
+                self._note_first_text()
 
-async def close(pieces: AsyncIterator[str]) -> None:
+    def _note_sign(self) -> None:
+        self._last_sign_at = self._loop.time()
+
+    def _note_first_text(self) -> None:
+        if self._first_text_at is None:
+            self._first_text_at = self._last_sign_at
+            self._first_text.set_result(None)
+
+
+async def close(pieces: AsyncIterator[Piece]) -> None:
     """Close the iterator of a chatbot. Errors are ignored: they change no reply any more."""
     aclose = getattr(pieces, "aclose", None)
     if aclose is not None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import traceback
+from typing import TYPE_CHECKING
 
 import structlog
 
 from chatbot_worker.chatbots.protocol import ReplyError
 from chatbot_worker.replies.chatbot_run import LimitExceeded
-from chatbot_worker.rules.errors import CHATBOT_FAILED, EMPTY_REPLY, TIMEOUT, TOO_LONG
-from chatbot_worker.rules.reply_text import ReplyText
+from chatbot_worker.rules.errors import CHATBOT_FAILED, EMPTY_REPLY, LENGTH, LENGTH_BEFORE_TEXT, TIMEOUT, TOO_LONG
 from shared.contracts.commands import FinishReply
 from shared.contracts.payload import utc_now
 from shared.contracts.turns import RunTurn
 from shared.contracts.views import ErrorView, MessageStatus
 
+if TYPE_CHECKING:
+    from chatbot_worker.replies.attempt import Attempt
+
 logger = structlog.get_logger(__name__)
+
+CUT = (TOO_LONG, LENGTH, LENGTH_BEFORE_TEXT)  # such a reply is `stopped`, with the text so far
 
 
 class ChatbotFailed(Exception):
@@ -52,7 +57,7 @@ class ChatbotFailed(Exception):
                 error.view or CHATBOT_FAILED,
                 retryable=error.retryable,
                 retry_after=error.retry_after or 0.0,
-                refused=not error.retryable,
+                refused=error.refused,
             )
         return cls()
 
@@ -67,17 +72,20 @@ def finish(
         chatbot_id=turn.chatbot_id,
         attempt=attempt,
         content=content,
-        status=status or ("complete" if error is None else "stopped" if error is TOO_LONG else "failed"),
+        status=status or ("complete" if error is None else "stopped" if error in CUT else "failed"),
         error=error,
         created_at=utc_now(),
     )
 
 
-def fault(text: ReplyText) -> ErrorView | None:
-    """Return the error of a reply whose chatbot has ended without an exception: too long, or empty."""
+def fault(attempt: Attempt) -> ErrorView | None:
+    """Return the error of a reply whose chatbot has not failed: too long, cut by its own limit, or empty."""
+    text = attempt.stream.text
     if text.full:
         return TOO_LONG
-    return None if text.length else EMPTY_REPLY
+    if attempt.length_reached:
+        return LENGTH if text.length else LENGTH_BEFORE_TEXT
+    return None if text.length or attempt.silent else EMPTY_REPLY
 
 
 def log_failure(error: BaseException, **fields: str) -> None:

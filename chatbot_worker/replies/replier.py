@@ -13,7 +13,7 @@ import structlog
 
 from chatbot_worker.catalogue.definitions import Definition
 from chatbot_worker.chatbots.prompt import Speaker, estimate, summing_up
-from chatbot_worker.chatbots.protocol import Resident, Tokenizer, Turn
+from chatbot_worker.chatbots.protocol import Correction, LengthReached, Piece, Reasoning, Resident, Tokenizer, Turn
 from chatbot_worker.metrics import ChatbotMetrics
 from chatbot_worker.replies.chatbot_run import close
 from chatbot_worker.replies.delta_batcher import DeltaBatcher
@@ -100,7 +100,7 @@ class Replier:
         interval = self.definition.delta_interval
         return ReplyStream(self._batcher, turn, attempt=attempt, partition=partition, interval=interval)
 
-    def ask(self, turn: RunTurn) -> AsyncIterator[str]:
+    def ask(self, turn: RunTurn) -> AsyncIterator[Piece]:
         """Ask the chatbot for its reply to the part of the turn's context that fits into its window."""
         shown = self._window(turn)
         summary = "" if turn.summary is None else turn.summary.text
@@ -136,9 +136,14 @@ class Replier:
             try:
                 async with asyncio.timeout(self.definition.limits.total):
                     async for piece in pieces:
-                        text.add(piece)
+                        if isinstance(piece, Correction):
+                            text.replace(piece.content)
+                        elif not isinstance(piece, Reasoning):
+                            text.add(piece)
                         if text.full:
                             break
+            except LengthReached:
+                pass  # notes that a limit has cut are notes
             finally:
                 await close(pieces)
         return text.content.strip()

@@ -51,9 +51,19 @@ class ReplyStream:
         elif not self._interval:
             self._publish_delta()
 
+    def replace(self, content: str) -> None:
+        """Replace the text so far. What has been published is corrected at once, by a snapshot."""
+        self.text.replace(content)
+        if self._published:
+            self._restart_interval()
+            self._publish(self.text.snapshot())
+        elif self._started:
+            self._publish_when_due()
+
     def close(self) -> None:
         """Publish what is pending, and end the timers. Nothing is published after that."""
         self._closed = True
+        self.text.finish()
         if self._snapshot_timer is not None:
             self._snapshot_timer.cancel()
         if self._started:

@@ -14,13 +14,17 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     first_token: float = Field(
-        default=30.0, gt=0, le=TOTAL_MAX, description="Maximum seconds until the first text. Above it the try fails"
+        default=30.0,
+        gt=0,
+        le=TOTAL_MAX,
+        description="Maximum seconds without a sign of life (reasoning, a comment) before the first text. "
+        "Above it the try fails",
     )
     between_tokens: float = Field(
         default=30.0,
         gt=0,
         le=TOTAL_MAX,
-        description="Maximum seconds between two pieces of text. Above it the try fails",
+        description="Maximum seconds without a sign of life after the first text. Above it the try fails",
     )
     total: float = Field(
         default=120.0,

@@ -15,6 +15,7 @@ from shared.contracts.views import REPLY_CONTENT_MAX
 # take six bytes each in JSON, so that a reply of full length could exceed the size of an event.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+PAIR = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")  # one character, as two escapes of JSON in two pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Update:
 class ReplyText:
     """The text of a reply. `add` appends to it; `delta` and `snapshot` return text and mark it as published."""
 
-    __slots__ = ("_pending", "_published", "_published_length", "full", "length", "limit")
+    __slots__ = ("_half", "_pending", "_published", "_published_length", "full", "length", "limit")
 
     def __init__(self, limit: int = REPLY_CONTENT_MAX) -> None:
         self.limit = limit
@@ -38,17 +39,40 @@ class ReplyText:
         self._published: list[str] = []
         self._published_length = 0
         self._pending: list[str] = []
+        self._half = ""  # the first half of a character whose second half is in the next piece
 
     def add(self, piece: str) -> None:
         """Append a piece. Invalid characters are replaced, and the text is cut at the limit."""
-        if not piece.isascii() or not piece.isprintable():
-            piece = FORBIDDEN.sub(REPLACEMENT, piece)
+        if not piece.isascii() or not piece.isprintable() or self._half:
+            piece = self._clean(piece)
         if len(piece) > self.limit - self.length:
             piece = piece[: self.limit - self.length]
             self.full = True
         if piece:
             self._pending.append(piece)
             self.length += len(piece)
+
+    def replace(self, text: str) -> None:
+        """Start again with another text, of which nothing has been published."""
+        self._published.clear()
+        self._pending.clear()
+        self._published_length = self.length = 0
+        self._half = ""
+        self.full = False
+        self.add(text)
+
+    def finish(self) -> None:
+        """Append the rest of an incomplete character. No piece follows."""
+        if self._half:
+            self._half = ""
+            self.add(REPLACEMENT)
+
+    def _clean(self, piece: str) -> str:
+        piece, self._half = self._half + piece, ""
+        if piece and "\ud800" <= piece[-1] <= "\udbff":
+            piece, self._half = piece[:-1], piece[-1]
+        piece = PAIR.sub(lambda found: found[0].encode("utf-16", "surrogatepass").decode("utf-16"), piece)
+        return FORBIDDEN.sub(REPLACEMENT, piece)
 
     @property
     def pending(self) -> bool:

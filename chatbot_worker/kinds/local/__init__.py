@@ -7,18 +7,16 @@ Needs the package `xllamacpp`, and weights: any GGUF file, or the small ones in 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from chatbot_worker.chatbots.prompt import Speech
-from chatbot_worker.chatbots.protocol import Kind, Options, Turn, Unusable
+from chatbot_worker.chatbots.protocol import Kind, Options, Unusable
 from chatbot_worker.kinds.local.process import Serving
 from chatbot_worker.kinds.local.sharing import Lease
-from chatbot_worker.kinds.providers.language_model import LanguageModel
+from chatbot_worker.kinds.providers.language_model import LanguageModel, ModelChatbot
 from shared.contracts.events import ContextWanted
 
 ENGINE = "xllamacpp"
@@ -61,18 +59,20 @@ class LocalOptions(Options):
         return self
 
 
-class Local:
+class Local(ModelChatbot):
     """A language model in a process, which several chatbots may share."""
 
     def __init__(self, options: LocalOptions, process: Lease) -> None:
         self.process = process
         asked = {"temperature": options.temperature, "max_tokens": options.max_tokens}
         own = SYSTEM if options.model else SYSTEM_OF_PACKAGED
-        self._model = LanguageModel(
-            process.endpoint,
-            request={**SAMPLING, **asked, **options.extra},
-            system=own if options.system is None else options.system,
-            budget=options.context_tokens - options.max_tokens,
+        super().__init__(
+            LanguageModel(
+                process.endpoint,
+                request={**SAMPLING, **asked, **options.extra},
+                system=own if options.system is None else options.system,
+                budget=options.context_tokens - options.max_tokens,
+            )
         )
 
     async def open(self) -> None:
@@ -82,19 +82,6 @@ class Local:
     async def close(self) -> None:
         """Stop the process, unless another chatbot uses it."""
         await self.process.close()
-
-    @property
-    def context_tokens(self) -> int | None:
-        """Tokens of messages that fit into its context."""
-        return self._model.context_tokens
-
-    def reply(self, turn: Turn) -> AsyncIterator[str]:
-        """Return the model's reply to a turn."""
-        return self._model.reply(turn)
-
-    def speak(self, speeches: Sequence[Speech]) -> AsyncIterator[str]:
-        """Return the model's answer to a prompt."""
-        return self._model.speak(speeches)
 
 
 def lacking(model: Path | None = None) -> str | None:

@@ -7,22 +7,33 @@ generation on all known servers.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any
 
 import httpx2
 from httpx2 import AsyncClient, Response
 from pydantic import SecretStr
 
-from chatbot_worker.kinds.providers.responses import EVENT_STREAM, NO_REUSE, media_type, read_events, read_whole
+from chatbot_worker.chatbots.protocol import Piece
+from chatbot_worker.kinds.providers.responses import (
+    EVENT_STREAM,
+    NO_REUSE,
+    Body,
+    media_type,
+    read_error_body,
+    read_whole,
+)
 from chatbot_worker.kinds.wire import failures
-from chatbot_worker.kinds.wire.chunks import ContextOverflow, error_of, overflows, read_chunk, read_completion
+from chatbot_worker.kinds.wire.assembly import Assembly, Habits
+from chatbot_worker.kinds.wire.model_lists import chat_models
+from chatbot_worker.kinds.wire.refusals import judge, read_error
+from shared.contracts.payload import utc_now
 
 CONNECT_TIMEOUT = 10.0  # seconds; the worker's limits bound everything else
 BODY_MAX = 1024 * 1024  # bytes of an answer that is no stream, and of one event of a stream
 STREAM_MAX = 16 * 1024 * 1024  # characters of all events of one reply
+JSON = (b"{", b"[")  # first bytes of a body that is no event stream, whatever its media type
 
 
 class Completions:
@@ -48,6 +59,7 @@ class Completions:
         if key is not None:
             self._headers["Authorization"] = f"Bearer {key.get_secret_value()}"
         self._direct = direct
+        self._habits = Habits()
         self._client: AsyncClient | None = None
         self._opening = asyncio.Lock()
 
@@ -57,26 +69,37 @@ class Completions:
         if client is not None:
             await client.aclose()
 
-    async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[str]:
+    async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[Piece]:
         """Yield the reply to a request piece by piece.
 
         Raises:
             ContextOverflow: the prompt is too long; raised before the first piece.
+            EmptyStream: nothing came at all.
+            LengthReached: the model reached its limit.
             ReplyError: any other failure.
         """
         accept = {"Accept": f"{EVENT_STREAM}, application/json"}
         async with self._answer("POST", "/chat/completions", json={**body, "stream": True}, headers=accept) as answer:
-            if media_type(answer) == "application/json":  # the server does not stream
-                yield read_completion(await read_whole(answer, BODY_MAX)).text
-                return
-            async with aclosing(_pieces(answer)) as pieces:
-                async for piece in pieces:
+            found, assembly = Body(answer), Assembly(self._habits)
+            first = await found.first()
+            if first == b"<" or media_type(answer) == "text/html":
+                raise failures.misconfigured("a web page")
+            if first in JSON:
+                pieces: Iterator[Piece] = assembly.take_whole(await found.whole(BODY_MAX))
+                for piece in pieces:
                     yield piece
+            else:
+                async with aclosing(_pieces(found, assembly)) as streamed:
+                    async for piece in streamed:
+                        yield piece
+            for piece in assembly.end():
+                yield piece
+            assembly.check()
 
     async def models(self) -> list[str]:
-        """Return the ids of the endpoint's models; none if it does not list them."""
+        """Return the ids of the endpoint's models, those for chat first; none if it does not list them."""
         async with self._answer("GET", "/models") as answer:
-            return _model_ids(await read_whole(answer, BODY_MAX))
+            return chat_models(await read_whole(answer, BODY_MAX))
 
     @asynccontextmanager
     async def _answer(self, method: str, path: str, **request: Any) -> AsyncIterator[Response]:
@@ -85,7 +108,7 @@ class Completions:
         answered = False
         try:
             async with client.stream(method, self._base_url + path, **request) as answer:
-                if answer.status_code != 200:
+                if not answer.is_success:
                     raise await _refusal(answer)
                 answered = True
                 yield answer
@@ -110,28 +133,31 @@ class Completions:
         )
 
 
-async def _pieces(answer: Response) -> AsyncGenerator[str]:
-    """Yield the text of a stream's events until its end."""
-    async with aclosing(read_events(answer, event_max=BODY_MAX, most=STREAM_MAX)) as events:
-        async for event in events:
-            chunk = read_chunk(event.data)
-            if chunk.text:
-                yield chunk.text
-            if chunk.finished:
-                return  # usage, `[DONE]`, or nothing at all may follow: the reply is complete
-    raise failures.interrupted("ended without saying so")
+async def _pieces(found: Body, assembly: Assembly) -> AsyncGenerator[Piece]:
+    """Yield the reply of a stream until its end.
+
+    After a reason to finish, more may come: text (some endpoints give the reason in each chunk), usage, `[DONE]`, or
+    nothing although the connection stays open.
+    """
+    async with aclosing(found.events(event_max=BODY_MAX, most=STREAM_MAX)) as events:
+        while not assembly.done:
+            try:
+                async with _limit(assembly.patience):
+                    event = await anext(events)
+            except (StopAsyncIteration, TimeoutError):
+                return
+            except httpx2.HTTPError:
+                if assembly.finished:
+                    return
+                raise
+            for piece in assembly.take(event.event, event.data):
+                yield piece
+
+
+def _limit(seconds: float | None) -> AbstractAsyncContextManager[object]:
+    return nullcontext() if seconds is None else asyncio.timeout(seconds)
 
 
 async def _refusal(answer: Response) -> Exception:
-    code, words = error_of(await read_whole(answer, BODY_MAX))
-    if overflows(code, words):
-        return ContextOverflow(f"status {answer.status_code}")
-    return failures.of_status(answer.status_code, answer.headers.get("Retry-After"))
-
-
-def _model_ids(body: bytes) -> list[str]:
-    try:
-        listed = json.loads(body)["data"]
-        return [model["id"] for model in listed if isinstance(model["id"], str)]
-    except (ValueError, KeyError, TypeError):
-        return []
+    error = read_error(await read_error_body(answer, BODY_MAX))
+    return judge(error, answer.status_code, failures.retry_after(answer.headers, utc_now()))

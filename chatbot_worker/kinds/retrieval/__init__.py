@@ -17,7 +17,7 @@ import structlog
 from pydantic import Field, ValidationError
 
 from chatbot_worker.chatbots.prompt import Speaker, Speech, asked_without_mention
-from chatbot_worker.chatbots.protocol import Kind, Options, ReplyError, Resident, Turn, Unusable
+from chatbot_worker.chatbots.protocol import Kind, LengthReached, Options, Piece, ReplyError, Resident, Turn, Unusable
 from chatbot_worker.kinds.registry import KINDS
 from chatbot_worker.kinds.retrieval.index import Index
 from chatbot_worker.kinds.retrieval.passages import NoDocument, Passage, read_document
@@ -76,7 +76,7 @@ class Retrieval:
         if index is not None:
             await asyncio.to_thread(index.close)
 
-    async def reply(self, turn: Turn) -> AsyncGenerator[str]:
+    async def reply(self, turn: Turn) -> AsyncGenerator[Piece]:
         """Answer the unanswered messages from the documents."""
         question = asked_without_mention(turn)
         index = await self._ready()
@@ -89,10 +89,13 @@ class Retrieval:
             try:
                 async with aclosing(_said(self._model, question, found)) as pieces:
                     async for piece in pieces:
-                        said = True
+                        said |= isinstance(piece, str)
                         yield piece
                 yield f"\n\n{_sources(found)}"
                 return
+            except LengthReached:
+                yield f"\n\n{_sources(found)}"
+                raise
             except ReplyError as error:
                 if said:
                     raise
@@ -160,7 +163,7 @@ def _make_model(table: dict[str, Any]) -> Speaker:
     return made
 
 
-async def _said(model: Speaker, question: str, found: Sequence[Passage]) -> AsyncGenerator[str]:
+async def _said(model: Speaker, question: str, found: Sequence[Passage]) -> AsyncGenerator[Piece]:
     shown = "\n\n".join(f"[{number}] {passage.heading}\n{passage.text}" for number, passage in enumerate(found, 1))
     speeches = [Speech("system", f"{INSTRUCTION}\n\n{shown}"), Speech("user", question)]
     async for piece in model.speak(speeches):

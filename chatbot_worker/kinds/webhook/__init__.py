@@ -1,7 +1,7 @@
 """The kind `webhook`: a bot behind HTTP, in the format of Rasa's REST channel or in a signed format.
 
-`shapes` builds requests and parses responses, `addresses` decides which addresses are allowed, `sending` sends. Only
-the worker retries a turn, under the same id, so that a bot can recognize a repetition.
+`shapes` and `rasa` build requests and parse responses, `addresses` decides which addresses are allowed, `sending`
+sends. Only the worker retries a turn, under the same id, so that a bot can recognize a repetition.
 """
 
 from __future__ import annotations
@@ -14,21 +14,15 @@ from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
 import orjson
-from httpx2 import Response
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from standardwebhooks import Webhook as Signer
 
-from chatbot_worker.chatbots.protocol import Kind, Options, Turn, Unusable
-from chatbot_worker.kinds.providers.responses import EVENT_STREAM, media_type, read_events, read_whole
+from chatbot_worker.chatbots.protocol import Kind, Options, Silence, Turn, Unusable
+from chatbot_worker.kinds.providers.responses import EVENT_STREAM, Body, media_type
 from chatbot_worker.kinds.secrets import SecretName, read_secret
+from chatbot_worker.kinds.webhook.rasa import Buttons, RasaAnswer, rasa_request, read_json
 from chatbot_worker.kinds.webhook.sending import Sender
-from chatbot_worker.kinds.webhook.shapes import (
-    native_answer,
-    native_event,
-    native_request,
-    rasa_answer,
-    rasa_request,
-)
+from chatbot_worker.kinds.webhook.shapes import native_answer, native_event, native_request
 from chatbot_worker.kinds.wire import failures
 from shared.contracts.events import ContextWanted
 from shared.contracts.payload import utc_now
@@ -80,6 +74,7 @@ class Webhook:
         self._max_bytes = options.max_bytes
         self._signer = signer
         self._token = token
+        self._buttons = Buttons()
         self._sender = Sender(options.url, [ip_network(network) for network in options.allow])
 
     async def open(self) -> None:
@@ -90,18 +85,18 @@ class Webhook:
         await self._sender.close()
 
     async def reply(self, turn: Turn) -> AsyncGenerator[str]:
-        """Yield the bot's response, whole or event by event."""
-        now = utc_now()
-        body = orjson.dumps(rasa_request(turn) if self._shape == "rasa" else native_request(turn, now))
+        """Yield the bot's response, whole or as it comes. A response without a body is silence."""
+        now, rasa = utc_now(), self._shape == "rasa"
+        request = rasa_request(turn, self._buttons) if rasa else native_request(turn, now)
+        body = orjson.dumps(request)
         async with self._sender.post(body, self._headers(turn, body, now)) as answer:
-            if self._shape == "native" and media_type(answer) == EVENT_STREAM:
-                async with aclosing(self._events(answer)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-                return
-            whole = await read_whole(answer, self._max_bytes)
-        for piece in rasa_answer(whole) if self._shape == "rasa" else [native_answer(whole)]:
-            yield piece
+            found = Body(answer)
+            if not await found.first():
+                raise Silence
+            read = self._rasa_messages(found, turn) if rasa else self._native(found, media_type(answer))
+            async with aclosing(read) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     def _headers(self, turn: Turn, body: bytes, now: datetime) -> dict[str, str]:
         """Return the headers of a request. `webhook-id` is the reply's id, the same for each try."""
@@ -114,9 +109,28 @@ class Webhook:
             headers["webhook-signature"] = self._signer.sign(name, now, body.decode())
         return headers
 
-    async def _events(self, answer: Response) -> AsyncGenerator[str]:
+    async def _rasa_messages(self, found: Body, turn: Turn) -> AsyncGenerator[str]:
+        answer = RasaAnswer()
+        if await found.first() == b"[":
+            for message in read_json(await found.whole(self._max_bytes)):
+                for piece in answer.take(message):
+                    yield piece
+        else:
+            async for line in found.lines(self._max_bytes):
+                for piece in answer.take(read_json(line)) if line.strip() else ():
+                    yield piece
+        for piece in answer.end():
+            yield piece
+        if not answer.shown:  # a silent action; Rasa answers so too while its action server is down
+            raise Silence
+        self._buttons.keep(turn.session_id, answer.buttons)
+
+    async def _native(self, found: Body, kind: str) -> AsyncGenerator[str]:
         most = self._max_bytes
-        async with aclosing(read_events(answer, event_max=most, most=most)) as events:
+        if kind != EVENT_STREAM:
+            yield native_answer(await found.whole(most))
+            return
+        async with aclosing(found.events(event_max=most, most=most)) as events:
             async for event in events:
                 piece = native_event(event.event, event.data)
                 if piece.text:
@@ -138,12 +152,19 @@ def make(options: WebhookOptions) -> Webhook:
 
 
 def _signer(value: str) -> Signer:
+    """Return the signer of a secret in base64 (RFC 4648), in the standard or in the URL-safe alphabet."""
+    text = value.removeprefix("whsec_")
+    padded = text if text.endswith("=") else text + "=" * (-len(text) % 4)
     try:
-        key = base64.b64decode(value.removeprefix("whsec_") + "==")
+        mixed = {"-", "_"} & set(text) and {"+", "/"} & set(text)
+        standard = padded if mixed else padded.translate({ord("-"): "+", ord("_"): "/"})
+        key = base64.b64decode(standard, validate=True)
     except ValueError:
         key = b""
     if len(key) < SECRET_MIN:
-        raise Unusable(f"options.secret: after whsec_ there must be {SECRET_MIN} bytes or more in base64")
+        raise Unusable(
+            f"options.secret: after whsec_ there must be {SECRET_MIN} bytes or more in base64, of one alphabet"
+        )
     return Signer(key)
 
 

@@ -14,6 +14,7 @@ from httpx2 import URL, AsyncClient, Request, Response
 from chatbot_worker.kinds.providers.responses import NO_REUSE
 from chatbot_worker.kinds.webhook.addresses import Network, inside, permitted
 from chatbot_worker.kinds.wire import failures
+from shared.contracts.payload import utc_now
 
 CONNECT_TIMEOUT = 10.0  # seconds; the worker's limits bound everything else
 RESOLVE_TIMEOUT = 5.0  # seconds
@@ -41,18 +42,19 @@ class Sender:
 
     @asynccontextmanager
     async def post(self, body: bytes, headers: Mapping[str, str]) -> AsyncIterator[Response]:
-        """Send a POST request, and yield the response with status 200, whose body is unread.
+        """Send a POST request, and yield the successful response, whose body is unread.
 
         Raises:
-            ReplyError: the host is unreachable, its address is forbidden, or the status is another one.
+            ReplyError: the host is unreachable, its address is forbidden, or the status is no 2xx.
         """
         addresses = await self._resolve()
         client = await self._ready()
         answer: Response | None = None
         try:
             answer = await self._first(client, addresses, body, headers)
-            if answer.status_code != 200:
-                raise failures.of_status(answer.status_code, answer.headers.get("Retry-After"))
+            if not answer.is_success:
+                wait = failures.retry_after(answer.headers, utc_now())
+                raise failures.of_status(answer.status_code, retry_after=wait)
             yield answer
         except httpx2.HTTPError as error:
             name = type(error).__name__

@@ -1,136 +1,171 @@
-"""Parses responses of chat completions endpoints, including known deviations from the documented format. Pure.
+"""Parses the objects of chat completions endpoints, including known deviations from the documented format. Pure.
 
 Known deviations: a first delta with nothing but a role, `content` that is null or a list of parts, `choices`
-that are empty, null or absent (usage, keep-alive), `delta` null, the whole `message` in place of a delta,
-a full completion although a stream was asked for, an error object after status 200, no `[DONE]`.
+that are empty, null or absent (usage, keep-alive), `delta` null or a text, the whole `message` in place of a delta or
+alongside it, an error after status 200 in any of several shapes, reasoning under several names.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from chatbot_worker.chatbots.protocol import ReplyError
 from chatbot_worker.kinds.wire import failures
+from chatbot_worker.kinds.wire.endings import reason_of
+from chatbot_worker.kinds.wire.refusals import describe, judge
 
 DONE = "[DONE]"
-CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
-CODE_MAX = 60  # characters of an error's code that are logged
+REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought")  # names of one field
+REASONING_LISTS = ("reasoning_details", "thinking_blocks")  # OpenRouter, LiteLLM; often alongside one of the above
 
 
-class ContextOverflow(ReplyError):
-    """The prompt is longer than the model's context."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, retryable=False, view=failures.REFUSED)
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A piece of the reply. `finished`: the model or the stream reports the end."""
+class Speech(NamedTuple):
+    """The text and the reasoning of a delta, a message or a part."""
 
     text: str = ""
-    finished: bool = False
+    reasoning: str = ""
 
 
-def read_chunk(data: str) -> Chunk:
-    """Parse the data of one event.
+class Chunk(NamedTuple):
+    """One object of a stream, or a whole completion.
 
-    Raises:
-        ReplyError: the data is an error, or no JSON object.
+    Attributes:
+        delta: what it adds to the reply.
+        message: the reply from its beginning.
+        reason: why the reply ends; empty while it continues.
+        has_reason: there is a field for the reason.
+        has_choices: it is an object of a completion.
     """
-    if data.strip() == DONE:
-        return Chunk(finished=True)
-    if not data.strip():
-        return Chunk()
-    return read_completion(data)
+
+    delta: Speech = Speech()
+    message: Speech = Speech()
+    reason: str = ""
+    has_reason: bool = False
+    has_choices: bool = False
 
 
-def read_completion(data: str | bytes) -> Chunk:
+def is_done(data: str) -> bool:
+    """Return whether the data of an event marks the end of the stream."""
+    return data.strip().strip('"').upper() == DONE
+
+
+def read_chunk(data: str | bytes) -> Chunk:
     """Parse a JSON object, a chunk or a whole completion.
 
     Raises:
         ReplyError: the data is an error, or no JSON object.
     """
-    found = _loads(data)
+    found = loads(data)
+    if isinstance(found, list) and len(found) == 1:  # errors of Gemini
+        found = found[0]
     if not isinstance(found, dict):
         raise failures.broken("not an object")
-    _check(found)
-    choices = found.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    return _read_choice(choice) if isinstance(choice, dict) else Chunk()
+    return _read_object(found)
 
 
-def error_of(body: bytes) -> tuple[str, str]:
-    """Return the code and message of an error response, as far as present. They are not shown to users."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return "", ""
-    error = found.get("error") if isinstance(found, dict) else None
-    return _describe(error if error is not None else found)
+def loads(data: str | bytes) -> Any:
+    """Parse JSON, also with NaN and lone surrogates.
 
-
-def overflows(code: str, words: str) -> bool:
-    """Return whether an error reports a prompt that is too long. vLLM and others report it only in the message."""
-    words = words.lower()
-    return code in CONTEXT_CODES or ("context" in words and ("length" in words or "exceed" in words))
-
-
-def _loads(data: str | bytes) -> Any:
+    Raises:
+        ReplyError: the data is no JSON.
+    """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(data)  # accepts NaN and lone surrogates
+        return json.loads(data)
     except ValueError:  # RecursionError is no ValueError
         raise failures.broken("not JSON") from None
     except RecursionError:
         raise failures.broken("JSON too deep") from None
 
 
-def _read_choice(choice: Mapping[str, Any]) -> Chunk:
-    reason = choice.get("finish_reason")
-    if reason == "content_filter":
-        raise failures.refused("content filter")
-    source = choice.get("delta") or choice.get("message") or choice
-    content = (source.get("content") or source.get("text")) if isinstance(source, dict) else None
-    return Chunk(_text(content), finished=bool(reason))
+def _read_object(found: Mapping[str, Any]) -> Chunk:
+    choices = found.get("choices")
+    if _is_error(found, choices):
+        raise judge(describe(found))
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, dict):
+        return Chunk(has_choices="choices" in found)
+    if choice.get("error"):  # OpenRouter
+        raise judge(describe(choice["error"]))
+    delta = choice.get("delta")
+    beside = choice if delta is None and choice.get("message") is None else None  # `text` of the older API
+    return Chunk(
+        _speech(delta if beside is None else beside),
+        _speech(choice.get("message")),
+        reason_of(choice.get("finish_reason")),
+        "finish_reason" in choice,
+        has_choices=True,
+    )
 
 
-def _text(content: Any) -> str:
+def _is_error(found: Mapping[str, Any], choices: Any) -> bool:
+    error = found.get("error")
+    if error or found.get("object") == "error":
+        return True
+    if choices:
+        return False
+    status = found.get("base_resp")  # MiniMax
+    return (
+        error is not None
+        or found.get("type") == "error"
+        or bool(found.get("errors"))
+        or bool(found.get("detail"))
+        or (isinstance(found.get("message"), str) and any(name in found for name in ("code", "status", "type")))
+        or (isinstance(status, dict) and bool(status.get("status_code")))
+    )
+
+
+def _speech(source: Any) -> Speech:
+    if isinstance(source, str):
+        return Speech(source)
+    if not isinstance(source, dict):
+        return Speech()
+    text, within = _content(source.get("content"))
+    text = text or _content(source.get("text")).text or _content(source.get("refusal")).text
+    return Speech(text, _reasoning(source) or within)
+
+
+def _content(content: Any) -> Speech:
+    """Return the text and the reasoning of a `content`: a text, or a list of parts."""
     if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        parts = (part.get("text") for part in content if isinstance(part, dict))
-        return "".join(part for part in parts if isinstance(part, str))
+        return Speech(content)
+    parts = [_part(part) for part in content] if isinstance(content, list) else []
+    return Speech("".join(part.text for part in parts), "".join(part.reasoning for part in parts))
+
+
+def _part(part: Any) -> Speech:
+    if isinstance(part, str):
+        return Speech(part)
+    if not isinstance(part, dict):
+        return Speech()
+    kind = part.get("type")
+    if isinstance(kind, str) and ("think" in kind or "reason" in kind):
+        return Speech(reasoning=_words(part.get("thinking")) or _words(part.get("text")) or _words(part.get("summary")))
+    return Speech(_words(part.get("text")) or _words(part.get("refusal")))
+
+
+def _reasoning(source: Mapping[str, Any]) -> str:
+    for name in REASONING:
+        if words := _words(source.get(name)):
+            return words
+    for name in REASONING_LISTS:
+        if isinstance(parts := source.get(name), list):
+            return "".join(_part({**part, "type": "reasoning"}).reasoning for part in parts if isinstance(part, dict))
     return ""
 
 
-def _check(found: Mapping[str, Any]) -> None:
-    error = found.get("error")
-    if not error and found.get("object") != "error":
-        return
-    code, words = _describe(error or found)
-    if overflows(code, words):
-        raise ContextOverflow("context too long")
-    raise failures.broken(f"error in the stream: {code or 'without a code'}")
-
-
-def _describe(error: Any) -> tuple[str, str]:
-    if not isinstance(error, dict):
-        return "", error if isinstance(error, str) else ""
-    names = [str(error[field]) for field in ("type", "code") if isinstance(error.get(field), str | int)]
-    code = next((name for name in names if name in CONTEXT_CODES), names[0] if names else "")
-    words = error.get("message")
-    return _plain(code), words if isinstance(words, str) else ""
-
-
-def _plain(code: str) -> str:
-    """Return a code that may be logged: a provider must not write users' text into the log."""
-    return code[:CODE_MAX] if code.replace("_", "").replace("-", "").replace(".", "").isalnum() else ""
+def _words(value: Any) -> str:
+    """Return the text of a value: a text, an object with one, or a list of these."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return next((value[name] for name in ("text", "content") if isinstance(value.get(name), str)), "")
+    if isinstance(value, list):
+        return "".join(_words(each) for each in value if not isinstance(each, list))
+    return ""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from chatbot_worker.chatbots.protocol import ReplyError
 from shared.contracts.views import ErrorView
 
 RETRY_AFTER_MAX = 3_600.0  # seconds; longer waits are shortened to it
-SECONDS = re.compile(r"\d{1,9}(\.\d+)?")
+NUMBER = re.compile(r"\d{1,12}(\.\d+)?")
+BUSY_STATUSES = (429, 498, 529)  # 498: Groq, 529: Anthropic
 
 UNREACHABLE = ErrorView(
     code="provider_unavailable", message="What this chatbot runs on cannot be reached. Try again in a moment."
@@ -20,6 +24,8 @@ NOT_SET_UP = ErrorView(
 BROKEN = ErrorView(code="provider_failed", message="What this chatbot runs on made an error. Try again in a moment.")
 INTERRUPTED = ErrorView(code="reply_interrupted", message="The reply broke off before it was complete.")
 REFUSED = ErrorView(code="provider_refused", message="What this chatbot runs on refused to answer this.")
+FILTERED = ErrorView(code="provider_refused", message="A content filter of what this chatbot runs on ended this reply.")
+OVERFLOW = ErrorView(code="provider_refused", message="This is too long for what this chatbot runs on.")
 
 
 def unreachable(reason: str) -> ReplyError:
@@ -42,27 +48,58 @@ def refused(reason: str) -> ReplyError:
     return ReplyError(reason, retryable=False, view=REFUSED)
 
 
+def filtered(reason: str) -> ReplyError:
+    """Return the error of a content filter; the turn is not retried."""
+    return ReplyError(reason, retryable=False, view=FILTERED)
+
+
 def misconfigured(reason: str) -> ReplyError:
-    """Return the error of a wrong configuration. It counts for the circuit breaker, so that a fallback can answer."""
-    return ReplyError(reason, view=NOT_SET_UP)
+    """Return the error of a wrong configuration.
+
+    A retry does not help, but it counts for the circuit breaker, and a fallback answers.
+    """
+    return ReplyError(reason, retryable=False, refused=False, view=NOT_SET_UP)
 
 
-def of_status(status: int, retry_after: str | None = None) -> ReplyError:
-    """Map an HTTP status other than success to an error. `retry_after` is the header of that name."""
-    reason = f"status {status}"
-    if status == 429:
-        return ReplyError(reason, retry_after=_seconds(retry_after), view=BUSY)
+def busy(reason: str, retry_after: float | None = None) -> ReplyError:
+    """Return the error of a provider that asks to be queried later. `retry_after`: seconds."""
+    return ReplyError(reason, retry_after=retry_after, view=BUSY)
+
+
+def of_status(status: int, code: str = "", retry_after: float | None = None) -> ReplyError:
+    """Map an HTTP status other than success to an error. `code`: from the body, for the log."""
+    reason = f"status {status}" + (f", {code}" if code else "")
+    if status in BUSY_STATUSES:
+        return busy(reason, retry_after)
     if status == 503:
-        return ReplyError(reason, retry_after=_seconds(retry_after), view=UNREACHABLE)
+        return ReplyError(reason, retry_after=retry_after, view=UNREACHABLE)
     if status in (400, 413, 422):
         return refused(reason)
-    if status in (401, 402, 403, 404, 405, 407, 410) or 300 <= status < 400:
+    if status in (401, 402, 403, 404, 405, 407, 410, 501) or 300 <= status < 400:
         return misconfigured(reason)
     return broken(reason)
 
 
-def _seconds(header: str | None) -> float | None:
-    """Parse `Retry-After` in seconds. Its other form, a date, is ignored."""
-    if header is None or SECONDS.fullmatch(header.strip()) is None:
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds to wait that a response asks for; none if it does not.
+
+    `Retry-After` is a number of seconds or a date (RFC 9110 §10.2.3). A date is compared with the response's own
+    `Date`, as far as there is one, because the clocks may differ. `retry-after-ms` is OpenAI's and Azure's.
+    """
+    milliseconds, header = headers.get("retry-after-ms", ""), headers.get("Retry-After", "").strip()
+    if NUMBER.fullmatch(milliseconds.strip()):
+        return min(float(milliseconds) / 1_000, RETRY_AFTER_MAX)
+    if NUMBER.fullmatch(header):
+        return min(float(header), RETRY_AFTER_MAX)
+    if (date := _date(header)) is None:
         return None
-    return min(float(header), RETRY_AFTER_MAX)
+    asked = (date - (_date(headers.get("Date", "")) or now)).total_seconds()
+    return min(max(asked, 0.0), RETRY_AFTER_MAX)
+
+
+def _date(header: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(header)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -8,9 +8,9 @@ import pytest
 
 from shared.contracts.commands import FinishReply
 from shared.contracts.topology import turn_queue
-from tests.integration.chatbot_kinds.wire import Wire, serving
 from tests.integration.chatbot_worker.conftest import Start, body, bus, start, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
+from tests.support.model_server import Wire, serving
 from tests.support.waiting import until
 
 __all__ = ["bus", "start"]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.integration.chatbot_kinds.conftest import Ask
-from tests.integration.chatbot_kinds.wire import JSON, SSE, Answer, Asked, Script, Wire
 from tests.integration.chatbot_worker.conftest import Start, body, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
+from tests.support.model_server import JSON, SSE, Answer, Asked, Script, Wire
 from tests.support.waiting import pause, until
 
 LIMITS = "limits = {first_token = 30, between_tokens = 30, total = 50, attempts = 1}"
@@ -47,7 +47,7 @@ QUIRKS = {
     "delta null, whole message": ({"choices": [{"delta": None, "message": {"content": "Hello."}}]}, STOP),
     "comments, blank lines, CRLF": (b": ping\r\n\r\n\r\n", says("Hello."), b"\n\n", b"data: [DONE]\r\n\r\n"),
     "content in parts": (says([{"type": "text", "text": "Hello."}]), STOP),
-    "text in the last": (says("Hel"), says("lo.", finish_reason="length")),
+    "text in the last": (says("Hel"), says("lo.", finish_reason="stop")),
 }
 
 
@@ -94,6 +94,7 @@ BROKEN: dict[str, tuple[Script, str, str]] = {
     "hangs after its head": (_hang_after_head, "timeout", ""),
     "stalls in mid-reply": (_stall, "timeout", "Hel"),
     "closes at once": (_close_at_once, "provider_unavailable", ""),
+    "web page": (scripted(b"<html></html>", headers="Content-Type: text/html\r\n"), "provider_misconfigured", ""),
     "closes early": (scripted(says("Hel")), "reply_interrupted", "Hel"),
     "cuts a chunk": (_cut_chunked, "reply_interrupted", ""),
     "error in mid-stream": (
@@ -239,3 +240,71 @@ async def test_without_a_model_the_first_that_is_listed(ask: Ask, wire: Wire) ->
     toml = entry(wire, model='""')
     assert [(await ask(toml)).content, (await ask(toml)).content] == ["first", "first"]
     assert [asked.path for asked in wire.asked].count("/v1/models") == 1
+
+
+async def test_reply_that_reaches_the_limit_of_the_model_is_stopped_and_says_so(ask: Ask, wire: Wire) -> None:
+    """With the text so far, in one request; without text it says that, too."""
+    for steps, content, words in (
+        ((says("Half a sen"), says(finish_reason="length")), "Half a sen", "ends here"),
+        ((says(reasoning_content="Hm."), says(finish_reason="length")), "", "before it began to answer"),
+    ):
+        wire.asked.clear()
+        wire.script = scripted(*steps, "[DONE]")
+        reply = await ask(entry(wire, LIMITS.replace("attempts = 1", "attempts = 3")))
+        assert reply.error is not None
+        assert (reply.status, reply.error.code, reply.content) == ("stopped", "length", content)
+        assert words in reply.error.message
+        assert len(wire.asked) == 1
+
+
+async def test_wrong_key_is_tried_once_and_the_fallback_answers(ask: Ask, wire: Wire) -> None:
+    wire.script = scripted(b'{"error": {"code": "invalid_api_key"}}', status=401, headers=JSON)
+    limits = LIMITS.replace("attempts = 1", "attempts = 3")
+    echo = '[[chatbots]]\nid = "echo"\nname = "Echo"\nkind = "echo"\n'
+    reply = await ask(f'fallback = "echo"\n{entry(wire, limits)}\n{echo}')
+    assert (reply.status, len(wire.asked)) == ("complete", 1)
+    assert "answers for Bot" in reply.content
+
+
+async def test_model_that_thinks_longer_than_the_first_token_limit_answers(ask: Ask, wire: Wire) -> None:
+    """Reasoning, comments and empty deltas are signs of life; one request is made."""
+    for sign in (b": thinking\n\n", says(reasoning_content="Hm."), says("")):
+
+        async def script(asked: Asked, answer: Answer, sign: Any = sign) -> None:
+            await answer.head()
+            for _ in range(12):
+                await (answer.raw(sign) if isinstance(sign, bytes) else answer.event(sign))
+                await pause(0.1, "the pace of the signs")
+            await answer.event(says("Hello."))
+            await answer.event(STOP)
+
+        wire.script = script
+        wire.asked.clear()
+        reply = await ask(entry(wire, LIMITS.replace("first_token = 30", "first_token = 0.6")))
+        assert (reply.status, reply.content, len(wire.asked)) == ("complete", "Hello.", 1)
+
+
+async def test_thoughts_shown_as_text_are_taken_back(ask: Ask, wire: Wire, bus: FakeBus) -> None:
+    """When the closing tag comes, a snapshot replaces the text in the same attempt."""
+    wire.script = scripted(says("I think."), says("</think>"), says("Hello."), STOP)
+    toml = f"delta_interval = 0\n{entry(wire)}"
+    reply = await ask(toml)
+    assert (reply.status, reply.content) == ("complete", "Hello.")
+    shown = [(delta.offset, delta.text, delta.snapshot) for delta in bus.deltas()]
+    assert shown == [(0, "I think.", False), (0, "", True), (0, "Hello.", False)]
+
+
+async def test_system_prompt_moves_into_the_message_if_the_template_has_none(ask: Ask, wire: Wire) -> None:
+    """Gemma's and the first Mistral's template refuse the role; it is tried once."""
+
+    async def script(asked: Asked, answer: Answer) -> None:
+        if any(message["role"] == "system" for message in asked.json()["messages"]):
+            await answer.whole({"error": {"message": "System role not supported", "code": 400}}, 400)
+        else:
+            await scripted(says("Hello."), STOP)(asked, answer)
+
+    wire.script = script
+    toml = entry(wire, system='"Be brief."')
+    assert [(await ask(toml, "Hi!")).content, (await ask(toml, "Hi!")).content] == ["Hello.", "Hello."]
+    assert len(wire.asked) == 3
+    assert wire.asked[-1].json()["messages"] == [{"role": "user", "content": "Be brief.\nHi!"}]

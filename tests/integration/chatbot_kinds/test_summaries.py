@@ -11,10 +11,10 @@ import pytest
 from shared.contracts.commands import SummarizeSession
 from shared.contracts.turns import ContextMessage, RunTurn, Summary
 from tests.integration.chatbot_kinds.test_misbehaving import STOP, says, scripted
-from tests.integration.chatbot_kinds.wire import Answer, Asked, Wire
 from tests.integration.chatbot_worker.conftest import Start, body, turn
 from tests.integration.chatbot_worker.fake_bus import FakeBus
 from tests.support.client import Device, new_account
+from tests.support.model_server import Answer, Asked, Wire
 from tests.support.stack import EmbeddedStack
 from tests.support.waiting import until
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from cryptography import x509
@@ -17,7 +20,10 @@ from standardwebhooks import Webhook as Receiver
 
 from chatbot_worker.kinds.webhook import WebhookOptions, make
 from tests.integration.chatbot_kinds.conftest import Ask
-from tests.integration.chatbot_kinds.wire import Answer, Asked, Script, Wire
+from tests.integration.chatbot_worker.fake_bus import FakeBus
+from tests.support.model_server import Answer, Asked, Script, Wire
+from tests.unit.chatbot_worker.kinds.asking import ask as reply_of
+from tests.unit.chatbot_worker.kinds.asking import said
 
 LIMITS = "limits = {first_token = 30, between_tokens = 30, total = 50, attempts = 1}"
 SECRET = "whsec_" + "c2VjcmV0" * 5
@@ -60,6 +66,102 @@ async def test_any_rasa_server_is_a_chatbot(ask: Ask, wire: Wire) -> None:
     assert asked.json()["sender"] == str(reply.session_id)
     assert asked.json()["message"] == "Hi!"
     assert asked.headers["host"] == f"127.0.0.1:{wire.port}"
+
+
+async def test_typed_title_of_a_button_sends_its_payload(ask: Ask, wire: Wire) -> None:
+    """In the session that was shown it, whatever the case; other words and other sessions send what was typed."""
+    chatbot = make(WebhookOptions(url=f"{wire.url}/", shape="rasa", allow=("127.0.0.0/8",)))
+    wire.script = rasa(
+        {"text": "Which size?", "buttons": [{"title": "Small", "payload": '/size{"s": 1}'}, {"title": "Big"}]},
+        {"text": "Or?", "quick_replies": [{"title": "Not now", "payload": "/later", "type": "reply"}]},
+        {"buttons": [{"title": "Help", "url": "https://x.example/", "type": "web_url"}]},
+    )
+    shown = "Which size?\n- Small\n- Big\n\nOr?\n- Not now\n\n- Help: https://x.example/"
+    session = uuid4()
+    for words, sent in (
+        ("Small", "Small"),  # nothing was shown yet
+        ("Small", '/size{"s": 1}'),
+        ("@bot - small ", '/size{"s": 1}'),
+        ("not  NOW", "/later"),
+        ("Big", "Big"),
+        ("Help", "Help"),
+        ("Smaller", "Smaller"),
+    ):
+        assert (await reply_of(chatbot, said(("ada", words), session_id=session))).content == shown
+        assert wire.asked[-1].json()["message"] == sent
+    await reply_of(chatbot, said(("ada", "Small")))
+    assert wire.asked[-1].json()["message"] == "Small"
+    wire.script = rasa({"text": "Fine."})
+    await reply_of(chatbot, said(("ada", "Small"), session_id=session))
+    await reply_of(chatbot, said(("ada", "Small"), session_id=session))
+    assert wire.asked[-1].json()["message"] == "Small"
+
+
+@pytest.mark.parametrize(
+    ("custom", "content"),
+    [
+        ({"text": "Hello."}, "Hello."),
+        ("Hello.", "Hello."),
+        ({"n": 1}, '```json\n{\n  "n": 1\n}\n```'),
+    ],
+)
+async def test_answer_with_only_custom_data_is_shown(ask: Ask, wire: Wire, custom: Any, content: str) -> None:
+    """Next to text it is for other frontends."""
+    wire.script = rasa({"custom": custom})
+    reply = await ask(entry(wire, "rasa"))
+    assert (reply.status, reply.content) == ("complete", content)
+    wire.script = rasa({"custom": custom}, {"text": "Fine."})
+    assert (await ask(entry(wire, "rasa"))).content == "Fine."
+
+
+@pytest.mark.parametrize("body", [b"[]", b"", b'[{"recipient_id": "x", "custom": {}}]', b"\n"])
+async def test_answer_without_content_is_silence(ask: Ask, wire: Wire, body: bytes) -> None:
+    """A silent action of Rasa; it is neither a failure nor tried again."""
+    wire.script = lambda _, answer: answer.whole(body)
+    reply = await ask(entry(wire, "rasa"))
+    assert (reply.status, reply.error, reply.content, len(wire.asked)) == ("complete", None, "", 1)
+
+
+async def test_answer_of_rasa_may_stream(ask: Ask, wire: Wire, bus: FakeBus) -> None:
+    """With `?stream=true`: one JSON object on each line, labelled as an event stream; nothing is silence."""
+    lines = b'{"recipient_id": "x", "text": "One."}\n', b'{"recipient_id": "x", "text": "Two."}\n'
+
+    async def script(_asked: Asked, answer: Answer) -> None:
+        await answer.head()
+        for line in lines:
+            await answer.raw(line)
+
+    wire.script = script
+    reply = await ask(f"delta_interval = 0\n{entry(wire, 'rasa')}")
+    assert (reply.status, reply.content) == ("complete", "One.\n\nTwo.")
+    assert [delta.text for delta in bus.deltas()] == ["One.", "\n\nTwo."]
+    lines = (b"", b"")
+    reply = await ask("")
+    assert (reply.status, reply.content) == ("complete", "")
+
+
+@pytest.mark.parametrize("body", [b'{"status": "failure"}', b"[1]", b'["x"]', b"oops", b"<html>"])
+async def test_answer_that_is_not_rasas_fails(ask: Ask, wire: Wire, body: bytes) -> None:
+    wire.script = lambda _, answer: answer.whole(body)
+    reply = await ask(entry(wire, "rasa"))
+    assert reply.error is not None
+    assert reply.error.code == "provider_failed"
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 226])
+@pytest.mark.parametrize("shape", ["native", "rasa"])
+async def test_any_2xx_is_success(ask: Ask, wire: Wire, status: int, shape: str) -> None:
+    wire.script = lambda _, answer: answer.whole({"text": "Hi."} if shape == "native" else [{"text": "Hi."}], status)
+    reply = await ask(entry(wire, shape))
+    assert (reply.status, reply.content) == ("complete", "Hi.")
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+async def test_native_answer_without_a_body_is_silence(ask: Ask, wire: Wire, status: int) -> None:
+    """Standard Webhooks: any 2xx is success."""
+    wire.script = lambda _, answer: answer.whole(b"", status)
+    reply = await ask(entry(wire))
+    assert (reply.status, reply.error, reply.content, len(wire.asked)) == ("complete", None, "", 1)
 
 
 async def test_a_native_webhook_is_signed_and_named_by_its_reply(ask: Ask, wire: Wire) -> None:
@@ -206,7 +308,38 @@ def test_a_native_webhook_without_a_secret_is_a_mistake() -> None:
         WebhookOptions(url="https://bot.example/")
 
 
-@pytest.mark.parametrize("value", ["whsec_!!!!!!!!", "whsec_c2hvcnQ=", "ein schlüsselbund"])
+@pytest.mark.parametrize(
+    "key", [bytes(range(24)), b"\xfb\xff\xbf" * 9, bytes(range(200, 232)), b"\xff" * 64], ids=["24", "27", "32", "64"]
+)
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+@pytest.mark.parametrize("padded", [True, False])
+def test_secret_may_be_in_either_alphabet_of_base64(
+    key: bytes,
+    encode: Callable[[bytes], bytes],
+    padded: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It signs with the same key, padded or not."""
+    text = encode(key).decode()
+    monkeypatch.setenv("HOOK_SECRET", f"whsec_{text if padded else text.rstrip('=')}")
+    chatbot = make(WebhookOptions(url="https://bot.example/", secret="HOOK_SECRET"))
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert chatbot._signer is not None
+    assert chatbot._signer.sign("id", now, "{}") == Receiver(key).sign("id", now, "{}")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "whsec_!!!!!!!!",
+        "whsec_c2hvcnQ=",
+        "ein schlüsselbund",
+        "whsec_" + "AAAA" * 8 + "+/-_",
+        "whsec_" + "AAAA" * 8 + "A",
+        "whsec_" + "AA AA" * 8,
+        "whsec_" + "AAAA=" * 8,
+    ],
+)
 def test_a_secret_that_cannot_sign(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Said at the start, without the secret."""
     monkeypatch.setenv("HOOK_SECRET", value)

@@ -13,12 +13,14 @@ from chatbot_worker.chatbots.prompt import (
     OVERHEAD,
     SEVERAL,
     Speech,
+    alternating,
     asked_without_mention,
     conversation,
     estimate,
     fit,
     joined,
     summing_up,
+    without_system,
 )
 from chatbot_worker.chatbots.protocol import Turn
 from shared.contracts.turns import ContextMessage
@@ -122,3 +124,36 @@ def test_a_message_that_is_too_long_keeps_its_beginning_and_its_end() -> None:
 def test_the_call_is_no_part_of_the_question(content: str, asked: str) -> None:
     """A kind that matches words would otherwise match the id."""
     assert asked_without_mention(turn(message("ada", content, unanswered=True))) == asked
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[Turn, int, str]:
+    """A turn of a chat or a room, a budget, and a summary."""
+    senders = st.sampled_from(
+        draw(st.sampled_from([("ada", "bot"), ("ada", "bob", "bot"), ("ada", "bob", "bot", "bot2")]))
+    )
+    contents = st.text(alphabet="ab \n", max_size=80)
+    context = [message(draw(senders), draw(contents)) for _ in range(draw(st.integers(0, 12)))]
+    last = message("ada", draw(contents), unanswered=True)
+    return replace(turn(*context, last), summary=draw(st.sampled_from(["", "Notes."]))), draw(st.integers(20, 300)), ""
+
+
+@given(conversations(), st.sampled_from(["", "Be brief."]), st.booleans())
+def test_prompt_has_the_form_of_strict_templates(case: tuple[Turn, int, str], system: str, known: bool) -> None:  # noqa: FBT001
+    """After the system prompt the roles alternate, and begin and end with the user's."""
+    asked, budget, _ = case
+    left = fit(conversation(asked, system), budget)
+    roles = [speech.role for speech in alternating(left if known else without_system(left))]
+    assert "system" not in roles[1 if known else 0 :]
+    rest = [role for role in roles if role != "system"]
+    assert rest == ["user", "assistant"] * (len(rest) // 2) + ["user"]
+
+
+def test_cut_history_does_not_begin_with_the_chatbot() -> None:
+    """Neither in a chat, nor in a room, nor behind a system prompt."""
+    for people in (("ada",), ("ada", "bob")):
+        said = [message(people[number % len(people)] if number % 2 else "bot", "word " * 20) for number in range(9)]
+        asked = turn(*said, message("ada", "Now?", unanswered=True))
+        left = alternating(fit(conversation(asked, "Be brief."), 240))
+        assert [speech.role for speech in left[:2]] == ["system", "user"]
+        assert left[-1].content.endswith("Now?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,3 +79,33 @@ def test_invalid_characters_are_replaced() -> None:
     reply = ReplyText()
     reply.add("a\x00b\ud800c\x1b\n\t")
     assert reply.content == "a\ufffdb\ufffdc\ufffd\n\t"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "content"),
+    [
+        (["a\ud83d", "\ude00b"], "a\N{GRINNING FACE}b"),
+        (["\ud83d", "", "\ude00"], "\N{GRINNING FACE}"),
+        (["\ud83d\ude00"], "\N{GRINNING FACE}"),
+        (["\ud83d", "a"], "\ufffda"),
+        (["a\ud83d"], "a\ufffd"),
+        (["\ude00\ud83d", "\ude00"], "\ufffd\N{GRINNING FACE}"),
+    ],
+)
+def test_halves_of_a_character_in_two_pieces_are_joined(pieces: list[str], content: str) -> None:
+    """A single half is replaced."""
+    text = ReplyText()
+    for piece in pieces:
+        text.add(piece)
+    text.finish()
+    assert text.content == content
+    assert text.length == len(content)
+
+
+def test_replaced_text_is_published_from_its_beginning() -> None:
+    text = ReplyText(10)
+    text.add("0123456789ab")
+    text.snapshot()
+    text.replace("new")
+    assert (text.content, text.length, text.full) == ("new", 3, False)
+    assert text.delta() == Update(0, "new", snapshot=False)

@@ -10,12 +10,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbot_worker.chatbots.protocol import ReplyError
-from chatbot_worker.kinds.wire.chunks import Chunk, ContextOverflow, error_of, overflows, read_chunk
-from chatbot_worker.kinds.wire.failures import of_status
+from chatbot_worker.chatbots.protocol import LengthReached, ReplyError
+from chatbot_worker.kinds.wire.assembly import Assembly, Habits
+from chatbot_worker.kinds.wire.chunks import Chunk, read_chunk
+from chatbot_worker.kinds.wire.model_lists import chat_models
+from chatbot_worker.kinds.wire.refusals import judge, read_error
 
 FIELDS = st.sampled_from(
-    ["choices", "delta", "message", "content", "text", "finish_reason", "error", "code", "type", "object"]
+    [
+        "choices",
+        "delta",
+        "message",
+        "content",
+        "text",
+        "reasoning",
+        "reasoning_details",
+        "finish_reason",
+        "error",
+        "detail",
+        "code",
+        "type",
+        "object",
+        "id",
+        "capabilities",
+    ]
 )
 anything = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=5),
@@ -31,28 +49,26 @@ def test_any_json(value: Any) -> None:
         assert isinstance(read_chunk(json.dumps(value)), Chunk)
     except ReplyError as error:
         assert len(error.reason) < 120
-    overflows(*error_of(json.dumps(value).encode()))
+    judge(read_error(json.dumps(value).encode()), 400)
+    chat_models(json.dumps({"data": value}).encode())
+    chat_models(json.dumps(value).encode())
+
+
+@given(st.lists(st.dictionaries(FIELDS, anything, max_size=4) | anything, max_size=4))
+def test_any_stream(values: list[Any]) -> None:
+    """It yields pieces, and ends as complete or with an error of the reply."""
+    assembly = Assembly(Habits())
+    with contextlib.suppress(ReplyError, LengthReached):
+        for value in values:
+            list(assembly.take("message", json.dumps(value)))
+        assembly.end()
+        assembly.check()
 
 
 @given(st.text())
 def test_any_text(data: str) -> None:
     with contextlib.suppress(ReplyError):
         read_chunk(data)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        {"code": "context_length_exceeded", "message": "This model's maximum context length is 8192 tokens."},
-        {"code": 400, "type": "exceed_context_size_error", "message": "request (5031 tokens) exceeds"},
-        {"type": "BadRequestError", "message": "This model's maximum context length is 4096 tokens. However …"},
-    ],
-)
-def test_a_prompt_that_is_too_long_is_known_as_such(error: dict[str, Any]) -> None:
-    """OpenAI, llama.cpp and vLLM each say it in their way."""
-    assert overflows(*error_of(json.dumps({"error": error}).encode()))
-    with pytest.raises(ContextOverflow):
-        read_chunk(json.dumps({"error": error}))
 
 
 def test_a_code_is_logged_and_words_are_not() -> None:
@@ -62,19 +78,3 @@ def test_a_code_is_logged_and_words_are_not() -> None:
             read_chunk(json.dumps({"error": {"code": code, "message": "my secret"}}))
         assert "secret" not in error.value.reason
         assert len(error.value.reason) < 120
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("7", 7.0),
-        (" 0.5 ", 0.5),
-        ("99999999", 3_600.0),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
-        ("-1", None),
-        (None, None),
-    ],
-)
-def test_retry_after(header: str | None, seconds: float | None) -> None:
-    assert of_status(429, header).retry_after == seconds
-    assert of_status(503, header).retry_after == seconds
