@@ -75,7 +75,7 @@ def finish(work: UnitOfWork, command: FinishReply, envelope: Received) -> None:
         error=error,
     )
     work.close_turn(session, turn, envelope)
-    if status == "complete":
+    if status == "complete" and content:  # a chatbot may decide to say nothing
         depth = turn.depth
         policy, chatbots = session.reply_policy, session.chatbots
         for chatbot in reply_policy.answering_chatbot(policy, chatbots, turn.chatbot_id, reply.content, depth):

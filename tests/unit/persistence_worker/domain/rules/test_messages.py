@@ -115,6 +115,14 @@ def test_reply_policy_decides_which_chatbots_answer(policy: str, content: str, c
     assert one.rotation == (2 if policy == "round_robin" else 1)
 
 
+def test_silent_reply_is_answered_by_no_other_chatbot() -> None:
+    """It is stored as complete, and ends its turn."""
+    one = session(chatbots=("echo", "eliza"), reply_policy="all", last_seq=1)
+    [found] = stored(work := apply(batch(one), finish(turn(one), "")))
+    assert (found.status, found.content) == ("complete", "")
+    assert (work.turn_starts, one.turns) == ([], {})
+
+
 def test_round_robin_assigns_one_message_after_another() -> None:
     one = session(chatbots=("echo", "eliza"), reply_policy="round_robin")
     work = apply(batch(one), *(send(one.id, str(n)) for n in range(3)))
