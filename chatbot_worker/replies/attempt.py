@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from chatbot_worker.chatbots.protocol import CompleteReply, Correction, LengthReached, Piece, Reasoning, Silence
 from chatbot_worker.replies.chatbot_run import ChatbotRun, close
 from chatbot_worker.replies.finishing import ChatbotFailed, log_failure
+from chatbot_worker.rules.errors import EMPTY_REPLY, LENGTH, LENGTH_BEFORE_TEXT, TOO_LONG
 from shared.contracts.turns import RunTurn
+from shared.contracts.views import ErrorView
 
 if TYPE_CHECKING:
     from chatbot_worker.replies.replier import Replier
@@ -30,8 +32,8 @@ class Attempt:
         self.number = number
         self.deadline = deadline
         self.ready = False  # the reply is complete
-        self.length_reached = False  # a limit of the chatbot has cut it
-        self.silent = False  # the chatbot has decided to say nothing
+        self._length_reached = False  # a limit of the chatbot has cut it
+        self._silent = False  # the chatbot has decided to say nothing
         self.stream = replier.stream(turn, number)
         self._replier = replier
         self._turn = turn
@@ -40,6 +42,16 @@ class Attempt:
         self._pieces: AsyncIterator[Piece] | None = None  # of a reply that is not ready
         self._failure: ChatbotFailed | None = None
         self._ended = False
+
+    @property
+    def fault(self) -> ErrorView | None:
+        """The error of a reply whose chatbot has not failed: too long, cut by its own limit, or empty."""
+        text = self.stream.text
+        if text.full:
+            return TOO_LONG
+        if self._length_reached:
+            return LENGTH if text.length else LENGTH_BEFORE_TEXT
+        return None if text.length or self._silent else EMPTY_REPLY
 
     def start(self) -> None:
         """Ask the chatbot for the reply, which may be `ready` then. Errors are raised by `finish`."""
@@ -68,10 +80,10 @@ class Attempt:
         try:
             await run.write(self._replier.definition.limits, self.deadline)
         except LengthReached:
-            self.length_reached = True
+            self._length_reached = True
             self._end(self._replier.circuit.succeeded)
         except Silence:
-            self.silent = True
+            self._silent = True
             self._end(self._replier.circuit.succeeded)
         except Exception as error:  # noqa: BLE001 - a chatbot may raise anything
             raise self._fail(error) from None

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING
 
 import structlog
 
 from chatbot_worker.chatbots.protocol import ReplyError
 from chatbot_worker.replies.chatbot_run import LimitExceeded
-from chatbot_worker.rules.errors import CHATBOT_FAILED, EMPTY_REPLY, LENGTH, LENGTH_BEFORE_TEXT, TIMEOUT, TOO_LONG
+from chatbot_worker.rules.errors import CHATBOT_FAILED, LENGTH, LENGTH_BEFORE_TEXT, TIMEOUT, TOO_LONG
 from shared.contracts.commands import FinishReply
 from shared.contracts.payload import utc_now
 from shared.contracts.turns import RunTurn
 from shared.contracts.views import ErrorView, MessageStatus
-
-if TYPE_CHECKING:
-    from chatbot_worker.replies.attempt import Attempt
 
 logger = structlog.get_logger(__name__)
 
@@ -76,16 +72,6 @@ def finish(
         error=error,
         created_at=utc_now(),
     )
-
-
-def fault(attempt: Attempt) -> ErrorView | None:
-    """Return the error of a reply whose chatbot has not failed: too long, cut by its own limit, or empty."""
-    text = attempt.stream.text
-    if text.full:
-        return TOO_LONG
-    if attempt.length_reached:
-        return LENGTH if text.length else LENGTH_BEFORE_TEXT
-    return None if text.length or attempt.silent else EMPTY_REPLY
 
 
 def log_failure(error: BaseException, **fields: str) -> None:

@@ -9,12 +9,13 @@ from enum import Enum, auto
 
 from chatbot_worker.catalogue.entries import ChatbotEntry
 from chatbot_worker.replies.attempt import Attempt
-from chatbot_worker.replies.finishing import ChatbotFailed, fault, finish
+from chatbot_worker.replies.finishing import ChatbotFailed, finish
 from chatbot_worker.replies.replier import Replier
 from chatbot_worker.rules.attempts import attempt_number
 from chatbot_worker.rules.errors import CHATBOT_FAILED, UNAVAILABLE
 from chatbot_worker.rules.limits import TOTAL_MAX, TRIES_MAX
 from chatbot_worker.turns.fairness import WAIT_MAX, requester
+from chatbot_worker.turns.turn_slot import NoSlotInTime, TurnSlot
 from chatbot_worker.turns.worker_context import ActiveChatbot, WorkerContext
 from shared.backoff import Backoff
 from shared.bus.port import Delivery
@@ -40,10 +41,6 @@ class HandBack:
     urgent: bool
 
 
-class NoSlotInTime(Exception):
-    """The turn has waited for `WAIT_MAX` seconds."""
-
-
 class TurnExecution:
     """One turn in this worker. Owns the attempt number, the text so far and the cancellation.
 
@@ -60,7 +57,7 @@ class TurnExecution:
         self._chatbot = chatbot
         self._worker = worker
         self._fresh = not turn.again and not delivery.delivery_count  # it cannot be closed already
-        self._replier: Replier | None = None  # while it has a slot
+        self._slot = TurnSlot(chatbot, self.user, delivery)
         self._attempt: Attempt | None = None  # the latest
         self._shown = False
         self._task: asyncio.Task[object] | None = None  # while it may be interrupted
@@ -69,11 +66,9 @@ class TurnExecution:
 
     def start(self) -> FinishReply | None:
         """Begin to answer; return the reply if it is ready. What cannot begin at once begins in `run`."""
-        chatbot = self._chatbot
-        suspect = chatbot.suspects.includes(self._delivery)
-        if not self._fresh or suspect or self._worker.stops.holds(self.turn) or not chatbot.slots.take(self.user):
+        if not self._fresh or self._worker.stops.holds(self.turn) or (replier := self._slot.take()) is None:
             return None
-        replier = self._enter()
+        self.started = True
         attempt = self._new_attempt(replier, 0, self._deadline(replier))
         if attempt is None or not attempt.ready:
             return None
@@ -137,9 +132,9 @@ class TurnExecution:
     async def _answer(self) -> FinishReply | None:
         if self._fresh:
             self._show()
-        if (replier := self._replier) is None:
-            await self._wait_for_slot()
-            replier = self._enter()
+        if (replier := self._slot.replier) is None:
+            replier = await self._slot.wait()
+            self.started = True
         if not self._fresh and not await self._worker.publisher.is_open(self.turn):
             return None
         if self._chatbot.suspects.condemns(self._delivery):
@@ -153,44 +148,11 @@ class TurnExecution:
             return reply
         return await self._answer_by_fallback(replier.definition.entry) or reply
 
-    async def _wait_for_slot(self) -> None:
-        """Wait for a slot of the chatbot. A suspect also waits until no suspect runs.
-
-        Raises:
-            NoSlotInTime: after `WAIT_MAX`.
-        """
-        chatbot = self._chatbot
-        try:
-            with chatbot.metrics.waiting.track_inprogress():
-                async with asyncio.timeout(WAIT_MAX):
-                    await chatbot.suspects.enter(self._delivery)
-                    try:
-                        await chatbot.slots.acquire(self.user)
-                    except BaseException:
-                        chatbot.suspects.leave(self._delivery)
-                        raise
-        except TimeoutError:
-            raise NoSlotInTime from None
-
-    def _enter(self) -> Replier:
-        """Take note that the turn has a slot; return the replier that answers it."""
-        self.started = True
-        self._replier = replier = self._chatbot.replier
-        replier.begin_use()
-        self._chatbot.metrics.running.inc()
-        return replier
-
     def _leave(self) -> None:
         """Give the slot back, if the turn has one."""
-        if self._replier is None:
-            return
-        if self._attempt is not None:
+        if self._slot.replier is not None and self._attempt is not None:
             self._attempt.abandon()
-        self._replier.end_use()
-        self._replier = None
-        self._chatbot.metrics.running.dec()
-        self._chatbot.slots.release(self.user)
-        self._chatbot.suspects.leave(self._delivery)
+        self._slot.release()
 
     async def _try_repeatedly(self, replier: Replier) -> FinishReply:
         """Let the chatbot try until it has answered.
@@ -261,7 +223,7 @@ class TurnExecution:
         return self._finish_complete(attempt)
 
     def _finish_complete(self, attempt: Attempt) -> FinishReply:
-        return finish(self.turn, attempt.number, attempt.stream.text.content, fault(attempt.stream.text))
+        return finish(self.turn, attempt.number, attempt.stream.text.content, attempt.fault)
 
     def _finish(self, error: ErrorView | None, status: MessageStatus | None = None) -> FinishReply:
         """Build a reply that its chatbot has not completed, with the text so far."""

@@ -114,7 +114,7 @@ async def test_turn_is_requeued_after_wait_timeout(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another worker may have a free slot, and the broker must not requeue the turn itself."""
-    monkeypatch.setattr("chatbot_worker.turns.execution.WAIT_MAX", 0.05)
+    monkeypatch.setattr("chatbot_worker.turns.turn_slot.WAIT_MAX", 0.05)
     scripted.plays = [hang]
     await start(SCRIPTED + "concurrency = 1\n")
     running, waiting = of("ada"), of("bob")
