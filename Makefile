@@ -45,7 +45,7 @@ check: ## Check format, lint, types and import layers; run unit and contract tes
 	@$(python) -m ruff check --quiet .
 	@$(MAKE) -j2 --output-sync types imports
 	@$(python) -m pytest -n 2 -m "$(fast)" tests/unit tests/contract $(PYTEST)
-	@$(python) tools/plain_english.py || true
+	@exec $(python) tools/plain_english.py
 
 types:
 	@$(python) -m mypy

@@ -23,7 +23,7 @@ NewUserId = Annotated[
     str,
     AfterValidator(users.parse_new_user_id),
     Field(
-        description="Stored, compared and shown in lower case. Not `me`, and not dots alone",
+        description="Stored, compared and shown in lower case. Neither `me` nor only dots",
         json_schema_extra={"pattern": "^[A-Za-z0-9._-]{1,64}$"},
     ),
 ]

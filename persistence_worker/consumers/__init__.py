@@ -1,4 +1,4 @@
-"""Consumers of the other topics: catalogues and accounts, one delivery at a time.
+"""Consumers of the topics besides the log: catalogues and accounts, one delivery at a time.
 
 Consumes   chat.catalogue (announced chatbots) and accounts (deleted users).
 Publishes  `EraseAuthor` commands to chat.log.<P>; dead letters to chat.dead.
