@@ -10,6 +10,13 @@ import { Problem } from "../controls/controls.tsx";
 import { Icon, Mark } from "../controls/icon.tsx";
 import { LanguageChoice, ThemeChoice } from "./settings.tsx";
 
+const FAILURES = {
+  cancelled: "login.provider.cancelled",
+  expired: "login.provider.expired",
+  refused: "login.provider.refused",
+  unavailable: "login.provider.unavailable",
+} as const;
+
 export function LoginScreen() {
   const state = login.value;
   const failure = providerFailure();
@@ -29,7 +36,7 @@ export function LoginScreen() {
             {invited ? t("login.invited") : t(isNew ? "login.register.intro" : "login.intro")}
           </p>
           {state.name === "out" && state.ended && !isNew && <p class="hint">{t("login.ended")}</p>}
-          {failure && <Problem code={failure} text={t(`login.provider.${failure}`)} />}
+          {failure && <Problem code={failure} text={t(FAILURES[failure])} />}
           <Form key={String(isNew)} isNew={isNew} />
           <ProviderLogin />
           <button type="button" class="switch" onClick={() => setNew(!isNew)}>
