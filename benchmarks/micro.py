@@ -12,7 +12,7 @@ from chat_gateway.domain.cursor import Cursor
 from shared.contracts import ids
 from shared.contracts.commands import SendMessage
 from shared.contracts.envelope import Event, join, read_body
-from shared.contracts.payload import utc_now
+from shared.contracts.payload import rfc3339_now
 
 TRIES = 7  # the best one counts: slower ones were disturbed
 SECONDS = 0.1  # of each try
@@ -34,7 +34,7 @@ def _actions() -> dict[str, Callable[[], object]]:
         content="x" * 100,
         client_message_id=str(uuid4()),
         reply_to=None,
-        created_at=utc_now(),
+        created_at=rfc3339_now(),
     )
     event = Event(source="benchmark", data=command, subject=str(session))
     encoded = event.encode()

@@ -25,7 +25,7 @@ from chat_gateway.sockets.server import SocketServer
 from chat_gateway.sockets.socket import Socket
 from chat_gateway.transport import frames
 from shared.bus.port import Bus
-from shared.contracts.payload import rfc3339, utc_now
+from shared.contracts.payload import rfc3339_now
 from shared.contracts.topology import log_queue
 from shared.contracts.views import USER_CONTENT_MAX
 from shared.errors import BackchatError, Unavailable
@@ -103,7 +103,7 @@ class Gateway:
         ready = {
             "user_id": socket.user_id,
             "token_expires_at": token_expiry.expires_at(socket.identity),
-            "server_time": rfc3339(utc_now()),
+            "server_time": rfc3339_now(),
             "protocol": PROTOCOL,
             "limits": {
                 "content": USER_CONTENT_MAX,

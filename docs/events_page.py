@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from collections.abc import Mapping
 
 from chat_gateway.protocol.acks import ACK_CODES, ACKS
 from chat_gateway.protocol.payloads import CLIENT_EVENTS
 from chat_gateway.protocol.server_events import SERVER_EVENTS
 from docs.limits import limits
+from shared.contracts.schemas import AnyModel, Schema, components
 from shared.errors import CATALOGUE, PayloadTooLarge
 
 HEAD = """# Events, fields, errors and limits
@@ -28,13 +25,12 @@ The same models are described for programs in [asyncapi.json](asyncapi.json) and
 - Times are RFC 3339 in UTC with milliseconds.
 """
 SHAPE = "### {name}\n"
-Schema = Mapping[str, Any]
 
 
 def render() -> str:
     """The whole page."""
-    client = _schemas(CLIENT_EVENTS.values(), "validation")
-    server = _schemas([*SERVER_EVENTS.values(), *ACKS.values()], "serialization")
+    _, client = components(CLIENT_EVENTS.values(), "{name}", mode="validation")
+    _, server = components([*SERVER_EVENTS.values(), *ACKS.values()], "{name}")
     shown = {model.__name__ for model in (*SERVER_EVENTS.values(), *ACKS.values())} - _shapes(server)
     parts = [HEAD, "## Client events\n"]
     for name, model in CLIENT_EVENTS.items():
@@ -54,19 +50,12 @@ def render() -> str:
     return "\n".join(parts)
 
 
-def _schemas(models: Iterable[type[BaseModel]], mode: Any) -> dict[str, Schema]:
-    """The JSON schemas of these models and of all that they refer to, by name."""
-    unique = sorted(set(models), key=lambda model: model.__name__)
-    definitions = models_json_schema([(model, mode) for model in unique], ref_template="{model}")[1]["$defs"]
-    return {str(name): schema for name, schema in definitions.items()}
-
-
 def _shapes(schemas: Mapping[str, Schema]) -> set[str]:
     """The names of the models that others refer to."""
     return set(re.findall(r"'\$ref': '(\w+)'", repr([schema.get("properties", {}) for schema in schemas.values()])))
 
 
-def _description(model: type[BaseModel], name: str) -> list[str]:
+def _description(model: AnyModel, name: str) -> list[str]:
     text = inspect.cleandoc(model.__doc__ or "")
     return _sentences(re.sub(rf"^`{name}`[:.]\s*", "", text))
 
@@ -76,13 +65,13 @@ def _sentences(text: str) -> list[str]:
     return [f"{paragraph[0].upper()}{paragraph[1:]}\n" for paragraph in paragraphs if paragraph]
 
 
-def _ack(schemas: Mapping[str, Schema], model: type[BaseModel]) -> list[str]:
-    if not model.model_fields:
+def _ack(schemas: Mapping[str, Schema], model: AnyModel) -> list[str]:
+    if not schemas[model.__name__]["properties"]:
         return ["The ack has no fields next to `ok`.\n"]
     return ["The ack has, next to `ok`:\n", _fields(schemas[model.__name__], schemas)]
 
 
-def _event(schemas: Mapping[str, Schema], model: type[BaseModel], name: str) -> list[str]:
+def _event(schemas: Mapping[str, Schema], model: AnyModel, name: str) -> list[str]:
     """The fields of an event; of one that is a shape itself a link."""
     if model.__name__ in _shapes(schemas):
         return [f"A [{model.__name__}](#{model.__name__.lower()}).\n"]

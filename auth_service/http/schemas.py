@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from auth_service.crypto.refresh_tokens import TOKEN_MAX
 from auth_service.domain import passcodes, users
 from auth_service.domain.logins import Login
-from shared.contracts.payload import Timestamp
+from shared.contracts import schemas
+from shared.contracts.payload import rfc3339
 from shared.contracts.queries import ExportedSession
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 
 UserId = Annotated[
     str,
@@ -144,13 +154,20 @@ class OwnLogins(BaseModel):
     logins: list[OwnLogin]
 
 
+class ExportedSessionSchema:
+    """Describes an `ExportedSession`, which persistence has built, in the OpenAPI document."""
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return schemas.inlined(ExportedSession)
+
+
 class Export(BaseModel):
     """Response of `GET /me/export`."""
 
     exported_at: Timestamp
     account: Me
     logins: list[OwnLogin]
-    sessions: list[ExportedSession]
+    sessions: list[Annotated[Any, ExportedSessionSchema()]]
 
 
 class Problem(BaseModel):

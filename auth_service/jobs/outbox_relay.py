@@ -17,7 +17,7 @@ import structlog
 from shared.bus.port import Bus
 from shared.contracts.accounts import UserDeleted
 from shared.contracts.envelope import Event
-from shared.contracts.payload import utc_now
+from shared.contracts.payload import parse_rfc3339, utc_now
 from shared.contracts.topology import ACCOUNTS, USER_DELETED_KEY
 from shared.errors import Unavailable
 
@@ -87,4 +87,4 @@ class OutboxRelay:
 
 def _age(event: Event) -> float:
     """Return the seconds since the event happened."""
-    return round((utc_now() - event.time).total_seconds(), 1)
+    return round((utc_now() - parse_rfc3339(event.time)).total_seconds(), 1)

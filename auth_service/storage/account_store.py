@@ -16,6 +16,7 @@ from auth_service.storage.outbox_store import insertion
 from auth_service.storage.tables import identities, logins, users
 from auth_service.storage.transactions import Transactions
 from shared.contracts.envelope import Event
+from shared.contracts.payload import parse_rfc3339
 
 
 class AccountStore:
@@ -90,10 +91,11 @@ class AccountStore:
 
     async def delete(self, user_id: str, version: int, event: Event) -> bool:
         """Clear the account and add `event` to the outbox. Only the id, which stays taken, and two dates remain."""
-        change = {"passcode_hash": "", "roles": [], "deleted_at": event.time}
+        deleted_at = parse_rfc3339(event.time)
+        change = {"passcode_hash": "", "roles": [], "deleted_at": deleted_at}
         statements = [
             _replaced(user_id, version).values(change),
-            revocation(user_id, event.time),
+            revocation(user_id, deleted_at),
             update(logins).where(logins.c.user_id == user_id).values(device=None),
             delete(identities).where(identities.c.user_id == user_id),
             insertion(event),

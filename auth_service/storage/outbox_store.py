@@ -12,13 +12,14 @@ from auth_service.domain.account_events import SOURCE
 from auth_service.storage.tables import outbox
 from auth_service.storage.transactions import Transactions
 from shared.contracts.envelope import Event
+from shared.contracts.payload import parse_rfc3339, rfc3339
 from shared.contracts.registry import PAYLOADS
 
 
 def insertion(event: Event) -> Insert:
     """Build the statement that inserts an event, to be run in the transaction of the change that it describes."""
-    data = event.data.model_dump(mode="json")
-    return insert(outbox).values(id=event.id, type=event.type, data=data, created_at=event.time)
+    data = event.data.to_dict()
+    return insert(outbox).values(id=event.id, type=event.type, data=data, created_at=parse_rfc3339(event.time))
 
 
 class OutboxStore:
@@ -47,4 +48,4 @@ class OutboxStore:
 
 
 def _event(row: Any) -> Event:
-    return Event(source=SOURCE, data=PAYLOADS[row.type].read(row.data), id=row.id, time=row.created_at)
+    return Event(source=SOURCE, data=PAYLOADS[row.type].read(row.data), id=row.id, time=rfc3339(row.created_at))

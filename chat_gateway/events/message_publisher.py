@@ -20,7 +20,7 @@ from shared.bus.port import Bus
 from shared.contracts import ids
 from shared.contracts.commands import SendMessage
 from shared.contracts.envelope import Event
-from shared.contracts.payload import utc_now
+from shared.contracts.payload import rfc3339_now
 from shared.contracts.topology import log
 from shared.errors import BackchatError, Internal, Unavailable
 
@@ -78,7 +78,7 @@ class MessagePublisher:
             content=request.content,
             client_message_id=request.client_message_id,
             reply_to=request.reply_to,
-            created_at=utc_now(),
+            created_at=rfc3339_now(),
         )
         event = Event(source=SOURCE, data=command, subject=str(session_id))
         key = str(ids.partition(session_id, self._partitions))

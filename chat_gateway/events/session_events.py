@@ -25,7 +25,7 @@ from shared.contracts.commands import (
     StartSession,
     UpdateSession,
 )
-from shared.contracts.payload import Payload, rfc3339, utc_now
+from shared.contracts.payload import Payload, rfc3339, rfc3339_now, utc_now
 from shared.errors import Conflict, NotFound
 
 
@@ -64,7 +64,7 @@ class SessionEvents:
             title=request.title,
             chatbot_ids=chatbot_ids or None,
             reply_policy=request.reply_policy,
-            created_at=utc_now(),
+            created_at=rfc3339_now(),
         )
         await self._sessions.join_by_command(call.socket, session_id, lambda: self._command(call, command), call.accept)
 
@@ -95,7 +95,7 @@ class SessionEvents:
     async def _create_invite(self, call: Call, request: payloads.CreateInvite) -> None:
         """Create an invite. The secret is not stored, so a repeated event creates another invite."""
         invite = invites.compose(request.session_id, secrets.token_bytes(invites.SECRET_BYTES))
-        expires_at = utc_now() + timedelta(seconds=request.expires_in)
+        expires_at = rfc3339(utc_now() + timedelta(seconds=request.expires_in))
         command = CreateInvite(
             session_id=request.session_id,
             user_id=call.socket.user_id,
@@ -104,7 +104,7 @@ class SessionEvents:
             max_uses=request.max_uses,
         )
         await self._command(call, command)
-        call.accept({"invite": invite, "expires_at": rfc3339(expires_at)})
+        call.accept({"invite": invite, "expires_at": expires_at})
 
     async def _accept_invite(self, call: Call, request: payloads.AcceptInvite) -> None:
         session_id = invites.session_of(request.invite)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from msgspec import Meta
 
 from chat_gateway.protocol.server_events import Done, TokenExpires
-from shared.contracts.payload import Timestamp
+from shared.contracts.payload import Model, Timestamp
 from shared.contracts.queries import (
     ChatbotsResult,
     HistoryResult,
@@ -50,41 +50,41 @@ def refused(error: BackchatError) -> dict[str, Any]:
     return {"ok": False, "error": body}
 
 
-class ActiveReply(BaseModel):
+class ActiveReply(Model):
     """An unfinished reply; `text` and `attempt` as far as this gateway has received them."""
 
-    message_id: UUID = Field(description="The id that the stored reply will have")
-    chatbot_id: str = Field(description="The chatbot that writes it")
-    attempt: int = Field(description="The attempt of `text`; 0 if this gateway has seen none")
-    text: str = Field(description="The text so far, as seen by this gateway")
+    message_id: Annotated[UUID, Meta(description="The id that the stored reply will have")]
+    chatbot_id: Annotated[str, Meta(description="The chatbot that writes it")]
+    attempt: Annotated[int, Meta(description="The attempt of `text`; 0 if this gateway has seen none")]
+    text: Annotated[str, Meta(description="The text so far, as seen by this gateway")]
 
 
-class Joined(BaseModel):
+class Joined(Model):
     """The ack of `join_chat`."""
 
-    session: OwnSession = Field(description="The session with the read mark of the caller")
-    messages: list[Message] = Field(description="The newest page, or the changes after the cursor")
-    has_more: bool = Field(description="With `after_seq`: call again. Without: there are older messages")
-    last_seq: int = Field(description="The answer is complete up to this number")
-    active_replies: list[ActiveReply] = Field(description="Replies in progress")
+    session: Annotated[OwnSession, Meta(description="The session with the read mark of the caller")]
+    messages: Annotated[list[Message], Meta(description="The newest page, or the changes after the cursor")]
+    has_more: Annotated[bool, Meta(description="With `after_seq`: call again. Without: there are older messages")]
+    last_seq: Annotated[int, Meta(description="The answer is complete up to this number")]
+    active_replies: Annotated[list[ActiveReply], Meta(description="Replies in progress")]
 
 
-class Accepted(BaseModel):
+class Accepted(Model):
     """The ack of `send_message`: the bus holds the message durably."""
 
-    message_id: UUID = Field(description="The id of the message")
-    client_message_id: str | None = Field(description="As sent")
-    status: str = Field(description="Always `accepted`")
+    message_id: Annotated[UUID, Meta(description="The id of the message")]
+    client_message_id: Annotated[str | None, Meta(description="As sent")]
+    status: Annotated[str, Meta(description="Always `accepted`")]
 
 
-class Invited(BaseModel):
+class Invited(Model):
     """The ack of `create_invite`. The invite is a secret and is returned only once."""
 
-    invite: str = Field(description="The secret; shown only here")
-    expires_at: Timestamp = Field(description="When it expires")
+    invite: Annotated[str, Meta(description="The secret; shown only here")]
+    expires_at: Annotated[Timestamp, Meta(description="When it expires")]
 
 
-ACKS: dict[str, type[BaseModel]] = {
+ACKS: dict[str, type[Model]] = {
     "start_chat": SessionResult,
     "send_message": Accepted,
     "join_chat": Joined,

@@ -22,9 +22,7 @@ DESCRIPTION = (
 def document() -> dict[str, Any]:
     """Return the AsyncAPI 3.0 document."""
     clients = [
-        Channel(
-            "client", "/socket.io/", "Events of a client, each acked", "receive", dict(CLIENT_EVENTS), replies=ACKS
-        ),
+        Channel("client", "/socket.io/", "Events of a client, each acked", "receive", CLIENT_EVENTS, replies=ACKS),
         Channel("server", "/socket.io/", "Events of the server", "send", SERVER_EVENTS),
     ]
     return describe("Backchat", __version__, DESCRIPTION, [*clients, *bus_channels()])

@@ -2,76 +2,77 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from msgspec import Meta
 
 from shared.contracts.events import ReadMarked, ReplyStreamed, TypingChanged
-from shared.contracts.payload import Timestamp
+from shared.contracts.payload import Model, Timestamp
 from shared.contracts.views import Message, Session
 
 PROTOCOL = 1  # the version of the client protocol, in `ready`
 
 
-class Ready(BaseModel):
+class Ready(Model):
     """The first event of an authenticated connection."""
 
-    user_id: str = Field(description="The authenticated user")
-    token_expires_at: Timestamp = Field(description="When the access token expires")
-    server_time: Timestamp = Field(description="Time of the server")
-    protocol: int = Field(description="Version of the protocol")
-    limits: dict[str, float] = Field(
-        description="`content`, `frame`, `events_per_second`, `burst`, `users`, `chatbots`"
-    )
+    user_id: Annotated[str, Meta(description="The authenticated user")]
+    token_expires_at: Annotated[Timestamp, Meta(description="When the access token expires")]
+    server_time: Annotated[Timestamp, Meta(description="Time of the server")]
+    protocol: Annotated[int, Meta(description="Version of the protocol")]
+    limits: Annotated[
+        dict[str, float], Meta(description="`content`, `frame`, `events_per_second`, `burst`, `users`, `chatbots`")
+    ]
 
 
-class GoingAway(BaseModel):
+class GoingAway(Model):
     """This gateway is stopping; reconnect after `retry_after` seconds."""
 
-    retry_after: float = Field(description="Seconds to wait before reconnecting")
+    retry_after: Annotated[float, Meta(description="Seconds to wait before reconnecting")]
 
 
-class SessionActivity(BaseModel):
+class SessionActivity(Model):
     """A change in a session that this socket has not joined."""
 
-    session_id: UUID = Field(description="The session")
-    last_seq: int = Field(description="Its newest number")
-    updated_at: Timestamp = Field(description="When it last changed")
+    session_id: Annotated[UUID, Meta(description="The session")]
+    last_seq: Annotated[int, Meta(description="Its newest number")]
+    updated_at: Annotated[Timestamp, Meta(description="When it last changed")]
 
 
-class MessageRejected(BaseModel):
+class MessageRejected(Model):
     """An accepted message that could not be stored."""
 
-    session_id: UUID = Field(description="The session")
-    message_id: UUID = Field(description="The id from the ack")
-    client_message_id: str | None = Field(description="The id that the client chose")
-    code: str = Field(description="`not_found` or `internal`")
+    session_id: Annotated[UUID, Meta(description="The session")]
+    message_id: Annotated[UUID, Meta(description="The id from the ack")]
+    client_message_id: Annotated[str | None, Meta(description="The id that the client chose")]
+    code: Annotated[str, Meta(description="`not_found` or `internal`")]
 
 
-class SessionDeleted(BaseModel):
+class SessionDeleted(Model):
     """A session was deleted, or this user is no longer a member of it."""
 
-    session_id: UUID = Field(description="The session")
+    session_id: Annotated[UUID, Meta(description="The session")]
 
 
-class Presence(BaseModel):
+class Presence(Model):
     """The members who have joined the session on any device; always the complete list."""
 
-    session_id: UUID = Field(description="The session")
-    users: list[str] = Field(description="Ids of the members who have joined on any device; the complete list")
+    session_id: Annotated[UUID, Meta(description="The session")]
+    users: Annotated[list[str], Meta(description="Ids of the members who have joined on any device; the complete list")]
 
 
-class TokenExpires(BaseModel):
+class TokenExpires(Model):
     """When the access token of this socket expires."""
 
-    expires_at: Timestamp = Field(description="When the access token of this socket expires")
+    expires_at: Annotated[Timestamp, Meta(description="When the access token of this socket expires")]
 
 
-class Done(BaseModel):
+class Done(Model):
     """No fields."""
 
 
-SERVER_EVENTS: dict[str, type[BaseModel]] = {
+SERVER_EVENTS: dict[str, type[Model]] = {
     "ready": Ready,
     "message": Message,
     "message_updated": Message,

@@ -11,6 +11,7 @@ from chatbot_worker.chatbots.protocol import Chatbot
 from chatbot_worker.rules.limits import Limits
 from chatbot_worker.rules.window import Bounds
 from shared.contracts.events import ChatbotCard, ChatbotsAnnounced
+from shared.contracts.payload import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Catalogue:
 
     def announcement(self) -> ChatbotsAnnounced:
         """Return the announcement for persistence."""
-        return ChatbotsAnnounced(chatbots=[d.card for d in self.definitions], modified_at=self.modified_at)
+        return ChatbotsAnnounced(chatbots=[d.card for d in self.definitions], modified_at=rfc3339(self.modified_at))
 
     def after(self, other: Catalogue) -> Catalogue:
         """Return this catalogue with a later date than `other`, because persistence keeps the newest."""

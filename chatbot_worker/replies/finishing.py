@@ -10,7 +10,7 @@ from chatbot_worker.chatbots.protocol import ReplyError
 from chatbot_worker.replies.chatbot_run import LimitExceeded
 from chatbot_worker.rules.errors import CHATBOT_FAILED, LENGTH, LENGTH_BEFORE_TEXT, TIMEOUT, TOO_LONG
 from shared.contracts.commands import FinishReply
-from shared.contracts.payload import utc_now
+from shared.contracts.payload import rfc3339_now
 from shared.contracts.turns import RunTurn
 from shared.contracts.views import ErrorView, MessageStatus
 
@@ -70,7 +70,7 @@ def finish(
         content=content,
         status=status or ("complete" if error is None else "stopped" if error in CUT else "failed"),
         error=error,
-        created_at=utc_now(),
+        created_at=rfc3339_now(),
     )
 
 

@@ -101,7 +101,7 @@ class Intake:
                 turns.append(event.parse(RunTurn))
             except MalformedEvent as error:
                 await self._publish_dead_letter(join([event.encode()]), str(error), delivery)
-                failed = FinishReply.failed(event.data, CHATBOT_FAILED) if event.type == RunTurn.TYPE else None
+                failed = FinishReply.failed(event, CHATBOT_FAILED) if event.type == RunTurn.TYPE else None
                 if failed is not None:
                     await self._publisher.finish([failed])
         return turns

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from pydantic import ValidationError
+from msgspec import ValidationError
 
 from chatbot_worker.replies.reply_stream import SOURCE
 from shared.backoff import Backoff
@@ -46,7 +46,7 @@ class Publisher:
             starts: publications and deliveries of the turn so far.
             once: make a single attempt to publish it.
         """
-        marked = turn.model_copy(update={"again": True, "starts": starts})
+        marked = turn.replace(again=True, starts=starts)
         publication = (TURNS, turn.chatbot_id, Event(SOURCE, marked, str(turn.session_id)))
         if not once:
             await self._publish([publication])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -14,8 +15,9 @@ from shared.bus.dead_letters import publish_dead_letter
 from shared.bus.port import Bus, Delivery
 from shared.contracts.commands import FinishReply, SendMessage
 from shared.contracts.dead_letters import DeadLetter
-from shared.contracts.envelope import Event, Received, join
+from shared.contracts.envelope import Event, MalformedEvent, Received, join
 from shared.contracts.events import MessageRejected
+from shared.contracts.payload import Model
 from shared.contracts.topology import Queue
 from shared.contracts.views import ErrorView
 from shared.errors import Internal
@@ -23,6 +25,15 @@ from shared.errors import Internal
 logger = structlog.get_logger(__name__)
 
 NOT_STORED = ErrorView(code="internal", message="The reply could not be stored. Please ask again.")
+
+
+class _MessageIds(Model):
+    """The fields of a `SendMessage` that its rejection repeats."""
+
+    session_id: UUID
+    message_id: UUID
+    user_id: str
+    client_message_id: Any = None
 
 
 class DeliveredTooOften(Exception):
@@ -75,21 +86,21 @@ def failed_reply(envelope: Received) -> FinishReply | None:
 
     `None` for every other type of event, and if the reply does not name its turn.
     """
-    return FinishReply.failed(envelope.data, NOT_STORED) if envelope.type == FinishReply.TYPE else None
+    return FinishReply.failed(envelope, NOT_STORED) if envelope.type == FinishReply.TYPE else None
 
 
 def _rejection(envelope: Received) -> MessageRejected | None:
     if envelope.type != SendMessage.TYPE:
         return None
-    data = envelope.data
     try:
-        client_id = data.get("client_message_id")
-        return MessageRejected(
-            session_id=UUID(data["session_id"]),
-            message_id=UUID(data["message_id"]),
-            client_message_id=client_id if isinstance(client_id, str) else None,
-            user_id=data["user_id"],
-            code=Internal.code,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
+        message = envelope.parse(_MessageIds)
+    except MalformedEvent:
         return None
+    client_id = message.client_message_id
+    return MessageRejected(
+        session_id=message.session_id,
+        message_id=message.message_id,
+        client_message_id=client_id if isinstance(client_id, str) else None,
+        user_id=message.user_id,
+        code=Internal.code,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import partial
 
 import structlog
@@ -32,7 +31,7 @@ class CatalogueUpdates:
         self._catalogue = catalogue
         self._dead_letters = dead_letters
         self._declared: set[str] = set()
-        self._ignored: datetime | None = None
+        self._ignored: str | None = None
 
     async def reload(self) -> None:
         """Load the catalogue that this or another worker has stored, and declare the queues of new chatbots."""
@@ -63,7 +62,7 @@ class CatalogueUpdates:
         """Warn once for each date, because the chatbot workers announce their catalogue every minute."""
         if announced.modified_at != self._ignored:
             self._ignored = announced.modified_at
-            logger.warning("catalogue.ignored", reason="a newer one is stored", modified_at=self._ignored.isoformat())
+            logger.warning("catalogue.ignored", reason="a newer one is stored", modified_at=self._ignored)
 
     async def _declare(self) -> None:
         new = [card.id for card in self._catalogue.cards if card.id not in self._declared]

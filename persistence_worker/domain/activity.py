@@ -7,6 +7,7 @@ from uuid import UUID
 
 from persistence_worker.domain.state import SessionState
 from shared.contracts.events import SessionActivity
+from shared.contracts.payload import rfc3339
 
 INTERVAL = 1.0  # seconds between two events of one session
 
@@ -55,5 +56,8 @@ class ActivityPacer:
 
 def _event(session: SessionState) -> SessionActivity:
     return SessionActivity(
-        session_id=session.id, users=session.users, last_seq=session.last_seq, updated_at=session.updated_at
+        session_id=session.id,
+        users=list(session.users),
+        last_seq=session.last_seq,
+        updated_at=rfc3339(session.updated_at),
     )

@@ -11,7 +11,7 @@ from shared.errors import BackchatError, Unavailable
 
 def result(model: Model) -> Reply:
     """Return a successful answer."""
-    return Reply(result=model.model_dump(mode="json"))
+    return Reply(result=model.to_dict())
 
 
 def refusal(error: BackchatError) -> Reply:
@@ -21,7 +21,7 @@ def refusal(error: BackchatError) -> Reply:
 
 def answered_before(stored: str | None) -> Reply:
     """Return the first answer to a repeated command: `unavailable` if its text has been redacted since."""
-    return Reply.model_validate_json(stored) if stored is not None else refusal(Unavailable())
+    return Reply.from_json(stored) if stored is not None else refusal(Unavailable())
 
 
 def rejection(command: SendMessage, code: str) -> MessageRejected:

@@ -88,7 +88,7 @@ class CommandBatch(UnitOfWork):
         """Answer a command, and record the answer for repetitions unless the command may still be applied."""
         self.answers.append((envelope, reply))
         if record and type(command) not in IDEMPOTENT_COMMANDS:
-            self.loaded.applied[envelope.id] = text = reply.model_dump_json()
+            self.loaded.applied[envelope.id] = text = reply.to_json().decode()
             self.writes.answers.append((envelope.id, command.session_id, text))
 
     def republish(self) -> None:

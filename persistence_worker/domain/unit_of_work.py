@@ -13,7 +13,7 @@ from persistence_worker.domain.state import Loaded, SessionState, Turn, Writes, 
 from shared.contracts.commands import EraseAuthor
 from shared.contracts.envelope import Received
 from shared.contracts.events import MessageStored, MessageUpdated, SessionUpdated
-from shared.contracts.payload import Payload
+from shared.contracts.payload import Payload, rfc3339
 from shared.contracts.queries import Reply
 from shared.contracts.turns import StopTurn
 from shared.contracts.views import Message
@@ -86,7 +86,7 @@ class UnitOfWork:
 
     def change_message(self, session: SessionState, message: Message, envelope: Received, **fields: Any) -> None:
         """Change fields of a stored message under the session's next number."""
-        changed = message.model_copy(update={**fields, "updated_seq": session.next_seq(self.now)})
+        changed = message.replace(**fields, updated_seq=session.next_seq(self.now))
         if message.id in self.new_messages:
             self.new_messages[message.id] = changed
         else:
@@ -194,7 +194,7 @@ class UnitOfWork:
             sender_type="chatbot",
             sender_id=turn.chatbot_id,
             content="",
-            created_at=self.now,
+            created_at=rfc3339(self.now),
             reply_to=reply_to,
             status="stopped",
             superseded_by=superseded_by,

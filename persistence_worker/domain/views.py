@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import asdict
+
 from persistence_worker.domain.catalogue import Catalogue
 from persistence_worker.domain.state import SessionState
+from shared.contracts.payload import rfc3339
 from shared.contracts.views import ChatbotRef, OwnSession, Session
 
 
@@ -18,11 +21,11 @@ def session(state: SessionState, catalogue: Catalogue) -> Session:
         reply_policy=state.reply_policy,
         seq=state.seq,
         last_seq=state.last_seq,
-        created_at=state.created_at,
-        updated_at=state.updated_at,
+        created_at=rfc3339(state.created_at),
+        updated_at=rfc3339(state.updated_at),
     )
 
 
 def own_session(state: SessionState, catalogue: Catalogue, read_seq: int) -> OwnSession:
     """Return the view of a session for one member, with that member's read mark."""
-    return OwnSession(**dict(session(state, catalogue)), read_seq=read_seq)
+    return OwnSession(**asdict(session(state, catalogue)), read_seq=read_seq)

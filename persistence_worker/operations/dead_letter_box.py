@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts import topology
@@ -161,6 +160,6 @@ def _event(envelope: Received) -> Event:
         envelope.parse(PAYLOADS[envelope.type]),
         subject=envelope.subject,
         id=envelope.id,
-        time=datetime.fromisoformat(envelope.time),
+        time=envelope.time,
         traceparent=envelope.traceparent,
     )

@@ -68,7 +68,7 @@ def export(connection: Connection, reader: SessionReader, catalogue: Catalogue, 
             continue
         part, more = _part(connection, session, query.user_id, after, room, former=former)
         parts.append(part)
-        room -= len(part.model_dump_json()) + PART_OVERHEAD
+        room -= len(part.to_json()) + PART_OVERHEAD
         session_id, after = (session_id, more) if more is not None else (UUID(int=session_id.int + 1), 0)
         if room <= 0:
             break
@@ -104,8 +104,8 @@ def _former_view(state: SessionState, user_id: str) -> OwnSession:
         reply_policy=state.reply_policy,
         seq=0,
         last_seq=0,
-        created_at=state.created_at,
-        updated_at=state.created_at,
+        created_at=rfc3339(state.created_at),
+        updated_at=rfc3339(state.created_at),
         read_seq=0,
     )
 
@@ -130,7 +130,7 @@ def _part(
             break
         if isinstance(item, Message):
             messages.append(item)
-            room -= len(item.model_dump_json())
+            room -= len(item.to_json())
         else:
             ratings.append(_rating(item))
             room -= 2 * len(item.comment or "") + 128

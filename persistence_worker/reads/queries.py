@@ -163,7 +163,7 @@ def fitting(messages: list[Message], limit: int) -> list[Message]:
     """Return the first messages whose JSON fits into an answer: at least one, at most `limit`."""
     room = PAGE_ROOM
     for n, message in enumerate(messages[:limit]):
-        room -= len(message.model_dump_json())
+        room -= len(message.to_json())
         if room < 0 and n:
             return messages[:n]
     return messages[:limit]

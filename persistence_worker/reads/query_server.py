@@ -101,7 +101,7 @@ class QueryServer:
             if payload is None:
                 raise InvalidRequest("There is no such query.")
             query = envelope.parse(payload)
-            return Reply(result=(await self._read(query)).model_dump(mode="json"))
+            return Reply(result=(await self._read(query)).to_dict())
         except MalformedEvent:
             return refusal(InvalidRequest())
         except BackchatError as error:

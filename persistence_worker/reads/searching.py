@@ -16,6 +16,7 @@ from persistence_worker.reads.search_terms import SearchTerms, snippet, terms
 from persistence_worker.storage.dialect_sql import JsonArray
 from persistence_worker.storage.mappers import MESSAGE_COLUMNS, message_of
 from persistence_worker.storage.tables import chat_messages
+from shared.contracts.payload import parse_rfc3339
 from shared.contracts.queries import Hit, SearchMessages, SearchResult
 from shared.contracts.views import PAGE_BYTES_MAX
 from shared.database.engine import UtcDateTime
@@ -113,7 +114,7 @@ def search(connection: Connection, query: SearchMessages) -> SearchResult:
     ]
     more = bool(shown) and shown[0].found > len(shown)
     return SearchResult(
-        hits=hits, next_cursor=cursor(hits[-1].message.created_at, hits[-1].message.id) if more else None
+        hits=hits, next_cursor=cursor(parse_rfc3339(hits[-1].message.created_at), hits[-1].message.id) if more else None
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from persistence_worker.domain.catalogue import Listed
 from persistence_worker.storage.tables import chatbots
 from shared.contracts.events import ChatbotCard, ChatbotsAnnounced, ContextWanted
+from shared.contracts.payload import parse_rfc3339
 
 SELECT = select(chatbots).order_by(chatbots.c.position, chatbots.c.id)
 NEWEST = select(chatbots.c.modified_at).order_by(chatbots.c.modified_at.desc()).limit(1)
@@ -26,21 +27,22 @@ def save_catalogue(connection: Connection, announced: ChatbotsAnnounced) -> bool
     Of two catalogues with the same date, the last announced one is stored: the built-in catalogue has one date, with
     and without the local language model.
     """
+    modified_at = parse_rfc3339(announced.modified_at)
     newest: datetime | None = connection.scalar(NEWEST)
-    if newest is not None and newest > announced.modified_at:
+    if newest is not None and newest > modified_at:
         return False
-    if newest == announced.modified_at:
+    if newest == modified_at:
         stored = [listed.card for listed in load_catalogue(connection) if listed.available]
         if stored == announced.chatbots:
             return False
-    connection.execute(update(chatbots).values(available=False, is_default=False, modified_at=announced.modified_at))
+    connection.execute(update(chatbots).values(available=False, is_default=False, modified_at=modified_at))
     connection.execute(delete(chatbots).where(chatbots.c.id.in_([card.id for card in announced.chatbots])))
     if announced.chatbots:
-        connection.execute(insert(chatbots), _rows(announced))
+        connection.execute(insert(chatbots), _rows(announced.chatbots, modified_at))
     return True
 
 
-def _rows(announced: ChatbotsAnnounced) -> Sequence[dict[str, object]]:
+def _rows(cards: Sequence[ChatbotCard], modified_at: datetime) -> Sequence[dict[str, object]]:
     return [
         {
             "id": card.id,
@@ -53,9 +55,9 @@ def _rows(announced: ChatbotsAnnounced) -> Sequence[dict[str, object]]:
             "context_summary": card.context.summary,
             "position": position,
             "available": True,
-            "modified_at": announced.modified_at,
+            "modified_at": modified_at,
         }
-        for position, card in enumerate(announced.chatbots)
+        for position, card in enumerate(cards)
     ]
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Row
 
 from persistence_worker.domain.search_words import search_words
 from persistence_worker.domain.state import Turn
+from shared.contracts.payload import parse_rfc3339, rfc3339
 from shared.contracts.views import ErrorView, Message
 
 SESSION_COLUMNS = (
@@ -160,7 +161,7 @@ def message_of(row: Row[Any]) -> Message:
         sender_type=row.sender_type,
         sender_id=row.sender_id,
         content=row.content,
-        created_at=row.created_at,
+        created_at=rfc3339(row.created_at),
         client_message_id=row.client_message_id,
         reply_to=row.reply_to,
         status=row.status,
@@ -180,7 +181,7 @@ def message_row(message: Message) -> tuple[Any, ...]:
         message.sender_type,
         message.sender_id,
         message.content,
-        message.created_at,
+        parse_rfc3339(message.created_at),
         message.client_message_id,
         message.reply_to,
         message.status,

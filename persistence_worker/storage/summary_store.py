@@ -63,7 +63,7 @@ class SummaryStore:
             connection.execute(DELETE_CHANGED, {"session": session_id, "changed": seq})
         for (session_id, chatbot_id), summary in writes.summaries.items():
             values = {"session_id": session_id, "chatbot_id": chatbot_id, "updated_at": utc_now()}
-            connection.execute(self._store, values | summary.model_dump())
+            connection.execute(self._store, values | summary.to_dict())
 
     def of_sessions(
         self, connection: Connection, session_ids: Iterable[UUID]

@@ -33,5 +33,5 @@ async def publish_dead_letter(
     try:
         await publish_all([(DEAD, queue.name, Event(source, letter, subject=subject)), *notices])
     except PayloadTooLarge:
-        letter = letter.model_copy(update={"body": "", "reason": f"{letter.reason} (too large to keep)"})
+        letter = letter.replace(body="", reason=f"{letter.reason} (too large to keep)")
         await publish_all([(DEAD, queue.name, Event(source, letter, subject=subject)), *notices])

@@ -6,19 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
-
 from shared.contracts import topology
 from shared.contracts.accounts import ACCOUNT_EVENTS
 from shared.contracts.commands import COMMANDS
 from shared.contracts.events import EVENTS, ChatbotsAnnounced
 from shared.contracts.payload import Payload
 from shared.contracts.queries import QUERIES, Reply
+from shared.contracts.schemas import AnyModel, Schema, components
 from shared.contracts.turns import RunTurn, StopTurn
 
 ASYNCAPI = "3.0.0"
-REF = "#/components/schemas/{model}"
+REF = "#/components/schemas/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,33 +27,31 @@ class Channel:
     address: str | None
     description: str
     action: Literal["send", "receive"]
-    messages: dict[str, type[BaseModel]]
+    messages: Mapping[str, AnyModel]
     bindings: dict[str, Any] = field(default_factory=dict)
-    replies: dict[str, type[BaseModel]] = field(default_factory=dict)  # message name → model of its ack
+    replies: Mapping[str, AnyModel] = field(default_factory=dict)  # message name → model of its ack
 
 
 def describe(title: str, version: str, description: str, channels: Sequence[Channel]) -> dict[str, Any]:
     """Return the document, ready for `json.dumps`."""
     models = {m for c in channels for m in (*c.messages.values(), *c.replies.values())}
-    ordered = sorted(models, key=lambda m: (m.__name__, m.__module__))
-    refs, schema = models_json_schema([(m, "serialization") for m in ordered], ref_template=REF)
-    named = {model: refs[model, "serialization"] for model in ordered}
+    references, schemas = components(models, REF)
     return {
         "asyncapi": ASYNCAPI,
         "info": {"title": title, "version": version, "description": description},
         "defaultContentType": "application/json",
-        "channels": {c.name: _channel(c, named) for c in channels},
+        "channels": {c.name: _channel(c, references) for c in channels},
         "operations": {f"{c.action}.{c.name}": _operation(c) for c in channels},
-        "components": {"schemas": schema.get("$defs", {})},
+        "components": {"schemas": schemas},
     }
 
 
-def _channel(channel: Channel, named: Mapping[type[BaseModel], Any]) -> dict[str, Any]:
+def _channel(channel: Channel, references: Mapping[AnyModel, Schema]) -> dict[str, Any]:
     messages = {}
     for name, model in channel.messages.items():
-        messages[name] = {"name": name, "payload": named[model]}
+        messages[name] = {"name": name, "payload": references[model]}
         if name in channel.replies:
-            messages[name]["x-ack"] = named[channel.replies[name]]
+            messages[name]["x-ack"] = references[channel.replies[name]]
     described: dict[str, Any] = {"address": channel.address, "description": channel.description, "messages": messages}
     if channel.bindings:
         described["bindings"] = channel.bindings

@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import ValidationError
-
-from shared.contracts.payload import Payload, Timestamp, utc_now
+from shared.contracts.envelope import MalformedEvent, Received
+from shared.contracts.payload import Model, Payload, Timestamp, rfc3339_now
 from shared.contracts.views import ErrorView, MessageStatus, ReplyPolicy
 
 
@@ -43,6 +41,14 @@ class SendMessage(Payload):
     client_message_id: str | None
     reply_to: UUID | None
     created_at: Timestamp
+
+
+class _TurnIds(Model):
+    """The fields that name a turn, in its payload and in that of its reply."""
+
+    session_id: UUID
+    message_id: UUID
+    chatbot_id: str
 
 
 class FinishReply(Payload):
@@ -78,20 +84,20 @@ class FinishReply(Payload):
             content="",
             status=status,
             error=error,
-            created_at=utc_now(),
+            created_at=rfc3339_now(),
         )
 
     @classmethod
-    def failed(cls, data: Mapping[str, Any], error: ErrorView) -> Self | None:
-        """Return the empty failed reply to the turn that an unreadable payload names.
+    def failed(cls, unreadable: Received, error: ErrorView) -> Self | None:
+        """Return the empty failed reply to the turn that an unreadable turn or reply names.
 
-        `data` is the payload of a turn or of a reply. `None` if its ids are missing or invalid.
+        `None` if its ids are missing or invalid.
         """
         try:
-            ids = (data["session_id"], data["message_id"], data["chatbot_id"])
-            return cls.empty(*ids, status="failed", error=error)
-        except (KeyError, ValidationError):
+            turn = unreadable.parse(_TurnIds)
+        except MalformedEvent:
             return None
+        return cls.empty(turn.session_id, turn.message_id, turn.chatbot_id, status="failed", error=error)
 
 
 class UpdateSession(Payload):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import Field
+from msgspec import Meta
 
 from shared.contracts.payload import Model, Payload, Timestamp
 from shared.contracts.views import Message, SenderType, Session
@@ -66,9 +66,9 @@ class ReadMarked(Payload):
 
     TYPE: ClassVar[str] = "backchat.session.read.marked.v1"
 
-    session_id: UUID = Field(description="The session")
-    user_id: str = Field(description="The member")
-    seq: int = Field(description="The highest number that the member has read")
+    session_id: Annotated[UUID, Meta(description="The session")]
+    user_id: Annotated[str, Meta(description="The member")]
+    seq: Annotated[int, Meta(description="The highest number that the member has read")]
 
 
 class SessionHead(Payload):
@@ -96,13 +96,13 @@ class ReplyStreamed(Payload):
 
     TYPE: ClassVar[str] = "backchat.reply.streamed.v1"
 
-    session_id: UUID = Field(description="The session of the reply")
-    message_id: UUID = Field(description="The id that the stored reply will have")
-    chatbot_id: str = Field(description="The chatbot that writes it")
-    attempt: int = Field(description="Grows with each new start; a higher one starts the text again")
-    offset: int = Field(description="Characters before `text`")
-    text: str = Field(description="The new text; with `snapshot` the whole text so far")
-    snapshot: bool = Field(description="Whether `text` is the whole text so far")
+    session_id: Annotated[UUID, Meta(description="The session of the reply")]
+    message_id: Annotated[UUID, Meta(description="The id that the stored reply will have")]
+    chatbot_id: Annotated[str, Meta(description="The chatbot that writes it")]
+    attempt: Annotated[int, Meta(description="Grows with each new start; a higher one starts the text again")]
+    offset: Annotated[int, Meta(description="Characters before `text`")]
+    text: Annotated[str, Meta(description="The new text; with `snapshot` the whole text so far")]
+    snapshot: Annotated[bool, Meta(description="Whether `text` is the whole text so far")]
 
 
 class TypingChanged(Payload):
@@ -110,10 +110,10 @@ class TypingChanged(Payload):
 
     TYPE: ClassVar[str] = "backchat.typing.changed.v1"
 
-    session_id: UUID = Field(description="The session")
-    sender_type: SenderType = Field(description="A user or a chatbot")
-    sender_id: str = Field(description="Id of the user or chatbot")
-    typing: bool = Field(description="Whether it began or ended")
+    session_id: Annotated[UUID, Meta(description="The session")]
+    sender_type: Annotated[SenderType, Meta(description="A user or a chatbot")]
+    sender_id: Annotated[str, Meta(description="Id of the user or chatbot")]
+    typing: Annotated[bool, Meta(description="Whether it began or ended")]
 
 
 class PeoplePresent(Payload):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import Field
+from msgspec import Meta
 
 from shared.contracts.envelope import MalformedEvent, Received
 from shared.contracts.payload import Model, Payload
@@ -46,7 +46,7 @@ class ReadSession(Payload):
 class SessionResult(Model):
     """A session, as in the ack of `start_chat`."""
 
-    session: Session = Field(description="The session as it is now")
+    session: Annotated[Session, Meta(description="The session as it is now")]
 
 
 class ReadChanges(Payload):
@@ -97,8 +97,8 @@ class ReadHistory(Payload):
 class HistoryResult(Model):
     """A page of history, ascending by `seq`; at most 512 KiB of JSON."""
 
-    messages: list[Message] = Field(description="Ascending by `seq`; at most 512 KiB")
-    has_more: bool = Field(description="Whether there are more messages in that direction")
+    messages: Annotated[list[Message], Meta(description="Ascending by `seq`; at most 512 KiB")]
+    has_more: Annotated[bool, Meta(description="Whether there are more messages in that direction")]
 
 
 class ListSessions(Payload):
@@ -114,8 +114,8 @@ class ListSessions(Payload):
 class SessionsResult(Model):
     """A page of sessions; `next_cursor` is opaque."""
 
-    sessions: list[OwnSession] = Field(description="Newest activity first")
-    next_cursor: str | None = Field(description="Opaque position of the next page; null at the end")
+    sessions: Annotated[list[OwnSession], Meta(description="Newest activity first")]
+    next_cursor: Annotated[str | None, Meta(description="Opaque position of the next page; null at the end")]
 
 
 class ListChatbots(Payload):
@@ -127,7 +127,7 @@ class ListChatbots(Payload):
 class ChatbotsResult(Model):
     """The catalogue, with the default chatbot first."""
 
-    chatbots: list[Chatbot] = Field(description="The default chatbot first")
+    chatbots: Annotated[list[Chatbot], Meta(description="The default chatbot first")]
 
 
 class IsTurnOpen(Payload):
@@ -160,16 +160,16 @@ class SearchMessages(Payload):
 class Hit(Model):
     """A found message. `snippet` is plain text around the search terms."""
 
-    message: Message = Field(description="The found message")
-    session_title: str | None = Field(description="Title of its session")
-    snippet: str = Field(description="Plain text around the search terms")
+    message: Annotated[Message, Meta(description="The found message")]
+    session_title: Annotated[str | None, Meta(description="Title of its session")]
+    snippet: Annotated[str, Meta(description="Plain text around the search terms")]
 
 
 class SearchResult(Model):
     """A page of hits, newest first; `next_cursor` is opaque."""
 
-    hits: list[Hit] = Field(description="Newest first")
-    next_cursor: str | None = Field(description="Opaque position of the next page; null at the end")
+    hits: Annotated[list[Hit], Meta(description="Newest first")]
+    next_cursor: Annotated[str | None, Meta(description="Opaque position of the next page; null at the end")]
 
 
 class ExportUser(Payload):
@@ -203,7 +203,7 @@ class ExportResult(Model):
 class RegenerateResult(Model):
     """The id of the message that the new reply will be."""
 
-    message_id: UUID = Field(description="The id that the new reply will have")
+    message_id: Annotated[UUID, Meta(description="The id that the new reply will have")]
 
 
 class Nothing(Model):

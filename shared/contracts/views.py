@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from msgspec import Meta
 
 from shared.contracts.payload import Model, Timestamp
 
@@ -25,68 +25,72 @@ PAGE_BYTES_MAX = 512 * 1024
 class ErrorView(Model):
     """The reason why a reply failed or was truncated, with a text for users."""
 
-    code: str = Field(description="Stable code")
-    message: str = Field(description="Text to show to a person")
+    code: Annotated[str, Meta(description="Stable code")]
+    message: Annotated[str, Meta(description="Text to show to a person")]
 
 
 class Message(Model):
     """A stored message. `seq` is its permanent position, `updated_seq` the number of its latest change."""
 
-    id: UUID = Field(description="Known before the message is stored: the id from the ack of `send_message`")
-    session_id: UUID = Field(description="The session of the message")
-    seq: int = Field(description="The number under which it was stored; never changes")
-    updated_seq: int = Field(description="The number of its latest change; at first equal to `seq`")
-    sender_type: SenderType = Field(description="Whether a user or a chatbot wrote it")
-    sender_id: str = Field(description="Id of the user or chatbot")
-    content: str = Field(description="The text; empty if erased")
-    created_at: Timestamp = Field(description="When it was accepted; need not ascend with `seq`")
-    client_message_id: str | None = Field(default=None, description="The id that its sender chose; null for chatbots")
-    reply_to: UUID | None = Field(
-        default=None,
-        description="Of a reply: the newest message that it answers. Of a user's message: the message it refers to",
+    id: Annotated[UUID, Meta(description="Known before the message is stored: the id from the ack of `send_message`")]
+    session_id: Annotated[UUID, Meta(description="The session of the message")]
+    seq: Annotated[int, Meta(description="The number under which it was stored; never changes")]
+    updated_seq: Annotated[int, Meta(description="The number of its latest change; at first equal to `seq`")]
+    sender_type: Annotated[SenderType, Meta(description="Whether a user or a chatbot wrote it")]
+    sender_id: Annotated[str, Meta(description="Id of the user or chatbot")]
+    content: Annotated[str, Meta(description="The text; empty if erased")]
+    created_at: Annotated[Timestamp, Meta(description="When it was accepted; need not ascend with `seq`")]
+    client_message_id: Annotated[str | None, Meta(description="The id that its sender chose; null for chatbots")] = None
+    reply_to: Annotated[
+        UUID | None,
+        Meta(
+            description="Of a reply: the newest message that it answers. Of a user's message: the message it refers to"
+        ),
+    ] = None
+    status: Annotated[MessageStatus, Meta(description="`stopped` and `failed` replies have the text so far")] = (
+        "complete"
     )
-    status: MessageStatus = Field(default="complete", description="`stopped` and `failed` replies have the text so far")
-    error: ErrorView | None = Field(default=None, description="Why a reply is `failed`, or was cut")
-    superseded_by: UUID | None = Field(
-        default=None, description="Id of the message that replaces it: regenerated, or its question was edited"
-    )
+    error: Annotated[ErrorView | None, Meta(description="Why a reply is `failed`, or was cut")] = None
+    superseded_by: Annotated[
+        UUID | None, Meta(description="Id of the message that replaces it: regenerated, or its question was edited")
+    ] = None
 
 
 class ChatbotRef(Model):
     """A chatbot in a session."""
 
-    id: str = Field(description="Id of the chatbot in the catalogue")
-    name: str = Field(description="Its display name")
+    id: Annotated[str, Meta(description="Id of the chatbot in the catalogue")]
+    name: Annotated[str, Meta(description="Its display name")]
 
 
 class Session(Model):
     """A chat. `seq` is the number of the latest change of the session itself, `last_seq` that of any change in it."""
 
-    id: UUID = Field(description="Id of the session")
-    title: str | None = Field(description="Null until a title is set or the first reply gives one")
-    owner_id: str = Field(description="The member with the right to change policy, chatbots and members")
-    users: list[str] = Field(description="Ids of the members, the longest member first")
-    chatbots: list[ChatbotRef] = Field(description="The chatbots of the session")
-    reply_policy: ReplyPolicy = Field(description="Which chatbots answer a message")
-    seq: int = Field(description="The number of the latest change of the session itself; 0 at first")
-    last_seq: int = Field(description="The newest number of all changes in the session")
-    created_at: Timestamp = Field(description="When it was created")
-    updated_at: Timestamp = Field(description="When it last changed")
+    id: Annotated[UUID, Meta(description="Id of the session")]
+    title: Annotated[str | None, Meta(description="Null until a title is set or the first reply gives one")]
+    owner_id: Annotated[str, Meta(description="The member with the right to change policy, chatbots and members")]
+    users: Annotated[list[str], Meta(description="Ids of the members, the longest member first")]
+    chatbots: Annotated[list[ChatbotRef], Meta(description="The chatbots of the session")]
+    reply_policy: Annotated[ReplyPolicy, Meta(description="Which chatbots answer a message")]
+    seq: Annotated[int, Meta(description="The number of the latest change of the session itself; 0 at first")]
+    last_seq: Annotated[int, Meta(description="The newest number of all changes in the session")]
+    created_at: Annotated[Timestamp, Meta(description="When it was created")]
+    updated_at: Annotated[Timestamp, Meta(description="When it last changed")]
 
 
 class OwnSession(Session):
     """A session in `join_chat` and `list_chats`, with the read position of the caller."""
 
-    read_seq: int = Field(description="How far the caller has read")
+    read_seq: Annotated[int, Meta(description="How far the caller has read")]
 
 
 class Chatbot(Model):
     """A chatbot of the catalogue."""
 
-    id: str = Field(description="Id of the chatbot")
-    name: str = Field(description="Its display name")
-    description: str = Field(description="What it does, for a person who chooses")
-    default: bool = Field(description="Whether it answers in sessions that name no chatbot")
+    id: Annotated[str, Meta(description="Id of the chatbot")]
+    name: Annotated[str, Meta(description="Its display name")]
+    description: Annotated[str, Meta(description="What it does, for a person who chooses")]
+    default: Annotated[bool, Meta(description="Whether it answers in sessions that name no chatbot")]
 
 
 class ActiveTurn(Model):

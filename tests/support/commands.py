@@ -10,7 +10,7 @@ from persistence_worker.domain.command_batch import ReceivedCommand
 from shared.contracts.commands import FinishReply, SendMessage, StartSession
 from shared.contracts.envelope import Event, read_body
 from shared.contracts.events import ChatbotCard, ContextWanted
-from shared.contracts.payload import utc_now
+from shared.contracts.payload import Timestamp, rfc3339, utc_now
 from shared.contracts.turns import RunTurn
 
 ADA = "ada"
@@ -35,19 +35,27 @@ CARDS = [card("eliza"), card("echo", default=True, messages=0, size=0)]
 
 def start(session_id: UUID | None = None, user: str = ADA, **more: Any) -> StartSession:
     fields = {"title": None, "chatbot_ids": None, "reply_policy": "mentioned", "created_at": NOON} | more
-    return StartSession(session_id=session_id or uuid4(), user_id=user, **fields)
+    return StartSession(session_id=session_id or uuid4(), user_id=user, **_on_the_wire(fields))
 
 
 def send(session_id: UUID, content: str = "hello", user: str = ADA, **more: Any) -> SendMessage:
     fields = {"message_id": uuid4(), "client_message_id": None, "reply_to": None, "created_at": NOON} | more
-    return SendMessage(session_id=session_id, user_id=user, content=content, **fields)
+    return SendMessage(session_id=session_id, user_id=user, content=content, **_on_the_wire(fields))
 
 
 def finish(turn: RunTurn, content: str = "hello back", **more: Any) -> FinishReply:
     fields = {"attempt": 1000, "status": "complete", "error": None, "created_at": NOON} | more
     return FinishReply(
-        session_id=turn.session_id, message_id=turn.message_id, chatbot_id=turn.chatbot_id, content=content, **fields
+        session_id=turn.session_id,
+        message_id=turn.message_id,
+        chatbot_id=turn.chatbot_id,
+        content=content,
+        **_on_the_wire(fields),
     )
+
+
+def _on_the_wire(fields: dict[str, Any]) -> dict[str, Any]:
+    return fields | {"created_at": rfc3339(fields["created_at"])}
 
 
 def received(
@@ -63,3 +71,8 @@ def received(
 def soon(seconds: float) -> datetime:
     """Return the time `seconds` from now; negative: ago."""
     return utc_now() + timedelta(seconds=seconds)
+
+
+def expiry(seconds: float) -> Timestamp:
+    """Return `soon(seconds)` as on the wire."""
+    return rfc3339(soon(seconds))

@@ -18,7 +18,7 @@ from auth_service.http.schemas import Export, Me, OwnLogin
 from auth_service.use_cases.chat_export import ChatExport
 from auth_service.use_cases.login_lifecycle import LoginLifecycle
 from auth_service.use_cases.throttle import Throttle
-from shared.contracts.payload import rfc3339, utc_now
+from shared.contracts.payload import rfc3339_now
 from shared.contracts.queries import ExportResult
 from shared.errors import RateLimited
 
@@ -46,10 +46,10 @@ async def _parts(
 ) -> AsyncIterator[str]:
     """Yield the JSON of an `Export`, one session at a time."""
     account = Me(id=principal.user.id, created_at=principal.user.created_at, roles=list(principal.user.roles))
-    yield f'{{"exported_at":{json.dumps(rfc3339(utc_now()))},"account":{account.model_dump_json()},'
+    yield f'{{"exported_at":{json.dumps(rfc3339_now())},"account":{account.model_dump_json()},'
     yield f'"logins":[{",".join(login.model_dump_json() for login in own)}],"sessions":['
     comma = ""
     async for part in chats.sessions(principal.user.id, page):
-        yield comma + part.model_dump_json()
+        yield comma + part.to_json().decode()
         comma = ","
     yield "]}"

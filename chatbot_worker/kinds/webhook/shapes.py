@@ -32,7 +32,7 @@ def native_request(turn: Turn, now: datetime) -> dict[str, Any]:
         "session_id": str(turn.session_id),
         "message_id": str(turn.message_id),
         "chatbot_id": turn.chatbot_id,
-        "messages": [message.model_dump(mode="json") for message in turn.context],
+        "messages": [message.to_dict() for message in turn.context],
     }
     return {"type": TYPE, "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), "data": data}
 

@@ -31,5 +31,5 @@ def erase(work: UnitOfWork, command: EraseAuthor, envelope: Received) -> Nothing
     if history.more is None:
         work.writes.erased_members.add((session.id, command.user_id))
     else:
-        work.follow_ups.append(command.model_copy(update={"after_seq": history.more}))
+        work.follow_ups.append(command.replace(after_seq=history.more))
     return Nothing()

@@ -9,6 +9,7 @@ from persistence_worker.domain.unit_of_work import UnitOfWork
 from shared.contracts.commands import AcceptInvite, CreateInvite, LeaveSession, MarkRead, RemoveUser
 from shared.contracts.envelope import Received
 from shared.contracts.events import ReadMarked, SessionDeleted
+from shared.contracts.payload import parse_rfc3339
 from shared.contracts.queries import Nothing, SessionResult
 from shared.errors import Conflict, NotFound
 
@@ -19,7 +20,7 @@ def create_invite(work: UnitOfWork, command: CreateInvite, _envelope: Received) 
     """Store an invite under the hash of its secret, by the owner."""
     session = owned_session(work, command)
     if command.invite_hash not in work.loaded.invites:
-        invite = Invite(command.invite_hash, session.id, command.expires_at, command.max_uses)
+        invite = Invite(command.invite_hash, session.id, parse_rfc3339(command.expires_at), command.max_uses)
         work.loaded.invites[invite.hash] = work.writes.invites[invite.hash] = invite
     return Nothing()
 

@@ -15,6 +15,7 @@ from persistence_worker.domain.unit_of_work import UnitOfWork
 from shared.contracts.commands import AddChatbot, DeleteSession, RemoveChatbot, StartSession, UpdateSession
 from shared.contracts.envelope import Received
 from shared.contracts.events import SessionDeleted, SessionUpdated
+from shared.contracts.payload import parse_rfc3339
 from shared.contracts.queries import Nothing, SessionResult
 from shared.errors import Conflict, Forbidden, NotFound, Unavailable
 
@@ -39,6 +40,7 @@ def start(work: UnitOfWork, command: StartSession, envelope: Received) -> Sessio
 def _create(work: UnitOfWork, command: StartSession, envelope: Received) -> SessionState:
     if command.user_id in work.loaded.erased_users:
         raise NotFound(NO_SESSION)
+    created_at = parse_rfc3339(command.created_at)
     session = SessionState(
         id=command.session_id,
         title=command.title,
@@ -48,15 +50,15 @@ def _create(work: UnitOfWork, command: StartSession, envelope: Received) -> Sess
         rotation=0,
         seq=0,
         last_seq=0,
-        created_at=command.created_at,
-        updated_at=command.created_at,
+        created_at=created_at,
+        updated_at=created_at,
         deleted_at=None,
         users=[command.user_id],
         chatbots=_chosen_chatbots(work, command.chatbot_ids),
         new=True,
     )
     work.loaded.sessions[session.id] = session
-    work.writes.joined[session.id, command.user_id] = command.created_at
+    work.writes.joined[session.id, command.user_id] = created_at
     work.deliver(SessionUpdated(session=views.session(session, work.catalogue)), envelope)
     return session
 

@@ -127,7 +127,7 @@ class InProcessBus:
         if len(self._requests) >= REQUESTS_MAX:
             raise Unavailable("too many requests are pending")
         deadline = utc_now() + timedelta(seconds=timeout)
-        request = replace(event, replyto=self._response_queue, deadline=deadline)
+        request = event.replace(replyto=self._response_queue, deadline=deadline)
         response: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
         self._requests[request.id] = response
         try:
@@ -145,7 +145,7 @@ class InProcessBus:
             return
         pending = self._requests.get(to.id)
         if pending is not None and not pending.done():
-            pending.set_result(read_body(join([replace(answer, correlationid=to.id).encode()]))[0])
+            pending.set_result(read_body(join([answer.replace(correlationid=to.id).encode()]))[0])
 
     async def subscribe(self, queue: Queue, *, prefetch: int) -> InProcessSubscription:
         """See the port."""

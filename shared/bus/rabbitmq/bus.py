@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -180,7 +179,7 @@ class RabbitMQBus:
         if not self._publisher.open or not self._responses.open:
             raise Unavailable("No connection to the broker.")
         deadline = utc_now() + timedelta(seconds=timeout)
-        event = replace(event, replyto=self._responses.name, deadline=deadline)
+        event = event.replace(replyto=self._responses.name, deadline=deadline)
         answer = self._responses.expect(event.id)
         sent = self._publisher.send(exchange, key, event.encode(), resend=False)
         sent.add_done_callback(partial(self._fail_request, event.id))
@@ -200,7 +199,7 @@ class RabbitMQBus:
     def respond(self, to: Received, answer: Event) -> None:
         """See the port."""
         if to.replyto:
-            self._publisher.send_and_forget(DIRECT, to.replyto, replace(answer, correlationid=to.id).encode())
+            self._publisher.send_and_forget(DIRECT, to.replyto, answer.replace(correlationid=to.id).encode())
 
     async def subscribe(self, queue: Queue, *, prefetch: int) -> RabbitMQSubscription:
         """See the port."""

@@ -146,8 +146,8 @@ async def test_request_without_response_is_unavailable_after_its_timeout(bus: Bu
     [late] = events(await take(subscription, 1))
     assert late.is_late(utc_now() + timedelta(milliseconds=1))
     bus.respond(late, number(2))  # after the deadline: ignored
-    bus.respond(late._replace(replyto=f"{names.prefix}.gone"), number(3))
-    bus.respond(late._replace(replyto=None), number(4))
+    bus.respond(late.replace(replyto=f"{names.prefix}.gone"), number(3))
+    bus.respond(late.replace(replyto=None), number(4))
 
 
 async def test_unroutable_request_is_unavailable_at_once(bus: Bus, names: Names) -> None:

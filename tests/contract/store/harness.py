@@ -24,11 +24,11 @@ from persistence_worker.storage.summary_store import SummaryStore
 from shared.contracts import queries as q
 from shared.contracts.commands import AcceptInvite, CreateInvite
 from shared.contracts.events import ChatbotCard, ChatbotsAnnounced, MessageStored, MessageUpdated, SessionUpdated
-from shared.contracts.payload import Payload
+from shared.contracts.payload import Payload, rfc3339
 from shared.contracts.queries import Reply
 from shared.contracts.turns import RunTurn
 from shared.contracts.views import Message, Session
-from tests.support.commands import ADA, CARDS, NOON, finish, received, send, soon, start
+from tests.support.commands import ADA, CARDS, NOON, expiry, finish, received, send, start
 
 P = TypeVar("P", bound=Payload)
 
@@ -53,7 +53,7 @@ class StoreHarness:
         self.queries = Queries(self.reader)
 
     async def announce(self, cards: list[ChatbotCard] | None = None, at: datetime = NOON) -> bool:
-        announced = ChatbotsAnnounced(chatbots=CARDS if cards is None else cards, modified_at=at)
+        announced = ChatbotsAnnounced(chatbots=CARDS if cards is None else cards, modified_at=rfc3339(at))
         stored = await self.database.write(lambda c: save_catalogue(c, announced))
         self.catalogue.replace(await self.database.read(load_catalogue))
         return stored
@@ -96,7 +96,7 @@ class StoreHarness:
         command = start(**more)
         await self.apply(command)
         if others:
-            await self.do(CreateInvite, command.session_id, invite_hash="h", expires_at=soon(60), max_uses=None)
+            await self.do(CreateInvite, command.session_id, invite_hash="h", expires_at=expiry(60), max_uses=None)
         for other in others:
             await self.do(AcceptInvite, command.session_id, other, invite_hash="h")
         return command.session_id

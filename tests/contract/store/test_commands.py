@@ -23,7 +23,7 @@ async def test_repeated_message_is_stored_once_with_its_first_content(store: Sto
     message = send(session_id, "first")
     await store.apply(message)
     [turn] = store.turns
-    await store.apply_received(received(message.model_copy(update={"content": "second"}), redelivered=True))
+    await store.apply_received(received(message.replace(content="second"), redelivered=True))
     assert store.stored == []
     assert [h.last_seq for h in store.events(SessionHead)] == [1]
     [again] = store.turns
@@ -110,7 +110,7 @@ async def test_command_past_its_deadline_is_neither_stored_nor_answered(store: S
 async def test_redelivered_command_is_published_after_its_deadline_if_it_was_committed(store: StoreHarness) -> None:
     """A late command that was not committed is not applied."""
     begun, message, never = start(), send(uuid4()), start()
-    message = message.model_copy(update={"session_id": begun.session_id})
+    message = message.replace(session_id=begun.session_id)
     await store.apply(begun, message)
     late = [received(command, soon(-1), redelivered=True) for command in (begun, message, never)]
     applied = await store.apply_received(*late)
@@ -158,8 +158,8 @@ async def test_reply_without_an_open_turn_of_its_chatbot_is_dropped(store: Store
     session_id = await store.session(chatbot_ids=["echo", "eliza"])
     await store.apply(send(session_id, "hello @echo"))
     [turn] = store.turns
-    await store.apply(finish(turn.model_copy(update={"chatbot_id": "eliza"})))
-    await store.apply(finish(turn.model_copy(update={"message_id": uuid4()})))
+    await store.apply(finish(turn.replace(chatbot_id="eliza")))
+    await store.apply(finish(turn.replace(message_id=uuid4())))
     assert store.stored == []
 
 

@@ -60,7 +60,7 @@ async def test_turn_never_exceeds_128_kib(store: StoreHarness, content: str) -> 
     await store.apply(send(session_id, "newest"))
     await store.apply(finish(turn, "reply"))
     [turn] = store.turns
-    assert len(turn.model_dump_json()) <= CONTEXT_BYTES_MAX
+    assert len(turn.to_json()) <= CONTEXT_BYTES_MAX
     assert turn.context[-1].content == "newest"
     assert all(m.unanswered for m in turn.context)
 
@@ -88,5 +88,5 @@ async def test_thousand_waiting_messages_are_answered_by_one_bounded_turn(store:
         await store.apply(*(send(session_id, "more") for _ in range(400)))
     await store.apply(finish(turn))
     [turn] = store.turns
-    assert len(turn.model_dump_json()) <= CONTEXT_BYTES_MAX
+    assert len(turn.to_json()) <= CONTEXT_BYTES_MAX
     assert sum(m.unanswered for m in turn.context) > 200

@@ -27,7 +27,7 @@ from shared.contracts.events import SessionDeleted
 from shared.contracts.payload import utc_now
 from shared.errors import NotFound
 from tests.contract.store.harness import StoreHarness, outcome
-from tests.support.commands import finish, received, send, soon, start
+from tests.support.commands import expiry, finish, received, send, start
 
 
 async def erase(store: StoreHarness, session_id: UUID, user: str) -> list[int]:
@@ -112,7 +112,7 @@ async def test_all_sessions_of_a_user_are_found_also_former_ones(store: StoreHar
 async def test_erased_user_cannot_enter_a_session(store: StoreHarness) -> None:
     """Neither by starting one, nor by an invite."""
     session_id = await store.session()
-    await store.do(CreateInvite, session_id, invite_hash="h", expires_at=soon(60), max_uses=None)
+    await store.do(CreateInvite, session_id, invite_hash="h", expires_at=expiry(60), max_uses=None)
     for _ in range(2):
         await store.database.write(lambda c: account_erasure.record_erasure(c, "bob"))
     assert outcome(await store.apply(start(user="bob"))) == "not_found"

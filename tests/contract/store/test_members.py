@@ -25,7 +25,7 @@ from shared.contracts.queries import ListSessions, ReadChanges, ReadHeads, ReadS
 from shared.contracts.turns import StopTurn
 from shared.errors import NotFound
 from tests.contract.store.harness import StoreHarness, outcome
-from tests.support.commands import card, finish, send, soon, start
+from tests.support.commands import card, expiry, finish, send, soon, start
 
 OWNERS: list[tuple[type[Payload], dict[str, Any]]] = [
     (UpdateSession, {"title": None, "reply_policy": "all"}),
@@ -69,7 +69,7 @@ async def test_change_of_title_or_policy_takes_one_number(store: StoreHarness) -
     session_id = await store.session("bob")
     answered = await store.do(UpdateSession, session_id, "bob", title="Grüße", reply_policy=None)
     [published] = store.updated
-    assert answered["session"] == published.model_dump(mode="json")
+    assert answered["session"] == published.to_dict()
     assert (published.title, published.seq, published.last_seq) == ("Grüße", 2, 2)
     await store.do(UpdateSession, session_id, title="Grüße", reply_policy="all")
     assert [(s.reply_policy, s.seq) for s in store.updated] == [("all", 3)]
@@ -143,7 +143,7 @@ async def test_removed_chatbot_has_no_open_turn(store: StoreHarness) -> None:
 async def invite(
     store: StoreHarness, session_id: UUID, secret: str = "s", uses: int | None = None, lasts: float = 60
 ) -> None:
-    await store.do(CreateInvite, session_id, invite_hash=secret, expires_at=soon(lasts), max_uses=uses)
+    await store.do(CreateInvite, session_id, invite_hash=secret, expires_at=expiry(lasts), max_uses=uses)
 
 
 async def test_invite_can_be_used_as_often_as_it_allows(store: StoreHarness) -> None:
@@ -219,9 +219,9 @@ async def test_removal_of_a_user_ends_open_invites(store: StoreHarness) -> None:
     assert await store.do(RemoveUser, session_id, removed_id="ada") == "conflict"
     fields = {"session_id": session_id, "user_id": "ada"}
     await store.apply(
-        CreateInvite(**fields, invite_hash="new", expires_at=soon(60), max_uses=None),
+        CreateInvite(**fields, invite_hash="new", expires_at=expiry(60), max_uses=None),
         RemoveUser(**fields, removed_id="bob"),
-        CreateInvite(**fields, invite_hash="after", expires_at=soon(60), max_uses=None),
+        CreateInvite(**fields, invite_hash="after", expires_at=expiry(60), max_uses=None),
     )
     assert [(s.users, s.seq) for s in store.updated] == [(["ada"], 2)]
     assert [e.users for e in store.events(SessionDeleted)] == [["bob"]]
@@ -250,7 +250,7 @@ async def test_start_join_and_leave_in_one_batch_give_the_stored_order_of_member
     fields: dict[str, Any] = {"session_id": command.session_id}
     await store.apply(
         command,
-        CreateInvite(**fields, user_id="zoe", invite_hash="h", expires_at=soon(60), max_uses=None),
+        CreateInvite(**fields, user_id="zoe", invite_hash="h", expires_at=expiry(60), max_uses=None),
         AcceptInvite(**fields, user_id="cem", invite_hash="h"),
         AcceptInvite(**fields, user_id="bob", invite_hash="h"),
         LeaveSession(**fields, user_id="bob"),

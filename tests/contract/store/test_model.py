@@ -41,7 +41,7 @@ from shared.contracts.views import Message, Session
 from shared.database.engine import open_engine, sqlite_url
 from shared.errors import NotFound
 from tests.contract.store.harness import StoreHarness, outcome
-from tests.support.commands import finish, received, send, soon, start
+from tests.support.commands import expiry, finish, received, send, start
 
 pytestmark = pytest.mark.timeout(240)  # of computing on a busy machine; nothing here waits
 
@@ -105,7 +105,7 @@ class Commands(RuleBasedStateMachine):
         command = start(chatbot_ids=["echo", "eliza"], reply_policy=policy)
         self.id = command.session_id
         self.run(self.store.apply(command))
-        self.do(CreateInvite, "ada", invite_hash="h", expires_at=soon(600), max_uses=None)
+        self.do(CreateInvite, "ada", invite_hash="h", expires_at=expiry(600), max_uses=None)
 
     def teardown(self) -> None:
         if hasattr(self, "engine"):
@@ -161,7 +161,7 @@ class Commands(RuleBasedStateMachine):
         answered = self.do(RemoveUser, user, removed_id=other)
         if isinstance(answered, dict) and other in self.model.users:
             self.part(other)
-            self.do(CreateInvite, user, invite_hash=uuid4().hex, expires_at=soon(600), max_uses=None)
+            self.do(CreateInvite, user, invite_hash=uuid4().hex, expires_at=expiry(600), max_uses=None)
 
     @rule(user=USERS, title=WORDS, policy=st.none() | POLICIES)
     def update(self, user: str, title: str, policy: str | None) -> None:

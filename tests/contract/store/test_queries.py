@@ -139,14 +139,14 @@ async def test_answer_never_exceeds_512_kib(store: StoreHarness, content: str) -
     place, seen = 0, []
     while True:
         page = await store.ask(history(session_id, 200, after_seq=place))
-        assert len(page.model_dump_json()) <= PAGE_BYTES_MAX
+        assert len(page.to_json()) <= PAGE_BYTES_MAX
         seen += [m.seq for m in page.messages]
         place = seen[-1]
         if not page.has_more:
             break
     assert seen == list(range(1, 61))
     joined = await store.join(session_id, limit=200)
-    assert len(joined.model_dump_json()) <= PAGE_BYTES_MAX
+    assert len(joined.to_json()) <= PAGE_BYTES_MAX
     assert joined.messages[-1].seq == 60
     assert joined.has_more
     after = await store.join(session_id, after=0, limit=200)
@@ -211,4 +211,4 @@ async def test_session_is_returned_as_its_start_was_answered(store: StoreHarness
     command = start(title="mine", reply_policy="silent")
     applied = await store.apply(command)
     read = await store.ask(q.ReadSession(user_id=ADA, session_id=command.session_id))
-    assert applied.batch.answers[0][1].result == read.model_dump(mode="json")
+    assert applied.batch.answers[0][1].result == read.to_dict()

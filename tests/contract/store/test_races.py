@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.contracts.commands import AcceptInvite, CreateInvite, DeleteSession, RegenerateReply, UpdateSession
 from shared.contracts.events import MessageRejected
 from tests.contract.store.harness import StoreHarness, outcome
-from tests.support.commands import finish, received, send, soon, start
+from tests.support.commands import expiry, finish, received, send, start
 
 
 @pytest.fixture
@@ -45,18 +45,18 @@ async def test_session_started_by_two_workers_is_created_once(store: StoreHarnes
     """There is no row to lock yet: the second worker repeats its transaction."""
     command = start(title="t")
     invite = CreateInvite(
-        session_id=command.session_id, user_id="ada", invite_hash="h", expires_at=soon(60), max_uses=None
+        session_id=command.session_id, user_id="ada", invite_hash="h", expires_at=expiry(60), max_uses=None
     )
     log = [received(command), received(invite), received(send(command.session_id))]
     one, other = await asyncio.gather(store.apply_received(*log), rival.apply_received(*log))
-    assert [r.model_dump() for _, r in one.batch.answers][1] == [r.model_dump() for _, r in other.batch.answers][1]
+    assert [r.to_dict() for _, r in one.batch.answers][1] == [r.to_dict() for _, r in other.batch.answers][1]
     assert (await store.join(command.session_id)).last_seq == 1
 
 
 async def test_invite_is_not_used_more_often_than_allowed(store: StoreHarness, rival: StoreHarness) -> None:
     """Of ten concurrent users, three become members."""
     session_id = await store.session()
-    await store.do(CreateInvite, session_id, invite_hash="h", expires_at=soon(60), max_uses=3)
+    await store.do(CreateInvite, session_id, invite_hash="h", expires_at=expiry(60), max_uses=3)
     accepting = [
         (store, rival)[n % 2].apply(AcceptInvite(session_id=session_id, user_id=f"u{n}", invite_hash="h"))
         for n in range(10)

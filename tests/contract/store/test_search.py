@@ -119,7 +119,7 @@ async def exported(store: StoreHarness, user: str) -> list[ExportedSession]:
     cursor = None
     while True:
         page = await store.ask(ExportUser(user_id=user, cursor=cursor))
-        assert len(page.model_dump_json()) <= PAGE_BYTES_MAX
+        assert len(page.to_json()) <= PAGE_BYTES_MAX
         parts += page.sessions
         cursor = page.next_cursor
         if cursor is None:

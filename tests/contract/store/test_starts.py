@@ -28,10 +28,10 @@ async def test_repeated_start_is_answered_with_the_existing_session(store: Store
     """The id of another user's session, or of a deleted one, is not found."""
     command = start(title="one")
     first = answer(await store.apply(command))
-    again = answer(await store.apply(command.model_copy(update={"title": "two"})))
+    again = answer(await store.apply(command.replace(title="two")))
     assert again.result == first.result
     assert store.updated == []
-    stolen = answer(await store.apply(command.model_copy(update={"user_id": "eve"})))
+    stolen = answer(await store.apply(command.replace(user_id="eve")))
     assert stolen.error is not None
     assert stolen.error.code == "not_found"
     await store.database.write(lambda c: c.execute(update(chat_sessions).values(deleted_at=NOON)))

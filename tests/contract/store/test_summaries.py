@@ -86,7 +86,7 @@ async def test_summary_counts_in_the_size_of_a_turn(store: StoreHarness, session
     await store.apply(finish(turn))
     [turn] = store.turns
     assert turn.summary is not None
-    assert len(turn.model_dump_json()) <= CONTEXT_BYTES_MAX
+    assert len(turn.to_json()) <= CONTEXT_BYTES_MAX
 
 
 async def edit(store: StoreHarness, session_id: UUID, message: Message) -> None:

@@ -90,7 +90,7 @@ class ScriptedBus(ScriptedChats):
             async with asyncio.timeout(timeout):
                 await self.answering.wait()
             result = self.answer(payload) if exchange == QUERIES else self.command(payload)
-            reply = Reply(result=result.model_dump(mode="json"))
+            reply = Reply(result=result.to_dict())
             if self.between is not None:
                 await self.between()
         except TimeoutError:

@@ -6,11 +6,13 @@ from collections import defaultdict
 from typing import Any
 from uuid import UUID, uuid4
 
+from msgspec.structs import asdict
+
 from shared.contracts import commands, ids
 from shared.contracts.commands import StartSession
 from shared.contracts.envelope import Event
 from shared.contracts.events import MessageStored, MessageUpdated, ReadMarked, SessionDeleted, SessionUpdated
-from shared.contracts.payload import Payload, utc_now
+from shared.contracts.payload import Payload, rfc3339_now
 from shared.contracts.queries import (
     ChangesResult,
     ChatbotsResult,
@@ -52,11 +54,11 @@ class Chat:
         self.read: dict[str, int] = defaultdict(int)
 
     def own(self) -> OwnSession:
-        return OwnSession(**self.session.model_dump(), read_seq=0)
+        return OwnSession(**asdict(self.session), read_seq=0)
 
     def number(self) -> int:
         number = self.session.last_seq + 1
-        self.session = self.session.model_copy(update={"last_seq": number, "updated_at": utc_now()})
+        self.session = self.session.replace(last_seq=number, updated_at=rfc3339_now())
         return number
 
 
@@ -160,7 +162,7 @@ class ScriptedChats:
             sender_type="user" if user else "chatbot",
             sender_id=user or "eliza",
             content=content,
-            created_at=utc_now(),
+            created_at=rfc3339_now(),
             client_message_id=client,
         )
         chat.messages.append(message)
@@ -171,7 +173,7 @@ class ScriptedChats:
         chat = self.chats[UUID(str(session_id))]
         number = chat.number()
         update = {"title": title, "seq": number, "users": users or chat.session.users}
-        chat.session = chat.session.model_copy(update=update)
+        chat.session = chat.session.replace(**update)
         self.tell_session(chat)
         return chat.session
 
@@ -193,7 +195,7 @@ class ScriptedChats:
         """Change a stored message under a new number."""
         chat = self.chats[message.session_id]
         at = next(place for place, each in enumerate(chat.messages) if each.id == message.id)
-        changed = chat.messages[at].model_copy(update={**fields, "updated_seq": chat.number()})
+        changed = chat.messages[at].replace(**fields, updated_seq=chat.number())
         chat.messages[at] = changed
         self.deliver(chat, MessageUpdated(message=changed))
         return changed
@@ -202,7 +204,7 @@ class ScriptedChats:
         """Change a session under a new number, and notify removed members."""
         before = set(chat.session.users)
         number = chat.number()
-        chat.session = chat.session.model_copy(update={**fields, "seq": number})
+        chat.session = chat.session.replace(**fields, seq=number)
         self.tell_session(chat)
         self.tell_gone(chat, before - set(chat.session.users), whole=False)
         return SessionResult(session=chat.session)

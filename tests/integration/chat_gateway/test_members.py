@@ -42,7 +42,7 @@ async def test_removal_with_a_lost_delivery_is_detected(running: Running) -> Non
     chat = running.bus.chats[UUID(session["id"])]
     running.bus.lost = 1
     number = chat.number()
-    chat.session = chat.session.model_copy(update={"users": ["ada"], "seq": number})
+    chat.session = chat.session.replace(users=["ada"], seq=number)
     running.bus.deliver(
         chat, TypingChanged(session_id=chat.session.id, sender_type="chatbot", sender_id="e", typing=True)
     )

@@ -44,8 +44,8 @@ def long_turn(summary: Summary | None = None) -> RunTurn:
         ContextMessage(id=uuid4(), sender_type="user", sender_id="ada", content=f"fact {n}", unanswered=False, seq=n)
         for n in range(1, 9)
     ]
-    question = asked.context[0].model_copy(update={"seq": 9})
-    return asked.model_copy(update={"context": [*earlier, question], "as_of": 9, "summary": summary})
+    question = asked.context[0].replace(seq=9)
+    return asked.replace(context=[*earlier, question], as_of=9, summary=summary)
 
 
 def summaries(bus: FakeBus) -> list[SummarizeSession]:

@@ -31,7 +31,7 @@ async def test_drain_finishes_short_replies_and_requeues_other_turns(
     assert bus.subscriptions["turns.echo"].acked == [echoed]
     ((exchange, key, event),) = [p for p in bus.published if isinstance(p[2].data, RunTurn)]
     assert (exchange, key) == ("chat.turns", "bot")
-    assert event.data == hanging.model_copy(update={"again": True, "starts": 3})
+    assert event.data == hanging.replace(again=True, starts=3)
     assert len(bus.subscriptions["turns.bot"].acked) == 1
     assert scripted.closed == 1
     assert all(s.closed for queue, s in bus.subscriptions.items() if queue.startswith("turns."))

@@ -30,7 +30,7 @@ class Gate:
 
 def of(person: str) -> RunTurn:
     asked = turn(chatbot_id="bot")
-    return asked.model_copy(update={"context": [asked.context[0].model_copy(update={"sender_id": person})]})
+    return asked.replace(context=[asked.context[0].replace(sender_id=person)])
 
 
 async def test_turn_of_a_quiet_user_runs_before_those_of_a_busy_user(
@@ -124,7 +124,7 @@ async def test_turn_is_requeued_after_wait_timeout(
     second = bus.deliver("turns.bot", body(waiting))
     await until(lambda: bus.subscriptions["turns.bot"].acked == [second])
     (again,) = [event.data for _, _, event in bus.published if isinstance(event.data, RunTurn)]
-    assert again == waiting.model_copy(update={"again": True, "starts": 1})
+    assert again == waiting.replace(again=True, starts=1)
     bus.stop(running)
     await until(lambda: bus.subscriptions["turns.bot"].acked == [second, first])
 

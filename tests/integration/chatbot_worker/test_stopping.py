@@ -45,7 +45,7 @@ async def test_stop_is_valid_only_in_its_session(bus: FakeBus, start: Start, scr
     await until(lambda: len(bus.deltas()) == 2)
     bus.deliver("control.chatbot_worker", b"\xff")
     bus.deliver("control.chatbot_worker", body(asked))
-    bus.stop(asked.model_copy(update={"session_id": uuid4()}))
+    bus.stop(asked.replace(session_id=uuid4()))
     bus.stop(other)
     await until(bus.finished)
     assert [finish.message_id for finish in bus.finished()] == [other.message_id]

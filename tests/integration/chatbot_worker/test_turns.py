@@ -220,7 +220,7 @@ async def test_a_chatbot_sees_what_fits_into_its_budget(
     scripted.plays = [looks]
     await start(SCRIPTED + "context = {tokens = 40}\n")
     asked = turn("and now?", chatbot_id="bot")
-    earlier = [asked.context[0].model_copy(update={"content": f"word {n}", "unanswered": False}) for n in range(9)]
-    bus.deliver("turns.bot", body(asked.model_copy(update={"context": [*earlier, *asked.context]})))
+    earlier = [asked.context[0].replace(content=f"word {n}", unanswered=False) for n in range(9)]
+    bus.deliver("turns.bot", body(asked.replace(context=[*earlier, *asked.context])))
     await until(lambda: bus.subscriptions["turns.bot"].acked)
     assert seen == [*earlier_seen, "and now?"]

@@ -17,6 +17,7 @@ from persistence_worker.settings import PersistenceSettings
 from shared.contracts import ids, topology
 from shared.contracts.envelope import Event
 from shared.contracts.events import ChatbotsAnnounced, MessageStored
+from shared.contracts.payload import rfc3339
 from shared.contracts.queries import Reply
 from shared.runtime.service import Service
 from tests.contract.store.conftest import empty_engine, engine
@@ -92,7 +93,7 @@ async def worker(engine: AsyncEngine) -> AsyncIterator[Worker]:
             loaded = PersistenceSettings(partitions=PARTITIONS, **settings)
             service = app.build(loaded, bus=bus, engine=engine, registry=registry)
             async with service.lifespan() as tasks:
-                announced = ChatbotsAnnounced(chatbots=CARDS, modified_at=NOON)
+                announced = ChatbotsAnnounced(chatbots=CARDS, modified_at=rfc3339(NOON))
                 bus.deliver(topology.catalogue_queue(), Event("tests", announced))
                 await until(lambda: bus.exists(topology.turn_queue("echo")))
                 yield RunningWorker(service, bus, registry, engine.dialect.name, len(bus.answers))

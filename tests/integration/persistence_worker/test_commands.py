@@ -13,9 +13,10 @@ from shared.contracts.accounts import UserDeleted
 from shared.contracts.commands import AcceptInvite, CreateInvite, EditMessage, LeaveSession, StopReply
 from shared.contracts.envelope import Event
 from shared.contracts.events import MessageStored, MessageUpdated, SessionDeleted, SessionUpdated
+from shared.contracts.payload import rfc3339
 from shared.contracts.turns import RunTurn, StopTurn
 from tests.integration.persistence_worker.conftest import Worker
-from tests.support.commands import NOON, finish, send, soon
+from tests.support.commands import NOON, expiry, finish, send
 from tests.support.waiting import until
 
 
@@ -48,14 +49,14 @@ async def test_deleted_account_is_erased_from_every_session(worker: Worker, monk
         for session_id in sessions:
             fields = {"session_id": session_id, "user_id": "ada"}
             running.put(
-                CreateInvite(**fields, invite_hash=str(session_id), expires_at=soon(60), max_uses=None),
+                CreateInvite(**fields, invite_hash=str(session_id), expires_at=expiry(60), max_uses=None),
                 AcceptInvite(session_id=session_id, user_id="bob", invite_hash=str(session_id)),
                 *(send(session_id, str(n), "bob") for n in range(5)),
                 send(session_id, "ada's"),
             )
         await until(lambda: len(bus.events(MessageStored)) == 12)
         for _ in range(2):
-            deleted = UserDeleted(user_id="bob", deleted_at=NOON)
+            deleted = UserDeleted(user_id="bob", deleted_at=rfc3339(NOON))
             bus.deliver(topology.accounts_queue(), Event("tests", deleted))
         await until(lambda: len(bus.events(MessageUpdated)) >= 10)
         await until(
@@ -76,7 +77,7 @@ async def test_lost_publications_of_a_leave_are_repeated(worker: Worker) -> None
         bus = running.bus
         session_id = await running.opened()
         running.put(
-            CreateInvite(session_id=session_id, user_id="ada", invite_hash="h", expires_at=soon(60), max_uses=1),
+            CreateInvite(session_id=session_id, user_id="ada", invite_hash="h", expires_at=expiry(60), max_uses=1),
             AcceptInvite(session_id=session_id, user_id="bob", invite_hash="h"),
         )
         await until(lambda: len(running.answers) == 2)

@@ -28,6 +28,7 @@ from shared.contracts.commands import SendMessage
 from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import Event, Received, join, read_body
 from shared.contracts.events import ChatbotsAnnounced, MessageRejected, MessageStored
+from shared.contracts.payload import rfc3339
 from shared.contracts.turns import RunTurn
 from shared.contracts.views import ErrorView
 from shared.database.engine import open_engine
@@ -85,7 +86,7 @@ async def announced(bus: Bus) -> bool:
     """Announce the chatbots, unless the worker knows them; return whether it does."""
     if await bus.exists(topology.turn_queue("eliza")):
         return True
-    catalogue = ChatbotsAnnounced(chatbots=CARDS, modified_at=NOON)
+    catalogue = ChatbotsAnnounced(chatbots=CARDS, modified_at=rfc3339(NOON))
     with contextlib.suppress(Unavailable):  # a queue exists before it is bound
         await bus.publish(topology.CATALOGUE, topology.CATALOGUE_KEY, Event("tests", catalogue))
     return False

@@ -100,7 +100,7 @@ async def test_reply_that_cannot_be_stored_ends_its_turn_as_failed(
 
         monkeypatch.setattr(messages, "as_stored", refuses)
     elif fault == "unreadable":
-        object.__setattr__(strange, "data", reply.model_copy(update={"content": None}))
+        strange = strange.replace(data=reply.replace(content=None))
     async with worker(bus) as running:
         bus.deliver(queue_of(session_id), strange, delivery_count=SUSPECT_FROM if fault == "suspected" else 0)
         [failed] = await until(

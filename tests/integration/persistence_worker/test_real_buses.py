@@ -25,11 +25,11 @@ from shared.contracts.accounts import UserDeleted
 from shared.contracts.commands import AcceptInvite, CreateInvite, StopReply
 from shared.contracts.envelope import Event, Received, read_body
 from shared.contracts.events import ChatbotsAnnounced, MessageStored, MessageUpdated, SessionUpdated
-from shared.contracts.payload import Payload
+from shared.contracts.payload import Payload, rfc3339
 from shared.contracts.queries import JoinResult, JoinSession, ListChatbots, Reply
 from shared.contracts.turns import RunTurn, StopTurn
 from shared.database.engine import open_engine, sqlite_url
-from tests.support.commands import ADA, CARDS, NOON, finish, send, soon, start
+from tests.support.commands import ADA, CARDS, NOON, expiry, finish, send, start
 from tests.support.waiting import until
 
 PARTITIONS = 4
@@ -60,11 +60,11 @@ async def stopping_and_erasing(bus: Bus, session_id: UUID, put: Any, take: Any, 
     assert (await take(control, StopTurn)).parse(StopTurn).message_id == turn.message_id
     await control.close()
     await put(finish(turn, "so f", status="stopped"))
-    await put(CreateInvite(session_id=session_id, user_id=ADA, invite_hash="h", expires_at=soon(60), max_uses=1))
+    await put(CreateInvite(session_id=session_id, user_id=ADA, invite_hash="h", expires_at=expiry(60), max_uses=1))
     await put(AcceptInvite(session_id=session_id, user_id="bob", invite_hash="h"))
     await put(send(session_id, "a canary", "bob"))
     await put(finish((await take(turns, RunTurn)).parse(RunTurn)))
-    deleted = Event("tests", UserDeleted(user_id="bob", deleted_at=NOON))
+    deleted = Event("tests", UserDeleted(user_id="bob", deleted_at=rfc3339(NOON)))
     await bus.publish(topology.ACCOUNTS, topology.USER_DELETED_KEY, deleted)
     erased = (await take(deliveries, MessageUpdated)).parse(MessageUpdated).message
     assert (erased.sender_id, erased.content, erased.status) == ("bob", "", "erased")
@@ -90,7 +90,7 @@ async def test_every_exchange_and_queue_of_the_worker_is_used(parts: tuple[Bus, 
         for queue in (topology.log_queue(PARTITIONS - 1, PARTITIONS), topology.catalogue_queue()):
             await until(partial(bus.exists, queue))
         await until(lambda: not service.missing())
-        announced = ChatbotsAnnounced(chatbots=CARDS, modified_at=NOON)
+        announced = ChatbotsAnnounced(chatbots=CARDS, modified_at=rfc3339(NOON))
         await bus.publish(topology.CATALOGUE, topology.CATALOGUE_KEY, Event("tests", announced))
         await until(lambda: bus.exists(topology.turn_queue("eliza")))
         command = start(chatbot_ids=["eliza"])

@@ -15,6 +15,7 @@ from shared.contracts import topology
 from shared.contracts.dead_letters import DeadLetter
 from shared.contracts.envelope import Event, read_body
 from shared.contracts.events import ChatbotsAnnounced, MessageRejected, MessageStored, SessionHead
+from shared.contracts.payload import rfc3339
 from shared.contracts.queries import IsTurnOpen, JoinSession
 from shared.contracts.turns import RunTurn
 from tests.integration.persistence_worker.conftest import PARTITIONS, Worker, queue_of
@@ -51,8 +52,7 @@ async def test_poison_becomes_a_dead_letter_and_the_rest_of_its_body_is_stored(w
         session_id = await running.opened()
         bad = send(session_id, "bad", client_message_id="b")
         refused = {"content": None} if running.dialect == "sqlite" else {"content": "a\x00b"}
-        strange = Event("tests", bad, subject=str(session_id))
-        object.__setattr__(strange, "data", bad.model_copy(update=refused))
+        strange = Event("tests", bad.replace(**refused), subject=str(session_id))
         events = [Event("tests", send(session_id, str(n)), subject=str(session_id)) for n in range(4)]
         queue = queue_of(session_id)
         bus.deliver(queue, *events[:2], strange, *events[2:])
@@ -69,7 +69,7 @@ async def test_poison_becomes_a_dead_letter_and_the_rest_of_its_body_is_stored(w
 
 async def test_older_catalogue_is_ignored_with_one_warning(worker: Worker) -> None:
     """Chatbot workers announce theirs every minute; the newest one stays."""
-    older = ChatbotsAnnounced(chatbots=CARDS[:1], modified_at=NOON - timedelta(days=1))
+    older = ChatbotsAnnounced(chatbots=CARDS[:1], modified_at=rfc3339(NOON - timedelta(days=1)))
     with structlog.testing.capture_logs() as lines:
         async with worker() as running:
             queue = topology.catalogue_queue()
@@ -79,9 +79,7 @@ async def test_older_catalogue_is_ignored_with_one_warning(worker: Worker) -> No
             [answer] = await until(lambda: running.answers)
             assert answer.result, answer
     ignored = [line for line in lines if line["event"] == "catalogue.ignored"]
-    assert [(line["log_level"], line["modified_at"]) for line in ignored] == [
-        ("warning", older.modified_at.isoformat())
-    ]
+    assert [(line["log_level"], line["modified_at"]) for line in ignored] == [("warning", older.modified_at)]
 
 
 async def test_body_that_is_not_a_command_becomes_a_dead_letter(worker: Worker) -> None:
@@ -103,8 +101,8 @@ async def test_poison_command_is_answered_with_internal(worker: Worker) -> None:
     """Its sender does not wait for the timeout."""
     async with worker() as running:
         bad = start()
-        event = Event("tests", bad, subject=str(bad.session_id), replyto="me")
-        object.__setattr__(event, "data", bad.model_copy(update={"reply_policy": "mob rule"}))
+        strange = bad.replace(reply_policy="mob rule")
+        event = Event("tests", strange, subject=str(bad.session_id), replyto="me")
         running.bus.deliver(topology.log_queue(0, PARTITIONS), event)
         [answer] = await until(lambda: running.answers)
         assert answer.error.code == "internal"

@@ -38,7 +38,7 @@ async def test_only_unanswered_messages_are_echoed() -> None:
         asked.session_id,
         asked.message_id,
         "echo",
-        (asked.context[0].model_copy(update={"unanswered": False}), asked.context[1]),
+        (asked.context[0].replace(unanswered=False), asked.context[1]),
     )
     assert [piece async for piece in Echo(EchoOptions(delay=0)).reply(asked)] == ["new"]
 

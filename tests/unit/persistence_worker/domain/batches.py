@@ -12,7 +12,7 @@ from persistence_worker.domain.command_batch import CommandBatch
 from persistence_worker.domain.state import Loaded, SessionState, Turn
 from persistence_worker.domain.unit_of_work import Limits
 from shared.contracts.events import MessageRejected, MessageStored, MessageUpdated
-from shared.contracts.payload import Payload
+from shared.contracts.payload import Payload, rfc3339
 from shared.contracts.views import Message
 from tests.support.commands import ADA, NOON, card, received
 
@@ -45,7 +45,7 @@ def session(
 def message(of: SessionState, seq: int, sender: str = ADA, content: str = "hello", **more: Any) -> Message:
     """Return a stored message of a user, or of a chatbot if `sender` is one."""
     kind = "chatbot" if sender in CHATBOTS else "user"
-    fields = {"id": uuid4(), "updated_seq": seq, "created_at": NOON} | more
+    fields = {"id": uuid4(), "updated_seq": seq, "created_at": rfc3339(NOON)} | more
     return Message(session_id=of.id, seq=seq, sender_type=kind, sender_id=sender, content=content, **fields)
 
 

@@ -66,7 +66,7 @@ def test_context_with_a_summary_fits_into_its_bytes_and_keeps_the_newest() -> No
     summary = Summary(up_to_seq=1, text="s" * 4_000)
     found = rows(*range(1, 40), content="\x01" * 4_000)
     messages = context_messages(answering((1, 39)), found, wanted(0), summary)
-    size = sum(len(message.model_dump_json()) for message in messages) + len(summary.text)
+    size = sum(len(message.to_json()) for message in messages) + len(summary.text)
     assert CONTEXT_BYTES_MAX / 2 < size < CONTEXT_BYTES_MAX
     assert messages[-1].seq == 39
     assert all(message.unanswered for message in messages)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from shared.contracts.commands import FinishReply
+from shared.contracts.envelope import Received, read_body
 from shared.contracts.views import ErrorView
 
 ERROR = ErrorView(code="internal", message="It failed.")
+
+
+def _received(data: dict[str, Any]) -> Received:
+    envelope = {
+        "id": "1",
+        "source": "tests",
+        "type": FinishReply.TYPE,
+        "time": "2026-11-23T09:30:00.123Z",
+        "data": data,
+    }
+    [received] = read_body(orjson.dumps([envelope]))
+    return received
 
 
 def test_empty_reply_is_attempt_zero_without_text() -> None:
@@ -22,7 +37,7 @@ def test_empty_reply_is_attempt_zero_without_text() -> None:
 def test_failed_reply_takes_its_ids_from_an_unreadable_payload() -> None:
     session_id, message_id = uuid4(), uuid4()
     data = {"session_id": str(session_id), "message_id": str(message_id), "chatbot_id": "echo", "content": None}
-    reply = FinishReply.failed(data, ERROR)
+    reply = FinishReply.failed(_received(data), ERROR)
     assert reply is not None
     assert (reply.session_id, reply.message_id, reply.status, reply.error) == (session_id, message_id, "failed", ERROR)
 
@@ -37,4 +52,4 @@ def test_failed_reply_is_none_without_valid_ids(missing: str, value: object) -> 
         data[missing] = value  # type: ignore[assignment]
     if missing == "chatbot_id" and isinstance(value, str):
         return  # any text is an id
-    assert FinishReply.failed(data, ERROR) is None
+    assert FinishReply.failed(_received(data), ERROR) is None

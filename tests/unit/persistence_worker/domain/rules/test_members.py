@@ -11,6 +11,7 @@ from persistence_worker.domain.state import Invite, SessionState
 from persistence_worker.domain.unit_of_work import Limits
 from shared.contracts.commands import AcceptInvite, CreateInvite, LeaveSession, MarkRead, RemoveUser
 from shared.contracts.events import ReadMarked, SessionDeleted, SessionUpdated
+from shared.contracts.payload import rfc3339
 from tests.support.commands import ADA, NOON
 from tests.unit.persistence_worker.domain.batches import NOW, apply, batch, events, outcome, session, unchanged
 
@@ -38,7 +39,7 @@ def mark(of: SessionState, seq: int, user: str = ADA) -> MarkRead:
 def test_owner_creates_an_invite_without_taking_a_number() -> None:
     one = session()
     command = CreateInvite(
-        session_id=one.id, user_id=ADA, invite_hash="h", expires_at=NOW + timedelta(hours=1), max_uses=2
+        session_id=one.id, user_id=ADA, invite_hash="h", expires_at=rfc3339(NOW + timedelta(hours=1)), max_uses=2
     )
     work = apply(batch(one), command)
     assert outcome(work) == {}
@@ -48,7 +49,7 @@ def test_owner_creates_an_invite_without_taking_a_number() -> None:
 
 def test_only_the_owner_creates_an_invite() -> None:
     one = session()
-    command = CreateInvite(session_id=one.id, user_id="bob", invite_hash="h", expires_at=NOW, max_uses=None)
+    command = CreateInvite(session_id=one.id, user_id="bob", invite_hash="h", expires_at=rfc3339(NOW), max_uses=None)
     assert outcome(apply(batch(one), command)) == "forbidden"
 
 

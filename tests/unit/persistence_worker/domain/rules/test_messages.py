@@ -11,6 +11,7 @@ from persistence_worker.domain.rules.messages import TOO_LONG, as_stored
 from persistence_worker.domain.state import SessionState, Turn
 from shared.contracts.commands import FinishReply
 from shared.contracts.events import SessionHead, SessionUpdated
+from shared.contracts.payload import rfc3339
 from shared.contracts.views import ErrorView
 from tests.support.commands import ADA, NOON, send
 from tests.unit.persistence_worker.domain.batches import (
@@ -29,7 +30,7 @@ from tests.unit.persistence_worker.domain.batches import (
 
 
 def finish(of: Turn, content: str = "hello back", **more: Any) -> FinishReply:
-    fields = {"attempt": 1, "status": "complete", "error": None, "created_at": NOON} | more
+    fields = {"attempt": 1, "status": "complete", "error": None, "created_at": rfc3339(NOON)} | more
     return FinishReply(session_id=of.session_id, message_id=of.id, chatbot_id=of.chatbot_id, content=content, **fields)
 
 
@@ -41,7 +42,7 @@ def test_message_takes_the_next_number_and_keeps_its_fields() -> None:
     command = send(one.id, "hi", "bob", client_message_id="c")
     [found] = stored(apply(batch(one), command))
     assert (found.id, found.seq, found.updated_seq, found.sender_id) == (command.message_id, 7, 7, "bob")
-    assert (found.content, found.client_message_id, found.created_at) == ("hi", "c", NOON)
+    assert (found.content, found.client_message_id, found.created_at) == ("hi", "c", rfc3339(NOON))
     assert (one.last_seq, one.updated_at) == (7, NOW)
 
 

@@ -48,7 +48,7 @@ def test_tables_of_commands_name_only_commands_with_a_rule() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.TYPE)
 def test_command_has_the_session_that_its_transaction_locks(command: type[Payload]) -> None:
-    assert "session_id" in command.model_fields
+    assert "session_id" in command.__struct_fields__
 
 
 def test_commands_known_by_a_key_are_found_as_applied_by_that_key() -> None:
