@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import OrderedDict
 from functools import partial
 from typing import Any
 
@@ -28,6 +27,7 @@ logger = structlog.get_logger(__name__)
 
 CONGESTED_MIN = 256  # publications in flight; with fewer, the age of the oldest says nothing about load
 PUBLISH_LAG_MAX = 1.0  # seconds that the oldest publication may take before new messages are refused
+REFUSE_OVERDUE_EVERY = 0.1  # seconds between two refusals of calls past their deadline
 REPUBLISH_AFTER = 5.0  # seconds after a gap; until then catch-up reads find the messages that are stored
 REPUBLISH_BATCH = 256  # messages in one publication
 
@@ -41,7 +41,8 @@ class MessagePublisher:
         self._pending_messages = pending_messages
         self._partitions = partitions
         self._log = log(partitions)
-        self._publications: OrderedDict[asyncio.Future[None], float] = OrderedDict()  # with the event's arrival time
+        self._publications: dict[asyncio.Future[None], Call] = {}  # in progress, in the order in which they began
+        self._overdue_timer: asyncio.TimerHandle | None = None  # while there are publications
 
     def check_capacity(self) -> None:
         """Check that the log and its consumers keep up.
@@ -60,17 +61,18 @@ class MessagePublisher:
         if not socket.lanes.busy(key):
             session = self._sessions.use(key)
             if session is not None and session.loaded and socket.user_id in session.members:
-                self._publish(call, request)
+                self._publish(call, request, key)
                 return
         socket.lanes.put(key, partial(call.run, partial(self._load_and_publish, call, request)))
 
     async def _load_and_publish(self, call: Call, request: payloads.SendMessage) -> None:
         await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
-        self._publish(call, request)
+        self._publish(call, request, str(request.session_id))
 
-    def _publish(self, call: Call, request: payloads.SendMessage) -> None:
+    def _publish(self, call: Call, request: payloads.SendMessage, subject: str) -> None:
         user, session_id = call.socket.user_id, request.session_id
-        message_id = ids.message_id(session_id, user, request.client_message_id)
+        message_id = ids.message_id(subject, user, request.client_message_id)
+        now = rfc3339_now()
         command = SendMessage(
             session_id=session_id,
             message_id=message_id,
@@ -78,9 +80,9 @@ class MessagePublisher:
             content=request.content,
             client_message_id=request.client_message_id,
             reply_to=request.reply_to,
-            created_at=rfc3339_now(),
+            created_at=now,
         )
-        event = Event(source=SOURCE, data=command, subject=str(session_id))
+        event = Event(source=SOURCE, data=command, subject=subject, time=now)
         key = str(ids.partition(session_id, self._partitions))
         fields: dict[str, Any] = {
             "message_id": str(message_id),
@@ -88,11 +90,25 @@ class MessagePublisher:
             "status": "accepted",
         }
         published = asyncio.ensure_future(self._bus.publish(self._log, key, event))
-        timer = asyncio.get_running_loop().call_later(call.remaining, call.refuse, Unavailable())
-        self._publications[published] = call.arrived_at
-        published.add_done_callback(partial(self._published, call, event, fields, timer))
+        self._publications[published] = call
+        if self._overdue_timer is None:
+            self._refuse_overdue_later()
+        published.add_done_callback(partial(self._published, event, fields))
         # Added now, because the message may be stored before the publication is confirmed.
-        self._pending_messages.add(fields["message_id"], key, event, len(request.content))
+        self._pending_messages.add(fields["message_id"], key, event, len(request.content), call.arrived_at)
+
+    def _refuse_overdue_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._overdue_timer = loop.call_later(REFUSE_OVERDUE_EVERY, self._refuse_overdue)
+
+    def _refuse_overdue(self) -> None:
+        """Refuse the calls past their deadline: one timer for all publications, instead of one for each."""
+        for call in self._publications.values():
+            if call.overdue:
+                call.refuse(Unavailable())
+        self._overdue_timer = None
+        if self._publications:
+            self._refuse_overdue_later()
 
     async def republish_pending(self, accepted_before: float) -> None:
         """Publish again the pending messages that were accepted before a gap in the deliveries (monotonic seconds).
@@ -113,19 +129,11 @@ class MessagePublisher:
         publications = self._publications
         return (
             len(publications) >= CONGESTED_MIN
-            and time.monotonic() - next(iter(publications.values())) > PUBLISH_LAG_MAX
+            and time.monotonic() - next(iter(publications.values())).arrived_at > PUBLISH_LAG_MAX
         )
 
-    def _published(
-        self,
-        call: Call,
-        event: Event,
-        fields: dict[str, Any],
-        timer: asyncio.TimerHandle,
-        published: asyncio.Future[None],
-    ) -> None:
-        del self._publications[published]
-        timer.cancel()
+    def _published(self, event: Event, fields: dict[str, Any], published: asyncio.Future[None]) -> None:
+        call = self._publications.pop(published)
         error = Unavailable() if published.cancelled() else published.exception()
         if error is None:
             call.accept(fields)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared.contracts.envelope import Event
 
@@ -21,9 +21,8 @@ RATE_WINDOW = 0.5  # seconds
 FORGET_AFTER = 30.0  # seconds; a message that is sent again after it was stored causes no further event
 
 
-@dataclass(frozen=True, slots=True)
-class PendingMessage:
-    """One accepted message: when (monotonic seconds), and its publication on the log."""
+class PendingMessage(NamedTuple):
+    """One accepted message: when it arrived (monotonic seconds), and its publication on the log."""
 
     since: float
     key: str
@@ -44,11 +43,11 @@ class PendingMessages:
     def __len__(self) -> int:
         return len(self._messages)
 
-    def add(self, message_id: str, key: str, event: Event, characters: int) -> None:
+    def add(self, message_id: str, key: str, event: Event, characters: int, since: float) -> None:
         """Track an accepted message."""
         self.resolved(message_id)
         if len(self._messages) < KEPT_MAX and self._characters + characters <= KEPT_CHARACTERS_MAX:
-            self._messages[message_id] = PendingMessage(time.monotonic(), key, event, characters)
+            self._messages[message_id] = PendingMessage(since, key, event, characters)
             self._characters += characters
 
     def resolved(self, message_id: str) -> None:

@@ -85,3 +85,20 @@ async def test_message_that_was_not_published_is_not_pending(calls: Calls, outco
     await answered(calls)
     assert len(pending_messages) == 1
     assert sorted(ack["ok"] for ack in socket.acks) == [False, True]
+
+
+async def test_call_is_refused_at_its_deadline_while_its_message_is_being_published(calls: Calls) -> None:
+    """Also one that arrived before a call whose publication began earlier; the late outcome changes nothing."""
+    bus, socket = FakeBus(), FakeSocket()
+    publisher: Any = MessagePublisher(bus, FakeSessions(), PendingMessages(), 4)  # type: ignore[arg-type]
+    now = time.monotonic()
+    for number, arrived_at in enumerate((now, now - DEADLINE + 0.3)):
+        publisher.send(calls.begin(socket, number, "send_message", arrived_at), message())  # type: ignore[arg-type]
+    await until(lambda: socket.acks)
+    assert 0.3 <= time.monotonic() - now < 3.0
+    assert [ack["error"]["code"] for ack in socket.acks] == ["unavailable"]
+    for outcome in bus.published:
+        outcome.set_result(None)
+    await answered(calls)
+    assert [ack["ok"] for ack in socket.acks] == [False, True]
+    await until(lambda: publisher._overdue_timer is None)

@@ -29,7 +29,7 @@ EVENT = Event("test", ListChatbots())
 def add(pending_messages: PendingMessages, count: int, characters: int = 1) -> list[str]:
     ids = [uuid4().hex for _ in range(count)]
     for message_id in ids:
-        pending_messages.add(message_id, "0", EVENT, characters)
+        pending_messages.add(message_id, "0", EVENT, characters, module.time.monotonic())
     return ids
 
 
@@ -113,7 +113,7 @@ def test_withdrawn_message_is_not_pending(clock: Clock) -> None:
     pending_messages = PendingMessages()
     ids = add(pending_messages, 2)
     again = Event("test", ListChatbots())
-    pending_messages.add(ids[1], "0", again, 1)
+    pending_messages.add(ids[1], "0", again, 1, clock.now)
     clock.now += 1
     for message_id in ids:
         pending_messages.withdraw(message_id, EVENT)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.ids import bucket, message_id, partition, session_id
+from shared.contracts.ids import NAMESPACE, bucket, message_id, partition, session_id
 
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))  # lone surrogates are no Unicode text
 SESSION = UUID("0b6d0f3e-6f0a-5c1b-9c5d-3a1f0e2d4c5b")
 
 
@@ -29,6 +30,13 @@ def test_id_differs_by_user_session_and_client_id() -> None:
     ids = [message_id(SESSION, "alice", "c"), message_id(SESSION, "bob", "c"), message_id(other, "alice", "c")]
     ids += [message_id(SESSION, "alice", "d"), session_id("alice", "c"), session_id("bob", "c")]
     assert len(set(ids)) == len(ids)
+
+
+@given(st.uuids(), TEXT, TEXT)
+def test_ids_derived_from_keys_are_uuids_of_version_5(session: UUID, user: str, key: str) -> None:
+    assert session_id(user, key) == uuid5(NAMESPACE, f"session/{user}/{key}")
+    assert message_id(session, user, key) == uuid5(NAMESPACE, f"message/{session}/{user}/{key}")
+    assert message_id(str(session), user, key) == message_id(session, user, key)
 
 
 def test_request_without_a_client_id_has_a_new_id() -> None:
