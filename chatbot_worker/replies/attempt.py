@@ -102,7 +102,7 @@ class Attempt:
     def _add_all(self, pieces: Sequence[str]) -> None:
         if self._notice and any(pieces):
             self.stream.add(self._notice)
-        for piece in pieces:
+        for piece in pieces if self.stream.unpaced else ("".join(pieces),):
             self.stream.add(piece)
             if self.stream.text.full:
                 return

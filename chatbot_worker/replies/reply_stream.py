@@ -20,7 +20,8 @@ class ReplyStream:
 
     Until `start` the text is only collected: a reply that is complete by then needs no delta. From then on the first
     text is published at once and further text at most once in `interval` seconds; the whole text follows as a
-    snapshot each `SNAPSHOT_INTERVAL`. With an interval of 0 every piece is published as it comes, also before `start`.
+    snapshot each `SNAPSHOT_INTERVAL`. With an interval of 0 (`unpaced`) every piece is published as it comes, also
+    before `start`.
     """
 
     def __init__(self, batcher: DeltaBatcher, turn: RunTurn, *, attempt: int, partition: int, interval: float) -> None:
@@ -28,7 +29,10 @@ class ReplyStream:
         self._batcher = batcher
         self._turn = turn
         self._attempt = attempt
-        self._partition = partition
+        self._key = session_key(partition)
+        self._subject = ""  # the session's id, and
+        self._name = ""  # what the ids of the events begin with: made for the first event
+        self.unpaced = not interval
         self._interval = interval
         self._started = False
         self._closed = False
@@ -48,7 +52,7 @@ class ReplyStream:
         self.text.add(piece)
         if self._started:
             self._publish_when_due()
-        elif not self._interval:
+        elif self.unpaced:
             self._publish_delta()
 
     def replace(self, content: str) -> None:
@@ -101,6 +105,8 @@ class ReplyStream:
 
     def _publish(self, update: Update) -> None:
         turn = self._turn
+        if not self._published:
+            self._subject, self._name = str(turn.session_id), f"{turn.message_id}/{self._attempt}"
         streamed = ReplyStreamed(
             session_id=turn.session_id,
             message_id=turn.message_id,
@@ -111,5 +117,5 @@ class ReplyStream:
             snapshot=update.snapshot,
         )
         self._published += 1
-        name = f"{turn.message_id}/{self._attempt}/{self._published}"  # costs much less than a UUID
-        self._batcher.stream(session_key(self._partition), Event(SOURCE, streamed, str(turn.session_id), id=name))
+        event_id = f"{self._name}/{self._published}"  # costs much less than a UUID
+        self._batcher.stream(self._key, Event(SOURCE, streamed, self._subject, event_id))

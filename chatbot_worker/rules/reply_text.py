@@ -7,7 +7,7 @@ A client appends a delta whose `offset` is the length of its text, and replaces 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared.contracts.views import REPLY_CONTENT_MAX
 
@@ -18,8 +18,7 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 PAIR = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")  # one character, as two escapes of JSON in two pieces
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """The content of one `message_delta`: `text` after the first `offset` code points, or the whole text so far."""
 
     offset: int

@@ -21,6 +21,9 @@ class Bounds:
     bytes: int | None = None
 
 
+UNBOUNDED = Bounds()
+
+
 def window(
     context: Sequence[ContextMessage], bounds: Bounds, count: Callable[[str], int]
 ) -> tuple[ContextMessage, ...]:
@@ -35,7 +38,7 @@ def window(
         bounds: of the result.
         count: returns the number of tokens in a text.
     """
-    if bounds == Bounds():
+    if bounds == UNBOUNDED:
         return tuple(context)
     kept, left = _unanswered(context, math.inf if bounds.tokens is None else bounds.tokens, count)
     messages = math.inf if bounds.messages is None else bounds.messages

@@ -234,7 +234,7 @@ class TurnExecution:
         return "" if self._attempt is None else self._attempt.stream.text.content
 
     def _number(self, retry: int) -> int:
-        return attempt_number(self.starts, retry, TRIES_MAX + 1, random.randrange)  # one more for a fallback
+        return attempt_number(self.starts, retry, TRIES_MAX + 1, _draw)  # one more for a fallback
 
     @staticmethod
     def _deadline(replier: Replier) -> float:
@@ -247,3 +247,8 @@ class TurnExecution:
             self._worker.typing.begin(self.turn)
         if self._attempt is not None:
             self._attempt.stream.start()
+
+
+def _draw(below: int) -> int:
+    """Return a random integer below `below`, at a fifth of the cost of `random.randrange`. Not secret."""
+    return int(random.random() * below)  # noqa: S311
