@@ -91,8 +91,8 @@ async def test_cookies_of_abandoned_logins_do_not_accumulate(auth: Running) -> N
     assert len(cookies) == 8
 
 
-async def test_only_the_browser_that_began_can_end(auth: Running) -> None:
-    """Another browser's cookie, none, a changed one, another state, and a code that was used."""
+async def test_login_is_completed_only_by_the_browser_that_started_it(auth: Running) -> None:
+    """Refused: the cookie of a second browser, none, a changed one, another state, and a used code."""
     location, cookie = await depart(auth)
     back = await approve(location, "ada")
     _, strange = await depart(auth)
@@ -145,7 +145,7 @@ async def test_page_reads_the_name_of_the_provider(auth: Running) -> None:
     assert (await auth.client.get("/oidc/provider")).json() == {"provider": "127.0.0.1"}
 
 
-async def test_without_a_provider_there_is_no_such_login(serve: Serve) -> None:
+async def test_provider_routes_are_not_found_without_a_provider(serve: Serve) -> None:
     async with serve() as auth:
         assert (await auth.client.get("/oidc/provider")).json() == {"provider": None}
         for path in ("/oidc/login", "/oidc/callback?code=x&state=y"):
@@ -173,6 +173,6 @@ Wrong = Callable[[str], dict[str, Any]]
         {"oidc_target": "https://evil.example"},
     ],
 )
-def test_half_a_provider_is_refused_at_the_start(wrong: dict[str, Any]) -> None:
+def test_incomplete_provider_settings_are_refused_at_start(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="oidc"):
         AuthSettings(**configured("https://provider.example", **wrong))

@@ -16,7 +16,7 @@ from tests.support.children import PLAIN_ENVIRONMENT
 from tests.support.oidc_provider import CLIENT, SECRET
 from tests.support.stack import EmbeddedStack, running_stack
 
-EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "3")  # noqa: TID251 - the tests' own setting; of each operation and phase
+EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "3")  # noqa: TID251 - a setting of the tests; of each operation and phase
 SHORT = EXAMPLES == "3"
 SECONDS = 200 if SHORT else 3_600
 CHECKS = (
@@ -32,36 +32,36 @@ FORM = {"id": "fuzz", "passcode": "correct horse"}
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[EmbeddedStack]:
-    """Everything there is, so that nothing has a reason to be `unavailable`."""
+    """A complete stack, so that no answer needs to be `unavailable`."""
     with running_stack(EmbeddedStack(tmp_path, SETTINGS)) as stack:
         yield stack
 
 
 @pytest.fixture
 def stack_with_provider(tmp_path: Path, provider: str) -> Iterator[EmbeddedStack]:
-    """The same, and people may log in by an OpenID provider."""
+    """A complete stack that accepts logins of an OpenID provider."""
     ours = {"OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET, "OIDC_REDIRECT_URI": "http://auth/oidc/callback"}
     with running_stack(EmbeddedStack(tmp_path, {**SETTINGS, "OIDC_ISSUER": provider, **ours})) as stack:
         yield stack
 
 
 def fuzz(stack: EmbeddedStack, directory: Path, *arguments: str, examples: str = EXAMPLES) -> str:
-    """Have Schemathesis ask, with what `schemathesis.toml` in the directory says; its summary."""
+    """Run Schemathesis with the `schemathesis.toml` of the directory, and return its summary."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{stack.auth_url}/openapi.json"]
     command += ["--max-examples", examples, "--seed", "1", "--checks", ",".join(CHECKS), "--no-color", *arguments]
     ended = subprocess.run(
         command, cwd=directory, env=PLAIN_ENVIRONMENT, capture_output=True, text=True, timeout=SECONDS, check=False
     )
     summary = ended.stdout[ended.stdout.find("= SUMMARY =") :]
-    print(summary)  # noqa: T201 - how many cases there were
+    print(summary)  # noqa: T201 - the number of cases
     assert ended.returncode == 0, ended.stdout[-4_000:]
     return summary
 
 
 @pytest.mark.timeout(SECONDS + 60)
 @pytest.mark.parametrize("known", [True] if SHORT else [True, False])
-def test_what_is_described_is_what_happens(stack: EmbeddedStack, tmp_path: Path, *, known: bool) -> None:
-    """By somebody who is logged in (and must not log out), and by nobody."""
+def test_routes_answer_as_described(stack: EmbeddedStack, tmp_path: Path, *, known: bool) -> None:
+    """Asked with a login (which must not end) and without one."""
     arguments = []
     if known:
         with httpx2.Client(base_url=stack.auth_url, timeout=20) as client:
@@ -77,7 +77,7 @@ def test_what_is_described_is_what_happens(stack: EmbeddedStack, tmp_path: Path,
 def test_login_through_a_provider_redirects_after_any_request(
     stack_with_provider: EmbeddedStack, tmp_path: Path
 ) -> None:
-    """By a browser that has begun a login, so that its callbacks reach the provider, which knows no such code."""
+    """Asked by a browser that has started a login, so that its codes reach the provider, which refuses them."""
     with httpx2.Client(base_url=stack_with_provider.auth_url, timeout=20) as client:
         begun = client.get("/oidc/login")
     cookie = begun.headers["set-cookie"].partition(";")[0]
