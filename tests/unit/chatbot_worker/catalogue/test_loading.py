@@ -41,7 +41,7 @@ def test_a_file_says_all(tmp_path: Path) -> None:
     assert (one.concurrency, one.delta_interval) == (7, 0.5)
     assert (one.card.context.messages, one.card.context.bytes) == (3, 99)
     assert (one.limits.total, one.limits.attempts) == (5, 1)
-    assert catalogue.announcement().modified_at == datetime.fromtimestamp(1_700_000_000, UTC)
+    assert catalogue.announcement().modified_at == "2023-11-14T22:13:20.000Z"
 
 
 @pytest.mark.parametrize(
