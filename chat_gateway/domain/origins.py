@@ -27,6 +27,16 @@ def is_allowed(origin: str, allowed: Collection[str], scheme: str | None, host: 
     return theirs is not None and theirs == _place(f"{seen}://{host}")
 
 
+def may_frame(origin: str, ancestors: Collection[str], scheme: str | None, host: str) -> bool:
+    """Return whether a page of this origin may show the compact page in a frame: `ancestors` and our own origin."""
+    return origin.lower() in ancestors or is_allowed(origin, (), scheme, host)
+
+
+def is_origin(text: str) -> bool:
+    """Return whether a text is the origin of a web page."""
+    return _place(text.lower()) is not None
+
+
 def _place(origin: str) -> tuple[str, str, int] | None:
     """Return scheme, host and port, or `None` if the text is not an origin (`null`, a path, user information)."""
     try:

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from chat_gateway.http.frame_refusals import FrameRefusals
 from shared.errors import MethodNotAllowed, NotFound
 from shared.http.problems import problem
 
@@ -62,9 +63,12 @@ class File:
 class Page:
     """The files below `/chat/` as an ASGI app."""
 
-    def __init__(self, directory: Path, frame_ancestors: Iterable[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, frame_ancestors: Iterable[str] = (), refusals: FrameRefusals | None = None
+    ) -> None:
         names = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
         self._files = {name: File.read(directory / name, name) for name in names if not name.endswith((".br", ".gz"))}
+        self._refusals = refusals
         self._policy = policy("'none'")
         self._compact_policy = policy(" ".join(("'self'", *frame_ancestors)))
 
@@ -84,6 +88,8 @@ class Page:
         if file is None:
             return problem(NotFound("There is no file at this path."))
         is_compact = scope["path"].removeprefix(PREFIX).split("/")[0] == COMPACT
+        if is_compact and self._refusals and (refusal := self._refusals.refusal(scope)):
+            return refusal
         return self._response(name, file, Headers(scope=scope), self._compact_policy if is_compact else self._policy)
 
     def _response(self, name: str, file: File, asked: Headers, page_policy: str) -> Response:
@@ -100,11 +106,13 @@ class Page:
         return Response(file.bodies[coding], headers=headers, media_type=file.media_type)
 
 
-def find(directory: Path | None, frame_ancestors: Iterable[str] = ()) -> Page | None:
+def find(
+    directory: Path | None, frame_ancestors: Iterable[str] = (), refusals: FrameRefusals | None = None
+) -> Page | None:
     """Return the page of a directory, by default that of the wheel or checkout; `None` if it is not built."""
     places = DIRECTORIES if directory is None else (directory,)
     built = next((place for place in places if (place / INDEX).is_file()), None)
-    return Page(built, frame_ancestors) if built else None
+    return Page(built, frame_ancestors, refusals) if built else None
 
 
 def policy(frame_ancestors: str) -> str:

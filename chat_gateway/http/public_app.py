@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chat_gateway.domain import origins
 from chat_gateway.http import page as web_page
+from chat_gateway.http.frame_refusals import FrameRefusals
 from chat_gateway.http.response_headers import ResponseHeaders
 from chat_gateway.protocol import asyncapi
 from chat_gateway.settings import GatewaySettings
@@ -36,7 +37,9 @@ class PublicApp:
     """All routes of a gateway that clients can reach."""
 
     def __init__(self, server: SocketServer, settings: GatewaySettings) -> None:
-        self._page = web_page.find(settings.page_dir, settings.frame_ancestors)
+        framing = (*settings.frame_ancestors, *settings.allowed_origins)
+        refusals = FrameRefusals(framing, TrustedProxies(settings.trusted_proxies))
+        self._page = web_page.find(settings.page_dir, settings.frame_ancestors, refusals)
         routes = [
             Route("/", self._root, methods=["GET"]),
             Route("/asyncapi.json", _description, methods=["GET"]),
