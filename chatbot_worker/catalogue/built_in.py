@@ -10,7 +10,7 @@ from chatbot_worker.kinds import local
 
 logger = structlog.get_logger(__name__)
 
-BUILT_IN_AT = datetime(2026, 11, 23, tzinfo=UTC)  # when this list last changed: the newest catalogue wins
+BUILT_IN_AT = datetime(2026, 11, 30, tzinfo=UTC)  # when this list last changed: the newest catalogue wins
 
 LOCAL = """
 [[chatbots]]
@@ -20,6 +20,11 @@ description = "A small language model on this very machine. It is quick and frie
 kind = "local"
 default = true
 fallback = "eliza"
+suggestions = [
+    "Write a short poem about the sea",
+    "Name three animals that live in the forest",
+    "Write a friendly greeting for a birthday card",
+]
 options = {max_tokens = 200}
 limits = {first_token = 60, between_tokens = 60, total = 180}
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,6 +56,9 @@ class CircuitEntry(BaseModel):
     )
 
 
+Suggestion = Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class ChatbotEntry(BaseModel):
     """One `[[chatbots]]` table of the file."""
 
@@ -64,7 +67,14 @@ class ChatbotEntry(BaseModel):
     id: str = Field(pattern=r"^[a-z0-9._-]{1,64}$", description="Permanent id: 1-64 of a-z, 0-9, dot, dash, underscore")
     name: str = Field(min_length=1, max_length=100, description="Name that users see")
     description: str = Field(default="", max_length=1_000, description="One sentence for the list")
-    avatar: str = Field(default="", max_length=1_000, description="URL of a picture, for pages of your own")
+    avatar: str = Field(
+        default="",
+        max_length=1_000,
+        description="URL of its picture, which the browsers of users load: `https://…`, or a path on the server",
+    )
+    suggestions: list[Suggestion] = Field(
+        default_factory=list, max_length=6, description="First messages that the page offers, at most 6"
+    )
     kind: str = Field(description="Kind of chatbot")
     default: bool = Field(
         default=False,

@@ -137,6 +137,8 @@ def _define(entry: ChatbotEntry, options: BaseModel, position: Position, *, defa
         default=default,
         immediate=kind.immediate,
         context=context,
+        avatar=entry.avatar,
+        suggestions=entry.suggestions,
     )
     return Definition(
         entry=entry,

@@ -136,7 +136,14 @@ class Queries:
         cards = sorted(catalogue.cards, key=lambda card: card.id != default)  # stable: the rest keeps its order
         return q.ChatbotsResult(
             chatbots=[
-                Chatbot(id=card.id, name=card.name, description=card.description, default=card.id == default)
+                Chatbot(
+                    id=card.id,
+                    name=card.name,
+                    description=card.description,
+                    default=card.id == default,
+                    avatar=card.avatar,
+                    suggestions=card.suggestions,
+                )
                 for card in cards
             ]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -53,6 +54,8 @@ def _rows(cards: Sequence[ChatbotCard], modified_at: datetime) -> Sequence[dict[
             "context_messages": card.context.messages,
             "context_bytes": card.context.bytes,
             "context_summary": card.context.summary,
+            "avatar": card.avatar or None,
+            "suggestions": json.dumps(card.suggestions, ensure_ascii=False),
             "position": position,
             "available": True,
             "modified_at": modified_at,
@@ -69,5 +72,7 @@ def _listed(row: Row[tuple[object, ...]]) -> Listed:
         default=row.is_default,
         immediate=row.immediate,
         context=ContextWanted(messages=row.context_messages, bytes=row.context_bytes, summary=row.context_summary),
+        avatar=row.avatar or "",
+        suggestions=json.loads(row.suggestions),
     )
     return Listed(card, available=row.available, modified_at=row.modified_at)

@@ -217,6 +217,8 @@ chatbots = Table(
     Column("context_messages", Integer, nullable=False),
     Column("context_bytes", Integer, nullable=False),
     Column("context_summary", Boolean, nullable=False, server_default=false()),
+    Column("avatar", Text),
+    Column("suggestions", Text, nullable=False, server_default="[]"),  # JSON
     Column("position", Integer, nullable=False),
     Column("available", Boolean, nullable=False),  # false: removed from the catalogue; its name is still shown
     Column("modified_at", UtcDateTime, nullable=False),  # of the catalogue that listed it

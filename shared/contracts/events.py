@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from shared.contracts.payload import Model, Payload, Timestamp
 from shared.contracts.views import Message, SenderType, Session
@@ -166,6 +166,8 @@ class ChatbotCard(Model):
     default: bool
     immediate: bool
     context: ContextWanted
+    avatar: str = ""
+    suggestions: list[str] = field(default_factory=list)
 
 
 class ChatbotsAnnounced(Payload):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from shared.contracts.payload import Model, Timestamp
 
@@ -84,13 +84,17 @@ class OwnSession(Session):
     read_seq: Annotated[int, Meta(description="How far the caller has read")]
 
 
-class Chatbot(Model):
+class Chatbot(Model, omit_defaults=True):
     """A chatbot of the catalogue."""
 
     id: Annotated[str, Meta(description="Id of the chatbot")]
     name: Annotated[str, Meta(description="Its display name")]
     description: Annotated[str, Meta(description="What it does, for a person who chooses")]
     default: Annotated[bool, Meta(description="Whether it answers in sessions that name no chatbot")]
+    avatar: Annotated[str, Meta(description="URL of its picture; absent without one")] = ""
+    suggestions: Annotated[list[str], Meta(description="First messages to offer; absent without any")] = field(
+        default_factory=list
+    )
 
 
 class ActiveTurn(Model):
