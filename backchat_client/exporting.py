@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from backchat_client.wire import Message, Session
 
+_LINE_END = re.compile(r"\r\n|[\r\n]")
 WRITER = {"stopped": " (stopped)", "failed": " (failed)", "erased": " (erased)", "complete": ""}
 
 
@@ -17,7 +19,10 @@ def as_json(session: Session, messages: Sequence[Message]) -> str:
 
 
 def as_markdown(session: Session, messages: Iterable[Message]) -> str:
-    """Return a readable document: a heading, then each message below its sender and time; none superseded."""
+    """Return a readable document: a heading, then each message below its sender and time; none superseded.
+
+    Each text is a quotation: its headings, open code blocks and HTML end with it.
+    """
     names = {chatbot["id"]: chatbot["name"] for chatbot in session["chatbots"]}
     parts = [f"# {_plain(session['title'] or 'Untitled')}"]
     for message in messages:
@@ -25,8 +30,13 @@ def as_markdown(session: Session, messages: Iterable[Message]) -> str:
             written = message["created_at"][:16].replace("T", " ")
             name = names.get(message["sender_id"], message["sender_id"])
             parts.append(f"**{_plain(name)}** · {written} UTC{WRITER[message['status']]}")
-            parts += filter(None, [message["content"], message["error"] and message["error"]["message"]])
+            parts += filter(None, [_quoted(message["content"]), message["error"] and message["error"]["message"]])
     return "\n\n".join(parts) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a block quotation; empty if it is empty."""
+    return "\n".join(f"> {line}" if line else ">" for line in _LINE_END.split(text)) if text else ""
 
 
 def _plain(words: str) -> str:

@@ -49,7 +49,7 @@ async def test_export_writes_all_messages_of_a_session(stack: Stack, account: Ac
     code, output, _ = await export(stack, account, session["id"])
     assert code == 0
     assert output.startswith("# Sixty\n")
-    assert [f"\nmessage {number}\n" in output for number in range(MANY)] == [True] * MANY
+    assert [f"\n> message {number}\n" in output for number in range(MANY)] == [True] * MANY
     stranger = await new_account(stack.auth_url)
     code, output, errors = await export(stack, stranger, session["id"])
     assert (code, output) == (1, "")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from backchat_client.exporting import as_json, as_markdown
 from backchat_client.wire import Message, Session
 
@@ -53,10 +55,24 @@ def test_markdown_shows_what_people_see() -> None:
     """Messages as they were written; names and title escaped; nothing superseded."""
     assert as_markdown(SESSION, MESSAGES) == (
         "# Tea \\*and\\* \\# cake\n\n"
-        "**ada** · 2026-11-23 09:31 UTC\n\nWhich *tea*?\n\n"
-        "**Eliza** · 2026-11-23 09:33 UTC (failed)\n\nGre\n\nIt took too long.\n\n"
+        "**ada** · 2026-11-23 09:31 UTC\n\n> Which *tea*?\n\n"
+        "**Eliza** · 2026-11-23 09:33 UTC (failed)\n\n> Gre\n\nIt took too long.\n\n"
         "**bob\\_b** · 2026-11-23 09:34 UTC (erased)\n"
     )
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["# Mallory\n\nhello", "```python\nprint(1)", "<!-- hidden", "one\r\n# two\r# three", "Mallory\n====", "    code"],
+)
+def test_markdown_keeps_messages_apart_whatever_they_hold(content: str) -> None:
+    """Each line is part of the message's quotation."""
+    text = as_markdown(SESSION, [message(1, "ada", content), message(2, "ada", "next")])
+    first, second = text.split("**ada**")[1:]
+    assert second.endswith("UTC\n\n> next\n")
+    _, body = first.split("UTC\n\n", 1)
+    assert "\r" not in body
+    assert all(line.startswith(">") for line in body.rstrip("\n").split("\n"))
 
 
 def test_json_holds_session_and_messages() -> None:

@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
 
+import { marked } from "marked";
 import { describe, expect, it, vi } from "vitest";
 
 import type { Client, Message, Session } from "../../client/index.ts";
@@ -52,7 +53,35 @@ describe("asMarkdown", () => {
       message(4, { status: "erased", content: "" }),
     ]);
     expect(text.match(/^#.*/gm)).toEqual(["# A trip", "### ada", "### Eliza"]);
-    expect(text).toContain("text 3\n");
+    expect(text).toContain("> text 3\n");
     expect(text).not.toContain("text 2");
   });
+
+  it.each([
+    ["a heading", "# Mallory\n\nhello"],
+    ["an underlined heading", "Mallory\n===="],
+    ["an open code block", "```python\nprint(1)"],
+    ["an open HTML comment", "<!-- hidden"],
+    ["an open HTML block", "<details>\n<pre>"],
+    ["a table without an end", "| a |\n| - |\n| b |"],
+    ["Windows and old Mac line ends", "one\r\n# two\r# three"],
+    ["an indented code block", "    code"],
+  ])("keeps messages apart that hold %s", (_, content) => {
+    const html = marked.parse(asMarkdown(session, [message(1, { content }), message(2)]), { async: false });
+    const outside = html.replace(/<blockquote>[^]*?<\/blockquote>/g, "");
+    const headings = [...outside.matchAll(/<h\d>(.*?)<\/h\d>/g)].map(([, text]) => text);
+    expect(headings).toEqual(["A trip", "ada", "ada"]);
+    expect(html).toContain("<p>text 2</p>");
+  });
+
+  it.each(["*Star*", "# top", "a_b_c", "<b>", "two\nlines", "[x](y)", "back\\slash", "`code`"])(
+    "shows the title and the name %j as they are",
+    (title) => {
+      const text = asMarkdown({ ...session, title, chatbots: [] }, [message(1, { sender_id: title })]);
+      const html = marked.parse(text, { async: false });
+      const plain = title.replace("\n", " ").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+      expect(html).toContain(`<h1>${plain}</h1>`);
+      expect(html).toContain(`<h3>${plain}</h3>`);
+    },
+  );
 });

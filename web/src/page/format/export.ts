@@ -24,15 +24,31 @@ export function download(name: string, type: string, text: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** The messages of a chat as Markdown, without superseded ones. */
+/**
+ * The messages of a chat as Markdown, without superseded ones. Each text is a quotation: its headings stay below its
+ * sender's name, and its open code blocks and HTML end with it.
+ */
 export function asMarkdown(session: Session, messages: readonly Message[]): string {
   const said = messages
     .filter((message) => !message.superseded_by && message.status !== "erased")
     .map(
       (message) =>
-        `### ${nameOf(message, session)}\n\n*${exact(message.created_at)}*\n\n${message.content}\n`,
+        `### ${literal(nameOf(message, session))}\n\n*${exact(message.created_at)}*\n\n${quoted(message.content)}\n`,
     );
-  return [`# ${titleOf(session)}\n`, ...said].join("\n");
+  return [`# ${literal(titleOf(session))}\n`, ...said].join("\n");
+}
+
+/** A text as a block quotation. */
+function quoted(text: string): string {
+  return text
+    .split(/\r\n|[\r\n]/)
+    .map((line) => (line ? `> ${line}` : ">"))
+    .join("\n");
+}
+
+/** A name in one line, without effect as Markdown. */
+function literal(name: string): string {
+  return name.replace(/\s+/g, " ").replace(/[\\`*_[\]<>#~|&$]/g, "\\$&");
 }
 
 /** Every message of a chat, loaded page by page. */
