@@ -21,6 +21,7 @@ PAGE = """<!doctype html>
 <script src="{server}/chat/widget.js" async data-chatbot="echo" data-label="Chat with us"{more}></script>
 """
 MEMBERS = "/members/"  # below it the site keeps its visitors' logins in its backend
+MANUAL = "/manual/"  # below it the script adds no widget
 POLICY = "default-src 'none'; script-src {server}; frame-src {server}; connect-src 'self'"
 
 
@@ -48,7 +49,8 @@ class HostPage:
                     self.send_error(404)
                     return
                 site.server = server
-                more = ' data-tokens="/chat-token"' if path.startswith(MEMBERS) else ""
+                kinds = {MEMBERS: ' data-tokens="/chat-token"', MANUAL: " data-manual"}
+                more = next((more for prefix, more in kinds.items() if path.startswith(prefix)), "")
                 body = PAGE.format(server=server, more=more).encode()
                 self.send_response(200)
                 self.send_header(

@@ -20,6 +20,8 @@ export type ToFrame =
 /** From the frame to the host page. */
 export type FromFrame =
   | { readonly type: "ready" | "open" | "close" }
+  /** The server does not show the chat on the host's origin. */
+  | { readonly type: "refused" }
   /** A request for an access token, if the host logs its visitors in. */
   | { readonly type: "token" }
   /** A message was stored in the chat that is shown. */

@@ -3,9 +3,10 @@
  * (`frame-ancestors`). Messages are accepted only from the host page, and only from the origin that loaded the widget.
  */
 
-import { effect } from "@preact/signals";
+import { effect, type Signal, signal } from "@preact/signals";
 
 import { type AccessToken, BackchatError, type Message, newId } from "../../client/index.ts";
+import { asBackchatError } from "../../client/errors.ts";
 import type { FromFrame, LentToken, ToFrame } from "../../widget/protocol.ts";
 import { COMPACT, go, route } from "./route.ts";
 import type { Workspace } from "../state/workspace.ts";
@@ -26,8 +27,15 @@ const PATIENCE = 10_000; // milliseconds for the host to supply a token
 const DEFAULT_LIFETIME = 300; // seconds: a token's lifetime if the host does not name it
 
 let resolvers: ((token: LentToken) => void)[] = []; // resolvers of pending requests for a token
-const queued: string[] = []; // texts received before the login
-let send: ((text: string) => void) | undefined;
+
+/** Texts for the chat that does not exist yet, from the host and the visitor, in their order. */
+export const unsent = signal<readonly string[]>([]);
+/** The chatbot of that chat. */
+export const firstChatbot = signal(WANTED_CHATBOT);
+/** The error code of the start of that chat. */
+export const startProblem = signal<string | undefined>(undefined);
+/** What the visitor is writing before the chat exists. */
+export const firstDraft = signal("");
 
 /** Send an event to the host page. */
 export function postToHost(event: FromFrame): void {
@@ -55,7 +63,7 @@ export function listenToHost(): void {
   addEventListener("message", ({ source, origin, data }: MessageEvent) => {
     if (source !== window.parent || origin !== HOST) return;
     const message = (data as { backchat?: ToFrame } | null)?.backchat;
-    if (message?.type === "send" && typeof message.text === "string") sendWhenLoggedIn(message.text);
+    if (message?.type === "send" && typeof message.text === "string") sendToChat(message.text);
     else if (message?.type === "token") resolveToken(message);
     else if (message?.type === "open" || message?.type === "close") postToHost({ type: message.type });
   });
@@ -73,47 +81,65 @@ function resolveToken(token: LentToken): void {
   for (const resolve of waiting) resolve(token);
 }
 
-/** Send the host's texts, including those received before the login; the returned function stops that. */
+/** Send a text to the chat that is shown, or to the first one as soon as it exists. */
+export function sendToChat(text: string): void {
+  if (text.trim()) unsent.value = [...unsent.value, text];
+}
+
+/** Deliver the texts of the host and of the visitor's first screen; the returned function stops that. */
 export function connectHost(workspace: Workspace): () => void {
   if (!COMPACT) return () => undefined;
-  const stopOpening = HOST_HAS_LOGIN ? openLastChat(workspace) : () => undefined;
-  send = (text) => {
-    const to = route.value;
-    if (to.name === "chat") workspace.pending.send(to.id, text);
-    else void workspace.attempt(() => workspace.start(WANTED_CHATBOT, text, newId()));
-  };
+  const isChosen = signal(!HOST_HAS_LOGIN);
+  const stopOpening = HOST_HAS_LOGIN ? openLastChat(workspace, isChosen) : () => undefined;
   const stopForwarding = workspace.client.on("message", ({ session_id, sender_type, content }: Message) => {
     if (route.value.name === "chat" && route.value.id === session_id)
       postToHost({ type: "message", from: sender_type, text: content });
   });
-  const stopQueue = effect(() => {
-    if (workspace.connection.value === "online") for (const text of queued.splice(0)) send?.(text);
+  let request = newId(); // a repeated request must not create a second chat
+  let isStarting = false;
+  const start = async () => {
+    isStarting = true;
+    try {
+      const id = await workspace.create(firstChatbot.peek(), request);
+      request = newId();
+      workspace.drafts.set(id, firstDraft.peek());
+      firstDraft.value = "";
+      go({ name: "chat", id }, { replace: true });
+    } catch (thrown) {
+      const { code } = asBackchatError(thrown);
+      if (code !== "closed") startProblem.value = code; // "closed": the login has ended
+    }
+    isStarting = false;
+  };
+  const stopDelivery = effect(() => {
+    const texts = unsent.value;
+    const to = route.value;
+    const canStart = isChosen.value && workspace.connection.value === "online" && !startProblem.value;
+    if (texts.length === 0) return;
+    if (to.name === "chat") {
+      unsent.value = [];
+      for (const text of texts) void workspace.attempt(async () => workspace.pending.send(to.id, text));
+    } else if (canStart && !isStarting) {
+      void start();
+    }
   });
   return () => {
-    send = undefined;
+    stopDelivery();
     stopOpening();
     stopForwarding();
-    stopQueue();
   };
 }
 
 /**
  * Open this visitor's last chat, once. Browsers may forbid a frame to store anything, but the server knows the chats.
  */
-function openLastChat({ chats, drafts }: Workspace): () => void {
-  let isDone = false;
+function openLastChat({ chats, drafts }: Workspace, isDone: Signal<boolean>): () => void {
   return effect(() => {
-    if (isDone || chats.state.value !== "ready") return;
-    isDone = true;
+    if (isDone.value || chats.state.value === "loading") return;
     const last = chats.sorted
       .peek()
       .find(({ chatbots }) => !WANTED_CHATBOT || chatbots.some(({ id }) => id === WANTED_CHATBOT));
     if (last && route.peek().name === "home" && !drafts.get("new")) go({ name: "chat", id: last.id });
+    isDone.value = true;
   });
-}
-
-/** Send a text as soon as a visitor is logged in. */
-export function sendWhenLoggedIn(text: string): void {
-  if (send) send(text);
-  else queued.push(text);
 }

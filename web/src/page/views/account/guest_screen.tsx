@@ -1,11 +1,15 @@
-/** The widget before login: a visitor's first message creates a guest account. */
+/**
+ * The widget before its first chat: a visitor's or the host's first message creates a guest account and then the chat.
+ * All messages of this time are shown at once and go to that one chat, in their order.
+ */
 
-import { useSignal } from "@preact/signals";
+import { useSignal, useSignalEffect } from "@preact/signals";
 
 import { asBackchatError } from "../../../client/errors.ts";
-import { sendWhenLoggedIn } from "../../platform/host.ts";
+import { firstDraft, sendToChat, startProblem, unsent } from "../../platform/host.ts";
 import { t } from "../../i18n/index.ts";
-import { enterAsGuest } from "../../state/login.ts";
+import { ENTER_HINT, isSendKey } from "../../platform/keys.ts";
+import { enterAsGuest, login } from "../../state/login.ts";
 import { Problem } from "../controls/controls.tsx";
 import { Icon } from "../controls/icon.tsx";
 import { LoginScreen } from "./login_screen.tsx";
@@ -13,38 +17,49 @@ import { LoginScreen } from "./login_screen.tsx";
 const LONGEST = 16_000; // characters
 
 export function GuestScreen() {
-  const text = useSignal("");
   const problem = useSignal<string | undefined>(undefined);
+  const isEntering = useSignal(false);
   const wantsLogin = useSignal(false);
-  const send = async () => {
-    const said = text.value.trim();
-    if (!said) return;
+  const enter = async () => {
+    isEntering.value = true;
     problem.value = undefined;
     try {
       await enterAsGuest();
-      sendWhenLoggedIn(said);
     } catch (thrown) {
       const { code } = asBackchatError(thrown);
-      if (code === "not_found") {
+      if (code === "not_found")
         wantsLogin.value = true; // the server admits no guests
-        sendWhenLoggedIn(said);
-      } else {
-        problem.value = code;
-      }
+      else problem.value = code;
     }
+    isEntering.value = false;
   };
-  if (wantsLogin.value) return <LoginScreen />;
+  useSignalEffect(() => {
+    const isWanted = unsent.value.length > 0 && login.value.name === "out" && !wantsLogin.value;
+    if (isWanted && !isEntering.value && !problem.value) void enter();
+  });
+  const send = () => {
+    sendToChat(firstDraft.value);
+    firstDraft.value = "";
+  };
+  if (wantsLogin.value && login.value.name === "out") return <LoginScreen />;
+  const failed = problem.value ?? startProblem.value;
   return (
     <main class="fresh">
       <div class="fresh-body">
-        <h1>{t("guest.title")}</h1>
-        <p class="soft">{t("guest.intro")}</p>
-        {problem.value && <Problem code={problem.value} retry={() => void send()} />}
+        {unsent.value.length === 0 ? (
+          <>
+            <h1>{t("guest.title")}</h1>
+            <p class="soft">{t("guest.intro")}</p>
+          </>
+        ) : (
+          <Unsent />
+        )}
+        {failed && <Problem code={failed} retry={() => (problem.value = startProblem.value = undefined)} />}
         <form
           class="composer"
           onSubmit={(event) => {
             event.preventDefault();
-            void send();
+            send();
           }}
         >
           <div class="composer-box">
@@ -54,23 +69,52 @@ export function GuestScreen() {
               maxLength={LONGEST}
               aria-label={t("composer.label")}
               placeholder={t("composer.placeholder")}
-              value={text.value}
-              onInput={(event) => (text.value = event.currentTarget.value)}
+              enterkeyhint={ENTER_HINT}
+              value={firstDraft.value}
+              onInput={(event) => (firstDraft.value = event.currentTarget.value)}
               onKeyDown={(event) => {
-                if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+                if (!isSendKey(event)) return;
                 event.preventDefault();
-                void send();
+                send();
               }}
             />
-            <button class="send icon-button" aria-label={t("composer.send")} disabled={!text.value.trim()}>
+            <button
+              class="send icon-button"
+              aria-label={t("composer.send")}
+              disabled={!firstDraft.value.trim()}
+            >
               <Icon name="send" />
             </button>
           </div>
         </form>
-        <button type="button" class="switch" onClick={() => (wantsLogin.value = true)}>
-          {t("guest.login")}
-        </button>
+        {login.value.name === "out" && (
+          <button type="button" class="switch" onClick={() => (wantsLogin.value = true)}>
+            {t("guest.login")}
+          </button>
+        )}
       </div>
     </main>
+  );
+}
+
+/** The messages that wait for the chat. */
+function Unsent() {
+  return (
+    <div class="thread" role="log" aria-label={t("chat.messages")}>
+      <h1 class="unseen">{t("chats.untitled")}</h1>
+      {unsent.value.map((text, at) => (
+        <div key={at} class="row own pending sending" data-state="sending">
+          <div class="message">
+            <p class="said" dir="auto">
+              {text}
+            </p>
+            <p class="fate soft">
+              <Icon name="clock" />
+              {t("message.pending")}
+            </p>
+          </div>
+        </div>
+      ))}
+    </div>
   );
 }
