@@ -58,11 +58,14 @@ id = "eliza"
 name = "Eliza"
 description = "A patient listener: conversation in the manner of 1966."
 kind = "eliza"
+avatar = "/chat/icon.svg"
+suggestions = ["I feel tired", "My mother calls every day", "أشعر بالتعب"]
 
 [[chatbots]]
 id = "model"
 name = "Model"
 description = "Follows the test's script."
+avatar = "http://127.0.0.1/insecure.png"
 kind = "openai"
 options = {{base_url = "{url}", model = "test"}}
 limits = {{first_token = 60, between_tokens = 60, total = 120, attempts = 2}}

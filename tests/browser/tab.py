@@ -59,6 +59,20 @@ class Tab:
         keys = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
         self._driver.command("PerformActions", actions=[{"type": "key", "id": "keyboard", "actions": keys}])
 
+    def wheel(self, css: str, pixels: int) -> None:
+        """Turn the wheel over the first element; negative numbers of pixels scroll upwards.
+
+        Raises:
+            CommandFailed: the driver has no wheel.
+        """
+        x, y = self.run(
+            "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
+            "return [Math.round(box.x + box.width / 2), Math.round(box.y + box.height / 2)]",
+            css,
+        )
+        turn = {"type": "scroll", "x": x, "y": y, "deltaX": 0, "deltaY": pixels, "duration": 0, "origin": "viewport"}
+        self._driver.command("PerformActions", actions=[{"type": "wheel", "id": "wheel", "actions": [turn]}])
+
     def _do(self, command: str, css: str, **parameters: Any) -> None:
         def is_done() -> bool:
             found = self._driver.command("FindElements", using="css selector", value=css)

@@ -28,8 +28,7 @@ def test_files_are_within_their_size_limits(page_files: Files, record_property: 
     later = [file for file in scripts if file not in first]
     assert len(first) >= 2
     record_property("KB of the first load", f"{weight(index, *first) / KB:.1f}")
-    # the promise is 75 KB; the lower limit makes the first screen appear earlier
-    assert weight(index, *first) <= 50 * KB
+    assert weight(index, *first) <= 48 * KB
     assert weight(*styles) <= 12 * KB
     assert weight(page_files["widget.js"]) <= 3 * KB
     assert later

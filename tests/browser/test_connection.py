@@ -101,7 +101,7 @@ def test_silent_network_loses_and_duplicates_nothing(
 
 
 def test_refused_message_stays_and_can_be_retried(visit: Visit) -> None:
-    """A refused message stays with its code, also after a reload; retried, it is stored once."""
+    """A refused message stays with its reason, also after a reload; retried, it is stored once."""
     visitor = visit()
     visitor.register()
     page = visitor.page
@@ -116,7 +116,7 @@ def test_refused_message_stays_and_can_be_retried(visit: Visit) -> None:
     page.reload()
     failed = page.locator(".pending.failed")
     expect(failed).to_contain_text("You are not allowed to do that")
-    expect(failed.locator("code")).to_have_text("forbidden")
+    expect(failed.get_by_role("alert")).to_have_attribute("data-code", "forbidden")
     failed.get_by_role("button", name="Try again").click()
     visitor.expect_answer(2)
     expect(failed).to_have_count(0)

@@ -6,12 +6,14 @@ import { listenToHost } from "./platform/host.ts";
 import { loadLanguage, applyLanguage } from "./i18n/index.ts";
 import { followTabs, login, resume } from "./state/login.ts";
 import { preferredLanguage } from "./state/preferences.ts";
+import { ignoreCompositionKeys } from "./platform/keys.ts";
 import { followAddress } from "./platform/route.ts";
 import { followClock } from "./format/times.ts";
 import { App } from "./views/app.tsx";
 
 const PATIENCE = 2_000; // milliseconds to wait for a language
 
+ignoreCompositionKeys();
 followAddress();
 followTabs();
 followClock();

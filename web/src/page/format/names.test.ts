@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { initialsOf, plain } from "./names.ts";
+import { folded, initialsOf, plain } from "./names.ts";
 
 it.each([
   ["see [the page](https://example.org) **now**", "see the page now"],
@@ -18,4 +18,18 @@ it.each([
   ["---", "?"],
 ])("returns initials for %j", (name, expected) => {
   expect(initialsOf(name)).toBe(expected);
+});
+
+it.each([
+  ["Bücher", "bucher"],
+  ["İstanbul", "ISTANBUL"],
+  ["ΟΔΌΣ", "οδος"],
+  ["Straße", "strasse"],
+  ["cafe\u0301", "café"],
+])("finds %j by %j", (title, query) => {
+  expect(folded(title)).toBe(folded(query));
+});
+
+it("keeps vowels that are marks", () => {
+  expect(folded("हिन्दी")).not.toBe(folded("हनद"));
 });

@@ -2,10 +2,11 @@
 
 import type { Message, Session } from "../../client/index.ts";
 import { t } from "../i18n/index.ts";
+import { firstTitle } from "../state/titles.ts";
 
 /** The title of a chat, or a substitute for an untitled one. */
 export function titleOf(session: Session): string {
-  return session.title ?? t("chats.untitled");
+  return session.title ?? firstTitle(session.id) ?? t("chats.untitled");
 }
 
 /** The name of a message's sender. */
@@ -33,6 +34,15 @@ export function initialsOf(name: string): string {
   const [first = "", second] = name.split(/[\s._-]+/).filter(Boolean);
   const letters = second ? [[...first][0], [...second][0]] : [...first].slice(0, 2);
   return letters.join("") || "?";
+}
+
+// In other scripts, such as Devanagari and Thai, marks are vowels.
+const ACCENTS =
+  /([\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}\p{Script=Arabic}\p{Script=Hebrew}])\p{M}+/gu;
+
+/** A text without the differences that a person who searches does not type: case, accents, forms of letters. */
+export function folded(text: string): string {
+  return text.normalize("NFKD").replace(ACCENTS, "$1").toUpperCase().toLowerCase().replaceAll("ς", "σ");
 }
 
 /** Markdown without its marks, for places with one line. */

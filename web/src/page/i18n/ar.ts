@@ -48,6 +48,7 @@ export const ar: Texts = {
   "chats.empty": "لا محادثات بعد",
   "chats.empty.hint": "ابدأ واحدة وستبقى هنا.",
   "chats.none": "لا نتائج لـ «{query}»",
+  "chats.search.failed": "تعذّر البحث في الرسائل.",
   "chats.hits": "في الرسائل",
   "chats.more": "عرض المزيد",
   "chats.untitled": "محادثة جديدة",
@@ -61,6 +62,7 @@ export const ar: Texts = {
   "new.title": "ما الذي يشغل بالك؟",
   "new.intro": "اختر من يجيب ثم اكتب.",
   "new.with": "الحديث مع",
+  "new.suggestions": "اقتراحات",
 
   "chat.messages": "الرسائل",
   "chat.loading": "جارٍ تحميل الرسائل",
@@ -85,6 +87,7 @@ export const ar: Texts = {
   "chat.leave": "مغادرة",
   "chat.export.markdown": "تصدير بصيغة Markdown",
   "chat.export.json": "تصدير بصيغة JSON",
+  "chat.print": "طباعة",
   "chat.exporting": "جارٍ جمع الرسائل",
   "chat.people": "الأشخاص والروبوتات",
   "chat.members": {
@@ -139,6 +142,7 @@ export const ar: Texts = {
   "message.previous": "الإجابة السابقة",
   "message.next": "الإجابة التالية",
   "message.thinking": "{name} يفكّر",
+  "message.unattended": "لا أحد متاح للرد الآن. رسالتك محفوظة وسيُرد عليها.",
   "message.typing": "{name} يكتب",
   "message.typing.several": {
     one: "شخص واحد يكتب",
@@ -159,6 +163,7 @@ export const ar: Texts = {
   "composer.placeholder": "اكتب رسالة",
   "composer.placeholder.to": "اكتب إلى {name}",
   "composer.send": "إرسال",
+  "composer.answers": "يجيب",
   "composer.stop": "إيقاف الإجابة",
   "composer.left": {
     one: "بقي حرف واحد",
@@ -240,6 +245,13 @@ export const ar: Texts = {
   "error.conflict": "لا يمكن ذلك في الحال الراهنة.",
   "error.payload_too_large": "هذا طويل جدًا.",
   "error.internal": "حدث خطأ في الخادم.",
+  "error.length": "بلغت الإجابة الحد الأقصى لروبوت الدردشة.",
+  "error.too_long": "كانت الإجابة طويلة جدًا فقُطعت.",
+  "error.timeout": "استغرق روبوت الدردشة وقتًا طويلاً للرد.",
+  "error.token_invalid": "انتهت جلستك. يُرجى تسجيل الدخول مجددًا.",
+  "error.token_expired": "انتهت جلستك. يُرجى تسجيل الدخول مجددًا.",
+  "error.unauthenticated": "انتهت جلستك. يُرجى تسجيل الدخول مجددًا.",
+  "error.quota_exceeded": "نفد الرصيد المخصص لروبوت الدردشة هذا.",
   "error.other": "لم ينجح ذلك.",
 
   "time.today": "اليوم",

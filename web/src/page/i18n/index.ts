@@ -67,6 +67,10 @@ export function t(key: Key, values: Readonly<Record<string, string | number>> = 
 
 /** The text for an error code. */
 export function errorText(code: string): string {
-  const key = `error.${code}`;
-  return t(Object.hasOwn(en, key) ? (key as Key) : "error.other");
+  return t(hasErrorText(code) ? (`error.${code}` as Key) : "error.other");
+}
+
+/** Whether there is a text for an error code, so that users need not see the code. */
+export function hasErrorText(code: string): boolean {
+  return Object.hasOwn(en, `error.${code}`);
 }

@@ -7,6 +7,8 @@ import { asBackchatError } from "../../client/errors.ts";
 import type { ServerEvents } from "../../client/types.ts";
 
 const PAGE = 50;
+const SEARCHED_PAGE = 200;
+const MAX_SEARCHED = 50; // pages of chats that a search reads
 
 export class ChatList {
   readonly state = signal<"loading" | "ready" | "failed">("loading");
@@ -15,6 +17,7 @@ export class ChatList {
   /** Chats that are being deleted, while that can be undone. */
   private readonly hidden = signal<ReadonlySet<string>>(new Set());
   private cursor: string | null = null;
+  private loadingAll: Promise<void> | undefined;
 
   readonly sorted = computed(() =>
     [...this.byId.value.values()]
@@ -47,17 +50,27 @@ export class ChatList {
     }
   }
 
-  /** Load the next page. */
-  async more(): Promise<void> {
+  /** Load the next page, of 50 chats by default. */
+  async more(limit = PAGE): Promise<void> {
     if (!this.cursor) return;
-    const { sessions, next_cursor } = await this.client.call("list_chats", {
-      cursor: this.cursor,
-      limit: PAGE,
-    });
+    const { sessions, next_cursor } = await this.client.call("list_chats", { cursor: this.cursor, limit });
     batch(() => {
       for (const each of sessions) this.put(each);
       this.paged(next_cursor);
     });
+  }
+
+  /**
+   * Load all chats, because a search by title must see each of them. Concurrent callers share one load. Rejects with a
+   * `BackchatError`; the next call continues.
+   */
+  all(): Promise<void> {
+    this.loadingAll ??= this.loadAll().finally(() => (this.loadingAll = undefined));
+    return this.loadingAll;
+  }
+
+  private async loadAll(): Promise<void> {
+    for (let page = 0; this.cursor && page < MAX_SEARCHED; page += 1) await this.more(SEARCHED_PAGE);
   }
 
   put(session: Session): void {

@@ -4,8 +4,10 @@ import { batch, computed, type ReadonlySignal, type Signal, signal } from "@prea
 
 import type { Client, Message, Reply, Session, SessionState } from "../../client/index.ts";
 import type { ServerEvents } from "../../client/types.ts";
+import { setFirstTitle } from "./titles.ts";
 
 const TYPING_ENDS = 8_000; // milliseconds without news after which a typing indicator disappears
+const ATTENDED_WITHIN = 10_000; // milliseconds in which a chatbot that has a turn reports that it is typing
 
 export interface Typist {
   readonly type: "user" | "chatbot";
@@ -34,7 +36,10 @@ export class Conversation {
   readonly present = signal<readonly string[]>([]);
   /** Read marks of other members: seq by user id. */
   readonly readers = signal<Readonly<Record<string, number>>>({});
+  /** Whether an answer is awaited, and no chatbot has reported to be at work: no worker consumes turns. */
+  readonly isUnattended = signal(false);
   readonly rows: ReadonlySignal<readonly Row[]>;
+  private attendance: ReturnType<typeof setTimeout> | undefined;
   private readonly texts = new Map<string, Signal<Reply>>();
   private readonly typingEnds = new Map<string, ReturnType<typeof setTimeout>>();
   private held: SessionState | undefined;
@@ -62,6 +67,8 @@ export class Conversation {
   refresh(): void {
     const held = (this.held = this.client.sessions.find((each) => each.id === this.id));
     if (!held?.session) return;
+    const [first] = held.messages;
+    if (first && !held.session.title && !held.hasOlder) setFirstTitle(this.id, first.content);
     batch(() => {
       this.session.value = held.session;
       this.messages.value = held.messages;
@@ -71,8 +78,30 @@ export class Conversation {
     });
   }
 
+  /** Expect a sign of life from a chatbot, because a message was stored or a reply is awaited. */
+  awaitChatbot(): void {
+    const { reply_policy, chatbots } = this.session.peek() ?? {};
+    if (
+      this.attendance ||
+      this.isUnattended.peek() ||
+      this.isTyping() ||
+      reply_policy === "silent" ||
+      !chatbots?.length
+    )
+      return;
+    this.attendance = setTimeout(() => (this.isUnattended.value = true), ATTENDED_WITHIN);
+  }
+
+  /** A chatbot is at work, or nothing is known without a connection. */
+  private attended(): void {
+    clearTimeout(this.attendance);
+    this.attendance = undefined;
+    this.isUnattended.value = false;
+  }
+
   /** Update the text of an active reply. */
   streamed(reply: Reply): void {
+    if (reply.text) this.attended();
     const text = this.texts.get(reply.message_id);
     if (text) {
       text.value = reply;
@@ -89,16 +118,22 @@ export class Conversation {
 
   typing({ sender_type, sender_id, typing }: ServerEvents["typing"]): void {
     if (sender_type === "user" && sender_id === this.me) return;
+    if (sender_type === "chatbot" && typing) this.attended();
     const key = `${sender_type}/${sender_id}`;
     clearTimeout(this.typingEnds.get(key));
     const others = this.typists.value.filter((each) => `${each.type}/${each.id}` !== key);
     this.typists.value = typing ? [...others, { type: sender_type, id: sender_id }] : others;
-    const end = () => this.typing({ session_id: this.id, sender_type, sender_id, typing: false });
+    const end = () => {
+      this.typing({ session_id: this.id, sender_type, sender_id, typing: false });
+      if (sender_type === "chatbot" && this.activeReplies.peek().length) this.awaitChatbot(); // its worker is gone
+    };
     if (typing) this.typingEnds.set(key, setTimeout(end, TYPING_ENDS));
   }
 
-  /** Remove the typing indicator of a message's sender. */
-  stopTyping({ sender_type, sender_id }: Message): void {
+  /** A message was stored: its sender no longer types, and one of a user is to be answered. */
+  arrived({ sender_type, sender_id }: Message): void {
+    if (sender_type === "chatbot") this.attended();
+    else this.awaitChatbot();
     if (this.typists.value.some((each) => each.type === sender_type && each.id === sender_id))
       this.typing({ session_id: this.id, sender_type, sender_id, typing: false });
   }
@@ -110,8 +145,13 @@ export class Conversation {
 
   /** Clear presence and typing indicators: they are unknown without a connection. */
   disconnected(): void {
+    this.attended();
     this.typists.value = [];
     this.present.value = [];
+  }
+
+  private isTyping(): boolean {
+    return this.typists.peek().some(({ type }) => type === "chatbot");
   }
 
   /** Load the previous page; rejects with a `BackchatError`. */
@@ -125,6 +165,7 @@ export class Conversation {
     for (const id of this.texts.keys()) if (!held.replies.has(id)) this.texts.delete(id);
     const ids = [...held.replies.keys()];
     if (ids.join() !== this.activeReplies.peek().join()) this.activeReplies.value = ids;
+    if (held.replies.size && [...held.replies.values()].every(({ text }) => !text)) this.awaitChatbot();
   }
 }
 

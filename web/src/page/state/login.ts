@@ -5,6 +5,7 @@ import { signal } from "@preact/signals";
 import { type AccessToken, Account, type BackchatError } from "../../client/index.ts";
 import { asBackchatError } from "../../client/errors.ts";
 import { HOST_HAS_LOGIN, requestHostToken } from "../platform/host.ts";
+import { forgetDrafts } from "./drafts.ts";
 import { store, stored } from "./preferences.ts";
 import { COMPACT, go, parse, route } from "../platform/route.ts";
 
@@ -99,9 +100,12 @@ export function logIn(id: string, passcode: string): Promise<void> {
   return enter((onTokens) => Account.login({ ...OPTIONS, onTokens }, id, passcode));
 }
 
-/** Create an account and log in. */
+let registered: string | undefined; // the account that this page has made
+
+/** Create an account and log in. If only the login failed, the next call does not create the account again. */
 export async function register(id: string, passcode: string): Promise<void> {
-  await Account.register(OPTIONS, id, passcode);
+  if (registered !== id) await Account.register(OPTIONS, id, passcode);
+  registered = id;
   await logIn(id, passcode);
   if (route.value.name === "home") go({ name: "new" }, { replace: true }); // a new account has no chats to list
 }
@@ -114,7 +118,8 @@ export function enterAsGuest(): Promise<void> {
 /** Log out here or everywhere. The page logs out even if the server's answer is an error. */
 export async function logOut(everywhere = false): Promise<BackchatError | undefined> {
   if (login.value.name !== "in") return undefined;
-  const { account } = login.value.login;
+  const { account, id } = login.value.login;
+  forgetDrafts(id);
   const failure = await account.logout(everywhere).then(() => undefined, asBackchatError);
   ended(false);
   return failure;

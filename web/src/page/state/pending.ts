@@ -4,6 +4,7 @@ import { type Signal, signal } from "@preact/signals";
 
 import { BackchatError, type Client, type Message, newId } from "../../client/index.ts";
 import { store, stored } from "./preferences.ts";
+import { setFirstTitle } from "./titles.ts";
 
 export interface Pending {
   readonly session_id: string;
@@ -38,10 +39,12 @@ export class PendingMessages {
     client.on("failed", (sent) => this.change(sent.client_message_id, { state: "failed", code: sent.code }));
   }
 
-  /** Send a message and show it at once. Throws if this browser cannot store it. */
+  /** Send a message and show it at once; the first one gives a chat its title. Throws if it cannot be stored. */
   send(session_id: string, content: string): void {
+    const isFirst = !this.client.sessions.find(({ id }) => id === session_id)?.messages.length;
     const client_message_id = newId();
     this.client.send(session_id, content, { client_message_id });
+    if (isFirst) setFirstTitle(session_id, content);
     this.set([
       ...this.all.value,
       { session_id, client_message_id, content, at: Date.now(), state: "sending" },

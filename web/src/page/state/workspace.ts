@@ -13,11 +13,13 @@ import {
 import { asBackchatError } from "../../client/errors.ts";
 import { ChatList } from "./chats.ts";
 import { Conversation } from "./conversation.ts";
-import { errorText, t } from "../i18n/index.ts";
+import { Drafts } from "./drafts.ts";
+import { errorText, hasErrorText, t } from "../i18n/index.ts";
 import { ended, type Login } from "./login.ts";
 import { nameOf, plain, titleOf } from "../format/names.ts";
 import { announce, notify } from "./notices.ts";
 import { PendingMessages } from "./pending.ts";
+import { setPictures } from "./pictures.ts";
 import { go, route } from "../platform/route.ts";
 
 const MAX_ANNOUNCED = 2_000; // characters of a message that screen readers announce
@@ -38,13 +40,13 @@ export class Workspace {
   readonly ratings = signal<ReadonlyMap<string, number>>(new Map());
   /** A message to scroll to once its chat is shown. */
   readonly target = signal<{ session_id: string; id: string; seq: number } | undefined>(undefined);
-  /** Unsent texts by chat; kept while other chats are shown. */
-  readonly drafts = new Map<string, string>();
+  readonly drafts: Drafts;
   private readonly open = new Map<string, Conversation>(); // least recently shown first
   private readonly deletions = new Map<string, () => void>(); // functions that carry out a deletion at once
 
   constructor(readonly login: Login) {
     this.me = login.id;
+    this.drafts = new Drafts(login.id);
     this.client = new Client({
       url: location.origin,
       token: login.account.token,
@@ -79,27 +81,33 @@ export class Workspace {
 
   /** Start a chat with a chatbot and send the first message; resolves when the chat exists. */
   async start(chatbotId: string | undefined, content: string, requestId: string): Promise<void> {
+    const id = await this.create(chatbotId, requestId);
+    this.pending.send(id, content);
+    go({ name: "chat", id }, { replace: route.value.name === "new" });
+  }
+
+  /** Create an empty chat with a chatbot, and open it. A repeated request id creates no second one. */
+  async create(chatbotId: string | undefined, requestId: string): Promise<string> {
     const held = await this.client.start({
       ...(chatbotId ? { chatbot_ids: [chatbotId] } : {}),
       client_request_id: requestId,
     });
     if (held.session) this.chats.put(held.session);
     this.conversation(held.id).refresh();
-    this.pending.send(held.id, content);
-    go({ name: "chat", id: held.id }, { replace: route.value.name === "new" });
+    return held.id;
   }
 
   /** Do something that the server may refuse; on failure show a notice. Resolves to whether it succeeded. */
-  async attempt(act: () => Promise<unknown>): Promise<boolean> {
+  readonly attempt = async (act: () => Promise<unknown>): Promise<boolean> => {
     try {
       await act();
       return true;
     } catch (thrown) {
       const { code } = asBackchatError(thrown);
-      notify(`${errorText(code)} (${code})`, { tone: "error" });
+      notify(hasErrorText(code) ? errorText(code) : `${errorText(code)} (${code})`, { tone: "error" });
       return false;
     }
-  }
+  };
 
   /** Delete a chat, or leave it if another user owns it; for a moment that can be undone. */
   remove(id: string): void {
@@ -111,7 +119,11 @@ export class Workspace {
       withdraw();
       void this.attempt(() =>
         this.client.call(own ? "delete_chat" : "leave_session", { session_id: id }),
-      ).then((done) => (done ? this.chats.remove(id) : this.chats.hide(id, false)));
+      ).then((done) => {
+        if (!done) return this.chats.hide(id, false);
+        this.chats.remove(id);
+        this.drafts.delete(id);
+      });
     };
     const undo = () => {
       this.deletions.delete(id);
@@ -127,7 +139,10 @@ export class Workspace {
   /** Load the list of chatbots, once per connection. */
   private async loadChatbots(): Promise<void> {
     const answer = await this.client.call("list_chatbots", {}).catch(() => undefined);
-    if (answer) this.chatbots.value = answer.chatbots;
+    if (answer) {
+      this.chatbots.value = answer.chatbots;
+      setPictures(answer.chatbots);
+    }
     this.chatbotsAwaited.value = false;
   }
 
@@ -193,7 +208,7 @@ export class Workspace {
       this.chats.put({ ...known, last_seq: Math.max(known.last_seq, message.updated_seq), updated_at });
     }
     if (!fresh) return;
-    conversation?.stopTyping(message);
+    conversation?.arrived(message);
     const shown = route.value.name === "chat" && route.value.id === message.session_id;
     if (shown && (message.sender_type === "chatbot" || message.sender_id !== this.me)) {
       const name = nameOf(message, conversation?.session.value);

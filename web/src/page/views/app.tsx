@@ -3,8 +3,9 @@
 import { useEffect, useErrorBoundary, useMemo } from "preact/hooks";
 
 import { WorkspaceContext } from "../state/context.ts";
-import { IS_FRAMED, connectHost, postToHost } from "../platform/host.ts";
+import { IS_FRAMED, connectHost, postToHost, unsent } from "../platform/host.ts";
 import { t } from "../i18n/index.ts";
+import { titleOf } from "../format/names.ts";
 import { login } from "../state/login.ts";
 import { announcement } from "../state/notices.ts";
 import { COMPACT, route } from "../platform/route.ts";
@@ -37,11 +38,15 @@ export function App() {
   }, []);
   if (error) return <Failed />;
   const state = login.value;
+  // One element from the first message until its chat is shown, so that a visitor continues in the same field.
+  const isFirst =
+    COMPACT && (state.name === "out" || (unsent.value.length > 0 && route.value.name !== "chat"));
   return (
     <>
-      {state.name === "in" && <Shell key={state.login.sid} />}
-      {state.name === "out" && (COMPACT ? <GuestScreen /> : <LoginScreen />)}
-      {state.name === "resuming" && <Splash isRetrying={state.isRetrying ?? false} />}
+      {state.name === "in" && <Shell key={state.login.sid} isHidden={isFirst} />}
+      {isFirst && <GuestScreen />}
+      {state.name === "out" && !COMPACT && <LoginScreen />}
+      {state.name === "resuming" && !isFirst && <Splash isRetrying={state.isRetrying ?? false} />}
       {IS_FRAMED && (
         <header class="put-away">
           <IconButton icon="close" label={t("action.close")} onClick={() => postToHost({ type: "close" })} />
@@ -55,7 +60,7 @@ export function App() {
   );
 }
 
-function Shell() {
+function Shell({ isHidden }: { isHidden: boolean }) {
   const workspace = useMemo(() => {
     if (login.value.name !== "in") throw new Error("There is no login.");
     return new Workspace(login.value.login);
@@ -72,16 +77,19 @@ function Shell() {
       workspace.close();
     };
   }, [workspace]);
-  const unread = workspace.chats.unread.value;
+  const title = tabTitle(workspace);
   useEffect(() => {
-    document.title = unread ? `(${unread}) ${t("app.name")}` : t("app.name");
-  }, [unread]);
+    document.title = title;
+    return () => {
+      document.title = t("app.name");
+    };
+  }, [title]);
   return (
     <WorkspaceContext.Provider value={workspace}>
       <a class="skip" href="#stage">
         {t("app.skip")}
       </a>
-      <div class="shell" data-route={route.value.name}>
+      <div class="shell" data-route={route.value.name} hidden={isHidden}>
         {!COMPACT && <Sidebar />}
         <main class="stage" id="stage" tabIndex={-1}>
           <ConnectionBanner />
@@ -91,6 +99,15 @@ function Shell() {
       <Shortcuts />
     </WorkspaceContext.Provider>
   );
+}
+
+/** What is shown, and how many chats have news: tabs, bookmarks and the history need distinct titles. */
+function tabTitle({ chats }: Workspace): string {
+  const to = route.value;
+  const chat = to.name === "chat" ? chats.find(to.id) : undefined;
+  const shown = chat ? titleOf(chat) : to.name === "account" ? t("account.title") : undefined;
+  const unread = chats.unread.value;
+  return `${unread ? `(${unread}) ` : ""}${shown ? `${shown} - ` : ""}${t("app.name")}`;
 }
 
 function Stage() {

@@ -8,6 +8,7 @@ import { useWorkspace } from "../../state/context.ts";
 import { download } from "../../format/export.ts";
 import { t } from "../../i18n/index.ts";
 import { useAttempt } from "../controls/attempt.ts";
+import { forgetDrafts } from "../../state/drafts.ts";
 import { ended, logOut } from "../../state/login.ts";
 import { notify } from "../../state/notices.ts";
 import { COMPACT, go, goBack } from "../../platform/route.ts";
@@ -41,7 +42,9 @@ export function AccountScreen() {
           />
           <Avatar id={me} kind="user" />
           <div>
-            <h1 id="account-title">{me}</h1>
+            <h1 id="account-title" translate={false}>
+              {me}
+            </h1>
             <p class="soft">{since.value ? t("account.since", { date: date(since.value) }) : "\u00a0"}</p>
           </div>
           <button type="button" class="quiet" onClick={() => void logOut()}>
@@ -169,6 +172,7 @@ function DeletionDialog({ onClose }: { onClose: () => void }) {
     event.preventDefault();
     void attempt(async () => {
       await login.account.request("DELETE", "/me", passcode.value ? { passcode: passcode.value } : {});
+      forgetDrafts(me);
       ended(false);
     });
   };

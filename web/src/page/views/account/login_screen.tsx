@@ -21,23 +21,26 @@ export function LoginScreen() {
   const state = login.value;
   const failure = providerFailure();
   const [isNew, setNew] = useState(state.name === "out" && !state.ended && !failure);
+  const typed = useState({ id: "", passcode: "" }); // kept between the two forms
   const invited = route.value.name === "join";
   return (
     <div class="login">
       <main>
         <header class="brand">
           <Mark />
-          <span class="wordmark">{t("app.name")}</span>
+          <span class="wordmark" translate={false}>
+            {t("app.name")}
+          </span>
           <p>{t("app.tagline")}</p>
         </header>
-        <section class="card">
+        <section key={String(isNew)} class="card">
           <h1>{t(isNew ? "login.register.title" : "login.title")}</h1>
           <p class="soft">
             {invited ? t("login.invited") : t(isNew ? "login.register.intro" : "login.intro")}
           </p>
           {state.name === "out" && state.ended && !isNew && <p class="hint">{t("login.ended")}</p>}
           {failure && <Problem code={failure} text={t(FAILURES[failure])} />}
-          <Form key={String(isNew)} isNew={isNew} />
+          <Form isNew={isNew} typed={typed} />
           <ProviderLogin />
           <button type="button" class="switch" onClick={() => setNew(!isNew)}>
             {t(isNew ? "login.to.login" : "login.to.register")}
@@ -66,9 +69,15 @@ function ProviderLogin() {
   );
 }
 
-function Form({ isNew }: { isNew: boolean }) {
-  const [id, setId] = useState("");
-  const [passcode, setPasscode] = useState("");
+interface Typed {
+  readonly id: string;
+  readonly passcode: string;
+}
+
+function Form({ isNew, typed }: { isNew: boolean; typed: [Typed, (next: (now: Typed) => Typed) => void] }) {
+  const [{ id, passcode }, setTyped] = typed;
+  const setId = (id: string) => setTyped((now) => ({ ...now, id }));
+  const setPasscode = (passcode: string) => setTyped((now) => ({ ...now, passcode }));
   const [busy, setBusy] = useState(false);
   const { problem, attempt } = useAttempt();
   const submit = async (event: Event) => {

@@ -42,6 +42,7 @@ export function LanguageChoice() {
   };
   return (
     <select
+      translate={false}
       aria-label={t("settings.language")}
       value={language()}
       onChange={(event) => void choose(event.currentTarget)}

@@ -6,6 +6,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { codePoints } from "../../../client/index.ts";
 import { useWorkspace } from "../../state/context.ts";
 import { t } from "../../i18n/index.ts";
+import { ENTER_HINT, isSendKey } from "../../platform/keys.ts";
 import { IconButton } from "../controls/controls.tsx";
 import { Icon } from "../controls/icon.tsx";
 import { type Mentionable, MentionList, mentionAt, useMentions } from "./mentions.tsx";
@@ -27,7 +28,7 @@ interface ComposerProps {
 
 export function Composer(props: ComposerProps) {
   const { drafts, longest } = useWorkspace();
-  const [text, setText] = useState(drafts.get(props.draftKey) ?? "");
+  const [text, setText] = useState(drafts.get(props.draftKey));
   const area = useRef<HTMLTextAreaElement>(null);
   const mentions = useMentions(props.mentionable ?? []);
   const length = codePoints(text.trim());
@@ -69,9 +70,8 @@ export function Composer(props: ComposerProps) {
     mentions.close();
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.isComposing) return;
     if (mentions.key(event, complete)) return;
-    if (event.key === "Enter" && !event.shiftKey) {
+    if (isSendKey(event)) {
       event.preventDefault();
       void send();
     } else if (event.key === "ArrowUp" && text === "" && props.onEditLast) {
@@ -96,7 +96,7 @@ export function Composer(props: ComposerProps) {
           dir="auto"
           aria-label={t("composer.label")}
           placeholder={props.placeholder}
-          enterkeyhint="send"
+          enterkeyhint={ENTER_HINT}
           value={text}
           aria-invalid={left < 0}
           aria-autocomplete="list"
@@ -120,7 +120,7 @@ export function Composer(props: ComposerProps) {
         </button>
       </div>
       {left < longest.value * (1 - WARN_FROM) && (
-        <p class={left < 0 ? "count over" : "count soft"} role="status">
+        <p class={left < 0 ? "count over" : "count soft"} role="status" translate={false}>
           {left < 0 ? t("composer.over", { n: -left }) : t("composer.left", { n: left })}
         </p>
       )}

@@ -69,7 +69,13 @@ export function MentionList({
   onChoose: (to: Mentionable) => void;
 }) {
   return (
-    <ul class="mentions" role="listbox" id={mentions.listId} aria-label={t("composer.mention")}>
+    <ul
+      class="mentions"
+      translate={false}
+      role="listbox"
+      id={mentions.listId}
+      aria-label={t("composer.mention")}
+    >
       {mentions.found.map((each, at) => (
         <li
           key={each.kind + each.id}

@@ -5,7 +5,7 @@ import { useRef } from "preact/hooks";
 
 import { newId } from "../../../client/index.ts";
 import { useWorkspace } from "../../state/context.ts";
-import { WANTED_CHATBOT } from "../../platform/host.ts";
+import { firstChatbot, sendToChat, WANTED_CHATBOT } from "../../platform/host.ts";
 import { t } from "../../i18n/index.ts";
 import { useAttempt } from "../controls/attempt.ts";
 import { COMPACT, go } from "../../platform/route.ts";
@@ -23,6 +23,11 @@ export function NewChatScreen() {
   const bot = bots.find((each) => each.id === chosen.value) ?? bots.find((each) => each.default) ?? bots[0];
 
   const send = async (content: string) => {
+    if (COMPACT) {
+      firstChatbot.value = bot?.id;
+      sendToChat(content); // in one order with the messages of the host
+      return true;
+    }
     busy.value = true;
     const isStarted = await attempt(() => workspace.start(bot?.id, content, request.current));
     busy.value = false;
@@ -60,7 +65,7 @@ export function NewChatScreen() {
               />
               <Avatar id={each.id} name={each.name} kind="chatbot" />
               <span>
-                <strong>{each.name}</strong>
+                <strong translate={false}>{each.name}</strong>
                 <span class="soft">{each.description}</span>
               </span>
             </label>
@@ -73,6 +78,21 @@ export function NewChatScreen() {
           busy={busy.value}
           onSend={send}
         />
+        {!!bot?.suggestions?.length && (
+          <div class="suggestions" role="group" aria-label={t("new.suggestions")}>
+            {bot.suggestions.map((text) => (
+              <button
+                key={text}
+                type="button"
+                dir="auto"
+                disabled={busy.value}
+                onClick={() => void send(text)}
+              >
+                {text}
+              </button>
+            ))}
+          </div>
+        )}
       </div>
     </section>
   );

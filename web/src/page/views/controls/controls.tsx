@@ -2,7 +2,7 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
-import { errorText, t } from "../../i18n/index.ts";
+import { errorText, hasErrorText, t } from "../../i18n/index.ts";
 import { Icon, type IconName } from "./icon.tsx";
 
 interface IconButtonProps {
@@ -39,7 +39,7 @@ export function IconButton({
   );
 }
 
-/** An error at its place, with its code and, if useful, a retry button. */
+/** An error at its place, with its code if there is no text for it, and, if useful, a retry button. */
 export function Problem({
   text,
   code,
@@ -50,10 +50,10 @@ export function Problem({
   retry?: (() => void) | undefined;
 }) {
   return (
-    <div class="problem" role="alert">
+    <div class="problem" role="alert" data-code={code}>
       <Icon name="alert" />
       <span>
-        {text ?? errorText(code)} <code>{code}</code>
+        {text ?? errorText(code)} {!text && !hasErrorText(code) && <code translate={false}>{code}</code>}
       </span>
       {retry && (
         <button type="button" class="quiet" onClick={retry}>

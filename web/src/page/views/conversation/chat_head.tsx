@@ -8,6 +8,7 @@ import { exportChat } from "../../format/export.ts";
 import { t } from "../../i18n/index.ts";
 import { titleOf } from "../../format/names.ts";
 import { notify } from "../../state/notices.ts";
+import { printChat, usePrintKey } from "./print.ts";
 import { COMPACT, go } from "../../platform/route.ts";
 import { Avatar } from "../controls/avatar.tsx";
 import { IconButton, Menu, type MenuItem } from "../controls/controls.tsx";
@@ -21,6 +22,7 @@ export function ChatHead({ conversation }: { conversation: Conversation }) {
   const session = conversation.session.value ?? workspace.chats.find(conversation.id);
   const dialog = useSignal<"people" | "rename" | undefined>(undefined);
   const close = () => (dialog.value = undefined);
+  usePrintKey(workspace, conversation);
   const isOwner = session?.owner_id === workspace.me;
   const save = (form: "markdown" | "json") => {
     if (!session) return;
@@ -29,9 +31,13 @@ export function ChatHead({ conversation }: { conversation: Conversation }) {
   };
   const items: MenuItem[] = [
     { icon: "edit", label: t("chat.rename"), run: () => (dialog.value = "rename") },
-    { icon: "people", label: t("chat.people"), run: () => (dialog.value = "people") },
+    // A visitor of another site chats with its chatbot: members, invites and policy are not theirs to decide.
+    ...(COMPACT
+      ? []
+      : [{ icon: "people" as const, label: t("chat.people"), run: () => (dialog.value = "people") }]),
     { icon: "download", label: t("chat.export.markdown"), run: () => save("markdown") },
     { icon: "download", label: t("chat.export.json"), run: () => save("json") },
+    { icon: "print", label: t("chat.print"), run: () => void printChat(workspace, conversation) },
     ...(COMPACT && workspace.login.isGuest
       ? [{ icon: "gear" as const, label: t("guest.keep"), run: () => go({ name: "account" }) }]
       : []),
@@ -64,7 +70,7 @@ export function ChatHead({ conversation }: { conversation: Conversation }) {
           onClick={() => go({ name: "home" })}
         />
       )}
-      <h1 dir="auto">
+      <h1 dir="auto" translate={false}>
         {session ? (
           titleOf(session)
         ) : (
@@ -73,18 +79,24 @@ export function ChatHead({ conversation }: { conversation: Conversation }) {
           </span>
         )}
       </h1>
-      <button
-        type="button"
-        class="everybody"
-        aria-label={`${t("chat.people")}: ${t("chat.members", { n: everybody.length })}`}
-        title={t("chat.people")}
-        onClick={() => (dialog.value = "people")}
-      >
-        {everybody.slice(0, 4).map((each) => (
-          <Avatar key={each.kind + each.id} {...each} />
-        ))}
-        {everybody.length > 4 && <span class="soft">+{everybody.length - 4}</span>}
-      </button>
+      {!COMPACT && (
+        <button
+          type="button"
+          class="everybody"
+          aria-label={`${t("chat.people")}: ${t("chat.members", { n: everybody.length })}`}
+          title={t("chat.people")}
+          onClick={() => (dialog.value = "people")}
+        >
+          {everybody.slice(0, 4).map((each) => (
+            <Avatar key={each.kind + each.id} {...each} />
+          ))}
+          {everybody.length > 4 && (
+            <span class="soft" translate={false}>
+              +{everybody.length - 4}
+            </span>
+          )}
+        </button>
+      )}
       <Menu label={t("chat.menu")} items={items} />
       {dialog.value === "people" && session && (
         <PeopleDialog session={session} present={conversation.present.value} onClose={close} />

@@ -10,6 +10,7 @@ import { isStorageFull } from "../../state/pending.ts";
 import { notify } from "../../state/notices.ts";
 import { go } from "../../platform/route.ts";
 import { ChatHead } from "./chat_head.tsx";
+import { ChatbotChoice } from "./chatbot_choice.tsx";
 import { Composer } from "../composer/composer.tsx";
 import type { Mentionable } from "../composer/mentions.tsx";
 import { Thread } from "./thread.tsx";
@@ -84,7 +85,9 @@ function Body({ conversation }: { conversation: Conversation }) {
         onStop={replying.length ? stop : undefined}
         onEditLast={editLast}
         onTyping={setTyping}
-      />
+      >
+        {session && <ChatbotChoice session={session} isReplying={replying.length > 0} />}
+      </Composer>
     </>
   );
 }

@@ -54,7 +54,11 @@ export function ReplyActions({ message, alternatives, chosen, isCurrent }: Reply
             mirrored
             onClick={() => choose(at - 1)}
           />
-          <span aria-label={t("message.alternatives", { n: at + 1, all: alternatives })} role="img">
+          <span
+            translate={false}
+            aria-label={t("message.alternatives", { n: at + 1, all: alternatives })}
+            role="img"
+          >
             {at + 1}/{alternatives}
           </span>
           <IconButton

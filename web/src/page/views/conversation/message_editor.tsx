@@ -6,6 +6,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { codePoints, type Message } from "../../../client/index.ts";
 import { useWorkspace } from "../../state/context.ts";
 import { t } from "../../i18n/index.ts";
+import { ENTER_HINT, isSendKey } from "../../platform/keys.ts";
 
 export function MessageEditor({ message, onClose }: { message: Message; onClose: () => void }) {
   const workspace = useWorkspace();
@@ -35,9 +36,8 @@ export function MessageEditor({ message, onClose }: { message: Message; onClose:
       onClose();
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.isComposing) return;
     if (event.key === "Escape") onClose();
-    else if (event.key === "Enter" && !event.shiftKey) void save();
+    else if (isSendKey(event)) void save();
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -54,6 +54,7 @@ export function MessageEditor({ message, onClose }: { message: Message; onClose:
         ref={area}
         dir="auto"
         aria-label={t("message.edit.label")}
+        enterkeyhint={ENTER_HINT}
         rows={Math.min(12, draft.value.split("\n").length + 1)}
         value={draft.value}
         onInput={(event) => (draft.value = event.currentTarget.value)}

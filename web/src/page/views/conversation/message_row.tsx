@@ -92,7 +92,7 @@ function Sent({ message, conversation, isGrouped, isOwn, editing }: SentProps) {
     <>
       {!isOwn && <Avatar id={message.sender_id} name={name} kind={message.sender_type} />}
       <div class="message">
-        <p class={isGrouped ? "unseen" : "by"}>
+        <p class={isGrouped ? "unseen" : "by"} translate={false}>
           <strong class={isOwn ? "unseen" : ""}>{isOwn ? t("chat.you") : name}</strong>
           <time class="soft" dateTime={message.created_at} title={exact(message.created_at)}>
             {clock(message.created_at)}
@@ -147,13 +147,17 @@ function ActiveReply({ id, conversation }: { id: string; conversation: Conversat
     <>
       <Avatar id={bot} name={name} kind="chatbot" />
       <div class="message" aria-busy="true">
-        <p class="by">
+        <p class="by" translate={false}>
           <strong>{name}</strong>
         </p>
         {reply?.text ? (
           <Markdown text={reply.text} open />
+        ) : conversation.isUnattended.value ? (
+          <p class="soft unattended" role="status" translate={false}>
+            {t("message.unattended")}
+          </p>
         ) : (
-          <p class="soft thinking-here">
+          <p class="soft thinking-here" translate={false}>
             <Dots />
             {t("message.thinking", { name })}
           </p>

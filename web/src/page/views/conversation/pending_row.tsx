@@ -1,7 +1,7 @@
 /** A message of the user that is not stored yet. */
 
 import { useWorkspace } from "../../state/context.ts";
-import { errorText, t } from "../../i18n/index.ts";
+import { errorText, hasErrorText, t } from "../../i18n/index.ts";
 import { Markdown } from "../../markdown/markdown.tsx";
 import type { Pending } from "../../state/pending.ts";
 import { Icon } from "../controls/icon.tsx";
@@ -15,10 +15,11 @@ export function PendingRow({ pending }: { pending: Pending }) {
       <div class="message">
         <Markdown text={content} />
         {state === "failed" ? (
-          <div class="problem" role="alert">
+          <div class="problem" role="alert" data-code={code}>
             <Icon name="alert" />
             <span>
-              <strong>{t("message.failed")}.</strong> {errorText(code)} <code>{code}</code>
+              <strong>{t("message.failed")}.</strong> {errorText(code)}{" "}
+              {!hasErrorText(code) && <code translate={false}>{code}</code>}
             </span>
             <button type="button" class="quiet" onClick={() => workspace.pending.retry(pending)}>
               {t("message.retry")}
@@ -28,7 +29,7 @@ export function PendingRow({ pending }: { pending: Pending }) {
             </button>
           </div>
         ) : (
-          <p class="fate soft">
+          <p class="fate soft" translate={false}>
             <Icon name={state === "accepted" ? "check" : "clock"} />
             {t(state === "accepted" ? "message.accepted" : isOnline ? "message.pending" : "message.waiting")}
           </p>

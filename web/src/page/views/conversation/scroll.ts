@@ -7,7 +7,10 @@ import { type Signal, useSignal } from "@preact/signals";
 import { type RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
-const AT_END = 80; // pixels from the end that count as the end
+const AT_END = 2; // pixels from the end within which fractions of a pixel are no scroll upwards
+const NEAR_END = 32; // pixels from the end at which a scroll downwards has reached it
+const INTENT = 400; // milliseconds after a wheel, key or finger in which the scroll that it causes arrives
+const KEYS_UP = ["ArrowUp", "PageUp", "Home"];
 const LOADS_FROM = 900; // pixels from the beginning at which older messages are loaded
 
 export interface Scrolling {
@@ -62,27 +65,45 @@ export function useScrolling({ scroller, content, first, isLoading, loadOlder }:
     const element = scroller.current;
     if (!element || !content.current) return;
     let last = 0;
+    let leaving = 0; // time of the last attempt to scroll upwards
+    const follow = () => {
+      // Browsers animate wheel and keys: to follow growing content would cancel a small step before it is seen.
+      if (isAtEnd.peek() && Date.now() - leaving > INTENT) element.scrollTop = element.scrollHeight;
+    };
+    const leave = () => {
+      leaving = Date.now();
+      setTimeout(follow, INTENT + 50); // nothing has scrolled
+    };
     const onScroll = () => {
       // Growing content also moves the end away: only a scroll upwards means that the user left the end.
       const { scrollTop: top } = element;
-      if (element.scrollHeight - top - element.clientHeight < AT_END) isAtEnd.value = true;
-      else if (top < last) isAtEnd.value = false;
+      const left = element.scrollHeight - top - element.clientHeight;
+      if (top < last && left > AT_END) isAtEnd.value = false;
+      else if (left <= AT_END || (top > last && left < NEAR_END)) isAtEnd.value = true;
       last = top;
       if (top < LOADS_FROM) load.current();
       if (loading.current())
         saveAnchor(); // again on arrival, because the user may scroll in between
       else anchor.current = undefined;
     };
-    const grown = new ResizeObserver(() => {
-      if (isAtEnd.peek()) element.scrollTop = element.scrollHeight;
-    });
+    let finger = 0;
+    const intents: Partial<{ [E in keyof HTMLElementEventMap]: (event: HTMLElementEventMap[E]) => void }> = {
+      scroll: onScroll,
+      wheel: ({ deltaY }) => deltaY < 0 && leave(),
+      keydown: ({ key, shiftKey }) => (KEYS_UP.includes(key) || (key === " " && shiftKey)) && leave(),
+      touchstart: ({ touches }) => (finger = touches[0]?.clientY ?? 0),
+      touchmove: ({ touches }) => (touches[0]?.clientY ?? 0) > finger && leave(),
+    };
+    const stop = new AbortController();
+    for (const [name, listener] of Object.entries(intents))
+      element.addEventListener(name, listener as EventListener, { passive: true, signal: stop.signal });
+    const grown = new ResizeObserver(follow);
     grown.observe(content.current);
     grown.observe(element);
-    element.addEventListener("scroll", onScroll, { passive: true });
     toEnd();
     return () => {
       grown.disconnect();
-      element.removeEventListener("scroll", onScroll);
+      stop.abort();
     };
   }, []);
 

@@ -173,7 +173,12 @@ function Latest({ conversation, scrolling }: { conversation: Conversation; scrol
     (each) => each.seq > seen.current && !each.superseded_by && each.sender_id !== me,
   ).length;
   return (
-    <button type="button" class={fresh ? "latest fresh-ones" : "latest"} onClick={scrolling.toEnd}>
+    <button
+      type="button"
+      translate={false}
+      class={fresh ? "latest fresh-ones" : "latest"}
+      onClick={scrolling.toEnd}
+    >
       <Icon name="latest" />
       {fresh ? t("chat.latest.new", { n: fresh }) : t("chat.latest")}
     </button>

@@ -12,13 +12,19 @@ export function Typing({ conversation }: { conversation: Conversation }) {
   const all = conversation.typists.value;
   const bots = isReplying ? [] : all.filter((each) => each.type === "chatbot");
   const users = all.filter((each) => each.type === "user");
+  if (conversation.isUnattended.value && !isReplying)
+    return (
+      <p class="typing unattended soft" role="status" translate={false}>
+        {t("message.unattended")}
+      </p>
+    );
   return (
     <>
       {bots.map(({ id }) => (
         <Thinking key={id} id={id} name={chatbotName(id, session)} />
       ))}
       {users.length > 0 && (
-        <p class="typing soft">
+        <p class="typing soft" translate={false}>
           <Dots />
           {users.length === 1
             ? t("message.typing", { name: users[0]?.id ?? "" })
@@ -33,7 +39,7 @@ function Thinking({ id, name }: { id: string; name: string }) {
   return (
     <div class="row reply thinking">
       <Avatar id={id} name={name} kind="chatbot" />
-      <p class="soft">
+      <p class="soft" translate={false}>
         <Dots />
         {t("message.thinking", { name })}
       </p>

@@ -20,7 +20,7 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
         {KEYS.map(([key, text]) => (
           <div key={key}>
             <dt>
-              <kbd>{key}</kbd>
+              <kbd translate={false}>{key}</kbd>
             </dt>
             <dd>{t(text)}</dd>
           </div>

@@ -96,10 +96,13 @@ export function Palette({ typed, onClose, onHelp }: PaletteProps) {
             id={`${list}-${index}`}
             role="option"
             aria-selected={index === at}
+            onPointerMove={() => (active.value = index)}
             onClick={() => run(entry)}
           >
             <Icon name={entry.icon} />
-            <span dir="auto">{entry.label}</span>
+            <span dir="auto" translate={false}>
+              {entry.label}
+            </span>
           </li>
         ))}
       </ul>

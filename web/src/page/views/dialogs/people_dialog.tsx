@@ -43,7 +43,7 @@ export function PeopleDialog({ session, present, onClose }: PeopleProps) {
         {session.chatbots.map(({ id, name }) => (
           <li key={id}>
             <Avatar id={id} name={name} kind="chatbot" />
-            <span>{name}</span>
+            <span translate={false}>{name}</span>
             {isOwner && (
               <IconButton
                 icon="close"
@@ -57,7 +57,7 @@ export function PeopleDialog({ session, present, onClose }: PeopleProps) {
           addable.map(({ id, name }) => (
             <li key={id} class="absent">
               <Avatar id={id} name={name} kind="chatbot" />
-              <span>{name}</span>
+              <span translate={false}>{name}</span>
               <IconButton
                 icon="plus"
                 label={t("people.add", { name })}
@@ -91,7 +91,7 @@ export function PeopleDialog({ session, present, onClose }: PeopleProps) {
         {session.users.map((id) => (
           <li key={id}>
             <Avatar id={id} kind="user" isHere={id !== me && present.includes(id)} />
-            <span>{id === me ? `${id} (${t("chat.you")})` : id}</span>
+            <span translate={false}>{id === me ? `${id} (${t("chat.you")})` : id}</span>
             {id !== me && present.includes(id) && <span class="soft">{t("people.here")}</span>}
             {id === session.owner_id && <span class="tag">{t("people.owner")}</span>}
             {isOwner && id !== me && (

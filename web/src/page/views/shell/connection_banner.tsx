@@ -40,7 +40,7 @@ export function ConnectionBanner() {
     <div class="banner">
       <span class="pulse" aria-hidden="true" />
       <p>
-        <span class="banner-now">
+        <span class="banner-now" translate={false}>
           {seconds > 0 ? t("connection.lost", { n: seconds }) : t("connection.trying")}
         </span>
         <span class="unseen" role="status">

@@ -6,6 +6,7 @@ export function Notices() {
   return (
     <div
       class="notices"
+      translate={false}
       role="status"
       onPointerEnter={() => hold(true)}
       onPointerLeave={() => hold(false)}

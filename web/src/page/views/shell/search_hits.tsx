@@ -7,10 +7,8 @@ import { plain } from "../../format/names.ts";
 import { go } from "../../platform/route.ts";
 import { brief } from "../../format/times.ts";
 
-export function SearchHits({ query, hits }: { query: string; hits: readonly SearchHit[] | undefined }) {
+export function SearchHits({ query, hits }: { query: string; hits: readonly SearchHit[] }) {
   const { target } = useWorkspace();
-  if (hits === undefined) return null;
-  if (hits.length === 0) return <p class="nothing soft">{t("chats.none", { query })}</p>;
   const show = ({ message }: SearchHit) => {
     target.value = { session_id: message.session_id, id: message.id, seq: message.seq };
     go({ name: "chat", id: message.session_id });
@@ -21,7 +19,7 @@ export function SearchHits({ query, hits }: { query: string; hits: readonly Sear
       <ul>
         {hits.map((hit) => (
           <li key={hit.message.id}>
-            <button type="button" class="hit" onClick={() => show(hit)}>
+            <button type="button" class="hit" translate={false} onClick={() => show(hit)}>
               <span class="hit-where">
                 <span dir="auto">{hit.session_title ?? t("chats.untitled")}</span>
                 <time class="soft">{brief(hit.message.created_at)}</time>

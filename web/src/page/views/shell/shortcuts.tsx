@@ -34,7 +34,7 @@ export function Shortcuts() {
     const onKey = (event: KeyboardEvent) => {
       const mod = event.ctrlKey || event.metaKey;
       const isWriting = event.target instanceof Element && event.target.closest("input, textarea, select");
-      if (early.current !== undefined && !shown.value && !mod && !event.isComposing) {
+      if (early.current !== undefined && !shown.value && !mod) {
         hold(event);
         event.stopPropagation();
       } else if (mod && !event.shiftKey && event.key.toLowerCase() === "k" && !COMPACT) void open();

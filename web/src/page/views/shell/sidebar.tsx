@@ -7,7 +7,7 @@ import type { SearchHit, Session } from "../../../client/index.ts";
 import { isUnread } from "../../state/chats.ts";
 import { useWorkspace } from "../../state/context.ts";
 import { t } from "../../i18n/index.ts";
-import { titleOf } from "../../format/names.ts";
+import { folded, titleOf } from "../../format/names.ts";
 import { addressOf, go, route } from "../../platform/route.ts";
 import { brief, exact } from "../../format/times.ts";
 import { Avatar } from "../controls/avatar.tsx";
@@ -18,35 +18,53 @@ import { lazy } from "../controls/lazy.tsx";
 const SearchHits = lazy(() => import("./search_hits.tsx").then((module) => module.SearchHits));
 
 const SEARCH_DELAY = 250; // milliseconds after the last key
+const SHOWN = 50; // chats that are listed at first, and added by "Show more"
 
-export function Sidebar() {
-  const { client, me } = useWorkspace();
-  const query = useSignal("");
-  const hits = useSignal<readonly SearchHit[] | undefined>(undefined);
-  const wanted = query.value.trim();
+interface Found {
+  readonly hits: readonly SearchHit[];
+  readonly isFailed: boolean;
+}
 
+/** What the server found for a query; `undefined` while it searches. Then all chats are loaded too. */
+function useSearch(query: string): { found: Found | undefined; retry: () => void } {
+  const { client, chats } = useWorkspace();
+  const found = useSignal<Found | undefined>(undefined);
+  const tries = useSignal(0);
   useEffect(() => {
-    hits.value = undefined;
-    if (wanted.length < 2) return;
+    found.value = undefined;
+    if (!query) return;
     let isCurrent = true;
+    const search = () => client.call("search_messages", { query: query.slice(0, 200), limit: 20 });
     const timer = setTimeout(() => {
-      void client.call("search_messages", { query: wanted.slice(0, 200), limit: 20 }).then(
-        (answer) => isCurrent && (hits.value = answer.hits),
-        () => isCurrent && (hits.value = []),
+      void Promise.all([search(), chats.all()]).then(
+        ([{ hits }]) => isCurrent && (found.value = { hits, isFailed: false }),
+        () => isCurrent && (found.value = { hits: [], isFailed: true }),
       );
     }, SEARCH_DELAY);
     return () => {
       isCurrent = false;
       clearTimeout(timer);
     };
-  }, [wanted, client]);
+  }, [query, client, tries.value]);
+  return { found: found.value, retry: () => (tries.value += 1) };
+}
+
+export function Sidebar() {
+  const { me, chats } = useWorkspace();
+  const query = useSignal("");
+  const wanted = query.value.trim();
+  const { found, retry } = useSearch(wanted);
+  const titled = wanted ? chats.sorted.value.filter((each) => isMatch(each, wanted)) : chats.sorted.value;
+  const isNothing = !!found && !found.isFailed && titled.length + found.hits.length === 0;
 
   return (
     <nav class="sidebar" aria-label={t("chats.title")}>
       <header>
         <a class="brand" href={addressOf({ name: "home" })} data-route>
           <Mark />
-          <span class="wordmark">{t("app.name")}</span>
+          <span class="wordmark" translate={false}>
+            {t("app.name")}
+          </span>
         </a>
         <IconButton icon="plus" label={t("chats.new")} class="new" onClick={() => go({ name: "new" })} />
       </header>
@@ -62,8 +80,10 @@ export function Sidebar() {
         />
       </search>
       <div class="chats">
-        <ChatItems query={wanted} />
-        {wanted && <SearchHits query={wanted} hits={hits.value} />}
+        <ChatItems key={wanted} found={titled} isSearch={!!wanted} />
+        {found?.isFailed && <Problem code="unavailable" text={t("chats.search.failed")} retry={retry} />}
+        {isNothing && <p class="nothing soft">{t("chats.none", { query: wanted })}</p>}
+        {!!found?.hits.length && <SearchHits query={wanted} hits={found.hits} />}
       </div>
       <a
         class="me"
@@ -72,16 +92,21 @@ export function Sidebar() {
         aria-current={route.value.name === "account" ? "page" : undefined}
       >
         <Avatar id={me} kind="user" />
-        <span>{me}</span>
+        <span translate={false}>{me}</span>
         <Icon name="gear" />
       </a>
     </nav>
   );
 }
 
-function ChatItems({ query }: { query: string }) {
+function ChatItems({ found, isSearch }: { found: readonly Session[]; isSearch: boolean }) {
   const { chats } = useWorkspace();
-  const found = query ? chats.sorted.value.filter((each) => isMatch(each, query)) : chats.sorted.value;
+  const shown = useSignal(SHOWN);
+  const isMore = found.length > shown.value || (chats.hasMore.value && !isSearch);
+  const more = () => {
+    shown.value += SHOWN;
+    if (!isSearch && chats.sorted.peek().length < shown.peek()) void chats.more().catch(() => undefined);
+  };
   if (chats.state.value === "loading") return <Skeleton />;
   if (chats.state.value === "failed")
     return <Problem code="unavailable" text={t("chats.failed")} retry={() => void chats.load()} />;
@@ -99,12 +124,12 @@ function ChatItems({ query }: { query: string }) {
   return (
     <>
       <ul>
-        {found.map((session) => (
+        {found.slice(0, shown.value).map((session) => (
           <Item key={session.id} session={session} />
         ))}
       </ul>
-      {chats.hasMore.value && !query && (
-        <button type="button" class="quiet more" onClick={() => void chats.more()}>
+      {isMore && (
+        <button type="button" class="quiet more" onClick={more}>
           {t("chats.more")}
         </button>
       )}
@@ -130,14 +155,14 @@ function Item({ session }: { session: Session }) {
         ) : (
           <Avatar id={session.owner_id} kind="user" />
         )}
-        <span class="chat-title" dir="auto">
+        <span class="chat-title" dir="auto" translate={false}>
           {titleOf(session)}
         </span>
-        <span class="chat-with soft">
+        <span class="chat-with soft" translate={false}>
           {session.chatbots.map((each) => each.name).join(", ")}
           {others > 0 && ` +${others}`}
         </span>
-        <time class="soft" dateTime={session.updated_at} title={exact(session.updated_at)}>
+        <time class="soft" translate={false} dateTime={session.updated_at} title={exact(session.updated_at)}>
           {brief(session.updated_at)}
         </time>
         {unread && (
@@ -163,7 +188,11 @@ function Skeleton() {
   );
 }
 
+/** Whether each word of the query is in the chat's title or in the name of a member. */
 function isMatch(session: Session, query: string): boolean {
-  const text = [titleOf(session), ...session.users, ...session.chatbots.map((each) => each.name)].join(" ");
-  return text.toLowerCase().includes(query.toLowerCase());
+  const names = session.chatbots.map((each) => each.name);
+  const text = folded([titleOf(session), ...session.users, ...names].join(" "));
+  return folded(query)
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }
