@@ -18,6 +18,17 @@ from tests.browser.wire import Wire
 
 DISTANCE = "(({scrollHeight, scrollTop, clientHeight}) => scrollHeight - scrollTop - clientHeight)(document.querySelector('.scroller'))"
 LONG = "count 4000"
+# The place once it has not changed for 30 frames: browsers animate scrolling.
+STILL = """new Promise((done) => {
+  const scroller = document.querySelector(".scroller");
+  let [last, still] = [scroller.scrollTop, 0];
+  const look = () => {
+    still = scroller.scrollTop === last ? still + 1 : 0;
+    last = scroller.scrollTop;
+    still > 30 ? done(last) : requestAnimationFrame(look);
+  };
+  look();
+})"""
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 800}, "is_mobile": True, "has_touch": True}
 
 
@@ -43,7 +54,7 @@ def test_wheel_upwards_leaves_the_growing_end(visit: Visit, model: Model, step: 
     for _ in range(3):
         page.mouse.wheel(0, -step)
     expect(page.locator(".latest")).to_be_visible()
-    top = page.evaluate("document.querySelector('.scroller').scrollTop")
+    top = page.evaluate(STILL)
     words = page.locator(".reply .md").last
     before = len(words.inner_text())
     wait_for_expression(

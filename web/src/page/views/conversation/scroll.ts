@@ -8,7 +8,7 @@ import { type RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 const AT_END = 2; // pixels from the end within which fractions of a pixel are no scroll upwards
-const NEAR_END = 32; // pixels from the end at which a scroll downwards has reached it
+const NEAR_END = 80; // pixels from the end at which a scroll downwards has reached it
 const INTENT = 400; // milliseconds after a wheel, key or finger in which the scroll that it causes arrives
 const KEYS_UP = ["ArrowUp", "PageUp", "Home"];
 const LOADS_FROM = 900; // pixels from the beginning at which older messages are loaded
@@ -68,7 +68,9 @@ export function useScrolling({ scroller, content, first, isLoading, loadOlder }:
     let leaving = 0; // time of the last attempt to scroll upwards
     const follow = () => {
       // Browsers animate wheel and keys: to follow growing content would cancel a small step before it is seen.
-      if (isAtEnd.peek() && Date.now() - leaving > INTENT) element.scrollTop = element.scrollHeight;
+      if (!isAtEnd.peek() || Date.now() - leaving < INTENT) return;
+      element.scrollTop = element.scrollHeight;
+      last = element.scrollTop; // else a small step in the same frame would look like a scroll downwards
     };
     const leave = () => {
       leaving = Date.now();
@@ -90,7 +92,10 @@ export function useScrolling({ scroller, content, first, isLoading, loadOlder }:
     const intents: Partial<{ [E in keyof HTMLElementEventMap]: (event: HTMLElementEventMap[E]) => void }> = {
       scroll: onScroll,
       wheel: ({ deltaY }) => deltaY < 0 && leave(),
-      keydown: ({ key, shiftKey }) => (KEYS_UP.includes(key) || (key === " " && shiftKey)) && leave(),
+      keydown: ({ key, shiftKey }) => {
+        if (KEYS_UP.includes(key) || (key === " " && shiftKey)) leave();
+        else if (key === "End") toEnd(); // the browser's scroll to a growing end would arrive too late
+      },
       touchstart: ({ touches }) => (finger = touches[0]?.clientY ?? 0),
       touchmove: ({ touches }) => (touches[0]?.clientY ?? 0) > finger && leave(),
     };
