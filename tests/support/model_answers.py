@@ -155,6 +155,7 @@ COMPLETE: dict[str, Case] = {
         "a JSON object on each line": streams(
             *[json.dumps(each).encode() + b"\n" for each in (*TWO, STOP)], headers=NDJSON
         ),
+        "stream labelled as a web page": streams(*TWO, STOP, DONE, headers=HTML),
         "status 201": streams(*TWO, STOP, DONE, status=201),
     }.items()
 }
@@ -251,6 +252,8 @@ NOT_FINISHED: dict[str, Case] = {
     "nothing": Case(streams(STOP, DONE), Expected("")),
     "web page": Case(sends(b"<!doctype html><html></html>", headers=HTML), fails("provider_misconfigured", "")),
     "web page labelled as a stream": Case(sends(b"\n<html></html>", headers=SSE), fails("provider_misconfigured", "")),
+    "text for an API": Case(sends(b"Not found", headers=PLAIN), fails("provider_misconfigured", "")),
+    "text labelled as a stream": Case(sends(b"upstream is away", headers=SSE), fails("provider_failed", "")),
     "JSON that is no completion": Case(sends({"status": "ok"}), fails("provider_failed", "")),
     "error first": Case(sends({"error": {"message": "boom"}}), fails("provider_failed", "")),
     "list of errors first": Case(sends([{"error": {"message": "boom", "code": 500}}]), fails("provider_failed", "")),

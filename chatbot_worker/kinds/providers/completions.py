@@ -34,6 +34,8 @@ CONNECT_TIMEOUT = 10.0  # seconds; the worker's limits bound everything else
 BODY_MAX = 1024 * 1024  # bytes of an answer that is no stream, and of one event of a stream
 STREAM_MAX = 16 * 1024 * 1024  # characters of all events of one reply
 JSON = (b"{", b"[")  # first bytes of a body that is no event stream, whatever its media type
+STREAM = (b"d", b"e", b"i", b"r", b":")  # first bytes of an event stream: of its fields, and of comments
+TEXTS = ("text/html", "text/plain")
 
 
 class Completions:
@@ -82,8 +84,10 @@ class Completions:
         async with self._answer("POST", "/chat/completions", json={**body, "stream": True}, headers=accept) as answer:
             found, assembly = Body(answer), Assembly(self._habits)
             first = await found.first()
-            if first == b"<" or media_type(answer) == "text/html":
+            if first == b"<":
                 raise failures.misconfigured("a web page")
+            if first and first not in STREAM + JSON:
+                raise failures.misconfigured("a text") if media_type(answer) in TEXTS else failures.broken("a text")
             if first in JSON:
                 pieces: Iterator[Piece] = assembly.take_whole(await found.whole(BODY_MAX))
                 for piece in pieces:

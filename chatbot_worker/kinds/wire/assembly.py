@@ -49,6 +49,7 @@ class Assembly:
         self._has_reason = False
         self._whole = False  # the body was one completion, no stream
         self._parts: list[str] = []  # of the text, before it was split
+        self._length = 0  # of all parts
         self._deltas = False  # the text came, at least in part, in deltas
         self._reasoned = False
 
@@ -143,6 +144,7 @@ class Assembly:
             yield self._splitter.add_reasoning(reasoning)
         if text:
             self._parts.append(text)
+            self._length += len(text)
             yield from self._splitter.feed(text)
         if chunk.reason:
             self._reason = endings.weightier(self._reason, chunk.reason)
@@ -157,9 +159,8 @@ class Assembly:
             return Speech(delta.text, reasoning)
         if not message.text:
             return Speech("", reasoning)
-        so_far = "".join(self._parts)
-        if message.text.startswith(so_far):
-            return Speech(message.text[len(so_far) :], reasoning)
+        if len(message.text) >= self._length and message.text.startswith("".join(self._parts)):
+            return Speech(message.text[self._length :], reasoning)
         return Speech("" if self._deltas else message.text, reasoning)
 
     def _error_event(self, data: str) -> ReplyError:

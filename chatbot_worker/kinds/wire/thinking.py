@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 from chatbot_worker.chatbots.protocol import Correction, Piece, Reasoning
+from chatbot_worker.kinds.wire.code_spans import CodeSpans
 
 PAIRS = {  # opening tag → closing tag, in lower case
     "<think>": "</think>",
@@ -36,7 +37,6 @@ MARKER = re.compile("|".join(map(re.escape, sorted(MARKERS, key=len, reverse=Tru
 PREFIXES = frozenset(marker[:length] for marker in MARKERS for length in range(1, len(marker)))
 LONGEST = max(map(len, MARKERS))
 FIRST = re.compile(r"[<\[◁]")
-FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 ENVELOPE = re.compile(r"(?:<\|end\|>)?\s*(?:<\|start\|>assistant)?\s*\Z", re.IGNORECASE)  # before a harmony channel
 
 
@@ -66,6 +66,7 @@ class Splitter:
         self._rest = ""  # the beginning of a marker, or white space at the beginning
         self._held: list[str] = []  # of the state MAYBE, with its tag
         self._answer: list[str] = []
+        self._code = CodeSpans()  # of the answer
         self._reasoning: list[str] = []
         self._had_block = False
         self._trim = False  # white space before the next text is left out
@@ -80,8 +81,7 @@ class Splitter:
     def feed(self, text: str) -> list[Piece]:
         """Return what the text adds to the reply."""
         if self.plain and FIRST.search(text) is None:
-            self._answer.append(text)
-            return [text]
+            return [self._answered(text)]
         return _merged(self._take(self._rest + text))
 
     def add_reasoning(self, text: str) -> Reasoning:
@@ -95,8 +95,7 @@ class Splitter:
         pieces = list(self._emit(rest)) if rest.strip() else []
         if self._state is State.MAYBE:
             held, self._held = "".join(self._held), []
-            self._answer.append(held)
-            pieces.append(held)
+            pieces.append(self._answered(held))
         elif self._assumed and not cut:
             content = "".join(self._reasoning)
             pieces = [Correction(content, "")] if content else []
@@ -128,8 +127,7 @@ class Splitter:
                 return
             self._state = State.ANSWER
         if self._state is State.ANSWER:
-            self._answer.append(text)
-            yield text
+            yield self._answered(text)
         elif self._state is State.REASONING:
             self._reasoning.append(text)
             yield Reasoning(text)
@@ -138,13 +136,18 @@ class Splitter:
         else:
             self._header += text
 
+    def _answered(self, text: str) -> str:
+        self._answer.append(text)
+        self._code.feed(text)
+        return text
+
     def _mark(self, raw: str) -> Iterator[Piece]:
         """Handle a marker. One without a meaning at this position is text."""
         marker = raw.lower()
         if marker in HARMONY and (self._harmony or self._begins_harmony(marker)):
             yield from self._switch_channel(marker)
         elif self._state is State.REASONING:
-            if self._assumed and marker in PAIRS and not "".join(self._reasoning).strip():
+            if self._assumed and marker in PAIRS and not any(map(str.strip, self._reasoning[:9])):
                 self._assumed, self._closing = False, frozenset({PAIRS[marker]})
             elif marker in self._closing and not _ends_in_backtick(self._reasoning):
                 self._close()
@@ -154,7 +157,7 @@ class Splitter:
             yield from self._within_block(raw, marker)
         elif marker in PAIRS and self._state is State.BEGINNING:
             self._open(marker)
-        elif self._in_code() or marker in HARMONY:
+        elif self._code.inside or marker in HARMONY:
             yield from self._emit(raw)
         elif marker in ANYWHERE:
             self._state, self._held, self._closing = State.MAYBE, [raw], frozenset({PAIRS[marker]})
@@ -193,12 +196,13 @@ class Splitter:
     def _reclassify(self) -> Iterator[Piece]:
         self._reasoning.extend(self._answer)
         self._answer.clear()
+        self._code = CodeSpans()
         yield Correction("", "".join(self._reasoning))
 
     def _begins_harmony(self, marker: str) -> bool:
         if self._state is State.BEGINNING:
             return marker in ("<|start|>", "<|channel|>")
-        return marker == "<|channel|>" and not self._in_code()
+        return marker == "<|channel|>" and not self._code.inside
 
     def _switch_channel(self, marker: str) -> Iterator[Piece]:
         if not self._harmony:
@@ -215,11 +219,6 @@ class Splitter:
             self._header += " "
         else:
             self._state, self._header = State.HEADER, ""
-
-    def _in_code(self) -> bool:
-        text = "".join(self._answer)
-        line = text[text.rfind("\n") + 1 :]
-        return len(FENCE.findall(text)) % 2 == 1 or line.count("`") % 2 == 1
 
 
 def _open_end(text: str) -> int:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatbot_worker.chatbots.protocol import Correction, Reasoning
+from chatbot_worker.kinds.wire.code_spans import FENCE, CodeSpans
 from chatbot_worker.kinds.wire.thinking import PAIRS, Splitter
 
 TEXTS = {
@@ -87,3 +88,14 @@ def test_text_without_tags_is_passed_on_at_once() -> None:
         ["lo. 1 < 2"],
         [" <b>x</b>"],
     ]
+
+
+@given(st.text(alphabet="`~ \na", max_size=60), st.integers(0, 60))
+def test_code_is_known_wherever_the_text_is_cut(text: str, cut: int) -> None:
+    """As by looking at all of it: an open fence, or an odd number of backticks in the line."""
+    code = CodeSpans()
+    code.feed(text[:cut])
+    code.feed(text[cut:])
+    *ended, last = text.split("\n")
+    fenced = sum(bool(FENCE.match(line)) for line in [*ended, last]) % 2 == 1
+    assert code.inside == (fenced or last.count("`") % 2 == 1)
