@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 Payload = dict[str, Any]
 
@@ -14,6 +14,13 @@ class Fault(TypedDict):
 
     code: str
     message: str
+
+
+class Part(TypedDict, total=False):
+    """What belongs to a message and is no text of it; of type `reasoning`, or of a type of a later release."""
+
+    type: str
+    text: str
 
 
 class Message(TypedDict):
@@ -32,6 +39,7 @@ class Message(TypedDict):
     status: Literal["complete", "stopped", "failed", "erased"]
     error: Fault | None
     superseded_by: str | None
+    parts: NotRequired[list[Part]]
 
 
 class Chatbot(TypedDict):

@@ -31,7 +31,7 @@ class Definitions {
     this.schemas = schemas;
   }
 
-  /** A reference to a schema of a document. With `told` it is sent by the server, which never omits a field. */
+  /** A reference to a schema of a document. With `told` it is sent by the server, which omits no field but those marked `x-omitted`. */
   use(ref, told) {
     const name = shortName(ref);
     const known = this.#from[name];
@@ -40,7 +40,10 @@ class Definitions {
       this.#from[name] = ref;
       const schema = this.#adapted(this.schemas[ref.split("/").at(-1)], told);
       this.found[name] = { ...schema, title: name };
-      if (told && schema.properties) this.found[name].required = Object.keys(schema.properties);
+      if (told && schema.properties) {
+        const sent = Object.entries(schema.properties).filter(([, field]) => !field["x-omitted"]);
+        this.found[name].required = sent.map(([field]) => field);
+      }
     }
     return { $ref: `#/definitions/${name}` };
   }

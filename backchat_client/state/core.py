@@ -15,7 +15,7 @@ from backchat_client.state.requests import Call, Request, Requests
 from backchat_client.state.session import Change, SessionState
 from backchat_client.wire import Message, Outcome, Payload, outcome
 
-SESSION_EVENTS = frozenset({"message", "message_updated", "message_delta", "session_updated"})
+SESSION_EVENTS = frozenset({"message", "message_updated", "message_delta", "reasoning_delta", "session_updated"})
 NOT_FOUND = "not_found"
 CONFLICT = "conflict"
 

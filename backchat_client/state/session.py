@@ -59,6 +59,11 @@ class SessionState:
         """The texts so far of the active replies, by message id."""
         return {message_id: reply.text for message_id, reply in self.replies.by_id.items()}
 
+    @property
+    def reasonings(self) -> dict[str, str]:
+        """The reasoning so far of the active replies that have some, by message id."""
+        return {message_id: reply.reasoning for message_id, reply in self.replies.by_id.items() if reply.reasoning}
+
     def message(self, message_id: str) -> Message | None:
         """The message with that id, if it is loaded."""
         return self._held.get(message_id)
@@ -117,9 +122,10 @@ class SessionState:
         self.read_seq = max(self.read_seq or 0, seq)
 
     def event(self, name: str, payload: Payload) -> list[Change]:
-        """Apply `message`, `message_updated`, `message_delta` or `session_updated`; return the changes."""
-        if name == "message_delta":
-            if payload["message_id"] in self._held or not self.replies.apply_delta(payload):
+        """Apply `message`, `message_updated`, a delta or `session_updated`; return the changes."""
+        if name in ("message_delta", "reasoning_delta"):
+            reasoning = name == "reasoning_delta"
+            if payload["message_id"] in self._held or not self.replies.apply_delta(payload, reasoning=reasoning):
                 return []
             return [self._reply(self.replies.by_id[payload["message_id"]])]
         if name == "session_updated":
@@ -149,4 +155,4 @@ class SessionState:
 
     def _reply(self, reply: Reply) -> Change:
         shape: dict[str, Any] = {"session_id": self.id, "message_id": reply.message_id, "chatbot_id": reply.chatbot_id}
-        return "reply", {**shape, "attempt": reply.attempt, "text": reply.text}
+        return "reply", {**shape, "attempt": reply.attempt, "text": reply.text, "reasoning": reply.reasoning}

@@ -38,7 +38,7 @@ SESSION: dict[str, Any] = {
     "updated_at": NOON,
 }
 DELTA: dict[str, Any] = {"session_id": "S", "chatbot_id": "echo", "attempt": 1, "snapshot": False}
-DEFAULTS: dict[str, dict[str, Any]] = {"session_updated": SESSION, "message_delta": DELTA}
+DEFAULTS: dict[str, dict[str, Any]] = {"session_updated": SESSION, "message_delta": DELTA, "reasoning_delta": DELTA}
 
 
 def message(short: dict[str, Any]) -> dict[str, Any]:
@@ -113,6 +113,7 @@ class Player:
             "read": state.read_seq,
             "messages": messages,
             "replies": state.texts,
+            "reasonings": state.reasonings,
         }
         assert set(wanted) <= set(whole), wanted
         return {key: whole[key] for key in wanted}

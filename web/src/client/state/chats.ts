@@ -160,6 +160,10 @@ export class Chats {
       const reply = this.find(delta.session_id)?.applyDelta(delta);
       if (reply) this.listener.streamed({ ...reply, session_id: delta.session_id });
     },
+    reasoning_delta: (delta) => {
+      const reply = this.find(delta.session_id)?.applyReasoning(delta);
+      if (reply) this.listener.streamed({ ...reply, session_id: delta.session_id });
+    },
     session_updated: (session) => {
       const state = this.find(session.id);
       if (!state || state.applySession(session)) {

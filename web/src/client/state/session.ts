@@ -8,13 +8,16 @@
 
 import type { ActiveReply, JoinAnswer, Message, MessageDelta, Session } from "../types.ts";
 
-/** An active reply. `length` is the length of `text` in code points. */
+/** An active reply. `length` and `reasoningLength` are the lengths of `text` and `reasoning` in code points. */
 export interface Reply {
   readonly message_id: string;
   readonly chatbot_id: string;
   readonly attempt: number;
   readonly text: string;
   readonly length: number;
+  /** What the model wrote before its answer, so far. */
+  readonly reasoning: string;
+  readonly reasoningLength: number;
 }
 
 /** A change, as the event that reports it. */
@@ -119,7 +122,10 @@ export class SessionState {
       if (this.hold(message)) changes.push({ event, payload: message });
     }
     if (this.see(answer.session)) changes.push({ event: "session_updated", payload: answer.session });
-    for (const reply of answer.active_replies) this.applyDelta(asSnapshot(reply, this.id));
+    for (const reply of answer.active_replies) {
+      this.applyDelta(asSnapshot(reply, this.id));
+      this.applyReasoning({ ...asSnapshot(reply, this.id), text: reply.reasoning ?? "" });
+    }
     if (whole) this.dropRepliesExcept(answer.active_replies);
     this.applied = answer.last_seq;
     this.joined = whole;
@@ -161,7 +167,21 @@ export class SessionState {
     const started = known?.attempt === delta.attempt ? known : startOf(delta);
     const fits = delta.snapshot || delta.offset === started.length;
     if (!fits && started === known) return undefined;
-    const reply = fits ? extended(delta.snapshot ? startOf(delta) : started, delta.text) : started;
+    const reply = fits ? extended(delta.snapshot ? { ...started, text: "", length: 0 } : started, delta.text) : started;
+    this.streaming.set(delta.message_id, reply);
+    return reply;
+  }
+
+  /** Apply `reasoning_delta`, whose offsets are those of the reasoning; return as `applyDelta`. */
+  applyReasoning(delta: MessageDelta): Reply | undefined {
+    if (this.held.has(delta.message_id)) return undefined;
+    const known = this.streaming.get(delta.message_id);
+    if (known && delta.attempt < known.attempt) return undefined;
+    const started = known?.attempt === delta.attempt ? known : startOf(delta);
+    const fits = delta.snapshot || delta.offset === started.reasoningLength;
+    if (!fits && started === known) return undefined;
+    const reasoning = !fits ? started.reasoning : (delta.snapshot ? "" : started.reasoning) + delta.text;
+    const reply = { ...started, reasoning, reasoningLength: codePoints(reasoning) };
     this.streaming.set(delta.message_id, reply);
     return reply;
   }
@@ -223,6 +243,8 @@ function startOf(reply: { message_id: string; chatbot_id: string; attempt: numbe
     attempt: reply.attempt,
     text: "",
     length: 0,
+    reasoning: "",
+    reasoningLength: 0,
   };
 }
 

@@ -124,6 +124,9 @@ export class Player {
       read: state.session?.read_seq ?? null,
       messages: state.messages,
       replies: Object.fromEntries([...state.replies].map(([reply, { text }]) => [reply, text])),
+      reasonings: Object.fromEntries(
+        [...state.replies].flatMap(([reply, { reasoning }]) => (reasoning ? [[reply, reasoning]] : [])),
+      ),
     };
     for (const [key, value] of Object.entries(expected)) {
       if (!(key in seen)) throw new Error(`an expectation of an unknown kind: ${key}`);
@@ -147,7 +150,7 @@ export function filledAnswer(event: string, answer: Fields | null): Fields | nul
 function filledEvent(name: string, payload: Fields): Fields {
   if (WHOLE_MESSAGES.includes(name)) return message(payload);
   if (name === "session_updated") return session(payload);
-  if (name === "message_delta") {
+  if (name === "message_delta" || name === "reasoning_delta") {
     return { session_id: "S", chatbot_id: "echo", attempt: 1, snapshot: false, ...payload };
   }
   return payload;
