@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chat_gateway.domain.streamed_replies import StreamedReplies
+from chat_gateway.domain.streamed_replies import DeltaName, StreamedReplies
 from chat_gateway.sessions.catch_up import CatchUp
 from chat_gateway.sessions.pacing import Pacing
 from chat_gateway.sessions.presence import PresenceTracker
@@ -17,6 +17,7 @@ from shared.contracts.events import (
     MessageUpdated,
     PeoplePresent,
     ReadMarked,
+    ReasoningStreamed,
     ReplyStreamed,
     SessionDeleted,
     SessionHead,
@@ -48,6 +49,7 @@ class SessionDeliveries:
             SessionDeleted.TYPE: self._session_deleted,
             SessionHead.TYPE: self._session_head,
             ReplyStreamed.TYPE: self._reply_streamed,
+            ReasoningStreamed.TYPE: self._reasoning_streamed,
             TypingChanged.TYPE: self._typing_changed,
             ReadMarked.TYPE: self._read_marked,
             PeoplePresent.TYPE: presence.received,
@@ -80,6 +82,12 @@ class SessionDeliveries:
         self._catch_up.head_announced(session, data["last_seq"])
 
     def _reply_streamed(self, session: ServedSession, data: dict[str, Any]) -> None:
+        self._streamed(session, "message_delta", data)
+
+    def _reasoning_streamed(self, session: ServedSession, data: dict[str, Any]) -> None:
+        self._streamed(session, "reasoning_delta", data)
+
+    def _streamed(self, session: ServedSession, name: DeltaName, data: dict[str, Any]) -> None:
         reply = self._replies.streamed(
             session.key,
             data["message_id"],
@@ -88,6 +96,7 @@ class SessionDeliveries:
             data["offset"],
             data["text"],
             snapshot=data["snapshot"],
+            name=name,
         )
         if reply is not None and session.subscribers:
             session.stream(reply, data)

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Literal
+
+DeltaName = Literal["message_delta", "reasoning_delta"]  # the text of a reply, or its reasoning: streamed separately
 
 ENDED_MAX = 10_000  # reply ids
-ACTIVE_MAX = 10_000  # replies
+ACTIVE_MAX = 10_000  # texts of replies
+NAMES: tuple[DeltaName, ...] = ("message_delta", "reasoning_delta")
 
 
 @dataclass(slots=True)
 class StreamedReply:
-    """One unfinished reply. `parts` joined are the text of `attempt`; `whole`: no part of it was missed."""
+    """One text of an unfinished reply. `parts` joined are the text of `attempt`; `whole`: no part of it was missed."""
 
     session_id: str
     message_id: str
@@ -24,6 +28,12 @@ class StreamedReply:
     parts: list[str] = field(default_factory=list)
     length: int = 0  # code points
     whole: bool = True
+    name: DeltaName = "message_delta"
+
+    @property
+    def key(self) -> str:
+        """Identifies the text: a reply may stream two."""
+        return _key(self.message_id, self.name)
 
     @property
     def text(self) -> str:
@@ -44,7 +54,16 @@ class StreamedReplies:
         self._ended: OrderedDict[str, None] = OrderedDict()
 
     def streamed(
-        self, session_id: str, message_id: str, chatbot_id: str, attempt: int, offset: int, text: str, *, snapshot: bool
+        self,
+        session_id: str,
+        message_id: str,
+        chatbot_id: str,
+        attempt: int,
+        offset: int,
+        text: str,
+        *,
+        snapshot: bool,
+        name: DeltaName = "message_delta",
     ) -> StreamedReply | None:
         """Take a delta; return its reply, or `None` if no client may see the delta.
 
@@ -52,13 +71,13 @@ class StreamedReplies:
         """
         if message_id in self._ended:
             return None
-        reply = self._active.get(message_id)
+        reply = self.find(message_id, name)
         if reply is not None and attempt < reply.attempt:
             return None
         if reply is None or attempt > reply.attempt:
             if reply is not None:
                 self._drop(reply)
-            reply = self._begin(StreamedReply(session_id, message_id, chatbot_id, attempt))
+            reply = self._begin(StreamedReply(session_id, message_id, chatbot_id, attempt, name=name))
         if snapshot:
             self._replace(reply, text)
         elif reply.whole and offset < reply.length:
@@ -75,29 +94,33 @@ class StreamedReplies:
 
     def ended(self, message_id: str) -> None:
         """Drop a reply that is stored; its later deltas are ignored."""
-        reply = self._active.get(message_id)
-        if reply is not None:
-            self._drop(reply)
+        for name in NAMES:
+            if (reply := self.find(message_id, name)) is not None:
+                self._drop(reply)
         self._ended[message_id] = None
         if len(self._ended) > ENDED_MAX:
             self._ended.popitem(last=False)
 
-    def find(self, message_id: str) -> StreamedReply | None:
+    def find(self, message_id: str, name: DeltaName = "message_delta") -> StreamedReply | None:
         """Return the unfinished reply with this message id."""
-        return self._active.get(message_id)
+        return self._active.get(_key(message_id, name))
+
+    def has(self, message_id: str) -> bool:
+        """Return whether text or reasoning of this reply was received, and it has not ended."""
+        return any(self.find(message_id, name) is not None for name in NAMES)
 
     def of_session(self, session_id: str) -> frozenset[str]:
-        """Return the message ids of a session's unfinished replies."""
+        """Return the keys of the texts of a session's unfinished replies."""
         return frozenset(self._of_session.get(session_id, ()))
 
     def forget_session(self, session_id: str) -> None:
         """Drop the replies of a session that is no longer served."""
-        for message_id in self.of_session(session_id):
-            self._drop(self._active[message_id])
+        for key in self.of_session(session_id):
+            self._drop(self._active[key])
 
     def _begin(self, reply: StreamedReply) -> StreamedReply:
-        self._active[reply.message_id] = reply
-        self._of_session.setdefault(reply.session_id, set()).add(reply.message_id)
+        self._active[reply.key] = reply
+        self._of_session.setdefault(reply.session_id, set()).add(reply.key)
         return reply
 
     def _replace(self, reply: StreamedReply, text: str) -> None:
@@ -105,14 +128,18 @@ class StreamedReplies:
         reply.parts, reply.length, reply.whole = [text], len(text), True
 
     def _drop(self, reply: StreamedReply) -> None:
-        del self._active[reply.message_id]
+        del self._active[reply.key]
         self._text -= sum(map(len, reply.parts))
         ids = self._of_session[reply.session_id]
-        ids.discard(reply.message_id)
+        ids.discard(reply.key)
         if not ids:
             del self._of_session[reply.session_id]
 
     def _trim(self, reply: StreamedReply) -> None:
-        self._active.move_to_end(reply.message_id)
+        self._active.move_to_end(reply.key)
         while len(self._active) > 1 and (len(self._active) > ACTIVE_MAX or self._text > self._text_max):
             self._drop(next(iter(self._active.values())))
+
+
+def _key(message_id: str, name: DeltaName) -> str:
+    return message_id if name == "message_delta" else f"{message_id}/{name}"

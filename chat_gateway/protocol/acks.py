@@ -57,6 +57,7 @@ class ActiveReply(Model):
     chatbot_id: Annotated[str, Meta(description="The chatbot that writes it")]
     attempt: Annotated[int, Meta(description="The attempt of `text`; 0 if this gateway has seen none")]
     text: Annotated[str, Meta(description="The text so far, as seen by this gateway")]
+    reasoning: Annotated[str, Meta(description="The reasoning so far, of the same attempt")] = ""
 
 
 class Joined(Model):

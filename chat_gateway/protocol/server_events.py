@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from shared.contracts.events import ReadMarked, ReplyStreamed, TypingChanged
+from shared.contracts.events import ReadMarked, ReasoningStreamed, ReplyStreamed, TypingChanged
 from shared.contracts.payload import Model, Timestamp
 from shared.contracts.views import Message, Session
 
@@ -77,6 +77,7 @@ SERVER_EVENTS: dict[str, type[Model]] = {
     "message": Message,
     "message_updated": Message,
     "message_delta": ReplyStreamed,
+    "reasoning_delta": ReasoningStreamed,
     "message_rejected": MessageRejected,
     "session_updated": Session,
     "session_deleted": SessionDeleted,

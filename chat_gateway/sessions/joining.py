@@ -104,7 +104,7 @@ class Sessions:
             found = await self._persistence.query(_join_query(socket.user_id, request))
             self._catch_up.load(session, found["session"])
             for message in found["messages"]:
-                if self._replies.find(message["id"]) is not None:
+                if self._replies.has(message["id"]):
                     self._replies.ended(message["id"])
             answer = {
                 "session": found["session"],

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from chat_gateway.domain.cursor import Cursor
-from chat_gateway.domain.streamed_replies import StreamedReplies, StreamedReply
+from chat_gateway.domain.streamed_replies import NAMES, StreamedReplies, StreamedReply
 from chat_gateway.transport import frames
 from chat_gateway.transport.frames import Frame
 from shared.errors import NotFound
@@ -44,7 +44,7 @@ class Subscriber:
     pending: list[tuple[int, Frame]] | None = None
     overflowed: bool = False
     removed: bool = False  # its user ceased to be a member during the join
-    awaiting_snapshot: set[str] = field(default_factory=set)  # unfinished replies whose text it has not received
+    awaiting_snapshot: set[str] = field(default_factory=set)  # texts of unfinished replies that it has not received
     join_lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by the join in progress
     joins: int = 0  # joins in progress or waiting for `join_lock`
 
@@ -203,29 +203,28 @@ class ServedSession:
         for socket, subscriber in self.subscribers.items():
             if not subscriber.joined:
                 continue
-            if reply.message_id in subscriber.awaiting_snapshot and reply.whole:
-                subscriber.awaiting_snapshot.discard(reply.message_id)
+            if reply.key in subscriber.awaiting_snapshot and reply.whole:
+                subscriber.awaiting_snapshot.discard(reply.key)
                 if not delta["snapshot"]:
                     whole = {**delta, "offset": 0, "text": reply.text, "snapshot": True}
-                    socket.send(frames.event("message_delta", whole))
+                    socket.send(frames.event(reply.name, whole))
                     continue
             if frame is None:
-                frame = frames.event("message_delta", delta)
+                frame = frames.event(reply.name, delta)
             socket.send(frame)
 
 
 def describe_active_replies(active: Iterable[dict[str, Any]], replies: StreamedReplies) -> list[dict[str, Any]]:
-    """Return the `active_replies` of a join: the open turns, with the text and attempt received by this gateway."""
-    found = []
-    for join_lock in active:
-        reply = replies.find(join_lock["message_id"])
-        known = reply is not None and reply.whole
-        found.append(
-            {
-                "message_id": join_lock["message_id"],
-                "chatbot_id": join_lock["chatbot_id"],
-                "attempt": reply.attempt if reply is not None and known else 0,
-                "text": reply.text if reply is not None and known else "",
-            }
-        )
-    return found
+    """Return the `active_replies` of a join: the open turns, with what this gateway received of the newest attempt."""
+    return [{**turn, **_received(turn["message_id"], replies)} for turn in active]
+
+
+def _received(message_id: str, replies: StreamedReplies) -> dict[str, Any]:
+    texts = {name: reply for name in NAMES if (reply := replies.find(message_id, name)) is not None and reply.whole}
+    attempt = max((reply.attempt for reply in texts.values()), default=0)
+    newest = {name: reply.text for name, reply in texts.items() if reply.attempt == attempt}
+    return {
+        "attempt": attempt,
+        "text": newest.get("message_delta", ""),
+        "reasoning": newest.get("reasoning_delta", ""),
+    }

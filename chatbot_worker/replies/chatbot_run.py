@@ -91,10 +91,11 @@ class ChatbotRun:
 
     def _add(self, piece: Piece) -> None:
         if isinstance(piece, Reasoning):
+            self._stream.add_reasoning(piece.text)
             self._note_sign()
         elif isinstance(piece, Correction):
+            self._stream.replace(piece.content, piece.reasoning)
             self._note_sign()
-            self._stream.replace(piece.content)
         else:
             self._stream.add(piece)
             if piece:

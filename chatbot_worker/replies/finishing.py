@@ -8,6 +8,7 @@ import structlog
 
 from chatbot_worker.chatbots.protocol import ReplyError
 from chatbot_worker.replies.chatbot_run import LimitExceeded
+from chatbot_worker.replies.reply_stream import ReplyStream
 from chatbot_worker.rules.errors import CHATBOT_FAILED, LENGTH, LENGTH_BEFORE_TEXT, TIMEOUT, TOO_LONG
 from shared.contracts.commands import FinishReply
 from shared.contracts.payload import rfc3339_now
@@ -59,18 +60,23 @@ class ChatbotFailed(Exception):
 
 
 def finish(
-    turn: RunTurn, attempt: int, content: str, error: ErrorView | None = None, status: MessageStatus | None = None
+    turn: RunTurn,
+    attempt: int,
+    stream: ReplyStream | None,
+    error: ErrorView | None = None,
+    status: MessageStatus | None = None,
 ) -> FinishReply:
-    """Build the end of a turn. The status follows from the error, unless it is given."""
+    """Build the end of a turn, with the text so far. The status follows from the error, unless it is given."""
     return FinishReply(
         session_id=turn.session_id,
         message_id=turn.message_id,
         chatbot_id=turn.chatbot_id,
         attempt=attempt,
-        content=content,
+        content="" if stream is None else stream.text.content,
         status=status or ("complete" if error is None else "stopped" if error in CUT else "failed"),
         error=error,
         created_at=rfc3339_now(),
+        reasoning="" if stream is None else stream.reasoning,
     )
 
 

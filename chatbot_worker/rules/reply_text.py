@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from shared.contracts.views import REPLY_CONTENT_MAX
+from shared.contracts.views import REASONING_BYTES_MAX, REPLY_CONTENT_MAX
 
 # NUL and lone surrogates are invalid in a message (contract.md §3.8). All further control characters
 # take six bytes each in JSON, so that a reply of full length could exceed the size of an event.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+ESCAPED = re.compile(r'["\\\n\r\t]')  # characters that take a second byte in JSON
 PAIR = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")  # one character, as two escapes of JSON in two pieces
 
 
@@ -102,3 +103,28 @@ class ReplyText:
             self._published.append(text)
             self._published_length = self.length
         return text
+
+
+class ReasoningText(ReplyText):
+    """The reasoning of a reply, at most `REASONING_BYTES_MAX`. What goes beyond it is dropped."""
+
+    __slots__ = ("_room",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._room = REASONING_BYTES_MAX
+
+    def add(self, piece: str) -> None:
+        """Append a piece, as far as there is room."""
+        size = len(piece.encode(errors="replace")) + len(ESCAPED.findall(piece))
+        if size > self._room:
+            piece = piece.encode(errors="replace")[: self._room // 2].decode(errors="ignore")
+            self._room = 0
+        else:
+            self._room -= size
+        super().add(piece)
+
+    def replace(self, text: str) -> None:
+        """Start again with another text."""
+        self._room = REASONING_BYTES_MAX
+        super().replace(text)

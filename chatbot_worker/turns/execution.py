@@ -223,12 +223,13 @@ class TurnExecution:
         return self._finish_complete(attempt)
 
     def _finish_complete(self, attempt: Attempt) -> FinishReply:
-        return finish(self.turn, attempt.number, attempt.stream.text.content, attempt.fault)
+        return finish(self.turn, attempt.number, attempt.stream, attempt.fault)
 
     def _finish(self, error: ErrorView | None, status: MessageStatus | None = None) -> FinishReply:
         """Build a reply that its chatbot has not completed, with the text so far."""
-        number = self._number(0) if self._attempt is None else self._attempt.number
-        return finish(self.turn, number, self._text(), error, status)
+        if (attempt := self._attempt) is None:
+            return finish(self.turn, self._number(0), None, error, status)
+        return finish(self.turn, attempt.number, attempt.stream, error, status)
 
     def _text(self) -> str:
         return "" if self._attempt is None else self._attempt.stream.text.content

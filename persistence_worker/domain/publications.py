@@ -138,7 +138,8 @@ def _turn(start: TurnStart, contexts: Contexts, partitions: int) -> Publication:
 def _estimated_size(payload: Payload) -> int:
     match payload:
         case MessageStored() | MessageUpdated():
-            return 512 + 2 * len(payload.message.content)
+            reasoning = sum(len(part.text) for part in payload.message.parts or ())
+            return 512 + 2 * (len(payload.message.content) + reasoning)
         case RunTurn():
             return 512 + sum(256 + 2 * len(message.content) for message in payload.context)
         case _:

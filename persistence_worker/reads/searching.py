@@ -42,12 +42,14 @@ _OWN = """
       AND (m.created_at, m.id) < (:moment, :last)"""
 _FOUND = {
     "postgresql": f"""
-        SELECT {_COLUMNS}, s.title AS title, octet_length(m.content) AS size
+        SELECT {_COLUMNS}, s.title AS title,
+            octet_length(m.content) + coalesce(octet_length(m.parts), 0) AS size
         FROM chat.message_words AS w {_OWN.format("chat.")}
           AND array_to_tsvector(string_to_array(w.words, ' ')) @@ CAST(:words AS tsquery)
           AND NOT EXISTS (SELECT FROM unnest(:runs) AS run WHERE position(run IN w.words) = 0)""",  # noqa: S608 - built of constants only
     "sqlite": f"""
-        SELECT {_COLUMNS}, s.title AS title, length(CAST(m.content AS BLOB)) AS size
+        SELECT {_COLUMNS}, s.title AS title,
+            length(CAST(m.content AS BLOB)) + coalesce(length(CAST(m.parts AS BLOB)), 0) AS size
         FROM message_words_fts AS f JOIN message_words AS w ON w.rowid = f.rowid {_OWN.format("")}
           AND message_words_fts MATCH :words
           AND NOT EXISTS (SELECT 1 FROM json_each(:runs) AS run WHERE instr(w.words, run.value) = 0)""",  # noqa: S608

@@ -9,12 +9,16 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from msgspec import UNSET
+from msgspec.json import Decoder, encode
 from sqlalchemy import Row
 
 from persistence_worker.domain.search_words import search_words
 from persistence_worker.domain.state import Turn
 from shared.contracts.payload import parse_rfc3339, rfc3339
-from shared.contracts.views import ErrorView, Message
+from shared.contracts.views import ErrorView, Message, ReasoningPart
+
+_PARTS = Decoder(list[ReasoningPart])
 
 SESSION_COLUMNS = (
     "id",
@@ -50,6 +54,7 @@ MESSAGE_COLUMNS = (
     "error_code",
     "error_message",
     "superseded_by",
+    "parts",
 )
 MESSAGE_CHANGES = ("updated_seq", "content", "client_message_id", "status", "superseded_by")
 message_change = attrgetter("id", *MESSAGE_CHANGES)
@@ -167,6 +172,7 @@ def message_of(row: Row[Any]) -> Message:
         status=row.status,
         error=ErrorView(code=row.error_code, message=row.error_message or "") if row.error_code else None,
         superseded_by=row.superseded_by,
+        parts=UNSET if row.parts is None else _PARTS.decode(row.parts),
     )
 
 
@@ -188,6 +194,7 @@ def message_row(message: Message) -> tuple[Any, ...]:
         error.code if error else None,
         error.message if error else None,
         message.superseded_by,
+        None if message.parts is UNSET else encode(message.parts).decode(),
     )
 
 

@@ -39,7 +39,7 @@ def _octets_sqlite(element: octets, compiler: SQLCompiler, **more: Any) -> str:
 def _page(by: str, *, below: bool = False) -> Select[Any]:
     """Return the statement for at most `:limit` rows before (`below`) or after `:number`.
 
-    Their contents have at most `:room` bytes in total, except that there is at least one row.
+    Their contents and parts have at most `:room` bytes in total, except that there is at least one row.
     """
 
     def order(table: FromClause) -> ColumnElement[Any]:
@@ -56,7 +56,7 @@ def _page(by: str, *, below: bool = False) -> Select[Any]:
         .limit(bindparam("limit", type_=Integer))
         .subquery()
     )
-    size = octets(rows.c.content)
+    size = octets(rows.c.content) + func.coalesce(octets(rows.c.parts), 0)
     total = func.sum(size).over(order_by=order(rows))
     summed = select(*rows.c, total.label("total"), size.label("size")).subquery()
     fits = or_(summed.c.total == summed.c.size, summed.c.total <= bindparam("room", type_=BigInteger))

@@ -77,6 +77,7 @@ chat_messages = Table(
     Column("error_code", Text),
     Column("error_message", Text),
     Column("superseded_by", Uuid),
+    Column("parts", Text),  # JSON; null if there are none
     UniqueConstraint("session_id", "seq"),
     Index(None, "session_id", "updated_seq"),
     CheckConstraint("sender_type IN ('user', 'chatbot')", name="sender_type"),

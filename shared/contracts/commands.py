@@ -64,6 +64,7 @@ class FinishReply(Payload):
     status: MessageStatus
     error: ErrorView | None
     created_at: Timestamp
+    reasoning: str = ""
 
     @classmethod
     def empty(

@@ -91,10 +91,8 @@ class SessionActivity(Payload):
     updated_at: Timestamp
 
 
-class ReplyStreamed(Payload):
-    """A delta of a reply in progress. `offset` counts code points before `text`. Key: the session's partition."""
-
-    TYPE: ClassVar[str] = "backchat.reply.streamed.v1"
+class StreamedText(Payload):
+    """A delta of a text of a reply in progress. `offset` counts code points before `text`."""
 
     session_id: Annotated[UUID, Meta(description="The session of the reply")]
     message_id: Annotated[UUID, Meta(description="The id that the stored reply will have")]
@@ -103,6 +101,18 @@ class ReplyStreamed(Payload):
     offset: Annotated[int, Meta(description="Characters before `text`")]
     text: Annotated[str, Meta(description="The new text; with `snapshot` the whole text so far")]
     snapshot: Annotated[bool, Meta(description="Whether `text` is the whole text so far")]
+
+
+class ReplyStreamed(StreamedText):
+    """A delta of a reply in progress. `offset` counts code points before `text`. Key: the session's partition."""
+
+    TYPE: ClassVar[str] = "backchat.reply.streamed.v1"
+
+
+class ReasoningStreamed(StreamedText):
+    """A delta of the reasoning of a reply in progress, a text with its own offsets. Key: the session's partition."""
+
+    TYPE: ClassVar[str] = "backchat.reasoning.streamed.v1"
 
 
 class TypingChanged(Payload):
@@ -189,6 +199,7 @@ EVENTS: tuple[type[Payload], ...] = (
     SessionHead,
     SessionActivity,
     ReplyStreamed,
+    ReasoningStreamed,
     TypingChanged,
     PeoplePresent,
     UserSpent,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Meta, field
+from msgspec import UNSET, Meta, UnsetType, field
 
 from shared.contracts.payload import Model, Timestamp
 
@@ -16,6 +16,7 @@ ReplyPolicy = Literal["mentioned", "all", "round_robin", "silent"]
 USER_CONTENT_MAX = 16_000  # code points, after trimming at least one
 REPLY_CONTENT_MAX = 100_000  # code points
 CLIENT_ID_MAX = 128  # printable ASCII
+REASONING_BYTES_MAX = 60_000  # of UTF-8 and escapes of JSON; all parts of a message have at most 64 KiB
 TITLE_MAX = 200
 PAGE_MAX = 200
 PAGE_DEFAULT = 50
@@ -27,6 +28,13 @@ class ErrorView(Model):
 
     code: Annotated[str, Meta(description="Stable code")]
     message: Annotated[str, Meta(description="Text to show to a person")]
+
+
+class ReasoningPart(Model):
+    """What a model wrote before its answer. It is no part of `content`, and no model is sent it."""
+
+    text: Annotated[str, Meta(description="The text")]
+    type: Annotated[Literal["reasoning"], Meta(description="Always `reasoning`")] = "reasoning"
 
 
 class Message(Model):
@@ -54,6 +62,17 @@ class Message(Model):
     superseded_by: Annotated[
         UUID | None, Meta(description="Id of the message that replaces it: regenerated, or its question was edited")
     ] = None
+    parts: (
+        Annotated[
+            list[ReasoningPart],
+            Meta(
+                description="What belongs to the message and is no text of it; absent if there is nothing. "
+                "Ignore types that you do not know",
+                extra_json_schema={"x-omitted": "if empty"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ChatbotRef(Model):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from msgspec import UNSET, UnsetType
+
 from persistence_worker.domain import reply_policy, titles
 from persistence_worker.domain.answers import rejection
 from persistence_worker.domain.state import SessionState
 from persistence_worker.domain.unit_of_work import UnitOfWork
 from shared.contracts.commands import FinishReply, SendMessage
 from shared.contracts.envelope import Received
-from shared.contracts.views import REPLY_CONTENT_MAX, ErrorView, MessageStatus
+from shared.contracts.views import REASONING_BYTES_MAX, REPLY_CONTENT_MAX, ErrorView, MessageStatus, ReasoningPart
 from shared.errors import NotFound
 
 TOO_LONG = ErrorView(code="too_long", message="The reply was longer than allowed and was cut.")
@@ -73,6 +75,7 @@ def finish(work: UnitOfWork, command: FinishReply, envelope: Received) -> None:
         reply_to=turn.reply_to,
         status=status,
         error=error,
+        parts=parts_of(command.reasoning),
     )
     work.close_turn(session, turn, envelope)
     if status == "complete" and content:  # a chatbot may decide to say nothing
@@ -92,6 +95,12 @@ def as_stored(
     if len(content) > REPLY_CONTENT_MAX:
         return content[:REPLY_CONTENT_MAX], "stopped", TOO_LONG
     return content, status, error
+
+
+def parts_of(reasoning: str) -> list[ReasoningPart] | UnsetType:
+    """Return the parts of a reply, without NUL and within `REASONING_BYTES_MAX`."""
+    text = reasoning.replace("\x00", "").encode(errors="replace")[:REASONING_BYTES_MAX].decode(errors="ignore")
+    return [ReasoningPart(text=text)] if text else UNSET
 
 
 def _set_title(work: UnitOfWork, session: SessionState, envelope: Received) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from shared.bus.port import REQUEST_TIMEOUT, Batch, Delivery
 from shared.contracts.commands import FinishReply
 from shared.contracts.envelope import Event, Received, join, read_body
-from shared.contracts.events import ChatbotsAnnounced, ReplyStreamed, TypingChanged
+from shared.contracts.events import ChatbotsAnnounced, ReasoningStreamed, ReplyStreamed, TypingChanged
 from shared.contracts.queries import Reply
 from shared.contracts.topology import Exchange, Queue
 from shared.contracts.turns import RunTurn, StopTurn
@@ -119,6 +119,9 @@ class FakeBus:
 
     def deltas(self) -> list[ReplyStreamed]:
         return [event.data for _, _, event in self.streamed if isinstance(event.data, ReplyStreamed)]
+
+    def reasoning_deltas(self) -> list[ReasoningStreamed]:
+        return [event.data for _, _, event in self.streamed if isinstance(event.data, ReasoningStreamed)]
 
     def typing(self) -> list[bool]:
         return [event.data.typing for _, _, event in self.streamed if isinstance(event.data, TypingChanged)]

@@ -127,7 +127,7 @@ async def test_snapshots_repeat_while_a_reply_is_under_way(
     bus: FakeBus, start: Start, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Snapshots repeat also without new text; deltas within an interval are merged."""
-    monkeypatch.setattr("chatbot_worker.replies.reply_stream.SNAPSHOT_INTERVAL", 0.05)
+    monkeypatch.setattr("chatbot_worker.replies.text_stream.SNAPSHOT_INTERVAL", 0.05)
     go = asyncio.Event()
 
     async def bursts(_turn: Turn) -> AsyncIterator[str]:

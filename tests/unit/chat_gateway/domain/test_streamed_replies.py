@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from chat_gateway.domain.streamed_replies import ENDED_MAX, StreamedReplies
+from chat_gateway.domain.streamed_replies import ENDED_MAX, DeltaName, StreamedReplies
+from chat_gateway.sessions.session_state import describe_active_replies
 
 
 def take(
-    replies: StreamedReplies, offset: int, text: str, *, attempt: int = 1, snapshot: bool = False, reply: str = "r"
+    replies: StreamedReplies,
+    offset: int,
+    text: str,
+    *,
+    attempt: int = 1,
+    snapshot: bool = False,
+    reply: str = "r",
+    name: DeltaName = "message_delta",
 ):
-    return replies.streamed("s", reply, "bot", attempt, offset, text, snapshot=snapshot)
+    return replies.streamed("s", reply, "bot", attempt, offset, text, snapshot=snapshot, name=name)
 
 
 @pytest.fixture
@@ -79,3 +89,44 @@ def test_replies_are_dropped_with_their_session(replies: StreamedReplies) -> Non
     replies.forget_session("s")
     assert replies.find("r") is None
     assert replies._text == 0
+
+
+def test_text_and_reasoning_of_a_reply_are_apart_and_end_together(replies: StreamedReplies) -> None:
+    """Each has its own offsets; the stored message ends both, and neither is seen after it."""
+    take(replies, 0, "I think.", name="reasoning_delta")
+    take(replies, 0, "Hel")
+    take(replies, 8, " More.", name="reasoning_delta")
+    take(replies, 3, "lo.")
+    assert replies.find("r").text == "Hello."
+    assert replies.find("r", "reasoning_delta").text == "I think. More."
+    assert len(replies.of_session("s")) == 2
+    assert replies.has("r")
+    replies.ended("r")
+    assert not replies.has("r")
+    assert take(replies, 14, "late", name="reasoning_delta") is None
+    take(replies, 0, "x", reply="other", name="reasoning_delta")
+    assert replies.has("other")
+    replies.forget_session("s")
+    assert not replies.has("other")
+
+
+@pytest.mark.parametrize(
+    ("text", "reasoning", "expected"),
+    [
+        (None, (5, "I think."), {"attempt": 5, "text": "", "reasoning": "I think."}),
+        ((5, "Hello."), None, {"attempt": 5, "text": "Hello.", "reasoning": ""}),
+        ((5, "Hello."), (5, "I think."), {"attempt": 5, "text": "Hello.", "reasoning": "I think."}),
+        ((5, "Hello."), (9, "Again."), {"attempt": 9, "text": "", "reasoning": "Again."}),
+        ((9, "Hello."), (5, "Old."), {"attempt": 9, "text": "Hello.", "reasoning": ""}),
+        (None, None, {"attempt": 0, "text": "", "reasoning": ""}),
+    ],
+)
+def test_active_reply_has_what_was_received_of_its_newest_attempt(
+    replies: StreamedReplies, text: Any, reasoning: Any, expected: dict[str, Any]
+) -> None:
+    if text:
+        take(replies, 0, text[1], attempt=text[0])
+    if reasoning:
+        take(replies, 0, reasoning[1], attempt=reasoning[0], name="reasoning_delta")
+    active = {"message_id": "r", "chatbot_id": "bot"}
+    assert describe_active_replies([active], replies) == [{**active, **expected}]
