@@ -167,7 +167,9 @@ export class SessionState {
     const started = known?.attempt === delta.attempt ? known : startOf(delta);
     const fits = delta.snapshot || delta.offset === started.length;
     if (!fits && started === known) return undefined;
-    const reply = fits ? extended(delta.snapshot ? { ...started, text: "", length: 0 } : started, delta.text) : started;
+    const reply = fits
+      ? extended(delta.snapshot ? { ...started, text: "", length: 0 } : started, delta.text)
+      : started;
     this.streaming.set(delta.message_id, reply);
     return reply;
   }
