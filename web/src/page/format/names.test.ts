@@ -14,7 +14,9 @@ it.each([
 it.each([
   ["ada", "ad"],
   ["ada.lovelace", "al"],
-  ["👩‍👩‍👧 team", "👩t"],
+  ["👩‍👩‍👧 team", "👩‍👩‍👧t"],
+  ["🇩🇪", "🇩🇪"],
+  ["e\u0301mile", "e\u0301m"],
   ["---", "?"],
 ])("returns initials for %j", (name, expected) => {
   expect(initialsOf(name)).toBe(expected);

@@ -22,6 +22,13 @@ export function chatbotName(id: string, session: Session | undefined): string {
   return session?.chatbots.find((each) => each.id === id)?.name ?? id;
 }
 
+/** Names of those who can be mentioned in a chat, by id. */
+export function membersOf(session: Session | undefined): Readonly<Record<string, string>> {
+  const users = (session?.users ?? []).map((id) => [id, id] as const);
+  const chatbots = (session?.chatbots ?? []).map(({ id, name }) => [id, name] as const);
+  return Object.fromEntries([...users, ...chatbots]);
+}
+
 /** A hue in degrees, constant for an id. */
 export function hueOf(id: string): number {
   let hash = 0x811c9dc5; // FNV-1a
@@ -29,11 +36,14 @@ export function hueOf(id: string): number {
   return Math.round(((hash >>> 0) * 137.508) % 360); // the golden angle spreads similar names
 }
 
+const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
 /** One or two letters for an avatar. */
 export function initialsOf(name: string): string {
   const [first = "", second] = name.split(/[\s._-]+/).filter(Boolean);
-  const letters = second ? [[...first][0], [...second][0]] : [...first].slice(0, 2);
-  return letters.join("") || "?";
+  const letters = (word: string) => [...graphemes.segment(word)].map(({ segment }) => segment);
+  const initials = second ? [letters(first)[0], letters(second)[0]] : letters(first).slice(0, 2);
+  return initials.join("") || "?";
 }
 
 // In other scripts, such as Devanagari and Thai, marks are vowels.
