@@ -10,10 +10,11 @@ import { defineConfig, type Plugin, type Rolldown } from "vite";
  * others are in one file, so that the first load takes one round trip.
  */
 const LATER = new RegExp(
-  "node_modules/highlight.js/|page/(platform/clipboard|i18n/(de|ar)|markdown/highlight|" +
+  "node_modules/(dompurify|highlight.js|temml)/|" +
+    "page/(platform/clipboard|i18n/(de|ar)|markdown/(highlight|references|typesetter)|" +
     "views/(account|conversation|dialogs)/\\w+|views/shell/search_hits)\\.",
 );
-const MARKDOWN = /node_modules\/(dompurify|marked)\/|page\/markdown\/(?!highlight)/;
+const MARKDOWN = /node_modules\/marked\/|page\/markdown\/(?!highlight|references|typesetter)/;
 
 const isFirst = (id: string) => !LATER.test(id) && !MARKDOWN.test(id) && !id.includes("/widget/");
 

@@ -29,6 +29,7 @@ class Model:
         self.ended = threading.Event()
         self.go_on.set()
         self.answers: dict[str, str] = {}  # by the end of the user's message
+        self.at_once = 0  # characters at the beginning of a reply that `say` sends without delay
         model = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -71,6 +72,7 @@ class Model:
         """Release a held reply, and remove all scripted answers."""
         self.go_on.set()
         self.answers.clear()
+        self.at_once = 0
 
     @property
     def url(self) -> str:
@@ -89,7 +91,8 @@ class Model:
             self.go_on.wait(60)
             yield RELEASED
         elif name == "say":
-            for piece in re.findall(r"[\s\S]{1,6}", rest):
+            yield from re.findall(r"[\s\S]{1,500}", rest[: self.at_once])
+            for piece in re.findall(r"[\s\S]{1,6}", rest[self.at_once :]):
                 yield piece
                 self.ended.wait(TICK)
         elif name == "count":

@@ -1,13 +1,11 @@
 """A chat of five thousand messages: it opens fast, scrolls without a jump, and stays smooth while a reply streams.
 
-The limits hold on a busy machine too: each is multiplied by how much slower than `REFERENCE` the same browser does a
-fixed piece of work at that moment, and may be met in any of several rounds. Tasks are measured in CPU time.
+The limits hold on a busy machine too: each is multiplied by `slowness`, and may be met in any of several rounds.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import statistics
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Visit
+from tests.browser.main_thread import slowness, tasks
 from tests.browser.model import Model
 from tests.browser.visitor import PASSCODE, PATIENCE, Visitor, wait_for_expression
 from tests.support.client import Device, log_in
@@ -26,16 +25,6 @@ Record = Callable[[str, object], None]
 ROUNDS, OPENED = 3, 3
 OPENS_IN = 300  # milliseconds
 TASK = 50  # milliseconds
-REFERENCE = 50  # milliseconds that `WORK` takes on the machine on which the limits were set
-WORK = """() => {
-  const start = performance.now();
-  const list = document.body.appendChild(document.createElement("div"));
-  for (let at = 0; at < 3000; at += 1) list.appendChild(document.createElement("p")).textContent = `Paragraph ${at}`;
-  const height = list.offsetHeight;
-  const sorted = Array.from({length: 60000}, (_, at) => (at * 7919) % 60013).sort((a, b) => a - b);
-  list.remove();
-  return height && sorted.length && performance.now() - start;
-}"""
 # The last file that the page loads when idle.
 LOADED = "performance.getEntriesByType('resource').some(({name}) => name.includes('/message_editor-'))"
 OPEN = """([id, most]) => new Promise((done, fail) => {
@@ -94,11 +83,6 @@ def place(page: Page) -> tuple[str, float]:
     return row, top
 
 
-def slowness(page: Page) -> float:
-    """Return how many times slower than `REFERENCE` this browser is at the moment; at least 1."""
-    return max(1.0, float(page.evaluate(WORK)) / REFERENCE)
-
-
 def opened(visitor: Visitor, chat: str) -> float:
     """Return the milliseconds from the click in the list until the chat is usable, on a newly loaded page."""
     page = visitor.page
@@ -150,15 +134,6 @@ def test_long_chat_opens_and_scrolls_within_limits(visit: Visit, stack: Stack, r
     expect(page.locator(".latest")).to_have_count(0)
 
 
-def longest_task(trace: bytes) -> float:
-    """Return the CPU time, in milliseconds, of the longest task on the page's main thread."""
-    events = json.loads(trace)["traceEvents"]
-    main = {(e["pid"], e["tid"]) for e in events if e.get("args", {}).get("name") == "CrRendererMain"}
-    took = [e["tdur"] for e in events if e["name"].endswith("RunTask") and (e["pid"], e["tid"]) in main and "tdur" in e]
-    assert len(took) > 100  # else nothing was measured
-    return float(max(took)) / 1_000
-
-
 def test_page_stays_smooth_while_a_reply_streams(
     visit: Visit, browser: Browser, model: Model, record_property: Record
 ) -> None:
@@ -182,7 +157,7 @@ def test_page_stays_smooth_while_a_reply_streams(
         page.evaluate("document.querySelector('.scroller').scrollTop = 0")
         expect(page.locator(".latest")).to_be_visible()
         visitor.expect_answer(replies)
-        took = longest_task(browser.stop_tracing())
+        took = max(tasks(browser.stop_tracing()))
         assert page.evaluate("document.querySelector('.scroller').scrollTop") == 0
         expect(page.locator(".latest")).to_contain_text("1 new message")
         slow = slowness(page)

@@ -153,6 +153,8 @@ export const ar: Texts = {
   },
   "message.seen": "قرأها {names}",
   "message.image": "إظهار الصورة «{alt}» من {host}",
+  "message.note": "الحاشية {number}",
+  "message.note.back": "العودة إلى نص الحاشية {number}",
   "message.actions": "إجراءات هذه الرسالة",
   "message.said": "{name} يقول: {text}",
 

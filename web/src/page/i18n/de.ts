@@ -139,6 +139,8 @@ export const de: Texts = {
   "message.typing.several": { one: "{n} Person schreibt", other: "{n} Leute schreiben" },
   "message.seen": "Gelesen von {names}",
   "message.image": "Bild „{alt}“ von {host} zeigen",
+  "message.note": "Fußnote {number}",
+  "message.note.back": "Zurück zum Text der Fußnote {number}",
   "message.actions": "Aktionen für diese Nachricht",
   "message.said": "{name} sagt: {text}",
 

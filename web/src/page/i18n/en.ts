@@ -135,6 +135,8 @@ export const en = {
   "message.typing.several": { one: "{n} person is typing", other: "{n} people are typing" },
   "message.seen": "Read by {names}",
   "message.image": "Show the image “{alt}” from {host}",
+  "message.note": "Footnote {number}",
+  "message.note.back": "Back to the text of footnote {number}",
   "message.actions": "Actions for this message",
   "message.said": "{name} says: {text}",
 

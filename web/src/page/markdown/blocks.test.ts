@@ -1,15 +1,25 @@
 // @vitest-environment happy-dom
 import { describe, expect, it } from "vitest";
 
+import type { Tokens } from "marked";
+
 import { Blocks } from "./blocks.ts";
 import { MarkdownView } from "./view.ts";
 
+const LONG = "A line of words that goes on, with **bold** and 2 * 3 = 6\n".repeat(12);
 const CORPUS = [
   "# Title\n\nSome **strong** and *soft* words, `code` and a [link](https://example.org).\n\n- one\n- two\n  - deep\n\nEnd.",
   "Before\n\n```python\ndef f(x):\n    return x * 2\n\nprint(f(2))\n```\n\nAfter ~~that~~.",
   "| a | b |\n|---|:-:|\n| 1 | 2 |\n\n> quoted\n> twice\n\n1. first\n2. second",
   "Emoji 👩‍👩‍👧 and عربي and 日本語 **mixed 👍**\n\n---\n\n<b>not html</b> <script>alert(1)</script>",
   "***both*** __under__ _single_ * lone star\n\n    indented code\n\nSetext\n===\n\n![img](https://x.y/z.png)",
+  "7. seven\n8. eight\n   - deep\n\n   ```js\n   let a = 1;\n   ```\n\n9. nine\n\n   more\n10. ten\n\nEnd of it.",
+  "| n | text |\n|--:|:--|\n| 1 | a **b** |\n| 2 | `c\\|d` |\n| 3 | e |\n| 4 | f |\n\n* x\n* y\n- z\n- w\n\n> a\n>\n> - b\n> - c",
+  "Let $a_1 = 2$ and \\(b^{*} * c^{*}\\).\n\n\\[\nx\n= y\n\\]\n\n$$\n- a\n$$\n\nCosts $5 or $6.",
+  "A note[^1] and[^b] another[^no].\n\n[^1]: The *first*.\n[^b]: Second\n    goes on.\n\nA [link][x].\n\n[x]: https://example.org",
+  "- [x] done\n- [ ] open\n\n- [x] loose\n- plain",
+  `${LONG}\n${LONG}the end of ${"plain words ".repeat(60)}`,
+  "H<sub>2</sub>O, <kbd>Ctrl</kbd>, a<br>b\n\n<details>\n  <summary>x</summary>\n  y\n</details>\n\n<br>\n\nend",
 ];
 
 describe("Blocks", () => {
@@ -21,13 +31,36 @@ describe("Blocks", () => {
 
   it("does not parse again what is finished", () => {
     const blocks = new Blocks();
-    const [first] = blocks.update("one\n\ntwo", true);
-    expect(blocks.update("one\n\ntwo\n\nthree", true)[0]).toBe(first);
+    const [first] = blocks.update("one\n\ntwo", true).tokens;
+    expect(blocks.update("one\n\ntwo\n\nthree", true).tokens[0]).toBe(first);
   });
 
-  it("writes HTML as text", () => {
-    const [block] = new Blocks().update("<img src=x onerror=alert(1)>", false);
-    expect(block).toMatchObject({ kind: "html", html: "&lt;img src=x onerror=alert(1)&gt;" });
+  it.each([
+    ["list", "- one\n- two\n- three", "\n- four"],
+    ["numbered list", "7. one\n8. two\n9. three", "\n10. four"],
+    ["loose list", "- one\n\n- two\n\n- three", "\n\n- four"],
+    ["list with nested blocks", "- one\n\n  ```\n  code\n  ```\n- two\n- three", "\n- four"],
+  ])("does not parse the finished items of a %s again", (_, start, more) => {
+    const blocks = new Blocks();
+    const items = (source: string) => (blocks.update(source, true).tokens[0] as Tokens.List).items;
+    const before = items(start);
+    const after = items(start + more);
+    expect(after).toHaveLength(4);
+    expect(after.slice(0, 2).map((item, at) => item === before[at])).toEqual([true, true]);
+  });
+
+  it("does not parse the finished rows of a table again", () => {
+    const blocks = new Blocks();
+    const rows = (source: string) => (blocks.update(source, true).tokens[0] as Tokens.Table).rows;
+    const before = rows("| a | b |\n|--:|---|\n| 1 | 2 |\n| 3 | 4 |");
+    const after = rows("| a | b |\n|--:|---|\n| 1 | 2 |\n| 3 | 4 |\n| 5 | 6 |\n| 7 |");
+    expect(after.map((row) => row.map(({ text }) => text))).toEqual([
+      ["1", "2"],
+      ["3", "4"],
+      ["5", "6"],
+      ["7", ""],
+    ]);
+    expect(after[0]).toBe(before[0]);
   });
 });
 

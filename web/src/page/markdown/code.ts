@@ -1,18 +1,25 @@
-/** A code block: its language, a copy button, and highlighting once it is complete. */
+/**
+ * A code block: its language, a copy button, and highlighting once it is complete. Its lines are in sections, so that the
+ * browser lays out only the last one while text streams in, and highlights them in separate tasks.
+ */
 
 import { copyText } from "../platform/clipboard.ts";
 import { t } from "../i18n/index.ts";
-import { sanitisedCode } from "./sanitise.ts";
+import { codeFragment } from "./sanitise.ts";
 
 const COPIED_FOR = 2_000; // milliseconds
-const LONGEST = 20_000; // characters; a longer text is not highlighted, as that would block the page
+const LONGEST = 100_000; // characters; a longer text is not highlighted, as that would block the page
+const SECTION = 50; // lines
 
 export class CodeBlock {
   readonly element = document.createElement("figure");
   private readonly code = document.createElement("code");
   private readonly label = document.createElement("span");
-  private readonly node = document.createTextNode("");
-  private coloured = false;
+  private text = "";
+  private language = "";
+  private lines = 0; // of the last section
+  private isColoured = false;
+  private version = 0; // changes with the text, so that late highlighting of an earlier one is dropped
 
   constructor() {
     const head = document.createElement("figcaption");
@@ -20,27 +27,61 @@ export class CodeBlock {
     this.element.className = "code";
     pre.tabIndex = 0;
     pre.dir = "ltr";
-    this.code.append(this.node);
+    pre.translate = this.label.translate = false;
     pre.append(this.code);
     head.append(this.label, this.copyButton());
     this.element.append(head, pre);
   }
 
+  /** Show a text; it is highlighted when it is `complete`. */
   update(text: string, language: string, complete: boolean): void {
     this.label.textContent = language || t("code.plain");
-    if (this.coloured) return;
-    const known = this.node.data;
-    if (text.startsWith(known)) this.node.appendData(text.slice(known.length));
-    else this.node.data = text;
-    if (complete && language && text.length <= LONGEST) void this.colour(text, language);
+    if (text !== this.text || language !== this.language || !this.version) this.show(text);
+    this.language = language;
+    if (complete && language && text.length <= LONGEST)
+      void this.colour(this.version, language.toLowerCase());
   }
 
-  private async colour(text: string, language: string): Promise<void> {
-    this.coloured = true;
+  private show(text: string): void {
+    const isLonger = text.startsWith(this.text) && !this.isColoured;
+    if (!isLonger) this.clear();
+    const added = text.slice(isLonger ? this.text.length : 0);
+    for (const line of added.match(/[^\n]*\n|[^\n]+$/g) ?? []) this.add(line);
+    this.text = text;
+    this.version += 1;
+  }
+
+  private clear(): void {
+    this.code.replaceChildren();
+    this.lines = 0;
+    this.isColoured = false;
+  }
+
+  /** Append (a part of) a line to the last section, or to a new one. */
+  private add(line: string): void {
+    let last = this.code.lastElementChild?.firstChild;
+    if (!last || this.lines >= SECTION) {
+      const section = document.createElement("span");
+      last = section.appendChild(document.createTextNode(""));
+      this.code.append(section);
+      this.lines = 0;
+    }
+    (last as Text).appendData(line);
+    if (line.endsWith("\n")) this.lines += 1;
+  }
+
+  private async colour(version: number, language: string): Promise<void> {
+    if (this.isColoured) return;
+    this.isColoured = true;
     // without the highlighter the code stays plain
     const highlighter = await import("./highlight.ts").catch(() => undefined);
-    const html = highlighter?.highlighted(text, language.toLowerCase());
-    if (html !== undefined) this.code.replaceChildren(sanitisedCode(html));
+    if (version !== this.version) return;
+    const sections = [...this.code.children];
+    for (const html of highlighter?.highlightedSections(this.text, language, SECTION) ?? []) {
+      sections.shift()?.replaceChildren(codeFragment(html));
+      if (sections.length) await new Promise((done) => setTimeout(done)); // a separate task
+      if (version !== this.version) return;
+    }
   }
 
   private copyButton(): HTMLButtonElement {
@@ -50,7 +91,7 @@ export class CodeBlock {
     button.textContent = t("message.copy");
     button.setAttribute("aria-label", t("code.copy"));
     button.addEventListener("click", () => {
-      void copyText(this.code.textContent ?? "").then((isCopied) => {
+      void copyText(this.text).then((isCopied) => {
         if (!isCopied) return;
         button.textContent = t("message.copied");
         setTimeout(() => (button.textContent = t("message.copy")), COPIED_FOR);

@@ -35,8 +35,28 @@ const LANGUAGES = {
 
 for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language);
 
-/** HTML with a `span` for each highlighted part; `undefined` for an unknown language. */
-export function highlighted(text: string, language: string): string | undefined {
-  if (!hljs.getLanguage(language)) return undefined;
-  return hljs.highlight(text, { language, ignoreIllegals: true }).value;
+/** HTML of each section of so many lines, with a `span` for each highlighted part; `[]` for an unknown language. */
+export function highlightedSections(text: string, language: string, lines: number): readonly string[] {
+  if (!hljs.getLanguage(language)) return [];
+  const { value } = hljs.highlight(text, { language, ignoreIllegals: true });
+  const sections: string[] = [];
+  let open: string[] = []; // tags of the parts that span a line's end
+  const all = value.match(/[^\n]*\n|[^\n]+$/g) ?? [];
+  for (let at = 0; at < all.length; at += lines) {
+    const start = open.join("");
+    const section = all.slice(at, at + lines).join("");
+    open = openTags(section, open);
+    sections.push(start + section + "</span>".repeat(open.length));
+  }
+  return sections;
+}
+
+/** The tags that are open at the end of a section. */
+function openTags(section: string, before: readonly string[]): string[] {
+  const open = [...before];
+  for (const [tag] of section.matchAll(/<span[^>]*>|<\/span>/g)) {
+    if (tag === "</span>") open.pop();
+    else open.push(tag);
+  }
+  return open;
 }

@@ -1,10 +1,15 @@
 /** Completes half-written Markdown, so that nothing flickers while a reply streams in. */
 
+import { withoutFormulas, withoutHalfFormula } from "./maths_source.ts";
+
 /** The end of an open paragraph, list or heading, with half-written marks closed or, at the very end, removed. */
 export function withClosedMarks(source: string): string {
-  const lines = source.split("\n");
+  const lines = withoutHalfFormula(source)
+    .replace(/(?<!\\)((?:\\\\)*)\\$/, "$1") // an escape without its character
+    .replace(/(?<![\w$])\$$/, "")
+    .split("\n");
   const last = lines.pop() ?? "";
-  if (BEGINS.test(last)) return lines.join("\n");
+  if (BEGINS.test(last) || NOTE_BEGINS.test(last)) return lines.join("\n");
   if (last.trimStart().startsWith("|")) return [...lines, ...tableThatBegins(lines.at(-1), last)].join("\n");
   const closed = closedMarks(withoutHalfLink(last));
   return [...lines, closed].join("\n");
@@ -17,6 +22,9 @@ export function withoutHalfFence(code: string): string {
 
 /** The first characters of a fence, list, rule or heading underline, while it is unknown which. */
 const BEGINS = /^\s*(`{1,2}|~{1,2}|-+|=+|[*+])\s*$/;
+
+/** The label of a footnote, while it is unknown whether it is a reference. */
+const NOTE_BEGINS = /^\s*\[\^[^\s[\]]*\]?:?$/;
 
 /** The last line of a table without rows: a header is shown once the line below it makes it a table. */
 function tableThatBegins(above: string | undefined, last: string): string[] {
@@ -33,7 +41,9 @@ function withoutHalfLink(line: string): string {
     .replace(/^(\s*[-*+]\s+)\[[ xX]?\]?$/, "$1") // a task's checkbox
     .replace(/!\[[^[\]]*\]?$|!\[[^[\]]*\]\([^()]*$/, "")
     .replace(/\[([^[\]]*)\]\([^()]*$/, "$1")
-    .replace(/\[([^[\]]*)\]?$/, "$1");
+    .replace(/\[\^[^[\]]*$/, "") // a reference to a footnote
+    .replace(/\[(?!\^)([^[\]]*)\]?$/, "$1")
+    .replace(/<\/?(?:b|br ?\/?|s|su|su[bp]|k|kb|kbd)?$/i, ""); // a tag that is shown as one
 }
 
 /** Close emphasis and code opened on this line; remove an opening mark with nothing behind it. */
@@ -47,7 +57,7 @@ const MARK = /`+|\*\*\*|\*\*|\*|~~|__|((?<!\w)_(?=[^\s_]))|(?<=[^\s_])_(?!\w)/g;
 
 function closedSpan(line: string): string {
   const open: string[] = [];
-  for (const [mark, opener] of line.replace(/\\./g, "  ").matchAll(MARK)) {
+  for (const [mark, opener] of withoutFormulas(line).text.replace(/\\./g, "  ").matchAll(MARK)) {
     if (open.at(-1)?.startsWith("`") && open.at(-1) !== mark) continue; // inside code
     const at = open.lastIndexOf(mark);
     if (at >= 0) open.length = at;

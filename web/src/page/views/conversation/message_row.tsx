@@ -7,7 +7,8 @@ import { useWorkspace } from "../../state/context.ts";
 import type { Conversation, Row } from "../../state/conversation.ts";
 import { t } from "../../i18n/index.ts";
 import { Markdown } from "../../markdown/markdown.tsx";
-import { chatbotName, nameOf } from "../../format/names.ts";
+import { PlainText } from "../../markdown/plain_text.tsx";
+import { chatbotName, membersOf, nameOf } from "../../format/names.ts";
 import { clock, exact } from "../../format/times.ts";
 import { Avatar } from "../controls/avatar.tsx";
 import { lazy } from "../controls/lazy.tsx";
@@ -48,18 +49,14 @@ export function MessageRow({ row, conversation, day, isGrouped, isLast, readers,
         data-row={row.id}
         data-seq={message?.seq}
       >
-        {message ? (
-          <Sent
-            message={message}
-            conversation={conversation}
-            isGrouped={isGrouped}
-            isOwn={isOwn}
-            isLast={isLast}
-            editing={editing}
-          />
-        ) : (
-          <ActiveReply id={row.id} conversation={conversation} />
-        )}
+        <Body
+          id={row.id}
+          message={message}
+          conversation={conversation}
+          isGrouped={isGrouped}
+          isOwn={isOwn}
+          editing={editing}
+        />
         {message?.sender_type === "chatbot" && (
           <ReplyActions
             message={message}
@@ -74,95 +71,108 @@ export function MessageRow({ row, conversation, day, isGrouped, isLast, readers,
   );
 }
 
-interface SentProps {
-  readonly message: Message;
+interface BodyProps {
+  readonly id: string;
+  readonly message: Message | undefined;
   readonly conversation: Conversation;
   readonly isGrouped: boolean;
   readonly isOwn: boolean;
-  readonly isLast: boolean;
   readonly editing: Signal<string | undefined>;
 }
 
-function Sent({ message, conversation, isGrouped, isOwn, editing }: SentProps) {
+/**
+ * A message or an active reply. Only this component is rendered for each delta, and it stays when the reply is stored, so
+ * that its text is not built again.
+ */
+function Body({ id, message, conversation, isGrouped, isOwn, editing }: BodyProps) {
   const session = conversation.session.value;
-  const name = nameOf(message, session);
-  const isEdited =
-    message.sender_type === "user" && message.updated_seq > message.seq && message.status === "complete";
+  const reply = message ? undefined : conversation.reply(id);
+  const bot = reply?.chatbot_id ?? session?.chatbots[0]?.id ?? "";
+  const name = message ? nameOf(message, session) : chatbotName(bot, session);
+  const isEdited = editing.value === id;
   return (
     <>
-      {!isOwn && <Avatar id={message.sender_id} name={name} kind={message.sender_type} />}
-      <div class="message">
+      {!isOwn && (
+        <Avatar id={message?.sender_id ?? bot} name={name} kind={message?.sender_type ?? "chatbot"} />
+      )}
+      <div class="message" aria-busy={message ? undefined : "true"}>
         <p class={isGrouped ? "unseen" : "by"} translate={false}>
           <strong class={isOwn ? "unseen" : ""}>{isOwn ? t("chat.you") : name}</strong>
-          <time class="soft" dateTime={message.created_at} title={exact(message.created_at)}>
-            {clock(message.created_at)}
-          </time>
-          {isEdited && <span class="soft"> · {t("message.edited")}</span>}
+          {message && <SentAt message={message} />}
         </p>
-        {editing.value === message.id ? (
+        {isEdited && message ? (
           <MessageEditor message={message} onClose={() => (editing.value = undefined)} />
         ) : (
-          <Content message={message} />
-        )}
-        {isOwn && message.status === "complete" && editing.value !== message.id && (
-          <OwnActions
+          <Content
             message={message}
+            text={message?.content ?? reply?.text ?? ""}
             conversation={conversation}
-            onEdit={() => (editing.value = message.id)}
           />
+        )}
+        {!message && !reply?.text && <Awaited conversation={conversation} name={name} />}
+        {isOwn && message?.status === "complete" && !isEdited && (
+          <OwnActions message={message} conversation={conversation} onEdit={() => (editing.value = id)} />
         )}
       </div>
     </>
   );
 }
 
-function Content({ message }: { message: Message }) {
-  if (message.status === "erased") return <p class="erased soft">{t("message.erased")}</p>;
+/** What is shown of an active reply before its first text. */
+function Awaited({ conversation, name }: { conversation: Conversation; name: string }) {
+  if (conversation.isUnattended.value)
+    return (
+      <p class="soft unattended" role="status" translate={false}>
+        {t("message.unattended")}
+      </p>
+    );
+  return (
+    <p class="soft thinking-here" translate={false}>
+      <Dots />
+      {t("message.thinking", { name })}
+    </p>
+  );
+}
+
+function SentAt({ message }: { message: Message }) {
+  const isEdited =
+    message.sender_type === "user" && message.updated_seq > message.seq && message.status === "complete";
   return (
     <>
-      {message.content && <Markdown text={message.content} />}
-      {message.status === "stopped" && (
+      <time class="soft" dateTime={message.created_at} title={exact(message.created_at)}>
+        {clock(message.created_at)}
+      </time>
+      {isEdited && <span class="soft"> · {t("message.edited")}</span>}
+    </>
+  );
+}
+
+interface ContentProps {
+  /** `undefined` while the reply is active. */
+  readonly message: Message | undefined;
+  readonly text: string;
+  readonly conversation: Conversation;
+}
+
+function Content({ message, text, conversation }: ContentProps) {
+  if (message?.status === "erased") return <p class="erased soft">{t("message.erased")}</p>;
+  if (message?.sender_type === "user")
+    return <PlainText text={text} names={membersOf(conversation.session.value)} />;
+  return (
+    <>
+      {text && <Markdown text={text} open={!message} />}
+      {message?.status === "stopped" && (
         <p class="fate soft">
           {t("message.stopped")}
           {message.error && <code>{message.error.code}</code>}
         </p>
       )}
-      {message.status === "failed" && (
+      {message?.status === "failed" && (
         <Problem
           code={message.error?.code ?? "internal"}
           text={message.error?.message || t("message.reply.failed")}
         />
       )}
-    </>
-  );
-}
-
-/** The text of an active reply. Only this component is rendered for each delta. */
-function ActiveReply({ id, conversation }: { id: string; conversation: Conversation }) {
-  const session = conversation.session.value;
-  const reply = conversation.reply(id);
-  const bot = reply?.chatbot_id ?? session?.chatbots[0]?.id ?? "";
-  const name = chatbotName(bot, session);
-  return (
-    <>
-      <Avatar id={bot} name={name} kind="chatbot" />
-      <div class="message" aria-busy="true">
-        <p class="by" translate={false}>
-          <strong>{name}</strong>
-        </p>
-        {reply?.text ? (
-          <Markdown text={reply.text} open />
-        ) : conversation.isUnattended.value ? (
-          <p class="soft unattended" role="status" translate={false}>
-            {t("message.unattended")}
-          </p>
-        ) : (
-          <p class="soft thinking-here" translate={false}>
-            <Dots />
-            {t("message.thinking", { name })}
-          </p>
-        )}
-      </div>
     </>
   );
 }

@@ -1,19 +1,21 @@
 /** A message of the user that is not stored yet. */
 
+import type { Session } from "../../../client/index.ts";
+import { membersOf } from "../../format/names.ts";
 import { useWorkspace } from "../../state/context.ts";
 import { errorText, hasErrorText, t } from "../../i18n/index.ts";
-import { Markdown } from "../../markdown/markdown.tsx";
+import { PlainText } from "../../markdown/plain_text.tsx";
 import type { Pending } from "../../state/pending.ts";
 import { Icon } from "../controls/icon.tsx";
 
-export function PendingRow({ pending }: { pending: Pending }) {
+export function PendingRow({ pending, session }: { pending: Pending; session: Session | undefined }) {
   const workspace = useWorkspace();
   const { state, content, code = "internal" } = pending;
   const isOnline = workspace.connection.value === "online";
   return (
     <div class={`row own pending ${state}`} data-state={state}>
       <div class="message">
-        <Markdown text={content} />
+        <PlainText text={content} names={membersOf(session)} />
         {state === "failed" ? (
           <div class="problem" role="alert" data-code={code}>
             <Icon name="alert" />

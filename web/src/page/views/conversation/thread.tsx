@@ -79,7 +79,7 @@ export function Thread({ conversation, editing, sent }: ThreadProps) {
           <div role="log" aria-live="off" aria-label={t("chat.messages")} aria-busy={isLoading}>
             <Rows conversation={conversation} rows={rows} editing={editing} />
             {own.map((each) => (
-              <PendingRow key={each.client_message_id} pending={each} />
+              <PendingRow key={each.client_message_id} pending={each} session={conversation.session.value} />
             ))}
           </div>
           <Typing conversation={conversation} />
