@@ -1,6 +1,6 @@
 /**
  * Finds maths in Markdown: `\(…\)`, `\[…\]`, `$$…$$`, `\begin{…}…\end{…}`, and `$…$` by Pandoc's rule (no white space
- * inside next to either dollar, and no digit behind the second).
+ * inside next to either dollar, and no digit behind the second), but never across code or an address.
  */
 
 /** A formula as it was written. */
@@ -15,7 +15,7 @@ const until = (end: string) => `(?:${NO_GAP}(?!${end})(?:\\\\[\\s\\S]|[^\\\\]))+
 const ROUND = `\\\\\\((?:${NO_GAP}(?!\\\\\\))[\\s\\S])+?\\\\\\)`;
 const SQUARE = `\\\\\\[(?:${NO_GAP}(?!\\\\\\])[\\s\\S])+?\\\\\\]`;
 const DOUBLE = `\\$\\$${until("\\$\\$")}`;
-const SINGLE = `\\$(?![\\s$])(?:${NO_GAP}(?:\\\\[\\s\\S]|[^\\\\$]))*?(?<!\\s)\\$(?![\\d$])`;
+const SINGLE = `\\$(?![\\s$])(?:${NO_GAP}(?!:\\/\\/)(?:\\\\[\\s\\S]|[^\\\\$\\x60]))*?(?<!\\s)\\$(?![\\d$])`;
 const NAMED = "\\\\begin\\{([a-zA-Z]+\\*?)\\}[\\s\\S]+?\\\\end\\{\\1\\}";
 
 /** Code, addresses and tags, in which nothing is maths. */

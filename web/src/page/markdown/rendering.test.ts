@@ -238,6 +238,8 @@ describe("maths", () => {
     "a $ b $ c",
     "$x $y",
     "`$a$ \\(b\\)`",
+    "It costs $5, and `$x$` is code.",
+    "pay $5 at https://example.com/$a",
     "\\$a\\$",
     "\\\\(a\\\\)",
     "https://example.com/$a/$b",
