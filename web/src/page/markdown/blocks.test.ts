@@ -19,6 +19,8 @@ const CORPUS = [
   "A note[^1] and[^b] another[^no].\n\n[^1]: The *first*.\n[^b]: Second\n    goes on.\n\nA [link][x].\n\n[x]: https://example.org",
   "- [x] done\n- [ ] open\n\n- [x] loose\n- plain",
   `${LONG}\n${LONG}the end of ${"plain words ".repeat(60)}`,
+  `${"A **bold** word, a [link](https://example.org), `code`, $x_1$ and \\(y\\). ".repeat(20)}The *end* \\$ 2 * 3.`,
+  `- ${"Item text with $5 in it and **bold** and more. ".repeat(20)}\n- b`,
   "H<sub>2</sub>O, <kbd>Ctrl</kbd>, a<br>b\n\n<details>\n  <summary>x</summary>\n  y\n</details>\n\n<br>\n\nend",
 ];
 

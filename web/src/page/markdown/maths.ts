@@ -2,6 +2,11 @@
 
 import { type Formula, innerOf } from "./maths_source.ts";
 
+const MOST = 500; // formulas that are kept
+
+let loaded: typeof import("./typesetter.ts") | undefined;
+const typeset = new Map<string, Element | undefined>(); // by source
+
 export function mathsElement({ source, display }: Formula): HTMLElement {
   const element = document.createElement("span");
   element.className = display ? "md-maths display" : "md-maths";
@@ -11,21 +16,28 @@ export function mathsElement({ source, display }: Formula): HTMLElement {
   written.className = "source";
   written.textContent = source;
   element.append(written);
-  void typeset(element, written, { source, display });
+  const show = () => {
+    const formula = typesetFormula(source, display);
+    if (!formula) return; // it stays as it was written
+    written.ariaHidden = "true";
+    element.classList.add("typeset");
+    if (display) element.tabIndex = 0; // it may be wider than the page, and is scrolled by keys then
+    element.prepend(formula.cloneNode(true));
+  };
+  if (loaded) show();
+  else void load().then(show, () => undefined);
   return element;
 }
 
-async function typeset(
-  element: HTMLElement,
-  written: HTMLElement,
-  { source, display }: Formula,
-): Promise<void> {
-  // without the typesetter, and for what it cannot read, the source stays
-  const typesetter = await import("./typesetter.ts").catch(() => undefined);
-  const formula = typesetter?.typeset(innerOf(source), display);
-  if (!formula) return;
-  written.ariaHidden = "true";
-  element.classList.add("typeset");
-  if (display) element.tabIndex = 0; // it may be wider than the page, and is scrolled by keys then
-  element.prepend(formula);
+async function load(): Promise<void> {
+  loaded = await import("./typesetter.ts");
+}
+
+/** While text streams in, the same formula is shown many times. */
+function typesetFormula(source: string, display: boolean): Element | undefined {
+  if (!typeset.has(source)) {
+    if (typeset.size >= MOST) typeset.clear();
+    typeset.set(source, loaded?.typeset(innerOf(source), display));
+  }
+  return typeset.get(source);
 }

@@ -2,6 +2,7 @@
 
 import { inlineOf } from "./lexer.ts";
 import { inlineFragment, type Surroundings } from "./inline.ts";
+import { withFormulas } from "./maths_source.ts";
 
 const LONG = 300; // characters that are worth looking for a place to cut
 
@@ -58,16 +59,18 @@ export class GrowingText {
 /** The length of the beginning of a text that nothing behind it can change; 0 if there is none. */
 function cutOf(text: string, { links }: Surroundings): number {
   const { tokens, formulas } = inlineOf(text, links);
-  if (formulas.length) return 0; // the tokens have placeholders, and other lengths
   let length = 0;
   let cut = 0;
-  for (const token of tokens.slice(0, -1)) {
-    if ((token.type === "text" && OPENERS.test(token.raw)) || token.type === "html") break;
+  for (const token of tokens) {
+    if (token.type === "html") break;
+    if (token.type === "text") {
+      if (OPENERS.test(token.raw)) break;
+      const sure = token === tokens.at(-1) ? token.raw.slice(0, -LONG / 2) : token.raw;
+      const space = sure.lastIndexOf(" ", sure.length - 2);
+      if (space >= 0) cut = length + space + 1;
+    }
     if (token.type === "br") cut = length; // outside: at the end of a text it would be none
-    length += token.raw.length;
+    length += withFormulas(token.raw, formulas).length;
   }
-  const next = tokens.at(-1);
-  if (cut || next?.type !== "text" || tokens.length > 1) return cut;
-  const space = next.raw.slice(0, -LONG / 2).search(/\S \S*$/); // one long line of plain text
-  return space < 0 || OPENERS.test(next.raw.slice(0, space + 2)) ? 0 : space + 2;
+  return text.charAt(cut) === " " || text.charAt(cut - 2) === " " ? 0 : cut; // several spaces may be a line break
 }
