@@ -5,6 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { MarkdownView } from "./view.ts";
 
 const SHARE = 3; // an update may take one third of the time until the next one
+const LONGEST_WAIT = 80; // milliseconds; beyond it, text would appear in jumps
 
 export function Markdown({ text, open = false }: { text: string; open?: boolean }) {
   const container = useRef<HTMLDivElement>(null);
@@ -56,7 +57,7 @@ class Stream {
       this.view.update(this.text, true);
       afterLayout(() => {
         const end = performance.now();
-        this.notBefore = end + (SHARE - 1) * (end - start);
+        this.notBefore = end + Math.min((SHARE - 1) * (end - start), LONGEST_WAIT);
       });
     });
   }
