@@ -53,7 +53,7 @@ export function App() {
         </header>
       )}
       <Notices />
-      <div class="unseen" role="status" aria-live="polite">
+      <div class="unseen" role="status" aria-live="polite" translate={false}>
         {announcement.value}
       </div>
     </>
