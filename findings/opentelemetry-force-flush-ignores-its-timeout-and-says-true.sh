@@ -4,7 +4,7 @@
 #           False after one second.
 # Seen:     it blocks for ten seconds (the timeout of the exporter) and returns True, although the span is lost.
 # Output:   force_flush(1000) returned True after 10 s
-#           logged: ["Failed to export spans batch due to timeout, max r"]
+#           logged: ['Failed to export spans batch due to timeout, max r']
 set -euo pipefail
 
 work=$(mktemp -d)

@@ -3,7 +3,7 @@
 # Guess:    an exporter whose endpoint answers 307 (say, a proxy that leads from http to https) follows the redirect, or
 #           logs that the spans could not be exported.
 # Seen:     it does neither: the redirect counts as success, the spans are lost without a line in the log.
-# Output:   force_flush: True, requests: ["/v1/traces"], logged: 0
+# Output:   force_flush: True, requests: ['/v1/traces'], logged: 0
 set -euo pipefail
 
 work=$(mktemp -d)
