@@ -106,7 +106,7 @@ class ReplyText:
 
 
 class ReasoningText(ReplyText):
-    """The reasoning of a reply, at most `REASONING_BYTES_MAX`. What goes beyond it is dropped."""
+    """The reasoning of a reply, at most `REASONING_BYTES_MAX`. The rest is dropped."""
 
     __slots__ = ("_room",)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
-from enum import Enum, auto
 
 from chatbot_worker.catalogue.entries import ChatbotEntry
 from chatbot_worker.replies.attempt import Attempt
@@ -15,6 +13,7 @@ from chatbot_worker.rules.attempts import attempt_number
 from chatbot_worker.rules.errors import CHATBOT_FAILED, UNAVAILABLE
 from chatbot_worker.rules.limits import TOTAL_MAX, TRIES_MAX
 from chatbot_worker.turns.fairness import WAIT_MAX, requester
+from chatbot_worker.turns.interruptions import HandBack, Interruption
 from chatbot_worker.turns.turn_slot import NoSlotInTime, TurnSlot
 from chatbot_worker.turns.worker_context import ActiveChatbot, WorkerContext
 from shared.backoff import Backoff
@@ -24,21 +23,6 @@ from shared.contracts.turns import RunTurn
 from shared.contracts.views import ErrorView, MessageStatus
 
 RETRY_PAUSE = 0.5  # seconds before a failed chatbot is tried again, doubled for each further try
-
-
-class Interruption(Enum):
-    """Why an execution ended before its chatbot had finished."""
-
-    STOPPED = auto()  # by a user: the reply ends with the text so far
-    YIELDED = auto()  # it waited, and made room for turns of other users
-    SHUTDOWN = auto()  # the worker stops, or its chatbot has left the catalogue
-
-
-@dataclass(frozen=True, slots=True)
-class HandBack:
-    """The outcome of a turn that must be requeued. `urgent`: there is time for one attempt to publish it."""
-
-    urgent: bool
 
 
 class TurnExecution:

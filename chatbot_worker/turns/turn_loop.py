@@ -17,9 +17,10 @@ from chatbot_worker.catalogue.definitions import Definition
 from chatbot_worker.metrics import ChatbotMetrics
 from chatbot_worker.replies.chatbot_run import STRETCH_MAX
 from chatbot_worker.replies.replier import Replier
-from chatbot_worker.turns.execution import HandBack, TurnExecution
+from chatbot_worker.turns.execution import TurnExecution
 from chatbot_worker.turns.fairness import BacklogShare, Slots, look_ahead
 from chatbot_worker.turns.intake import Intake
+from chatbot_worker.turns.interruptions import HandBack
 from chatbot_worker.turns.summarizer import Summarizer
 from chatbot_worker.turns.worker_context import ActiveChatbot, WorkerContext
 from shared.bus.port import Delivery

@@ -17,15 +17,13 @@ from tests.support.model_answers import (
     DONE,
     NOT_FINISHED,
     REASONING,
-    REFUSALS,
     STOP,
     Case,
-    Refusal,
     chunk,
     raw,
-    says,
     streams,
 )
+from tests.support.model_refusals import REFUSALS, Refusal, says
 from tests.support.model_server import JSON, Answer, Asked, Script, Wire
 from tests.support.waiting import pause
 from tests.unit.chatbot_worker.kinds.asking import ask, model, said
