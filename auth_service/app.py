@@ -32,7 +32,6 @@ from auth_service.jobs.readiness import Readiness
 from auth_service.jobs.revocation_list import RevocationList
 from auth_service.jobs.sweep import Sweep
 from auth_service.metrics import Metrics
-from auth_service.oidc.provider import Provider
 from auth_service.settings import AuthSettings
 from auth_service.storage.account_store import AccountStore
 from auth_service.storage.federated_account_store import FederatedAccountStore
@@ -57,6 +56,7 @@ from shared.runtime.settings import config_error
 
 if TYPE_CHECKING:
     from auth_service.oidc.http_client import ProviderHttpClient
+    from auth_service.oidc.provider import Provider
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -181,5 +181,9 @@ def _oidc(
     keys: KeyDirectory,
 ) -> OidcLogin:
     oidc = settings.oidc
-    provider = Provider(oidc, provider_client) if oidc and provider_client else None
+    provider: Provider | None = None
+    if oidc and provider_client:
+        from auth_service.oidc.provider import Provider  # noqa: PLC0415 - as above
+
+        provider = Provider(oidc, provider_client)
     return OidcLogin(oidc, provider, identities=identities, logins=logins, cookies=cookies, key=keys.secret("oidc"))

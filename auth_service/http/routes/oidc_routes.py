@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlencode, urlsplit
 
 import structlog
@@ -18,11 +18,13 @@ from auth_service.http.openapi_parts import problems
 from auth_service.http.provider_redirects import Failure, Returned, failed, not_configured
 from auth_service.http.refresh_cookie import RefreshCookies
 from auth_service.oidc.login_state import LIFETIME, LoginState, local_path, seal, unseal
-from auth_service.oidc.provider import Provider
 from auth_service.settings import OidcSettings
 from auth_service.use_cases.federated_accounts import FederatedAccounts
 from auth_service.use_cases.login_lifecycle import LoginLifecycle
 from shared.errors import InvalidCredentials, NotFound, Unavailable
+
+if TYPE_CHECKING:  # it loads joserfc, which is only needed with a provider
+    from auth_service.oidc.provider import Provider
 
 logger = structlog.get_logger(__name__)
 
