@@ -30,10 +30,11 @@ class BulkInsert:
 
     def __init__(self, table: Table, columns: Sequence[str], dialect: str) -> None:
         self._arrays = dialect == "postgresql"
-        self._statement: Executable = insert(table)
+        self._statement = insert(table)
+        prefix = f"new_{table.name}"
         if self._arrays:
-            self._statement = insert(table).from_select(list(columns), select(_unnest(table, columns)))
-        self._names = [f"new_{name}" for name in columns] if self._arrays else list(columns)
+            self._statement = insert(table).from_select(list(columns), select(_unnest(table, columns, prefix)))
+        self._names = [f"{prefix}_{name}" for name in columns] if self._arrays else list(columns)
 
     def __call__(self, connection: Connection, rows: Rows) -> None:
         """Insert rows.
@@ -42,7 +43,15 @@ class BulkInsert:
             IntegrityError: a key exists already; nothing is inserted.
         """
         if rows:
-            connection.execute(self._statement, _parameters(self._names, rows, arrays=self._arrays))
+            connection.execute(self._statement, self.parameters(rows))
+
+    def after(self, other: BulkInsert) -> Executable:
+        """Return one statement that inserts the rows of another table too (PostgreSQL)."""
+        return self._statement.add_cte(other._statement.cte(f"inserted_{other._names[0]}"))
+
+    def parameters(self, rows: Rows) -> Any:
+        """Return the parameters of the statement for rows."""
+        return _parameters(self._names, rows, arrays=self._arrays)
 
 
 class BulkUpdate:
@@ -52,7 +61,7 @@ class BulkUpdate:
         self._arrays = dialect == "postgresql"
         self._names = [f"new_{name}" for name in ("id", *columns)]
         if self._arrays:
-            new = _unnest(table, ("id", *columns))
+            new = _unnest(table, ("id", *columns), "new")
             key, values = new.c.id, {name: new.c[name] for name in columns}
         else:
             key, values = bindparam("new_id"), {name: bindparam(f"new_{name}") for name in columns}
@@ -64,8 +73,10 @@ class BulkUpdate:
             connection.execute(self._statement, _parameters(self._names, rows, arrays=self._arrays))
 
 
-def _unnest(table: Table, columns: Sequence[str]) -> Any:
-    arrays: list[BindParameter[Any]] = [bindparam(f"new_{name}", type_=ARRAY(table.c[name].type)) for name in columns]
+def _unnest(table: Table, columns: Sequence[str], prefix: str) -> Any:
+    arrays: list[BindParameter[Any]] = [
+        bindparam(f"{prefix}_{name}", type_=ARRAY(table.c[name].type)) for name in columns
+    ]
     typed = [column(name, table.c[name].type) for name in columns]
     return func.unnest(*arrays).table_valued(*typed, name="new").render_derived(name="new")
 

@@ -1,15 +1,40 @@
-"""Saves the words of messages that may have some already."""
+"""Inserts messages with the words by which they are searched, and saves the words of changed messages."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
-from persistence_worker.storage.bulk import Rows
-from persistence_worker.storage.mappers import WORDS_COLUMNS
-from persistence_worker.storage.tables import message_words
+from persistence_worker.storage.bulk import BulkInsert, Rows
+from persistence_worker.storage.mappers import MESSAGE_COLUMNS, WORDS_COLUMNS, message_row, words_row
+from persistence_worker.storage.tables import chat_messages, message_words
+from shared.contracts.views import Message
+
+
+class InsertMessages:
+    """Inserts messages and their words: on PostgreSQL in one statement, which saves a round trip for each batch."""
+
+    def __init__(self, dialect: str) -> None:
+        self._messages = BulkInsert(chat_messages, MESSAGE_COLUMNS, dialect)
+        self._words = BulkInsert(message_words, WORDS_COLUMNS, dialect)
+        self._together = self._words.after(self._messages) if dialect == "postgresql" else None
+
+    def __call__(self, connection: Connection, messages: Sequence[Message]) -> None:
+        """Insert messages.
+
+        Raises:
+            IntegrityError: a message exists already; nothing is inserted.
+        """
+        rows = [message_row(message) for message in messages]
+        words = [words_row(message) for message in messages if message.content]
+        if self._together is not None and words:
+            connection.execute(self._together, self._messages.parameters(rows) | self._words.parameters(words))
+            return
+        self._messages(connection, rows)
+        self._words(connection, words)
 
 
 class SaveWords:

@@ -19,24 +19,20 @@ from persistence_worker.domain.state import Loaded, SessionState, Turn
 from persistence_worker.storage.bulk import BulkInsert, BulkUpdate
 from persistence_worker.storage.dialect_sql import MEMBERS, is_among
 from persistence_worker.storage.mappers import (
-    MESSAGE_COLUMNS,
     SESSION_CHANGES,
     SESSION_COLUMNS,
     TURN_CHANGES,
     TURN_COLUMNS,
-    WORDS_COLUMNS,
-    message_row,
     session_change,
     session_row,
     turn_change,
     turn_of,
     turn_row,
-    words_row,
 )
+from persistence_worker.storage.message_words import InsertMessages
 from persistence_worker.storage.tables import (
     chat_messages,
     chat_sessions,
-    message_words,
     session_chatbots,
     session_users,
     turns,
@@ -76,8 +72,7 @@ class SessionStore:
         self._insert_user = BulkInsert(session_users, ("session_id", "user_id", "joined_at", "read_seq"), dialect)
         self._insert_chatbot = BulkInsert(session_chatbots, ("session_id", "chatbot_id", "position"), dialect)
         self._update_session = BulkUpdate(chat_sessions, SESSION_CHANGES, dialect)
-        self._insert_message = BulkInsert(chat_messages, MESSAGE_COLUMNS, dialect)
-        self._insert_words = BulkInsert(message_words, WORDS_COLUMNS, dialect)
+        self._insert_messages = InsertMessages(dialect)
         self._insert_turn = BulkInsert(turns, TURN_COLUMNS, dialect)
         self._update_turn = BulkUpdate(turns, TURN_CHANGES, dialect)
         self._set_published = (
@@ -152,8 +147,8 @@ class SessionStore:
         self._insert_user(connection, [(session_id, user, at, 0) for (session_id, user), at in joined.items()])
         self._insert_chatbot(connection, [(s.id, bot, n) for s in new for n, bot in enumerate(s.chatbots)])
         self._update_session(connection, [session_change(session) for session in changed])
-        self._insert_message(connection, [message_row(message) for message in messages])
-        self._insert_words(connection, [words_row(message) for message in messages if message.content])
+        if messages:
+            self._insert_messages(connection, messages)
 
     def save_turns(self, connection: Connection, changed: Sequence[Turn]) -> None:
         """Save changed turns before new ones: a chatbot has at most one open turn in a session."""
