@@ -77,9 +77,9 @@ export class CodeBlock {
     const highlighter = await import("./highlight.ts").catch(() => undefined);
     if (version !== this.version) return;
     const sections = [...this.code.children];
-    for (const html of highlighter?.highlightedSections(this.text, language, SECTION) ?? []) {
-      sections.shift()?.replaceChildren(codeFragment(html));
-      if (sections.length) await new Promise((done) => setTimeout(done)); // a separate task
+    for (const step of highlighter?.highlightedSections(this.text, language, SECTION) ?? []) {
+      for (const html of step) sections.shift()?.replaceChildren(codeFragment(html));
+      await new Promise((done) => setTimeout(done)); // a separate task
       if (version !== this.version) return;
     }
   }

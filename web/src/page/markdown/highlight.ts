@@ -35,16 +35,36 @@ const LANGUAGES = {
 
 for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language);
 
-/** HTML of each section of so many lines, with a `span` for each highlighted part; `[]` for an unknown language. */
-export function highlightedSections(text: string, language: string, lines: number): readonly string[] {
-  if (!hljs.getLanguage(language)) return [];
-  const { value } = hljs.highlight(text, { language, ignoreIllegals: true });
+const MOST = 4; // sections that are highlighted at once
+
+/**
+ * HTML of sections of so many lines, with a `span` for each highlighted part, in steps that are short enough for one task
+ * each. A step ends where no string or comment is open, within `MOST` sections. Yields nothing for an unknown language.
+ */
+export function* highlightedSections(
+  text: string,
+  language: string,
+  size: number,
+): Generator<readonly string[]> {
+  if (!hljs.getLanguage(language)) return;
+  const lines = text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
+  for (let from = 0, to = size; from < lines.length; to += size) {
+    const code = lines.slice(from, to).join("");
+    const { value, _top: end } = hljs.highlight(code, { language, ignoreIllegals: true });
+    const isOpen = end !== undefined && "parent" in end && end.parent !== undefined;
+    const isWhole = !isOpen || to >= lines.length || to - from >= MOST * size;
+    yield isWhole ? sectionsOf(value, size) : [];
+    if (isWhole) from = to;
+  }
+}
+
+function sectionsOf(html: string, size: number): string[] {
   const sections: string[] = [];
   let open: string[] = []; // tags of the parts that span a line's end
-  const all = value.match(/[^\n]*\n|[^\n]+$/g) ?? [];
-  for (let at = 0; at < all.length; at += lines) {
+  const lines = html.match(/[^\n]*\n|[^\n]+$/g) ?? [];
+  for (let at = 0; at < lines.length; at += size) {
     const start = open.join("");
-    const section = all.slice(at, at + lines).join("");
+    const section = lines.slice(at, at + size).join("");
     open = openTags(section, open);
     sections.push(start + section + "</span>".repeat(open.length));
   }
