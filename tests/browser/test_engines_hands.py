@@ -23,6 +23,7 @@ DRAFT = ".composer textarea"
 PATIENCE = 30.0  # seconds for what takes 0.1 on an idle machine
 UP, PAGE_UP, HOME, END = "\ue013", "\ue00e", "\ue011", "\ue010"  # WebDriver's codes of the keys
 DISTANCE = "const s = document.querySelector('.scroller'); return s.scrollHeight - s.scrollTop - s.clientHeight"
+TITLE = "Where is my order? - Backchat"
 IS_LEFT = "return !!document.querySelector('.latest')"
 REPLY = "return [...document.querySelectorAll('.reply .md')].at(-1)?.innerText.length ?? 0"
 # An event of a key whose fields are those of a real one; `keyCode` has no place in the constructor.
@@ -168,13 +169,13 @@ def test_small_scroll_upwards_leaves_the_growing_end(tab: Tab, model: Model, ste
 
 def test_draft_and_title_outlive_a_reload_and_the_back_button(tab: Tab) -> None:
     chat(tab, "Echo", "Where is my order?")
-    assert tab.run("return document.title") == "Where is my order? - Backchat"
+    wait_until(lambda: tab.run("return document.title") == TITLE, PATIENCE)  # until it is read, with the number unread
     tab.expect(".row.reply[data-seq]")
     tab.type(DRAFT, "half a sen")
     tab.open(tab.run("return location.pathname"))
     tab.expect(".row.reply[data-seq]")
     wait_until(lambda: tab.value(DRAFT) == "half a sen", PATIENCE)
-    assert tab.run("return document.title") == "Where is my order? - Backchat"
+    wait_until(lambda: tab.run("return document.title") == TITLE, PATIENCE)  # until it is read, with the number unread
     tab.open("/docs")
     tab.run("history.back()")
     wait_until(lambda: tab.value(DRAFT) == "half a sen", PATIENCE)
