@@ -32,7 +32,7 @@ def lines(line: str) -> str:
 REPLIES = {
     "table": "| n | name | note |\n|--:|:--|---|\n" + lines("| {n} | name {n} | **bold** words |"),
     "list": lines("- item {n} with *some* words and `code`"),
-    "numbered list": lines("{n}. item with some words").removeprefix("0. item with some words\n"),
+    "numbered list": lines("{n}. item {n} with some words"),
     "list in a list": "- All of it:\n" + lines("  - item {n} with some words"),
     "code": "```python\n" + lines("def function_{n}(x): return x + {n}") + "\n```",
     "code in a list": "1. Run:\n\n   ```python\n" + lines("   value_{n} = {n} * 2  # note") + "\n   ```",
