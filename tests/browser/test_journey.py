@@ -77,7 +77,7 @@ def test_reply_is_stopped_regenerated_rated_and_message_edited(visit: Visit, mod
     editor = page.get_by_label("Edit your message")
     expect(editor).to_be_focused()
     editor.fill("say **changed**")
-    editor.press("Enter")
+    editor.press("Control+Enter")
     expect(page.locator(".row.reply .md strong")).to_have_text("changed")
     expect(visitor.own.first).to_contain_text("edited")
     expect(visitor.writing).to_be_focused()

@@ -108,7 +108,7 @@ class Visitor:
 
     def say(self, text: str) -> None:
         self.writing.fill(text)
-        self.writing.press("Enter")
+        self.writing.press("Control+Enter")  # on touch screens Enter alone is a line break
 
     @property
     def writing(self) -> Locator:
