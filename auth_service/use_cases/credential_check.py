@@ -89,7 +89,11 @@ class CredentialCheck:
             self._metrics.logins.labels("failed").inc()
             if known:  # unknown ids are not logged: users sometimes type a passcode into that field
                 logger.info(
-                    "passcode.refused", user=known.user_id, disabled=known.disabled, client_address=client_address
+                    "passcode.refused",
+                    user=known.user_id,
+                    disabled=known.disabled,
+                    client_address=client_address,
+                    collapse=f"{known.user_id} {client_address}",
                 )
             raise InvalidCredentials
         if self._hasher.is_outdated(stored):

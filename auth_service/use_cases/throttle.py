@@ -151,7 +151,7 @@ class TallyThrottle:
 
     def _refused(self, what: str, seconds: float) -> RateLimited:
         self._metrics.throttled.labels(what).inc()
-        logger.info("request.throttled", what=what, seconds=round(seconds, 1))
+        logger.info("request.throttled", what=what, seconds=round(seconds, 1), collapse=what)
         return RateLimited(retry_after=seconds)
 
 

@@ -1,6 +1,7 @@
 """Structured logs on standard error, as console lines or JSON, without secrets.
 
-No code passes texts of messages, passcodes or tokens to a logger; `redact` is the second line of defence.
+A thread writes them, so that a reader that stops reading does not stop the service (`log_writer`). No code passes texts
+of messages, passcodes or tokens to a logger; `redact` is the second line of defence.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+
+from shared.runtime.log_repeats import Repeats
+from shared.runtime.log_writer import LogWriter
 
 SECRET_FIELDS = frozenset(
     {"passcode", "current_passcode", "new_passcode", "token", "access_token", "refresh_token", "authorization"}
@@ -52,25 +57,50 @@ def configure(service: str, *, level: str, form: str) -> None:
     if form == "console":
         colours = sys.stderr.isatty()
         final = [structlog.processors.format_exc_info, redact, structlog.dev.ConsoleRenderer(colors=colours)]
+    repeats = Repeats()
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
+            repeats,
             *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
-        )
+    structlog.contextvars.bind_contextvars(service=service)  # before the thread, which inherits it
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
     )
+    handler = _handler(formatter, repeats)
+    handler.setFormatter(formatter)
     root = logging.getLogger()
+    flush()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in QUIET:  # at lower levels they log packets, including tokens
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    structlog.contextvars.bind_contextvars(service=service)
+
+
+def flush() -> None:
+    """Write what is queued, before the process ends without its exit handlers."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LogWriter):
+            handler.close()
+
+
+def _handler(formatter: logging.Formatter, repeats: Repeats) -> logging.Handler:
+    try:
+        descriptor = sys.stderr.fileno()
+    except (OSError, ValueError, AttributeError):  # replaced by an object without a file, as in tests
+        return logging.StreamHandler(sys.stderr)
+
+    def dropped(lines: int) -> str:
+        moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        fields = {"event": "log.dropped", "lines": lines, "level": "warning", "logger": __name__, "timestamp": moment}
+        extra = {"_logger": logging.getLogger(__name__), "_name": "warning"}
+        record = logging.makeLogRecord({"name": __name__, "levelname": "WARNING", "msg": fields, **extra})
+        return formatter.format(record)
+
+    return LogWriter(descriptor, dropped=dropped, idle=repeats.flush)

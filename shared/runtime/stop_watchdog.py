@@ -8,6 +8,8 @@ import threading
 
 import structlog
 
+from shared.runtime import logs
+
 logger = structlog.get_logger(__name__)
 
 STOP_WITHIN = 20.0  # seconds for a stop, twice the limit of contract P8
@@ -36,5 +38,6 @@ def _give_up(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         tasks = sorted(task.get_name() for task in asyncio.all_tasks(loop))
         threads = sorted(thread.name for thread in threading.enumerate() if not thread.daemon)
         logger.critical("stop.timed_out", seconds=seconds, tasks=tasks, threads=threads)
+        logs.flush()
     finally:
         os._exit(1)
