@@ -56,5 +56,7 @@ def lock(path: Path) -> Iterator[DataDirectory]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InUse(f"{path} is in use by another process") from None
+            raise InUse(
+                f"{path} is in use by another process: stop it, or set BACKCHAT_DATA_DIR to another directory"
+            ) from None
         yield DataDirectory(path)

@@ -20,7 +20,9 @@ class AuthClient:
     """
 
     def __init__(self, auth_url: str) -> None:
-        self._http = httpx2.AsyncClient(base_url=auth_url.rstrip("/"), timeout=TIMEOUT)
+        # A given transport ignores HTTP_PROXY and ALL_PROXY, but not SSL_CERT_FILE, as `trust_env=False` would.
+        transport = httpx2.AsyncHTTPTransport()
+        self._http = httpx2.AsyncClient(base_url=auth_url.rstrip("/"), timeout=TIMEOUT, transport=transport)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()

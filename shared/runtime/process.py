@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -26,7 +28,7 @@ from starlette.types import ASGIApp
 from shared.http.http_protocol import IDLE_WITHIN, BoundedHttpProtocol
 from shared.http.websocket_protocol import BoundedWebSocketProtocol
 from shared.runtime.service import Service, close_all
-from shared.runtime.settings import config_error
+from shared.runtime.settings import PREFIX, config_error
 from shared.runtime.stop_watchdog import StopWatchdog
 
 logger = structlog.get_logger(__name__)
@@ -93,7 +95,7 @@ async def _main(assemble: Assemble, host: str, port: int, announce: Callable[[st
         stopping = asyncio.create_task(stop.wait(), name="stop")
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event for it
             await asyncio.sleep(0.005)
-        address = f"http://{host}:{listener.getsockname()[1]}" if not serving.done() else ""
+        address = _url(host, listener.getsockname()[1]) if not serving.done() else ""
         logger.info("server.started", address=address)
         if announce:
             announcing = asyncio.create_task(_announce(announce, address, assembly.services), name="announcement")
@@ -172,21 +174,33 @@ def _on_terminal() -> bool:
     return os.isatty(0)
 
 
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _family(host: str) -> socket.AddressFamily:
+    """Return IPv6 for an address or a name that has no IPv4 address."""
+    try:
+        found = {family for family, *_ in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except OSError as error:
+        raise config_error("HOST", f"{host}: {error.strerror}") from None
+    return socket.AF_INET if socket.AF_INET in found else socket.AF_INET6
+
+
 def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(_family(host), socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(
         socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER
     )  # inherited by accepted connections, so that clients that do not read use little memory
     try:
         listener.bind((host, port))
-    except socket.gaierror as error:
-        listener.close()
-        raise config_error("HOST", f"{host}: {error.strerror}") from None
     except OSError as error:
         listener.close()
-        logger.error("listener.failed", host=host, port=port, reason=error.strerror)  # noqa: TRY400
+        hint = f"{port} on {host}: {error.strerror}"
+        if error.errno == errno.EADDRINUSE:
+            hint += ". Stop the process that listens there, or choose another port (0: a free one)"
+        print(f"{PREFIX}PORT: {hint}", file=sys.stderr)  # noqa: T201
         raise SystemExit(1) from None
     listener.setblocking(False)
     return listener

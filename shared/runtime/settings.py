@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from shared.runtime.credentials import WEAK, is_weak_address, on_this_machine, weakness
 
 PREFIX = "BACKCHAT_"
 ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.IGNORECASE)
+OWN_PORT = re.compile(r"^(http(?=:.*:80$)|https(?=:.*:443$))(:.*):\d+$")  # browsers leave the port of the scheme out
+SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://\S+:\d+")  # Kubernetes: BACKCHAT_PORT, if a Service is called backchat
 CONFIG_ERROR = 2  # exit code
 SECRETS = Path("/run/secrets")
 
@@ -34,7 +36,7 @@ def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     for origin in origins:
         if not ORIGIN.fullmatch(origin):
             raise ValueError(f"{origin!r} is not an origin like https://chat.example.org")
-    return tuple(origin.lower() for origin in origins)
+    return tuple(OWN_PORT.sub(r"\1\2", origin.lower()) for origin in origins)
 
 
 def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
@@ -72,6 +74,17 @@ class CommonSettings(BaseSettings):
     """Settings of every process."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trim(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Remove white space around values, as of a secret that ends in a newline, and values that are not ours."""
+        trimmed = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+        return {
+            name: value
+            for name, value in trimmed.items()
+            if value != "" and not (isinstance(value, str) and SERVICE_LINK.fullmatch(value))
+        }
 
     host: str = Field(default="127.0.0.1", description="IP address or host name on which the process listens")
     port: int = Field(
@@ -127,10 +140,15 @@ def load(model: type[S]) -> S:
     """Read the settings, or exit with code 2 and one line for each invalid or missing variable."""
     try:
         return model(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
+    except SettingsError as error:  # pydantic names the field in its message only
+        field = next(iter(re.findall(r'field "(\w+)"', str(error))), "settings").upper()
+        cause = error.__cause__
+        why = cause.strerror if isinstance(cause, OSError) else "is not a text in UTF-8"
+        raise config_error(field, f"the file in {SECRETS} cannot be read: {why}") from None
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
             field = "_".join(map(str, problem["loc"])).upper() or "settings"
-            print(f"{PREFIX}{field}: {problem['msg']}", file=sys.stderr)
+            print(f"{PREFIX}{field}: {problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         raise SystemExit(CONFIG_ERROR) from None
 
 
