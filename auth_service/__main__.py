@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from typing import TypeVar
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -24,6 +23,7 @@ from auth_service.storage.transactions import Transactions
 from auth_service.storage.user_command_store import UserCommandStore
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.database.engine import open_engine
+from shared.database.starting import check_address, run_migration
 from shared.errors import Unavailable
 from shared.http import health
 from shared.http.health import WithHealth
@@ -33,7 +33,6 @@ from shared.runtime.settings import load
 logger = structlog.get_logger(__name__)
 
 SERVICE = "auth_service"
-T = TypeVar("T")
 
 
 def main() -> None:
@@ -74,6 +73,7 @@ def serve() -> None:
     async def assemble(stack: AsyncExitStack) -> process.Assembly:
         engine = open_engine(settings.database_url, schema=SCHEMA)
         stack.push_async_callback(engine.dispose)
+        await check_address(engine)
         registry = CollectorRegistry()
         bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name=SERVICE, registry=registry))
         revocations = app.open_revocations(settings, engine=engine)
@@ -85,15 +85,15 @@ def serve() -> None:
 
 
 def migrate() -> None:
-    """Migrate the database to the newest revision; exit with code 1 on failure."""
+    """Migrate the database to the newest revision; exit with code 1 if it is away, with 2 if its address is wrong."""
     settings = load(MigrateSettings)
     logs.configure(SERVICE, level=settings.log_level, form=settings.log_format)
-    try:
-        _with_engine(settings.database_url, app.migrate)
-    except OSError as error:
-        logger.error("migration.failed", reason=str(error))  # noqa: TRY400 - the traceback adds nothing
-        raise SystemExit(1) from None
-    logger.info("migration.completed")
+
+    async def work() -> None:
+        async with opened(settings.database_url) as engine:
+            await app.migrate(engine)
+
+    run_migration(work())
 
 
 def user(chosen: argparse.Namespace) -> None:
@@ -102,14 +102,16 @@ def user(chosen: argparse.Namespace) -> None:
     logs.configure(SERVICE, level="error", form=settings.log_format)
     hasher = Argon2Hasher(settings, Metrics(CollectorRegistry()))
 
-    async def work(engine: AsyncEngine) -> str:
-        transactions = Transactions(engine)
-        return await user_command.run(
-            chosen, store=UserCommandStore(transactions), users=AccountStore(transactions), hasher=hasher
-        )
+    async def work() -> str:
+        async with opened(settings.database_url) as engine:
+            await check_address(engine)
+            transactions = Transactions(engine)
+            return await user_command.run(
+                chosen, store=UserCommandStore(transactions), users=AccountStore(transactions), hasher=hasher
+            )
 
     try:
-        print(_with_engine(settings.database_url, work))  # noqa: T201
+        print(asyncio.run(work()))  # noqa: T201
     except (user_command.CommandError, Unavailable) as error:
         sys.exit(f"{SERVICE}: {error}")
     finally:
@@ -128,15 +130,14 @@ def rotate_keys() -> None:
     print(f"{name} added; it signs in {seconds:g} s")  # noqa: T201
 
 
-def _with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
-    async def run() -> T:
-        engine = open_engine(url, schema=SCHEMA)
-        try:
-            return await work(engine)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[AsyncEngine]:
+    """Open the database for a command."""
+    engine = open_engine(url, schema=SCHEMA)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def build(
         refresh_ttl=settings.refresh_token_ttl,
         metrics=metrics,
     )
-    readiness = Readiness(store, lambda: migrations.is_current(engine, MIGRATIONS, schema=SCHEMA))
+    readiness = Readiness(transactions, lambda: migrations.is_current(engine, MIGRATIONS, schema=SCHEMA))
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[Tasks]:

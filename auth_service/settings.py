@@ -8,7 +8,8 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from shared.runtime.settings import CommonSettings, DistributedSettings, OriginSettings, Url, require_strong
+from shared.database.address import DatabaseUrl
+from shared.runtime.settings import CommonSettings, DistributedSettings, OriginSettings, require_strong
 
 ACCESS_TOKEN_TTL_MAX = 86_400  # seconds; tokens with a longer lifetime are refused
 
@@ -180,7 +181,7 @@ class AuthSettings(OriginSettings):
 class AuthProcessSettings(AuthSettings, DistributedSettings):
     """Settings of `python -m auth_service serve`."""
 
-    database_url: Url = Field(
+    database_url: DatabaseUrl = Field(
         pattern=r"^(postgresql\+asyncpg|sqlite\+aiosqlite)://",
         repr=False,
         description="URL of the database: `postgresql+asyncpg://…` or `sqlite+aiosqlite:///…`",
@@ -194,7 +195,7 @@ class AuthProcessSettings(AuthSettings, DistributedSettings):
 class MigrateSettings(CommonSettings):
     """Settings of `python -m auth_service migrate`."""
 
-    database_url: Url = Field(
+    database_url: DatabaseUrl = Field(
         pattern=r"^(postgresql\+asyncpg|sqlite\+aiosqlite)://", repr=False, description="URL of the database to migrate"
     )
 

@@ -16,6 +16,7 @@ from persistence_worker.settings import PersistenceMigrationSettings, Persistenc
 from persistence_worker.storage.tables import SCHEMA
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.database.engine import open_engine
+from shared.database.starting import check_address, run_migration
 from shared.http.health import WithHealth, routes
 from shared.runtime import logs
 from shared.runtime.process import Assembly, run
@@ -63,6 +64,7 @@ def repartition(settings: PersistenceProcessSettings) -> int:
     async def work() -> int:
         engine = open_engine(settings.database_url, schema=SCHEMA)
         try:
+            await check_address(engine)
             async with RabbitMQBus(settings.amqp_url, name=f"{app.NAME} repartition") as bus:
                 return await repartitioning.repartition(bus, engine, settings.partitions)
         finally:
@@ -82,7 +84,7 @@ def migrate(settings: PersistenceMigrationSettings) -> None:
         finally:
             await engine.dispose()
 
-    asyncio.run(work())
+    run_migration(work())
 
 
 def serve(settings: PersistenceProcessSettings) -> None:

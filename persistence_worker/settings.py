@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.runtime.settings import CommonSettings, DistributedSettings, Url
+from shared.database.address import DatabaseUrl
+from shared.runtime.settings import CommonSettings, DistributedSettings
 
 
 class PersistenceSettings(CommonSettings):
@@ -30,7 +31,7 @@ class PersistenceSettings(CommonSettings):
 class PersistenceMigrationSettings(CommonSettings):
     """Settings of `migrate`."""
 
-    database_url: Url = Field(
+    database_url: DatabaseUrl = Field(
         pattern=r"^postgresql\+asyncpg://", repr=False, description="PostgreSQL, as `postgresql+asyncpg://…`"
     )
 

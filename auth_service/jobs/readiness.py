@@ -16,18 +16,18 @@ INTERVAL = 1.0  # seconds between two probes
 
 
 class Probed(Protocol):
-    """A store with a cheap query."""
+    """The transactions of the database."""
 
     async def probe(self) -> None:
-        """Run the query; raises `Unavailable` if the database does not respond."""
+        """Check that the database takes writes; raises `Unavailable` if not."""
 
 
 class Readiness:
     """Probes the database every second and keeps the result, so that `missing` costs nothing."""
 
-    def __init__(self, store: Probed, is_migrated: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(self, database: Probed, is_migrated: Callable[[], Awaitable[bool]]) -> None:
         """Call `is_migrated` until it returns true: no later release removes tables that this one uses."""
-        self._store = store
+        self._database = database
         self._is_migrated = is_migrated
         self._migrated = False
         self._missing: tuple[str, ...] = ("database",)
@@ -45,7 +45,7 @@ class Readiness:
     async def _probe(self) -> tuple[str, ...]:
         try:
             async with deadline():
-                await self._store.probe()
+                await self._database.probe()
                 self._migrated = self._migrated or await self._is_migrated()
         except (Unavailable, SQLAlchemyError, *UNAVAILABLE_ERRORS):
             return ("database",)

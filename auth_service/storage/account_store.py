@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Update, delete, insert, select, text, update
+from sqlalchemy import Select, Update, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -56,14 +56,7 @@ class AccountStore:
         """Return the credentials of an account, unless it was deleted."""
         query = select(users).where(users.c.id == user_id, users.c.deleted_at.is_(None))
 
-        async def work(connection: AsyncConnection) -> Credentials | None:
-            row = (await connection.execute(query)).one_or_none()
-            if row is None:
-                return None
-            disabled = row.disabled_at is not None
-            return Credentials(row.id, tuple(row.roles), row.passcode_hash, row.credentials_version, disabled)
-
-        return await self._transactions.read(work)
+        return await read_credentials(self._transactions, query)
 
     async def replace_hash(self, user_id: str, old: str, new: str) -> None:
         """Replace `old` by `new` (compare and swap)."""
@@ -110,17 +103,18 @@ class AccountStore:
 
         return await self._transactions.write(work)
 
-    async def probe(self) -> None:
-        """Run a trivial query.
 
-        Raises:
-            Unavailable: the database does not respond.
-        """
+async def read_credentials(transactions: Transactions, query: Select[Any]) -> Credentials | None:
+    """Return the credentials in the only row of a query of the table of users."""
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(text("SELECT 1"))
+    async def work(connection: AsyncConnection) -> Credentials | None:
+        row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        disabled = row.disabled_at is not None
+        return Credentials(row.id, tuple(row.roles), row.passcode_hash, row.credentials_version, disabled)
 
-        await self._transactions.read(work)
+    return await transactions.read(work)
 
 
 def _locked(user_id: str, version: int) -> Select[Any]:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_service.domain.credentials import Credentials
 from auth_service.domain.users import User
+from auth_service.storage.account_store import read_credentials
 from auth_service.storage.tables import identities, users
 from auth_service.storage.transactions import Transactions
 
@@ -26,14 +27,7 @@ class FederatedAccountStore:
             .where(identities.c.issuer == issuer, identities.c.subject == subject, users.c.deleted_at.is_(None))
         )
 
-        async def work(connection: AsyncConnection) -> Credentials | None:
-            row = (await connection.execute(query)).one_or_none()
-            if row is None:
-                return None
-            disabled = row.disabled_at is not None
-            return Credentials(row.id, tuple(row.roles), row.passcode_hash, row.credentials_version, disabled)
-
-        return await self._transactions.read(work)
+        return await read_credentials(self._transactions, query)
 
     async def add(self, user: User, issuer: str, subject: str) -> bool:
         """Insert the account and its link in one transaction; return `False` if a primary key is taken."""

@@ -14,6 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from auth_service.deadlines import REQUEST_DEADLINE, RETRY_AFTER, current_deadline
+from shared.database.engine import probe_writes
+from shared.database.errors import COMMIT_UNKNOWN, reason, sqlstate
 from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -44,6 +46,7 @@ class Transactions:
         self._engine = engine
         self._reading = engine.execution_options(read_only=True)
         self._running: set[asyncio.Task[Any]] = set()
+        self._commit_unknown = False  # until a probe has written; each further COMMIT would hold a connection as well
         # SQLite allows one writer. A lock is fair and cheap; waiting in the driver is neither.
         self._writer: AbstractAsyncContextManager[Any] = (
             asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
@@ -64,12 +67,23 @@ class Transactions:
             IntegrityError: a constraint was violated.
             Unavailable: not committed, or unknown because the connection was lost during the commit.
         """
+        if self._commit_unknown:
+            raise Unavailable("The database confirms no writes.", retry_after=RETRY_AFTER)
 
         async def exclusive() -> T:
             async with self._writer:
                 return await self._attempt_twice(self._engine, work)
 
         return await self._shielded(exclusive())
+
+    async def probe(self) -> None:
+        """Check that the database takes writes.
+
+        Raises:
+            Unavailable: it does not, or does not respond.
+        """
+        await self._shielded(probe_writes(self._engine))
+        self._commit_unknown = False
 
     async def drain(self) -> None:
         """Wait for transactions whose callers were cancelled."""
@@ -105,7 +119,11 @@ class Transactions:
                 if error.connection_invalidated:
                     raise _LostBeforeCommit from error
                 raise
-            await connection.commit()
+            try:
+                await connection.commit()
+            except DBAPIError as error:
+                self._commit_unknown |= sqlstate(error) == COMMIT_UNKNOWN
+                raise
             return result
 
 
@@ -115,5 +133,5 @@ async def _translated(transaction: Coroutine[Any, Any, T]) -> T:
     except IntegrityError:
         raise
     except UNAVAILABLE_ERRORS as error:
-        logger.warning("transaction.failed", reason=type(getattr(error, "orig", error)).__name__)
+        logger.warning("transaction.failed", reason=reason(error), collapse=reason(error))
         raise Unavailable("The database is away.", retry_after=RETRY_AFTER) from None

@@ -36,8 +36,8 @@ class _MessageIds(Model):
     client_message_id: Any = None
 
 
-class DeliveredTooOften(Exception):
-    """An event that was not applied in any of its many deliveries, and may have killed its consumers."""
+class CrashedTooOften(Exception):
+    """An event during which the process ended again and again."""
 
 
 class DeadLetterPublisher:

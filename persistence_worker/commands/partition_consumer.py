@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
-from persistence_worker.commands.dead_letters import DeadLetterPublisher, DeliveredTooOften, failed_reply
+from persistence_worker.commands.dead_letters import CrashedTooOften, DeadLetterPublisher, failed_reply
 from persistence_worker.commands.group_commit import GroupCommitter
 from persistence_worker.commands.transaction import TransactionRunner
 from persistence_worker.domain.command_batch import ReceivedCommand
 from persistence_worker.domain.rules.registry import COMMAND_TYPES
 from persistence_worker.storage.database import Database
 from persistence_worker.storage.errors import is_permanent, origin, reason
+from persistence_worker.storage.suspect_store import SuspectStore
+from shared.backoff import Backoff
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.contracts import topology
 from shared.contracts.envelope import MalformedEvent, Received, read_body
+from shared.database.errors import reason as database_reason
 from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -26,9 +31,9 @@ PREFETCH = 100  # bodies
 BATCH_EVENTS = 500  # of one transaction, unless one body has more
 BATCH_BYTES = 2 * 1024 * 1024
 CAREFUL_FROM = 3  # earlier deliveries; a body with so many may crash its consumer, and is first processed separately
-SUSPECT_FROM = 100  # earlier deliveries; of such a body the first event that is not applied counts as poison
-DELIVERIES_PER_SUSPECT = 10  # further deliveries after which one more event of the body counts as poison
-RETRY_PAUSE = 0.1  # seconds
+SUSPECT_FROM = 20  # earlier deliveries; of such a body, a new process marks each event before it tries it
+CRASHES_MAX = 5  # ends of the process during one event, after which it counts as poison
+RETRY_PAUSE, RETRY_PAUSE_MAX = 0.1, 5.0  # seconds; doubled with each batch that is requeued in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,8 @@ class PartitionConsumer:
         self._runner = runner
         self._committer = committer
         self._dead_letters = dead_letters
+        self._suspects = SuspectStore(database, self._queue.name)
+        self._backoff = Backoff(RETRY_PAUSE, RETRY_PAUSE_MAX)
         self._task: asyncio.Task[None] | None = None
         self._busy = False
         self._stopping = False
@@ -78,10 +85,11 @@ class PartitionConsumer:
             except Exception as error:
                 if is_permanent(error):  # no event caused it, or that event would be a dead letter now
                     raise
-                logger.warning("batch.requeued", queue=self._queue.name, reason=type(error).__name__)
+                why = database_reason(error)
+                logger.warning("batch.requeued", queue=self._queue.name, reason=why, collapse=why)
                 if not isinstance(error, Unavailable):
-                    self._database.report_failure()
-                await asyncio.sleep(RETRY_PAUSE)
+                    self._database.report_failure(error)
+                await asyncio.sleep(self._backoff.next())
             finally:
                 await subscription.close()
 
@@ -104,6 +112,7 @@ class PartitionConsumer:
                     batch = next_batch(left, self._bodies_max)
                     await self._process(batch)
                     await subscription.ack(batch)
+                    self._backoff.reset()
                     left = left[len(batch) :]
             finally:
                 self._busy = False
@@ -115,9 +124,8 @@ class PartitionConsumer:
         bodies_max, self._bodies_max = self._bodies_max, 1
         try:
             if earlier >= SUSPECT_FROM and not self._survived:
-                suspects = 1 + (earlier - SUSPECT_FROM) // DELIVERIES_PER_SUSPECT
-                events = await self._without_suspects(events, suspects)
-            if earlier >= CAREFUL_FROM and bodies_max == 1:
+                await self._process_suspects(events)
+            elif earlier >= CAREFUL_FROM and bodies_max == 1:
                 for event in events:
                     await self._commit_each(await self._parse([event]))
             elif parsed := await self._parse(events):
@@ -165,23 +173,27 @@ class PartitionConsumer:
                     raise
                 await self._dead_letter(event, error)
 
-    async def _without_suspects(self, events: Sequence[DeliveredEvent], suspects_max: int) -> list[DeliveredEvent]:
-        """Turn the first `suspects_max` events that are not applied into dead letters; return the remaining ones.
+    async def _process_suspects(self, events: Sequence[DeliveredEvent]) -> None:
+        """Commit each event in a separate transaction after a mark.
 
-        Each delivery of this body may have crashed its consumer, at the first event that is not applied: all events
-        before it were committed in separate transactions. Only the first body that a process takes is suspect:
+        An event whose mark stayed `CRASHES_MAX` times becomes a dead letter.
+
+        Each delivery of this body may have crashed its consumer. Only the first body that a process takes is suspect:
         the bodies behind it were delivered as often, and an event that was processed without a crash is innocent.
         """
-        suspects: list[DeliveredEvent] = []
-        left: list[DeliveredEvent] = []
         for event in events:
-            if len(suspects) < suspects_max and not await self._is_applied(event):
-                suspects.append(event)
+            if await self._is_applied(event):
+                await self._commit_each(await self._parse([event]))  # publishes its effects again
+            elif await self._suspects.begin(event.envelope.id) >= CRASHES_MAX:
+                await self._dead_letter(event, CrashedTooOften())
             else:
-                left.append(event)
-        for event in suspects:
-            await self._dead_letter(event, DeliveredTooOften())
-        return left
+                try:
+                    await self._commit_each(await self._parse([event]))
+                except Exception:  # a server is away: that is no crash
+                    with suppress(SQLAlchemyError, OSError):
+                        await self._suspects.end()
+                    raise
+        await self._suspects.end()
 
     async def _is_applied(self, event: DeliveredEvent) -> bool:
         try:

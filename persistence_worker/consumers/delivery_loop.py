@@ -11,6 +11,7 @@ from persistence_worker.storage.database import Database
 from persistence_worker.storage.errors import is_permanent
 from shared.bus.port import Bus, Delivery
 from shared.contracts.topology import DEAD, Queue, dead_queue
+from shared.database.errors import reason
 from shared.errors import Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -49,9 +50,9 @@ async def consume(
         except Exception as error:
             if is_permanent(error):
                 raise
-            logger.warning("consumer.paused", queue=queue.name, reason=type(error).__name__)
+            logger.warning("consumer.paused", queue=queue.name, reason=reason(error), collapse=reason(error))
             if not isinstance(error, Unavailable):
-                database.report_failure()
+                database.report_failure(error)
             await asyncio.sleep(RETRY_PAUSE)
         finally:
             await subscription.close()

@@ -9,6 +9,7 @@ import structlog
 
 from persistence_worker.storage.database import Database
 from persistence_worker.storage.errors import is_permanent
+from shared.database.errors import reason
 
 logger = structlog.get_logger(__name__)
 
@@ -30,5 +31,5 @@ async def run_periodically(
         except Exception as error:
             if is_permanent(error):
                 raise
-            logger.warning(paused_event, reason=type(error).__name__)
+            logger.warning(paused_event, reason=reason(error), collapse=reason(error))
         await asyncio.sleep(interval)

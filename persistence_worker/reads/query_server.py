@@ -110,5 +110,5 @@ class QueryServer:
             if is_permanent(error):
                 logger.exception("query.failed", type=envelope.type)
                 return refusal(Internal())
-            self._database.report_failure()
+            self._database.report_failure(error)
             return refusal(Unavailable(retry_after=RETRY_AFTER))

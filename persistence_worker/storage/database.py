@@ -14,7 +14,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker.storage.tables import SCHEMA, settings
+from shared.database.engine import probe_writes
+from shared.database.errors import is_disk_full, reason
 from shared.database.migrations import is_current
+from shared.database.starting import check_address
 from shared.runtime.settings import config_error
 
 logger = structlog.get_logger(__name__)
@@ -27,7 +30,8 @@ PROBE_BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between probes of an unavai
 # result half read, or its next message half sent) counts as active and keeps its locks without a limit.
 TERMINATE_FROZEN = text("""
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = current_user AND application_name = 'backchat'
+    WHERE datname = current_database() AND usename = current_user
+      AND application_name = current_setting('application_name')
       AND xact_start IS NOT NULL AND wait_event_type = 'Client'
       AND state_change < clock_timestamp() - interval '3 seconds'
     """)
@@ -60,7 +64,7 @@ class Database:
 
     @property
     def missing(self) -> Sequence[str]:
-        """`database` while it is unavailable, `migrations` while its schema is not current; else empty."""
+        """`database` while it takes no writes (with `disk` if that is why), `migrations` before them; else empty."""
         return self._missing
 
     async def write(self, work: Callable[[Connection], T]) -> T:
@@ -85,11 +89,11 @@ class Database:
         """Wait until the database is available and its schema is current."""
         await self._ready.wait()
 
-    def report_failure(self) -> None:
+    def report_failure(self, error: Exception | None = None) -> None:
         """Report a failed transaction: `ready` waits until the next probe succeeds."""
         self._ready.clear()
         self._failed.set()
-        self._missing = ["database"]
+        self._missing = ["database", "disk"] if error is not None and is_disk_full(error) else ["database"]
 
     async def watch(self) -> None:
         """Probe the database until cancelled.
@@ -105,15 +109,15 @@ class Database:
                     self.report_failure()
                     self._missing = ["migrations"]
                 else:
+                    await probe_writes(self._engine)
                     checked = checked or await self._check_partitions()
                     await self._terminate_frozen()
                     self._missing = []
                     self._ready.set()
                     failures = 0
             except Exception as error:  # noqa: BLE001 - the next probe decides
-                self.report_failure()
-                if failures == 0:
-                    logger.warning("database.unavailable", reason=type(error).__name__)
+                self.report_failure(error)
+                logger.warning("database.unavailable", reason=reason(error), collapse=reason(error))
             if self._missing:
                 await asyncio.sleep(PROBE_BACKOFF[min(failures, len(PROBE_BACKOFF) - 1)])
                 failures += 1
@@ -146,7 +150,8 @@ async def refuse_other_partitions(engine: AsyncEngine, partitions: int) -> None:
     Raises:
         SystemExit: the database was created with another number of partitions (exit code 2).
     """
-    with suppress(SQLAlchemyError, OSError, TimeoutError):
+    await check_address(engine)
+    with suppress(SQLAlchemyError, OSError):
         async with engine.connect() as connection:
             stored = await connection.scalar(PARTITIONS)
         _compare(stored, partitions)

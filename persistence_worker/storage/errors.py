@@ -7,6 +7,7 @@ from traceback import walk_tb
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from persistence_worker.domain.command_batch import MissingRule
+from shared.database.errors import sqlstate
 from shared.errors import BackchatError
 
 PERMANENT_CLASSES = ("22", "23")  # SQLSTATE: data exception, integrity constraint violation
@@ -32,7 +33,7 @@ def reason(error: Exception) -> str:
     """Return the error's class and SQLSTATE. Its message is left out, because it may quote content."""
     if isinstance(error, MissingRule):
         return f"{type(error).__name__}: {error}"  # names a command type, nothing else
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    state = sqlstate(error)
     return f"{type(error).__name__} {state}" if state else type(error).__name__
 
 

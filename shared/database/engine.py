@@ -7,16 +7,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, event
+from sqlalchemy import URL, DateTime, Dialect, ExceptionContext, NullPool, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
+from shared.database.address import Address, parse
+from shared.database.driver import LIMITS, Opener
+from shared.database.errors import is_server_away
 from shared.errors import InvalidRequest
 
-CONNECT_TIMEOUT = 3.0  # seconds
-STATEMENT_TIMEOUT = 10  # seconds; the server cancels statements that take longer
-LOCK_TIMEOUT = 5  # seconds
-IDLE_IN_TRANSACTION_TIMEOUT = 3  # seconds; without it a frozen writer would block its successor without limit
+POOL_TIMEOUT = 3.0  # seconds until a connection of the pool is free
+PROBE_TIMEOUT = 3.0  # seconds in which a synchronous standby must confirm a write
+
+SESSION = {
+    **LIMITS,
+    # Prepared statements keep their plans. One planned for an almost empty table would scan the whole
+    # table from then on: 366 µs a message and growing, compared with 3 µs by the index.
+    "enable_seqscan": "off",
+    "jit": "off",  # compiling the plans of pages and lists takes longer than running them: 22 ms a query
+}
+STATE = text(
+    "SELECT current_setting('transaction_read_only') = 'on',"
+    " current_setting('synchronous_standby_names') <> '' AND current_setting('synchronous_commit') <> 'local'"
+)
+REFUSE = text("DO $$ BEGIN RAISE read_only_sql_transaction; END $$")
+EMIT = "SELECT pg_logical_emit_message(true, 'backchat', '')"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -54,6 +69,7 @@ def open_engine(url: str, *, schema: str, pool_size: int = 10) -> AsyncEngine:
 
     Raises:
         InvalidRequest: the URL has another dialect.
+        ValueError: the URL cannot work.
     """
     if url.startswith("postgresql+asyncpg://"):
         return _postgresql(url, pool_size)
@@ -63,32 +79,59 @@ def open_engine(url: str, *, schema: str, pool_size: int = 10) -> AsyncEngine:
 
 
 def sqlite_url(path: Path) -> str:
-    """Return the URL of a SQLite file."""
-    return f"sqlite+aiosqlite:///{path.resolve()}"
+    """Return the URL of a SQLite file, whose path may contain any character."""
+    return URL.create("sqlite+aiosqlite", database=str(path.resolve())).render_as_string(hide_password=False)
+
+
+def open_unlimited(engine: AsyncEngine) -> AsyncEngine:
+    """Create an engine for the same PostgreSQL address without limits of time and without a pool, for migrations."""
+    address: Address = engine.sync_engine.get_execution_options()["address"]
+    return create_async_engine(
+        "postgresql+asyncpg://", poolclass=NullPool, connect_args={"async_creator_fn": Opener(address, {})}
+    )
+
+
+async def probe_writes(engine: AsyncEngine) -> None:
+    """Check that the database takes writes; a synchronous standby must confirm one. SQLite is not checked.
+
+    Raises:
+        DBAPIError: the server takes no writes (SQLSTATE 25006), so that all connections of the pool are given up.
+        TimeoutError: no synchronous standby confirms.
+    """
+    if engine.dialect.name != "postgresql":
+        return
+    async with engine.connect() as connection:
+        read_only, synchronous = (await connection.execute(STATE)).one()
+        if read_only:
+            await connection.execute(REFUSE)
+        await connection.rollback()
+        if synchronous:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.execute(EMIT, timeout=PROBE_TIMEOUT)  # may be cancelled: nothing of it is ever visible
 
 
 def _postgresql(url: str, pool_size: int) -> AsyncEngine:
-    return create_async_engine(
-        url,
+    address = parse(url)
+    caches = (
+        {} if address.prepared_statements is None else {"prepared_statement_cache_size": address.prepared_statements}
+    )
+    engine = create_async_engine(
+        URL.create("postgresql+asyncpg", database=address.arguments.get("database")),
         hide_parameters=True,  # error messages are logged, and must not contain texts and hashes
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=CONNECT_TIMEOUT,
+        pool_timeout=POOL_TIMEOUT,
         pool_pre_ping=False,  # would add a round trip to each transaction; callers retry what is safe
-        connect_args={
-            "timeout": CONNECT_TIMEOUT,
-            "command_timeout": STATEMENT_TIMEOUT + 1,
-            "server_settings": {
-                "application_name": "backchat",
-                "statement_timeout": f"{STATEMENT_TIMEOUT}s",
-                "lock_timeout": f"{LOCK_TIMEOUT}s",
-                "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT}s",
-                # Prepared statements keep their plans. One planned for an almost empty table would scan the whole
-                # table from then on: 366 µs a message and growing, compared with 3 µs by the index.
-                "enable_seqscan": "off",
-            },
-        },
+        connect_args={"async_creator_fn": Opener(address, SESSION), **caches},
+        execution_options={"address": address},
     )
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def give_up(context: ExceptionContext) -> None:
+        if is_server_away(context.original_exception):
+            context.is_disconnect = True  # closes this connection, and invalidates all others of the pool
+
+    return engine
 
 
 def _sqlite(url: str, schema: str) -> AsyncEngine:

@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import BLANK_SCHEMA, Connection, MetaData, inspect, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.schema import CreateSchema
 
-from shared.database.engine import CONNECT_TIMEOUT
+from shared.database.engine import open_unlimited
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 VERSION_TABLE = "alembic_version"
+SCHEMA_EXISTS = text("SELECT 1 FROM pg_namespace WHERE nspname = :schema")
 
 
 async def upgrade(engine: AsyncEngine, scripts: Path, *, schema: str, revision: str = "head") -> None:
@@ -113,13 +114,15 @@ async def _connection(engine: AsyncEngine, schema: str) -> AsyncIterator[AsyncCo
             yield connection
         return
     # Not from the pool: a migration may exceed the statement timeout, and the dialect is modified below.
-    own = create_async_engine(engine.url, poolclass=NullPool, connect_args={"timeout": CONNECT_TIMEOUT})
+    own = open_unlimited(engine)
     try:
         async with own.begin() as connection:
             await connection.execute(
                 text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(f"backchat/{schema}".encode())}
             )
-            await connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
+            # CREATE SCHEMA IF NOT EXISTS requires the right to create one, even if the schema exists.
+            if not await connection.scalar(SCHEMA_EXISTS, {"schema": schema}):
+                await connection.execute(CreateSchema(schema))
             await connection.execute(text(f'SET LOCAL search_path TO "{schema}"'))
             connection.dialect.default_schema_name = schema  # in which Alembic looks for tables without a schema
             yield connection

@@ -60,10 +60,14 @@ def is_weak_address(url: str) -> bool:
     parts = urlsplit(url)
     if all(map(on_this_machine, _hosts(parts))):
         return False
-    needed = parts.scheme.partition("+")[0] in NEED_A_PASSWORD
     if parts.password is None:
-        return needed
-    return weakness(unquote(parts.password), unquote(parts.username or "")) is not None
+        return parts.scheme.partition("+")[0] in NEED_A_PASSWORD
+    return is_weak_password(unquote(parts.password), unquote(parts.username or ""))
+
+
+def is_weak_password(password: str, user: str) -> bool:
+    """Return whether a password of a user is weak or empty."""
+    return weakness(password, user) is not None
 
 
 def _hosts(parts: SplitResult) -> Iterator[str | None]:

@@ -36,7 +36,7 @@ class PostgreSQL(Server):
         self.port = free_port()
         self._user = self._group = None
         if os.getuid() == 0:  # it refuses to run as root
-            account = _unprivileged()
+            account = unprivileged()
             self._user, self._group = account.pw_uid, account.pw_gid
             os.chown(self._home.path, account.pw_uid, account.pw_gid)
 
@@ -100,7 +100,7 @@ def _postgresql_binaries() -> Path:
     return max(found, key=lambda path: [int(number) for number in re.findall(r"\d+", str(path))])
 
 
-def _unprivileged() -> pwd.struct_passwd:
+def unprivileged() -> pwd.struct_passwd:
     for name in ("postgres", "nobody"):
         try:
             return pwd.getpwnam(name)

@@ -53,6 +53,10 @@ class Proxy:
         for end in list(self._ends):
             end.abort()
 
+    def lead_to(self, target: tuple[str, int]) -> None:
+        """Forward new connections to another target; open ones stay."""
+        self._target = target
+
     def stall(self) -> None:
         """Stop forwarding on old and new connections and keep them open: both sides see a silent peer."""
         self.stalled = True

@@ -1,4 +1,4 @@
-"""Events that can never be applied: suspects after a hundred deliveries, and the turns of replies that are poison."""
+"""Events that can never be applied: those that end their process, and the turns of replies that are poison."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Connection, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence_worker.commands.partition_consumer import CAREFUL_FROM, DELIVERIES_PER_SUSPECT, SUSPECT_FROM
+from persistence_worker.commands.partition_consumer import CAREFUL_FROM, CRASHES_MAX, SUSPECT_FROM
 from persistence_worker.domain.rules import messages, registry
+from persistence_worker.storage.tables import settings
 from shared.contracts import topology
 from shared.contracts.commands import RateReply
 from shared.contracts.dead_letters import DeadLetter
@@ -27,32 +30,57 @@ async def session_of(worker: Worker) -> tuple[FakeBus, UUID]:
         return running.bus, await running.opened()
 
 
+async def mark(engine: AsyncEngine, session_id: UUID, event: Event, crashes: int) -> None:
+    """Leave the mark of processes that ended while they tried an event."""
+    value = {"name": f"suspect {queue_of(session_id).name}", "value": f"{crashes} {event.id}"}
+    async with engine.begin() as connection:
+        await connection.execute(settings.insert(), value)
+
+
+async def marks(engine: AsyncEngine) -> int:
+    """Return the number of marks."""
+
+    def count(connection: Connection) -> int:
+        return connection.scalar(select(func.count()).where(settings.c.name.startswith("suspect"))) or 0
+
+    async with engine.connect() as connection:
+        return await connection.run_sync(count)
+
+
 @pytest.mark.parametrize(
-    ("count", "dead"),
-    [(SUSPECT_FROM - 1, []), (SUSPECT_FROM, ["2"]), (SUSPECT_FROM + DELIVERIES_PER_SUSPECT, ["2", "3"])],
+    ("count", "crashes", "dead"),
+    [
+        (SUSPECT_FROM - 1, CRASHES_MAX, []),
+        (SUSPECT_FROM, CRASHES_MAX - 1, []),
+        (50 * SUSPECT_FROM, 0, []),
+        (SUSPECT_FROM, CRASHES_MAX, ["2"]),
+    ],
 )
-async def test_first_unapplied_event_of_a_suspect_body_becomes_a_dead_letter(
-    worker: Worker, count: int, dead: list[str]
+async def test_event_during_which_the_process_ended_too_often_becomes_a_dead_letter(
+    worker: Worker, engine: AsyncEngine, count: int, crashes: int, dead: list[str]
 ) -> None:
-    """Its author gets a rejection; events before it are applied already, and those after it are stored."""
+    """The number of deliveries is no evidence. Its author gets a rejection, and all other events are stored."""
     bus, session_id = await session_of(worker)
     commands = [send(session_id, str(n), client_message_id=str(n)) for n in range(6)]
+    events = [Event("tests", command, subject=str(session_id), replyto="me") for command in commands]
     async with worker(bus) as running:
-        running.put(*commands[:2])
+        bus.deliver(queue_of(session_id), *events[:2])
         await until(lambda: running.stored == ["0", "1"])
+    await mark(engine, session_id, events[2], crashes)
     async with worker(bus) as running:
-        running.put(*commands, delivery_count=count)
+        bus.deliver(queue_of(session_id), *events, delivery_count=count)
         running.put(
             send(session_id, "next"), delivery_count=count
         )  # was queued behind it, so it was delivered as often
         await running.drained(session_id)
         letters = [read_body(letter.original())[0].data["content"] for letter in bus.events(DeadLetter)]
         assert letters == dead
-        assert {letter.reason for letter in bus.events(DeadLetter)} <= {"DeliveredTooOften"}
+        assert {letter.reason for letter in bus.events(DeadLetter)} <= {"CrashedTooOften"}
         assert {letter.attempts for letter in bus.events(DeadLetter)} <= {count}
         assert [rejected.client_message_id for rejected in bus.events(MessageRejected)] == dead
         assert {rejected.code for rejected in bus.events(MessageRejected)} <= {"internal"}
         assert running.stored == [n for n in "012345" if n not in dead] + ["next"]
+        assert await marks(engine) == (count < SUSPECT_FROM)
 
 
 async def test_process_that_survived_a_body_suspects_none(worker: Worker) -> None:
@@ -80,7 +108,7 @@ async def test_bodies_delivered_often_are_committed_in_growing_batches(worker: W
 
 @pytest.mark.parametrize("fault", ["refused", "unreadable", "suspected"])
 async def test_reply_that_cannot_be_stored_ends_its_turn_as_failed(
-    worker: Worker, fault: str, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, engine: AsyncEngine, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Members see the failure, and the next turn answers the messages that arrived in the meantime."""
     bus, session_id = await session_of(worker)
@@ -101,6 +129,8 @@ async def test_reply_that_cannot_be_stored_ends_its_turn_as_failed(
         monkeypatch.setattr(messages, "as_stored", refuses)
     elif fault == "unreadable":
         strange = strange.replace(data=reply.replace(content=None))
+    elif fault == "suspected":
+        await mark(engine, session_id, strange, CRASHES_MAX)
     async with worker(bus) as running:
         bus.deliver(queue_of(session_id), strange, delivery_count=SUSPECT_FROM if fault == "suspected" else 0)
         [failed] = await until(
