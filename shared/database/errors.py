@@ -64,7 +64,7 @@ def wrong_address(error: BaseException) -> str | None:
     """
     found = driver_error(error)
     if isinstance(found, ssl.SSLError):
-        return f"TLS failed: {getattr(found, 'verify_message', None) or found.reason or found}"
+        return f"TLS failed: {getattr(found, 'verify_message', None) or getattr(found, 'reason', None) or found}"
     if type(found) is ConnectionError or isinstance(found, asyncpg.ClientConfigurationError):
         return str(found)  # asyncpg: the server rejected TLS, or a parameter has a wrong value
     if isinstance(found, (PermissionError, FileNotFoundError)) and found.filename:
