@@ -129,7 +129,7 @@ def test_every_action_works_by_keyboard(visit: Visit) -> None:
     page.keyboard.press("Enter")
     visitor.expect_answer()
     expect(visitor.writing).to_be_focused()
-    expect(visitor.own.locator("br")).to_have_count(1)
+    expect(visitor.own.locator(".md")).to_have_js_property("innerText", "first\nsecond line")
     page.keyboard.press("Control+k")
     page.keyboard.type("new chat")
     page.keyboard.press("Enter")

@@ -54,7 +54,7 @@ export function Sidebar() {
   const query = useSignal("");
   const wanted = query.value.trim();
   const { found, retry } = useSearch(wanted);
-  const titled = wanted ? chats.sorted.value.filter((each) => isMatch(each, wanted)) : chats.sorted.value;
+  const titled = wanted ? chats.sorted.value.filter((each) => isMatch(each, wanted, me)) : chats.sorted.value;
   const isNothing = !!found && !found.isFailed && titled.length + found.hits.length === 0;
 
   return (
@@ -189,9 +189,10 @@ function Skeleton() {
 }
 
 /** Whether each word of the query is in the chat's title or in the name of a member. */
-function isMatch(session: Session, query: string): boolean {
+function isMatch(session: Session, query: string, me: string): boolean {
   const names = session.chatbots.map((each) => each.name);
-  const text = folded([titleOf(session), ...session.users, ...names].join(" "));
+  const others = session.users.filter((id) => id !== me); // every chat would match a part of one's own id
+  const text = folded([titleOf(session), ...others, ...names].join(" "));
   return folded(query)
     .split(/\s+/)
     .every((word) => text.includes(word));
