@@ -147,7 +147,7 @@ async def test_socket_that_joins_during_a_reply_gets_its_text(running: Running) 
     assert await ada.hears("typing")
     ack = await phone.call("join_chat", {"session_id": session["id"]})
     assert ack["active_replies"] == [
-        {"message_id": str(reply), "chatbot_id": "eliza", "attempt": 1000, "text": "How do "}
+        {"message_id": str(reply), "chatbot_id": "eliza", "attempt": 1000, "text": "How do ", "reasoning": ""}
     ]
     delta(7, "you ")
     delta(11, "do?")
