@@ -35,10 +35,17 @@ class LogWriter(logging.Handler):
         self._idle = idle
         self._lines: queue.Queue[bytes | None] = queue.Queue(LINES_MAX)
         self.dropped = 0  # lines since the last that was written
-        self._counting = threading.Lock()  # not the handler's own, which `logging.shutdown` holds during `close`
+        self._counting = threading.Lock()  # not the handler's own, see `handle`
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._run,), name="log", daemon=True)
         self._thread.start()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Emit a record without the handler's lock: `logging.shutdown` holds it while `close` waits for the thread."""
+        passed = bool(self.filter(record))
+        if passed:
+            self.emit(record)
+        return passed
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a line, or count it as dropped."""
