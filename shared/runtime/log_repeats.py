@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 WINDOW = 60.0  # seconds
-KINDS_MAX = 1_000  # of one event, as of many client addresses; further ones are one kind
+KINDS_MAX = 1_000  # of all events, as of many client addresses; further ones are one kind of each event
 OTHERS = "others"
 
 

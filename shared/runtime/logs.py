@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 import structlog
@@ -73,7 +72,7 @@ def configure(service: str, *, level: str, form: str) -> None:
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
     )
-    handler = _handler(formatter, repeats)
+    handler = _handler(formatter, repeats, shared)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     flush()
@@ -90,17 +89,18 @@ def flush() -> None:
             handler.close()
 
 
-def _handler(formatter: logging.Formatter, repeats: Repeats) -> logging.Handler:
+def _handler(formatter: logging.Formatter, repeats: Repeats, processors: Iterable[Any]) -> logging.Handler:
     try:
         descriptor = sys.stderr.fileno()
     except (OSError, ValueError, AttributeError):  # replaced by an object without a file, as in tests
         return logging.StreamHandler(sys.stderr)
 
     def dropped(lines: int) -> str:
-        moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        fields = {"event": "log.dropped", "lines": lines, "level": "warning", "logger": __name__, "timestamp": moment}
-        extra = {"_logger": logging.getLogger(__name__), "_name": "warning"}
-        record = logging.makeLogRecord({"name": __name__, "levelname": "WARNING", "msg": fields, **extra})
+        source = logging.getLogger(__name__)
+        event: dict[str, Any] = {"event": "log.dropped", "lines": lines}
+        for processor in processors:
+            event = processor(source, "warning", event)
+        record = logging.makeLogRecord({"msg": event, "_logger": source, "_name": "warning"})
         return formatter.format(record)
 
     return LogWriter(descriptor, dropped=dropped, idle=repeats.flush)

@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 
 LINES = 2 * LINES_MAX
 PROGRAM = f"""
-import sys, time
+import sys
 import structlog
 from shared.runtime import logs
 logs.configure("tests", level="info", form="json")
@@ -30,7 +30,6 @@ for number in range({LINES}):
 print("done", flush=True)
 sys.stdin.readline()
 logger.info("line.written", number={LINES})
-time.sleep(0.2)
 """
 
 
@@ -75,7 +74,7 @@ def test_pipe_that_is_not_read_drops_lines_and_counts_them() -> None:
         assert len(written) + sum(map(int, dropped)) == LINES + 1  # type: ignore[call-overload]
         assert sum(map(int, dropped)) > 0  # type: ignore[call-overload]
         assert written == sorted(written), "the lines that are there are in order"  # type: ignore[type-var]
-        assert {event["service"] for event in events if event["event"] == "line.written"} == {"tests"}
+        assert {event["service"] for event in events} == {"tests"}
         assert process.wait(10) == 0
 
 
