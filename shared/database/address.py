@@ -27,8 +27,7 @@ TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 PASSED_ON = {*TLS_FILES, "sslmode", "sslpassword", "sslnegotiation", "ssl_min_protocol_version"}
 PASSED_ON |= {"ssl_max_protocol_version", "passfile", "krbsrvname", "gsslib", "service"}
 WHOLE_NUMBERS = {"statement_cache_size", "prepared_statement_cache_size", "max_cacheable_statement_size"}
-WHOLE_NUMBERS |= {"max_cached_statement_lifetime"}
-TIMEOUTS = {"timeout", "connect_timeout"}
+WHOLE_NUMBERS |= {"max_cached_statement_lifetime", "connect_timeout"}
 SERVER_SETTINGS = {"application_name", "options"}
 WITHOUT_EFFECT = {"keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
 WITHOUT_EFFECT |= {"fallback_application_name", "sslcompression", "sslsni", "client_encoding"}
@@ -38,8 +37,9 @@ ONLY = {  # parameters of which asyncpg, or Backchat, can do only some values
     "gssencmode": {"disable", "prefer"},
     "load_balance_hosts": {"disable"},
 }
-ALIASES = {"ssl": "sslmode", "database": "dbname", "username": "user"}
+ALIASES = {"ssl": "sslmode", "database": "dbname", "username": "user", "timeout": "connect_timeout"}
 NAMES = {"host", "port", "user", "password", "dbname"}
+KNOWN = {*PASSED_ON, *WHOLE_NUMBERS, *SERVER_SETTINGS, *WITHOUT_EFFECT, *ONLY, *NAMES}
 FORM = "must have the form postgresql+asyncpg://user:password@host:port/database"
 
 
@@ -77,15 +77,13 @@ def parse(url: str) -> Address:
     tls = {name: value for name, value in single.items() if name in PASSED_ON}
     _check_tls(tls)
     numbers = {name: _number(name, single[name]) for name in WHOLE_NUMBERS & single.keys()}
-    timeout = [float(_number(name, single[name])) for name in TIMEOUTS & single.keys()] or [CONNECT_TIMEOUT]
+    timeout = min(numbers.pop("connect_timeout", CONNECT_TIMEOUT), CONNECT_TIMEOUT_MAX) or CONNECT_TIMEOUT_MAX
     prepared_statements = numbers.pop("prepared_statement_cache_size", None)
     arguments: dict[str, Any] = {name: value for name, value in names.items() if value} | numbers
     if tls:
         arguments["dsn"] = f"postgresql://?{urlencode(tls)}"
     settings = {"application_name": APPLICATION} | {n: single[n] for n in SERVER_SETTINGS & single.keys()}
-    return Address(
-        hosts, arguments, settings, min(timeout[0], CONNECT_TIMEOUT_MAX) or CONNECT_TIMEOUT_MAX, prepared_statements
-    )
+    return Address(hosts, arguments, settings, timeout, prepared_statements)
 
 
 def check(url: str) -> str:
@@ -124,8 +122,7 @@ def _query(parts: SplitResult) -> dict[str, list[str]]:
         name = ALIASES.get(given, given)
         if name in ONLY and values[-1] not in ONLY[name]:
             raise _WrongParameter(f"the parameter {given} must be one of: {', '.join(sorted(ONLY[name]))}")
-        known = {*PASSED_ON, *WHOLE_NUMBERS, *TIMEOUTS, *SERVER_SETTINGS, *WITHOUT_EFFECT, *ONLY, *NAMES}
-        if name not in known:
+        if name not in KNOWN:
             raise _WrongParameter(f"has the unknown parameter {given}")
         found[name] = values
     return found

@@ -27,7 +27,6 @@ LIMITS = {
     "lock_timeout": f"{LOCK_TIMEOUT}s",
     "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT}s",
 }
-NO_LIMITS = dict.fromkeys(LIMITS, "0")  # for migrations
 POOLER_TRIES = 3  # looks at the servers behind a pooler
 OLD_POOLER = (
     "the connection pooler hands prepared statements to servers that do not know them: "
