@@ -150,7 +150,8 @@ async def refuse_other_partitions(engine: AsyncEngine, partitions: int) -> None:
     Raises:
         SystemExit: the database was created with another number of partitions (exit code 2).
     """
-    await check_address(engine)
+    if not await check_address(engine):
+        return
     with suppress(SQLAlchemyError, OSError):
         async with engine.connect() as connection:
             stored = await connection.scalar(PARTITIONS)

@@ -55,12 +55,13 @@ def run_migration(migration: Coroutine[Any, Any, None]) -> None:
     logger.info("migration.completed")
 
 
-async def check_address(engine: AsyncEngine) -> None:
-    """Connect once, before anything else is opened.
+async def check_address(engine: AsyncEngine) -> bool:
+    """Connect once, before anything else is opened; return whether a server is there.
 
     Raises:
         SystemExit: the address cannot work (exit code 2).
     """
     with suppress(SQLAlchemyError, OSError), refusing_wrong_address():
         async with engine.connect():
-            pass
+            return True
+    return False
