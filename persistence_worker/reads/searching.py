@@ -20,6 +20,7 @@ from shared.contracts.payload import parse_rfc3339
 from shared.contracts.queries import Hit, SearchMessages, SearchResult
 from shared.contracts.views import PAGE_BYTES_MAX
 from shared.database.engine import UtcDateTime
+from shared.database.errors import sqlstate
 from shared.errors import Unavailable
 
 ROOM = PAGE_BYTES_MAX - 16 * 1024  # bytes of a page for its messages
@@ -129,6 +130,6 @@ def _rows(connection: Connection, wanted: SearchTerms, values: dict[str, Any]) -
     try:
         return connection.execute(STATEMENTS[dialect], values | {"words": wanted.tsquery()}).all()
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != "57014":
+        if sqlstate(error) != "57014":
             raise
         raise Unavailable("This search takes too long; search for rarer words, or in one session.") from None

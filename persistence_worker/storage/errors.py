@@ -20,9 +20,9 @@ def is_permanent(error: Exception) -> bool:
     Lost connections, timeouts, deadlocks, serialization failures and operator errors (a missing table) are transient.
     """
     if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None)
+        state = sqlstate(error)
         if state is not None:
-            return str(state)[:2] in PERMANENT_CLASSES
+            return state[:2] in PERMANENT_CLASSES
         return isinstance(error, (IntegrityError, DataError))
     if isinstance(error, StatementError):  # the driver cannot bind a value
         return True
