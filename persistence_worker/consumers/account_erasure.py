@@ -7,7 +7,6 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from persistence_worker.commands.dead_letters import DeadLetterPublisher
 from persistence_worker.consumers.delivery_loop import consume
@@ -15,6 +14,7 @@ from persistence_worker.domain import publications
 from persistence_worker.metrics import Metrics
 from persistence_worker.storage.command_store import ERASURE_LOCK
 from persistence_worker.storage.database import Database
+from persistence_worker.storage.dialect_sql import upsert
 from persistence_worker.storage.errors import is_permanent
 from persistence_worker.storage.history import ALL_SESSIONS_OF_USER
 from persistence_worker.storage.tables import erased_users
@@ -75,8 +75,7 @@ class AccountErasure:
 
 def record_erasure(connection: Connection, user_id: str) -> None:
     """Record a deleted user, who from now on cannot enter a session."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(erased_users).values(user_id=user_id, erased_at=utc_now())
+    statement = upsert(erased_users, connection.dialect.name).values(user_id=user_id, erased_at=utc_now())
     connection.execute(statement.on_conflict_do_nothing())
 
 

@@ -10,11 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, delete, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from persistence_worker.domain.state import Invite, Loaded, Writes
 from persistence_worker.storage.bulk import BulkInsert, BulkUpdate
-from persistence_worker.storage.dialect_sql import is_among
+from persistence_worker.storage.dialect_sql import is_among, upsert
 from persistence_worker.storage.mappers import (
     MESSAGE_CHANGES,
     MESSAGE_COLUMNS,
@@ -48,18 +47,17 @@ class CommandStore:
     def __init__(self, dialect: str) -> None:
         self._postgresql = dialect == "postgresql"
         self._build_selects(dialect)
-        insert: Any = postgresql.insert if self._postgresql else sqlite.insert
         self._update_session = BulkUpdate(chat_sessions, SESSION_RARE_CHANGES, dialect)
         self._update_message = BulkUpdate(chat_messages, MESSAGE_CHANGES, dialect)
         self._save_words = SaveWords(dialect)
         self._insert_answer = BulkInsert(applied_commands, ("id", "session_id", "result", "applied_at"), dialect)
         self._insert_chatbot = BulkInsert(session_chatbots, ("session_id", "chatbot_id", "position"), dialect)
-        self._insert_former_user = insert(former_users).on_conflict_do_nothing()
-        invite = insert(session_invites)
+        self._insert_former_user = upsert(former_users, dialect).on_conflict_do_nothing()
+        invite = upsert(session_invites, dialect)
         self._save_invite = invite.on_conflict_do_update(
             index_elements=["hash"], set_={"uses": invite.excluded.uses, "ended": invite.excluded.ended}
         )
-        rating = insert(message_ratings)
+        rating = upsert(message_ratings, dialect)
         self._save_rating = rating.on_conflict_do_update(
             index_elements=["message_id", "user_id"],
             set_={name: rating.excluded[name] for name in ("rating", "comment", "rated_at")},

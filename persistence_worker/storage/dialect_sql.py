@@ -1,4 +1,4 @@
-"""SQL that differs between PostgreSQL and SQLite: two statements, and the test for membership in a list."""
+"""SQL that differs between PostgreSQL and SQLite: two statements, upserts, and the test for membership in a list."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Dialect,
     Integer,
+    Table,
     Text,
     TypeDecorator,
     Uuid,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 
 class JsonArray(TypeDecorator[Sequence[UUID | str]]):
@@ -34,6 +36,11 @@ class JsonArray(TypeDecorator[Sequence[UUID | str]]):
     def process_bind_param(self, value: Sequence[UUID | str] | None, dialect: Dialect) -> str:  # noqa: ARG002
         """Encode the list."""
         return orjson.dumps([each.hex if isinstance(each, UUID) else each for each in value or ()]).decode()
+
+
+def upsert(table: Table, dialect: str) -> Any:
+    """Return the INSERT of a dialect, to which `on_conflict_do_nothing` or `on_conflict_do_update` is added."""
+    return (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
 
 
 def is_among(value: ColumnElement[Any], name: str, dialect: str) -> ColumnElement[bool]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
 from persistence_worker.storage.bulk import BulkInsert, Rows
+from persistence_worker.storage.dialect_sql import upsert
 from persistence_worker.storage.mappers import MESSAGE_COLUMNS, WORDS_COLUMNS, message_row, words_row
 from persistence_worker.storage.tables import chat_messages, message_words
 from shared.contracts.views import Message
@@ -41,7 +40,7 @@ class SaveWords:
     """Inserts or replaces rows of `WORDS_COLUMNS`. A row that would not change is not written."""
 
     def __init__(self, dialect: str) -> None:
-        insert: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(message_words)
+        insert = upsert(message_words, dialect)
         self._statement = insert.on_conflict_do_update(
             index_elements=["session_id", "seq"],
             set_={"words": insert.excluded.words},

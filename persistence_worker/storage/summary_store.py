@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Connection, bindparam, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from persistence_worker.domain.state import Loaded, Writes
-from persistence_worker.storage.dialect_sql import is_among
+from persistence_worker.storage.dialect_sql import is_among, upsert
 from persistence_worker.storage.tables import chat_messages, chat_sessions, session_summaries
 from shared.contracts.commands import SummarizeSession
 from shared.contracts.payload import utc_now
@@ -41,8 +39,7 @@ class SummaryStore:
             .join_from(chat_sessions, session_summaries, summaries.session_id == sessions.id, isouter=True)
             .where(is_among(sessions.id, "ids", dialect))
         )
-        insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-        row = insert(session_summaries)
+        row = upsert(session_summaries, dialect)
         self._store = row.on_conflict_do_update(
             index_elements=["session_id", "chatbot_id"],
             set_={name: row.excluded[name] for name in ("up_to_seq", "text", "updated_at")},

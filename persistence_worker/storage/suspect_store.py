@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import partial
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from persistence_worker.storage.database import Database
+from persistence_worker.storage.dialect_sql import upsert
 from persistence_worker.storage.tables import settings
 
 
@@ -34,8 +34,7 @@ class SuspectStore:
         marked = connection.scalar(select(settings.c.value).where(settings.c.name == self._name).with_for_update())
         count, _, marked_id = (marked or "0 ").partition(" ")
         unfinished = int(count) if marked_id == event_id else 0
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        mark = insert(settings).values(name=self._name, value=f"{unfinished + 1} {event_id}")
+        mark = upsert(settings, connection.dialect.name).values(name=self._name, value=f"{unfinished + 1} {event_id}")
         connection.execute(mark.on_conflict_do_update(index_elements=["name"], set_={"value": mark.excluded.value}))
         return unfinished
 
