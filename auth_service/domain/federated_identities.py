@@ -32,18 +32,18 @@ def suggested_user_id(id_claim: str, *sources: Mapping[str, Any]) -> str:
     """
     for claim in (id_claim, "email", "name"):
         for source in sources:
-            found = plain_id(source.get(claim))
-            if found and not is_reserved(found):
+            if found := plain_id(source.get(claim)):
                 return found
     return NAMELESS
 
 
 def plain_id(name: object) -> str:
-    """Transliterate a name to a user id, or to "" if no allowed character is left.
+    """Transliterate a name to a user id, or to "" if no allowed character is left or the id is reserved.
 
     Of an e-mail address, the part before the `@` is used.
     """
     if not isinstance(name, str):
         return ""
     local = name.strip().partition("@")[0][:STEM_MAX]
-    return NOT_ALLOWED.sub("-", anyascii(local).lower())[:STEM_MAX].strip("-._")
+    found = NOT_ALLOWED.sub("-", anyascii(local).lower())[:STEM_MAX].strip("-._")
+    return "" if is_reserved(found) else found

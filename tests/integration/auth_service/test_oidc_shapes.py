@@ -110,6 +110,8 @@ NAMES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"preferred_username": "ada.l"}, "ada.l"),
     ({"preferred_username": "??"}, {"preferred_username": "ada.l"}, "ada.l"),
     ({"preferred_username": 7, "email": "x@example.org"}, {"preferred_username": "ada.l"}, "ada.l"),
+    ({"preferred_username": "me@example.org"}, {"preferred_username": "ada.l"}, "ada.l"),
+    ({"preferred_username": "Me"}, {}, "user"),
     ({"email": "Ada.Lovelace@example.org"}, {}, "ada.lovelace"),
     ({}, {"email": "ada+chat@example.org", "name": "Someone"}, "ada-chat"),
     ({"name": "Ada Lovelace"}, {"email": "a.l@example.org"}, "a.l"),
