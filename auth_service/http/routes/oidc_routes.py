@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlencode, urlsplit
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # it loads joserfc, which is only needed with a provider
 logger = structlog.get_logger(__name__)
 
 COOKIE = "backchat_oidc_"  # followed by the beginning of `state`: each tab of a browser has its own
+OWN_COOKIE = re.compile(rf"{COOKIE}[A-Za-z0-9_-]*")  # other names could not be deleted: `http.cookies` refuses some
 PENDING_MAX = 8  # logins in progress of one browser; the oldest ones are ended
 PATH = "/oidc"
 DONE = "#logged-in"  # the fragment by which the page knows that it has a refresh cookie
@@ -155,9 +157,12 @@ class OidcLogin:
 
     def _ended(self, request: Request) -> list[str]:
         """Return the cookies that make room for another one: a browser sends all of them with each request."""
-        found = {name: unseal(value, self._key) for name, value in request.cookies.items() if name.startswith(COOKIE)}
-        kept = sorted((each.expires_at, name) for name, each in found.items() if each)[-PENDING_MAX + 1 :]
-        return [name for name in found if name not in {name for _, name in kept}]
+        found = {
+            name: unseal(value, self._key) for name, value in request.cookies.items() if OWN_COOKIE.fullmatch(name)
+        }
+        pending = sorted((each.expires_at, name) for name, each in found.items() if each)
+        kept = {name for _, name in pending[1 - PENDING_MAX :]}
+        return [name for name in found if name not in kept]
 
 
 def _cookie(state: str) -> str:

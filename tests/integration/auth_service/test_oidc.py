@@ -91,6 +91,13 @@ async def test_cookies_of_abandoned_logins_do_not_accumulate(auth: Running) -> N
     assert len(cookies) == 8
 
 
+@pytest.mark.parametrize("name", ["backchat_oidc_(", "backchat_oidc_a b", "backchat_oidc_[x]"])
+async def test_cookie_that_cannot_be_deleted_does_not_prevent_a_login(auth: Running, name: str) -> None:
+    location, cookie = await depart(auth, cookie=f"{name}=x")
+    done = await arrive(auth, await approve(location, "ada"), f"{name}=x; {cookie}")
+    assert done.headers["location"] == "/chat/#logged-in"
+
+
 async def test_login_is_completed_only_by_the_browser_that_started_it(auth: Running) -> None:
     """Refused: the cookie of a second browser, none, a changed one, another state, and a used code."""
     location, cookie = await depart(auth)
