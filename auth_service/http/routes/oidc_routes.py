@@ -124,14 +124,12 @@ class OidcLogin:
         else:
             logger.info("provider_login.failed", reason="provider", error=returned.failure)
             found = returned.failure or Failure.REFUSED
-        answer = (
-            failed(pending.target, found)
-            if isinstance(found, Failure)
-            else RedirectResponse(pending.target + DONE, 303)
-        )
-        answer.delete_cookie(_cookie(pending.state), path=PATH)
-        if isinstance(found, Tokens):
+        if isinstance(found, Failure):
+            answer = failed(pending.target, found)
+        else:
+            answer = RedirectResponse(pending.target + DONE, 303)
             self._cookies.set(request, answer, found)
+        answer.delete_cookie(_cookie(pending.state), path=PATH)
         return answer
 
     async def _tokens(
