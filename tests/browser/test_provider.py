@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from tests.browser.conftest import COMPOSED, Visit
 from tests.browser.model import LOOPBACK
 from tests.browser.visitor import visiting
 from tests.support.compose import ComposedStack, Composition
-from tests.support.oidc_provider import CLIENT, SECRET, Handler, Provider
+from tests.support.oidc_provider import CLIENT, SECRET, Handler, Provider, running_provider
 from tests.support.ports import free_port
 from tests.support.stack import EmbeddedStack, Part, Stack
 
@@ -66,14 +65,8 @@ class Cancelled(Handler):
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
-    server = Provider(0, "" if COMPOSED else LOOPBACK)
-    server.RequestHandlerClass = Browsed
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with running_provider("" if COMPOSED else LOOPBACK, Browsed) as server:
+        yield server
 
 
 @pytest.fixture

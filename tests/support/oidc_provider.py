@@ -1,8 +1,7 @@
-"""A small OpenID provider as a separate process: `python -m tests.support.oidc_provider PORT`.
+"""A small OpenID provider in a thread.
 
 It approves every request at once, for the user in the query parameter `user`. The parameter `fault` selects an error in
-the ID token, and `shape` one of the forms that valid answers of real providers have. It has one client, `backchat`, with
-a secret.
+the ID token. It has one client, `backchat`, with a secret.
 """
 
 from __future__ import annotations
@@ -11,8 +10,10 @@ import base64
 import hashlib
 import json
 import secrets
-import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
@@ -63,8 +64,8 @@ class Provider(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
-        super().__init__((host, port), Handler)
+    def __init__(self, host: str, handler: type[Handler]) -> None:
+        super().__init__((host, 0), handler)
         self.issuer = f"http://127.0.0.1:{self.server_port}"
         self.foreign = JWKRegistry.generate_key("RSA", 2048)
         self.codes: dict[str, dict[str, str]] = {}
@@ -187,5 +188,14 @@ class Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-if __name__ == "__main__":
-    Provider(int(sys.argv[1])).serve_forever()
+@contextmanager
+def running_provider(host: str = "127.0.0.1", handler: type[Handler] = Handler) -> Iterator[Provider]:
+    """Run a provider on a free port."""
+    with Provider(host, handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,7 +1,5 @@
 """The whole service on SQLite, called over ASGI."""
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -21,9 +19,7 @@ from shared.bus.in_process import InProcessBus
 from shared.bus.port import Bus
 from shared.database.engine import open_engine, sqlite_url
 from shared.runtime.service import Service
-from tests.support.ports import free_port
-from tests.support.stack import ROOT
-from tests.support.waiting import wait_until
+from tests.support.oidc_provider import running_provider
 
 GOOD = "correct horse"
 
@@ -103,25 +99,8 @@ async def auth(serve: Serve) -> AsyncIterator[Running]:
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
     """Run an OpenID provider and return its issuer."""
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "tests.support.oidc_provider", str(port)], cwd=ROOT)
-    issuer = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        if process.poll() is not None:
-            pytest.fail("the provider has ended")
-        try:
-            httpx2.get(f"{issuer}/jwks")
-        except httpx2.TransportError:
-            return False
-        return True
-
-    try:
-        wait_until(answers, 90)
-        yield issuer
-    finally:
-        process.kill()
-        process.wait(10)
+    with running_provider() as server:
+        yield server.issuer
 
 
 def assert_problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:

@@ -23,8 +23,6 @@ from tests.integration.auth_service.oidc_flow import (
 from tests.support.oidc_provider import Faults
 from tests.support.ports import free_port
 
-pytestmark = pytest.mark.timeout(180)  # an interpreter starts here
-
 
 @pytest.fixture
 async def auth(serve: Serve, provider: str) -> AsyncIterator[Running]:

@@ -1,7 +1,6 @@
 """Valid answers of OpenID providers, in the shapes that real ones have, from a server that really runs."""
 
 import json
-import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -10,20 +9,15 @@ import structlog
 
 from tests.integration.auth_service.conftest import Running, Serve
 from tests.integration.auth_service.oidc_flow import approve, arrive, assert_failed, configured, depart, log_in, user_of
-from tests.support.oidc_provider import KEYS, SECRET, Provider
+from tests.support.oidc_provider import KEYS, SECRET, Provider, running_provider
 
 ALGORITHMS = sorted({*KEYS} - {"RS", "PS"} | {f"{family}{size}" for family in ("RS", "PS") for size in (256, 384, 512)})
 
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
-    server = Provider(0)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with running_provider() as server:
+        yield server
 
 
 @pytest.fixture
