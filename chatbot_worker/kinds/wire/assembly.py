@@ -141,7 +141,7 @@ class Assembly:
         text, reasoning = self._new_in(chunk)
         if reasoning:
             self._reasoned = True
-            yield self._splitter.add_reasoning(reasoning)
+            yield from self._splitter.add_reasoning(reasoning)
         if text:
             self._parts.append(text)
             self._length += len(text)

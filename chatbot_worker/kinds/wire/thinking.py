@@ -54,8 +54,8 @@ class Splitter:
     """Separates the text of one reply. `feed` and `end` return pieces of the reply.
 
     Args:
-        opened: the text begins with reasoning, as far as known from earlier replies. If no closing tag follows, all of
-            it is the answer after all.
+        opened: the text begins with reasoning, as far as known from earlier replies. If no closing tag follows, or
+            reasoning comes apart from the text, all of the text is the answer after all.
     """
 
     def __init__(self, *, opened: bool = False) -> None:
@@ -84,10 +84,11 @@ class Splitter:
             return [self._answered(text)]
         return _merged(self._take(self._rest + text))
 
-    def add_reasoning(self, text: str) -> Reasoning:
-        """Take note of reasoning that came apart from the text."""
+    def add_reasoning(self, text: str) -> list[Piece]:
+        """Return what reasoning adds that came apart from the text: an endpoint that separates it opens no block."""
+        pieces = self._take_back() if self._assumed else []
         self._reasoning.append(text)
-        return Reasoning(text)
+        return [*pieces, Reasoning(text)]
 
     def end(self, *, cut: bool = False) -> list[Piece]:
         """Return what has been held back. `cut`: the model reached its limit, perhaps within its reasoning."""
@@ -97,8 +98,7 @@ class Splitter:
             held, self._held = "".join(self._held), []
             pieces.append(self._answered(held))
         elif self._assumed and not cut:
-            content = "".join(self._reasoning)
-            pieces = [Correction(content, "")] if content else []
+            pieces = self._take_back()
         return _merged(pieces)
 
     def _take(self, text: str) -> Iterator[Piece]:
@@ -165,6 +165,13 @@ class Splitter:
             yield from self._close_alone()
         else:
             yield from self._emit(raw)
+
+    def _take_back(self) -> list[Piece]:
+        """Return the text so far as the answer, because no block was open at its beginning."""
+        content = "".join(self._reasoning)
+        self._reasoning.clear()
+        self._assumed, self._state = False, State.ANSWER if content.strip() else State.BEGINNING
+        return [Correction(self._answered(content), "")] if content else []
 
     def _open(self, marker: str) -> None:
         self._state, self._trim, self._closing = State.REASONING, True, frozenset({PAIRS[marker]})

@@ -83,6 +83,22 @@ async def test_model_that_only_closes_blocks_streams_its_reasoning_from_then_on(
     assert (third.content, third.reasoning, fourth.pieces) == ("Hello.", "", ["Hel", "lo."])
 
 
+async def test_reasoning_in_a_field_is_no_part_of_the_answer_after_a_reply_that_only_closed_a_block(wire: Wire) -> None:
+    """A parser of the server that fails for one reply leaves its closing tag in the text."""
+    chatbot = model(wire)
+    wire.script = streams(chunk("I think.</think>Hello."), STOP)
+    await ask(chatbot)
+    wire.script = streams(chunk(reasoning="I think."), chunk("Hel"), chunk("lo."), STOP)
+    assert (await ask(chatbot)).pieces == [Reasoning("I think."), "Hel", "lo."]
+    for delta in (chunk("Hel", reasoning="I think."), chunk("Hel")):
+        wire.script = streams(chunk("I think.</think>Hello."), STOP)
+        await ask(chatbot)
+        wire.script = streams(delta, chunk("lo.", reasoning=" Still."), STOP)
+        outcome = await ask(chatbot)
+        assert outcome.content == "Hello."
+        assert outcome.reasoning.endswith(" Still.")
+
+
 async def test_tag_in_code_is_text(wire: Wire) -> None:
     for text in (
         "Use `<think>` and `</think>`.",
