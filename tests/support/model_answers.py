@@ -246,6 +246,10 @@ NOT_FINISHED: dict[str, Case] = {
     "too long after text": Case(
         streams(*HALF, {"error": {"code": "context_length_exceeded", "message": "boom"}}), fails("reply_interrupted")
     ),
+    "too long after reasoning": Case(
+        streams(chunk(reasoning="I think."), {"error": {"code": "context_length_exceeded", "message": "boom"}}),
+        Expected("", "reply_interrupted", "I think."),
+    ),
     "done without a reason": Case(streams(*HALF, DONE), fails("reply_interrupted")),
     "the stream ends": Case(streams(*HALF), fails("reply_interrupted")),
     "done and nothing else": Case(streams(DONE), fails("reply_interrupted", "")),

@@ -171,9 +171,9 @@ class Assembly:
         return self._in_stream(judge(describe(found)))
 
     def _in_stream(self, error: ReplyError) -> ReplyError:
-        """Return an error as it is after text: the prompt was read, so it was not refused."""
+        """Return an error as it is after text or reasoning: the prompt was read, so it was not refused."""
+        if isinstance(error, ContextOverflow) and (self._parts or self._reasoned):
+            return failures.interrupted(error.reason)
         if not self._parts or error.view in (failures.FILTERED, failures.BROKEN):
             return error
-        if isinstance(error, ContextOverflow):
-            return failures.interrupted(error.reason)
         return failures.broken(error.reason)
