@@ -70,6 +70,7 @@ class LanguageModel:
         endpoint = await self._endpoint()
         prompt = _Prompt(speeches, self._current_budget())
         while True:
+            with_system = self._knows_system
             try:
                 async with aclosing(endpoint.stream(self._body(prompt.chosen))) as pieces:
                     async for piece in pieces:
@@ -77,7 +78,7 @@ class LanguageModel:
                 self._remember(prompt)
                 return
             except SystemRoleRefused:
-                if not self._knows_system:
+                if not with_system:
                     raise
                 self._knows_system = False
                 logger.info("system_prompt.moved", role="user")

@@ -211,6 +211,23 @@ async def test_prompt_that_is_too_long_is_shortened_and_sent_again(wire: Wire, n
     assert len(wire.asked) == tries + 1, "the shortened budget is remembered"
 
 
+async def test_replies_at_once_all_move_a_system_prompt_that_the_template_refuses(wire: Wire) -> None:
+    """Each has sent it before the first refusal came."""
+    both = asyncio.Barrier(2)
+
+    async def script(asked: Asked, answer: Answer) -> None:
+        if asked.json()["messages"][0]["role"] == "system":
+            await both.wait()
+            await answer.whole(says("System role not supported"), 400)
+        else:
+            await streams(chunk("Hello."), STOP)(asked, answer)
+
+    wire.script = script
+    chatbot = model(wire, system="Be brief.")
+    outcomes = await asyncio.gather(ask(chatbot), ask(chatbot))
+    assert [(outcome.content, outcome.code) for outcome in outcomes] == [("Hello.", None)] * 2
+
+
 async def test_error_of_a_stream_is_classified_before_text(wire: Wire) -> None:
     for error, view in (
         (says("boom", code=429), failures.BUSY),
