@@ -20,10 +20,11 @@ from standardwebhooks import Webhook as Signer
 from chatbot_worker.chatbots.protocol import Kind, Options, Silence, Turn, Unusable
 from chatbot_worker.kinds.providers.responses import EVENT_STREAM, Body, media_type
 from chatbot_worker.kinds.secrets import SecretName, read_secret
-from chatbot_worker.kinds.webhook.rasa import Buttons, RasaAnswer, rasa_request, read_json
+from chatbot_worker.kinds.webhook.rasa import Buttons, RasaAnswer, rasa_request
 from chatbot_worker.kinds.webhook.sending import Sender
 from chatbot_worker.kinds.webhook.shapes import native_answer, native_event, native_request
 from chatbot_worker.kinds.wire import failures
+from chatbot_worker.kinds.wire.json_text import loads
 from shared.contracts.events import ContextWanted
 from shared.contracts.payload import utc_now
 
@@ -112,12 +113,12 @@ class Webhook:
     async def _rasa_messages(self, found: Body, turn: Turn) -> AsyncGenerator[str]:
         answer = RasaAnswer()
         if await found.first() == b"[":
-            for message in read_json(await found.whole(self._max_bytes)):
+            for message in loads(await found.whole(self._max_bytes)):
                 for piece in answer.take(message):
                     yield piece
         else:
             async for line in found.lines(self._max_bytes):
-                for piece in answer.take(read_json(line)) if line.strip() else ():
+                for piece in answer.take(loads(line)) if line.strip() else ():
                     yield piece
         for piece in answer.end():
             yield piece

@@ -85,18 +85,6 @@ def rasa_request(turn: Turn, buttons: Buttons) -> dict[str, Any]:
     return {"sender": str(turn.session_id), "message": message, "metadata": metadata}
 
 
-def read_json(body: bytes) -> Any:
-    """Parse JSON.
-
-    Raises:
-        ReplyError: it is none.
-    """
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise failures.broken("not JSON") from None
-
-
 def _buttons(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for field in ("buttons", "quick_replies"):
         found = message.get(field)

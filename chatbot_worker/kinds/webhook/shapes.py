@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from chatbot_worker.chatbots.protocol import Turn
-from chatbot_worker.kinds.webhook.rasa import read_json
 from chatbot_worker.kinds.wire import failures
 from chatbot_worker.kinds.wire.chunks import is_done
+from chatbot_worker.kinds.wire.json_text import loads
 
 TYPE = "backchat.turn"
 
@@ -43,7 +43,7 @@ def native_answer(body: bytes) -> str:
     Raises:
         ReplyError: there is no text.
     """
-    found = read_json(body)
+    found = loads(body)
     text = found.get("text") if isinstance(found, dict) else None
     if not isinstance(text, str):
         raise failures.broken("no text in the answer")

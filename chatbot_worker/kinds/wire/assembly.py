@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from chatbot_worker.chatbots.protocol import Piece, ReplyError
 from chatbot_worker.kinds.wire import endings, failures
-from chatbot_worker.kinds.wire.chunks import Chunk, Speech, is_done, loads, read_chunk
+from chatbot_worker.kinds.wire.chunks import Chunk, Speech, is_done, read_chunk
+from chatbot_worker.kinds.wire.json_text import NotJson, loads
 from chatbot_worker.kinds.wire.refusals import ContextOverflow, describe, judge
 from chatbot_worker.kinds.wire.thinking import Splitter
 
@@ -83,7 +84,7 @@ class Assembly:
             yield from self._take_chunk(read_chunk(data))
         except ReplyError as error:
             lines = data.splitlines()
-            if len(lines) < 2 or error.reason not in ("not JSON", "JSON too deep"):
+            if len(lines) < 2 or not isinstance(error, NotJson):
                 raise self._in_stream(error) from None
             for line in lines:  # events that only one end of line separates
                 yield from self.take(event, line)
@@ -97,9 +98,9 @@ class Assembly:
         self._events += 1
         try:
             chunk = read_chunk(data)
-        except ReplyError as error:
+        except NotJson:
             lines = data.splitlines()
-            if len(lines) < 2 or error.reason != "not JSON":
+            if len(lines) < 2:
                 raise
             for line in lines:
                 yield from self.take("message", line.decode(errors="replace"))
@@ -166,7 +167,7 @@ class Assembly:
     def _error_event(self, data: str) -> ReplyError:
         try:
             found = loads(data)
-        except ReplyError:
+        except NotJson:
             found = data
         return self._in_stream(judge(describe(found)))
 

@@ -7,14 +7,12 @@ alongside it, an error after status 200 in any of several shapes, reasoning unde
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import orjson
-
 from chatbot_worker.kinds.wire import failures
 from chatbot_worker.kinds.wire.endings import reason_of
+from chatbot_worker.kinds.wire.json_text import loads
 from chatbot_worker.kinds.wire.refusals import describe, judge
 
 DONE = "[DONE]"
@@ -64,24 +62,6 @@ def read_chunk(data: str | bytes) -> Chunk:
     if not isinstance(found, dict):
         raise failures.broken("not an object")
     return _read_object(found)
-
-
-def loads(data: str | bytes) -> Any:
-    """Parse JSON, also with NaN and lone surrogates.
-
-    Raises:
-        ReplyError: the data is no JSON.
-    """
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        return json.loads(data)
-    except ValueError:  # RecursionError is no ValueError
-        raise failures.broken("not JSON") from None
-    except RecursionError:
-        raise failures.broken("JSON too deep") from None
 
 
 def _read_object(found: Mapping[str, Any]) -> Chunk:

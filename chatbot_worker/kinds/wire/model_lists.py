@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from chatbot_worker.kinds.wire.json_text import NotJson, loads
 
 NO_CHAT = re.compile(
     r"embed|rerank|(^|[/_-])(bge|gte|e5|clip|vae|tts|stt|asr)([/_.-]|$)|minilm|whisper|transcri|speech|audio|voice"
@@ -19,10 +20,10 @@ CHAT_TYPES = ("", "llm", "vlm", "chat", "text", "language", "model", "text-gener
 def chat_models(body: bytes) -> list[str]:
     """Return the ids of the models in a list, those that chat first; none if it is no list of models."""
     try:
-        found = json.loads(body)
+        found = loads(body)
         listed = found["data"] if isinstance(found, dict) else found
         models = [model for model in listed if isinstance(model, dict) and isinstance(model.get("id"), str)]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (NotJson, KeyError, TypeError):
         return []
     return [model["id"] for model in sorted(models, key=lambda model: not _chats(model))]
 

@@ -7,7 +7,6 @@ and sent again), filtered or refused (this very message), failed. Endpoints repo
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from chatbot_worker.chatbots.protocol import ReplyError
 from chatbot_worker.kinds.wire import failures
+from chatbot_worker.kinds.wire.json_text import NotJson, loads
 
 CODE_MAX = 60  # characters of an error's code that are logged
 CONTEXT_CODES = frozenset(
@@ -116,8 +116,8 @@ class ErrorBody:
 def read_error(body: bytes) -> ErrorBody:
     """Read the body of an error response."""
     try:
-        return describe(json.loads(body))
-    except (ValueError, RecursionError):
+        return describe(loads(body))
+    except NotJson:
         return ErrorBody()
 
 
