@@ -129,12 +129,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Iterator[WebDriver]:
-    """Chromium, Firefox and WebKitGTK in turn, for tests of what differs between browsers.
-
-    Each ends with its module, because a second WebKitGTK does not start while another process of the tests has one.
-    """
+    """Chromium, Firefox and WebKitGTK in turn, for tests of what differs between browsers."""
     try:
         with started(request.param) as driver:
             yield driver

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -58,11 +59,20 @@ class Launcher:
         binary = next(Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser"), None)
         if binary is None:
             raise NotInstalled("MiniBrowser of WebKitGTK is not installed: run tools/test-machine")
-        screen = self._start("Xvfb", *XVFB_ARGUMENTS)  # chooses a free display and prints its number
-        screen.wait_until(lambda: screen.log.read_text().endswith("\n"), timeout=START_TIMEOUT)
-        self._environment["DISPLAY"] = f":{screen.log.read_text().split()[-1]}"
+        self._environment["DISPLAY"] = self.screen()
         options = {"binary": str(binary), "args": ["--automation"]}
         return self._by_driver("WebKitWebDriver", {"webkitgtk:browserOptions": options})
+
+    def screen(self) -> str:
+        """Start a virtual screen, and return its display."""
+        screen = self._start("Xvfb", *XVFB_ARGUMENTS)  # chooses a free display and prints its number
+
+        def numbers() -> list[str]:
+            # before it, Xvfb prints a warning for each display that is taken
+            return re.findall(r"^(\d+)\n", screen.log.read_text(), re.MULTILINE)
+
+        screen.wait_until(lambda: bool(numbers()), timeout=START_TIMEOUT)
+        return f":{numbers()[0]}"
 
     def _by_driver(self, name: str, capabilities: dict[str, Any]) -> WebDriver:
         port = free_port()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
+from tests.browser.engines import Launcher
 from tests.browser.gate import Gate
 from tests.browser.tab import ENTER, Tab
 from tests.browser.visitor import PASSCODE
 from tests.browser.webdriver import WebDriver
+from tests.support.children import Home, NotInstalled
 from tests.support.stack import Stack
 
 MISSING = "This part of the page could not be loaded"
@@ -71,3 +74,14 @@ def test_failed_screens_and_dialogs_load_on_retry(tab: Tab, gate: Gate) -> None:
     tab.expect("dialog[open]", "Who is here")
     assert tab.value(DRAFT) == "a draft"
     assert tab.run("return window.isSamePage")
+
+
+def test_browsers_start_on_screens_of_their_own() -> None:
+    """Also while another process has the first display, of which Xvfb warns before it prints the number."""
+    with ExitStack() as cleanup:
+        try:
+            displays = [Launcher(cleanup, Home("screen")).screen() for _ in range(3)]
+        except NotInstalled as error:
+            pytest.fail(str(error), pytrace=False)
+    assert len({*displays}) == 3
+    assert all(display.removeprefix(":").isdigit() for display in displays)
