@@ -10,7 +10,7 @@ import { Outbox, type OutboxListener } from "./outbox.ts";
 import { type Link, RetriedCall } from "./retried_call.ts";
 import { type Change, type Reply, SessionState } from "./session.ts";
 import type { OutboxStorage } from "../storage.ts";
-import type { JoinAnswer, Message, ServerEvents, Session, StartChat } from "../types.ts";
+import type { JoinAnswer, Message, MessageDelta, ServerEvents, Session, StartChat } from "../types.ts";
 
 /** Receives what happens. */
 export interface ChatsListener extends OutboxListener {
@@ -156,14 +156,8 @@ export class Chats {
     message: (message) => this.message({ event: "message", payload: message }),
     message_updated: (message) => this.message({ event: "message_updated", payload: message }),
     message_rejected: (rejection) => this.outbox.rejected(rejection),
-    message_delta: (delta) => {
-      const reply = this.find(delta.session_id)?.applyDelta(delta);
-      if (reply) this.listener.streamed({ ...reply, session_id: delta.session_id });
-    },
-    reasoning_delta: (delta) => {
-      const reply = this.find(delta.session_id)?.applyReasoning(delta);
-      if (reply) this.listener.streamed({ ...reply, session_id: delta.session_id });
-    },
+    message_delta: (delta) => this.stream(delta, "text"),
+    reasoning_delta: (delta) => this.stream(delta, "reasoning"),
     session_updated: (session) => {
       const state = this.find(session.id);
       if (!state || state.applySession(session)) {
@@ -179,6 +173,11 @@ export class Chats {
   private message(change: Change & { payload: Message }): void {
     if (this.find(change.payload.session_id)?.applyMessage(change.payload)) this.listener.changed(change);
     this.confirm(change.payload);
+  }
+
+  private stream(delta: MessageDelta, part: "text" | "reasoning"): void {
+    const reply = this.find(delta.session_id)?.applyDelta(delta, part);
+    if (reply) this.listener.streamed({ ...reply, session_id: delta.session_id });
   }
 
   private confirm(message: Message): void {

@@ -20,6 +20,9 @@ export interface Reply {
   readonly reasoningLength: number;
 }
 
+/** The two texts of a reply, and the field with the length of each. */
+const LENGTHS = { text: "length", reasoning: "reasoningLength" } as const;
+
 /** A change, as the event that reports it. */
 export type Change =
   | { readonly event: "message"; readonly payload: Message }
@@ -124,7 +127,7 @@ export class SessionState {
     if (this.see(answer.session)) changes.push({ event: "session_updated", payload: answer.session });
     for (const reply of answer.active_replies) {
       this.applyDelta(asSnapshot(reply, this.id));
-      this.applyReasoning({ ...asSnapshot(reply, this.id), text: reply.reasoning ?? "" });
+      this.applyDelta({ ...asSnapshot(reply, this.id), text: reply.reasoning ?? "" }, "reasoning");
     }
     if (whole) this.dropRepliesExcept(answer.active_replies);
     this.applied = answer.last_seq;
@@ -159,31 +162,18 @@ export class SessionState {
     if (this.view) this.view = { ...this.view, ...readSeq(seq, this.view.read_seq) };
   }
 
-  /** Apply `message_delta`; return the reply, or `undefined` if the delta is ignored. */
-  applyDelta(delta: MessageDelta): Reply | undefined {
+  /**
+   * Apply `message_delta`, or `reasoning_delta`, whose offsets are those of the reasoning; return the reply, or
+   * `undefined` if the delta is ignored.
+   */
+  applyDelta(delta: MessageDelta, part: keyof typeof LENGTHS = "text"): Reply | undefined {
     if (this.held.has(delta.message_id)) return undefined;
     const known = this.streaming.get(delta.message_id);
     if (known && delta.attempt < known.attempt) return undefined;
     const started = known?.attempt === delta.attempt ? known : startOf(delta);
-    const fits = delta.snapshot || delta.offset === started.length;
+    const fits = delta.snapshot || delta.offset === started[LENGTHS[part]];
     if (!fits && started === known) return undefined;
-    const reply = fits
-      ? extended(delta.snapshot ? { ...started, text: "", length: 0 } : started, delta.text)
-      : started;
-    this.streaming.set(delta.message_id, reply);
-    return reply;
-  }
-
-  /** Apply `reasoning_delta`, whose offsets are those of the reasoning; return as `applyDelta`. */
-  applyReasoning(delta: MessageDelta): Reply | undefined {
-    if (this.held.has(delta.message_id)) return undefined;
-    const known = this.streaming.get(delta.message_id);
-    if (known && delta.attempt < known.attempt) return undefined;
-    const started = known?.attempt === delta.attempt ? known : startOf(delta);
-    const fits = delta.snapshot || delta.offset === started.reasoningLength;
-    if (!fits && started === known) return undefined;
-    const reasoning = !fits ? started.reasoning : (delta.snapshot ? "" : started.reasoning) + delta.text;
-    const reply = { ...started, reasoning, reasoningLength: codePoints(reasoning) };
+    const reply = fits ? extended(started, delta, part) : started;
     this.streaming.set(delta.message_id, reply);
     return reply;
   }
@@ -250,8 +240,10 @@ function startOf(reply: { message_id: string; chatbot_id: string; attempt: numbe
   };
 }
 
-function extended(reply: Reply, text: string): Reply {
-  return { ...reply, text: reply.text + text, length: reply.length + codePoints(text) };
+function extended(reply: Reply, { text, snapshot }: MessageDelta, part: keyof typeof LENGTHS): Reply {
+  const length = LENGTHS[part];
+  const [before, known] = snapshot ? ["", 0] : [reply[part], reply[length]];
+  return { ...reply, [part]: before + text, [length]: known + codePoints(text) };
 }
 
 /** A read mark never decreases. */
