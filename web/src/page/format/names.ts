@@ -3,6 +3,7 @@
 import type { Message, Session } from "../../client/index.ts";
 import { t } from "../i18n/index.ts";
 import { firstTitle } from "../state/titles.ts";
+import { graphemes } from "./text.ts";
 
 /** The title of a chat, or a substitute for an untitled one. */
 export function titleOf(session: Session): string {
@@ -36,26 +37,10 @@ export function hueOf(id: string): number {
   return Math.round(((hash >>> 0) * 137.508) % 360); // the golden angle spreads similar names
 }
 
-const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-
 /** One or two letters for an avatar. */
 export function initialsOf(name: string): string {
   const [first = "", second] = name.split(/[\s._-]+/).filter(Boolean);
-  const letters = (word: string) => [...graphemes.segment(word)].map(({ segment }) => segment);
-  const initials = second ? [letters(first)[0], letters(second)[0]] : letters(first).slice(0, 2);
-  return initials.join("") || "?";
-}
-
-// In other scripts, such as Devanagari and Thai, marks are vowels.
-const ACCENTS =
-  /([\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}\p{Script=Arabic}\p{Script=Hebrew}])\p{M}+/gu;
-
-/** A text without the differences that a person who searches does not type: case, accents, forms of letters. */
-export function folded(text: string): string {
-  return text.normalize("NFKD").replace(ACCENTS, "$1").toUpperCase().toLowerCase().replaceAll("ς", "σ");
-}
-
-/** Markdown without its marks, for places with one line. */
-export function plain(text: string): string {
-  return text.replace(/!?\[([^\]]*)\]\([^)]*\)?/g, "$1").replace(/[*_`~#|>]+/g, "");
+  const [initial, next] = graphemes(first);
+  const [last] = second ? graphemes(second) : [next];
+  return [initial, last].join("") || "?";
 }

@@ -5,7 +5,7 @@
 
 import { signal } from "@preact/signals";
 
-import { plain } from "../format/names.ts";
+import { graphemes, plain } from "../format/text.ts";
 
 const LONGEST = 60; // code points, as on the server
 
@@ -30,9 +30,9 @@ export function titleFrom(content: string): string {
     .trim();
   if ([...line].length <= LONGEST) return line;
   let cut = "";
-  for (const { segment } of new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(line)) {
-    if ([...(cut + segment)].length >= LONGEST) break;
-    cut += segment;
+  for (const character of graphemes(line)) {
+    if ([...(cut + character)].length >= LONGEST) break;
+    cut += character;
   }
   const word = cut.lastIndexOf(" ");
   return `${(word > cut.length / 2 ? cut.slice(0, word) : cut).trimEnd()}…`;

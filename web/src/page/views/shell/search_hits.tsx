@@ -3,7 +3,7 @@
 import type { SearchHit } from "../../../client/index.ts";
 import { useWorkspace } from "../../state/context.ts";
 import { t } from "../../i18n/index.ts";
-import { plain } from "../../format/names.ts";
+import { plain } from "../../format/text.ts";
 import { go } from "../../platform/route.ts";
 import { brief } from "../../format/times.ts";
 
