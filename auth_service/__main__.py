@@ -1,4 +1,4 @@
-"""`python -m auth_service [serve | migrate | user … | keys rotate]`."""
+"""`python -m auth_service [serve | migrate | user … | service … | keys rotate]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from auth_service import app, user_command
+from auth_service import app, service_command, user_command
 from auth_service.crypto.key_directory import UnusableKeys
 from auth_service.crypto.passcode_hashing import Argon2Hasher
 from auth_service.metrics import Metrics
@@ -42,6 +42,8 @@ def main() -> None:
         migrate()
     elif chosen.command == "user":
         user(chosen)
+    elif chosen.command == "service":
+        service(chosen)
     elif chosen.command == "keys":
         rotate_keys()
     else:
@@ -54,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="serve requests (the default)")
     commands.add_parser("migrate", help="migrate the database to this release")
     user_command.add_arguments(commands.add_parser("user", help="create or change an account"))
+    app.add_service_arguments(commands.add_parser("service", help=service_command.DESCRIPTION))
     keys = commands.add_parser("keys", help="manage the signing keys")
     keys.add_subparsers(dest="action", required=True).add_parser(
         "rotate",
@@ -116,6 +119,22 @@ def user(chosen: argparse.Namespace) -> None:
         sys.exit(f"{SERVICE}: {error}")
     finally:
         hasher.close()
+
+
+def service(chosen: argparse.Namespace) -> None:
+    """Run a command on services and print the result; exit with code 1 on failure."""
+    settings = load(MigrateSettings)
+    logs.configure(SERVICE, level="error", form=settings.log_format)
+
+    async def work() -> str:
+        async with opened(settings.database_url) as engine:
+            await check_address(engine)
+            return await app.run_service_command(chosen, engine)
+
+    try:
+        print(asyncio.run(work()))  # noqa: T201
+    except (user_command.CommandError, Unavailable) as error:
+        sys.exit(f"{SERVICE}: {error}")
 
 
 def rotate_keys() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from auth_service import service_command
 from auth_service.crypto.access_tokens import AccessTokens
 from auth_service.crypto.key_directory import KeyDirectory, UnusableKeys
 from auth_service.crypto.passcode_hashing import Argon2Hasher
@@ -21,12 +23,14 @@ from auth_service.http.client_address import trust_proxies
 from auth_service.http.middleware.body_limit import BodyLimit
 from auth_service.http.middleware.head_requests import HeadRequests
 from auth_service.http.middleware.response_headers import ResponseHeaders
+from auth_service.http.origins import AllowedOrigins, allow_origins
 from auth_service.http.refresh_cookie import RefreshCookies
 from auth_service.http.routes.account_routes import account_routes
 from auth_service.http.routes.export_routes import export_routes
 from auth_service.http.routes.internal_routes import internal_routes
 from auth_service.http.routes.login_routes import login_routes
 from auth_service.http.routes.oidc_routes import OidcLogin, oidc_routes
+from auth_service.http.routes.token_routes import token_routes
 from auth_service.jobs.outbox_relay import OutboxRelay
 from auth_service.jobs.readiness import Readiness
 from auth_service.jobs.revocation_list import RevocationList
@@ -37,17 +41,21 @@ from auth_service.storage.account_store import AccountStore
 from auth_service.storage.federated_account_store import FederatedAccountStore
 from auth_service.storage.login_store import LoginStore
 from auth_service.storage.outbox_store import OutboxStore
+from auth_service.storage.service_store import ServiceStore
 from auth_service.storage.sweep_store import SweepStore
 from auth_service.storage.tables import SCHEMA
 from auth_service.storage.throttle_store import ThrottleStore
 from auth_service.storage.transactions import Transactions
 from auth_service.use_cases.accounts import Accounts
+from auth_service.use_cases.authentication import Authentication
 from auth_service.use_cases.chat_export import ChatExport
 from auth_service.use_cases.credential_check import CredentialCheck
 from auth_service.use_cases.federated_accounts import FederatedAccounts
 from auth_service.use_cases.guests import Guests
 from auth_service.use_cases.login_lifecycle import LoginLifecycle
+from auth_service.use_cases.service_tokens import ServiceTokens
 from auth_service.use_cases.throttle import NoThrottle, TallyThrottle, Throttle
+from auth_service.user_command import CommandError as CommandError  # noqa: PLC0414 - raised to `embedded`
 from shared.bus.port import Bus
 from shared.database import migrations
 from shared.http.forwarded_headers import TrustedProxies
@@ -78,6 +86,25 @@ async def migrate(engine: AsyncEngine) -> None:
     await migrations.upgrade(engine, MIGRATIONS, schema=SCHEMA)
 
 
+def add_service_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-commands by which operators manage services."""
+    service_command.add_arguments(parser)
+
+
+async def run_service_command(chosen: argparse.Namespace, engine: AsyncEngine) -> str:
+    """Run a command on services and return its message.
+
+    Raises:
+        CommandError: the command failed, or the database is not migrated to this release.
+        Unavailable: the database is away.
+    """
+    transactions = Transactions(engine)
+    await transactions.probe()
+    if not await migrations.is_current(engine, MIGRATIONS, schema=SCHEMA):
+        raise CommandError("the database is not migrated to this release")
+    return await service_command.run(chosen, ServiceStore(transactions))
+
+
 def serves(path: str) -> bool:
     """Return whether auth serves a path of the origin."""
     return public_app.serves(path)
@@ -86,8 +113,9 @@ def serves(path: str) -> bool:
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI document of the public routes."""
     unused: Any = None
-    described = [account_routes(unused), login_routes(unused, unused, unused, unused), oidc_routes(unused)]
-    return public_app.http_app(unused, *described, export_routes(unused, unused, unused)).openapi()
+    described = [account_routes(unused), login_routes(unused, unused, unused, unused, unused), oidc_routes(unused)]
+    described += [token_routes(unused), export_routes(unused, unused, unused)]
+    return public_app.http_app(unused, *described).openapi()
 
 
 def open_revocations(_settings: AuthSettings, *, engine: AsyncEngine) -> RevocationList:
@@ -115,12 +143,16 @@ def build(
     outbox = OutboxRelay(OutboxStore(transactions), bus)
     sweep = Sweep(SweepStore(transactions))
     accounts = Accounts(store=store, check=check, hasher=hasher, throttle=throttle, outbox=outbox, metrics=metrics)
+    access_tokens = AccessTokens(keys.ring, issuer=settings.issuer, ttl=settings.access_token_ttl)
     logins = LoginLifecycle(
         store=LoginStore(transactions),
-        access_tokens=AccessTokens(keys.ring, issuer=settings.issuer, ttl=settings.access_token_ttl),
+        access_tokens=access_tokens,
         refresh_tokens=RefreshTokens(keys.secret("refresh tokens")),
         refresh_ttl=settings.refresh_token_ttl,
         metrics=metrics,
+    )
+    services = ServiceTokens(
+        store=ServiceStore(transactions), access_tokens=access_tokens, throttle=throttle, metrics=metrics
     )
     readiness = Readiness(transactions, lambda: migrations.is_current(engine, MIGRATIONS, schema=SCHEMA))
 
@@ -137,21 +169,24 @@ def build(
             await provider_client.close()
 
     proxies = TrustedProxies(settings.trusted_proxies)
-    cookies = RefreshCookies(proxies, settings.allowed_origins)
+    origins = AllowedOrigins(proxies, settings.allowed_origins)
+    cookies = RefreshCookies(origins)
     guests = Guests(users=store, throttle=throttle, admitted=settings.guests == "on")
     http = public_app.http_app(
         keys.ring,
         account_routes(accounts),
-        login_routes(check, logins, guests, cookies),
+        login_routes(check, logins, services, guests, cookies),
         oidc_routes(
             _oidc(
                 settings, provider_client, FederatedAccounts(FederatedAccountStore(transactions)), logins, cookies, keys
             )
         ),
+        token_routes(services),
         export_routes(logins, ChatExport(bus), throttle),
         internal_routes(revocations.since),
     )
-    authenticate_with(http, logins)
+    authenticate_with(http, Authentication(access_tokens, logins, services))
+    allow_origins(http, origins)
     trust_proxies(http, proxies)
     app = ResponseHeaders(BodyLimit(HeadRequests(http)), settings.allowed_origins, proxies)
     return Service(name="auth_service", lifespan=lifespan, missing=readiness.missing, app=app)

@@ -27,9 +27,16 @@ class Metrics:
         self.refreshes = Counter(
             "backchat_auth_refreshes", "Refresh tokens presented, by verdict", ["result"], registry=registry
         )
+        self.service_tokens = Counter(
+            "backchat_auth_service_tokens",
+            "Tokens requested by services, by result",
+            ["result"],
+            registry=registry,
+        )
         self.throttled = Counter(
             "backchat_auth_throttled", "Requests refused by the throttle", ["what"], registry=registry
         )
         for result in ("ok", "failed"):
             self.logins.labels(result)
             self.registrations.labels(result)
+            self.service_tokens.labels(result)

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from chat_gateway.events import token_expiry
+from chat_gateway.events.budgets import event_limits
 from chat_gateway.events.calls import Calls
 from chat_gateway.events.client_events import ClientEvents
 from chat_gateway.events.logins import Logins
@@ -100,6 +101,7 @@ class Gateway:
     def connected(self, socket: Socket) -> None:
         """Send `ready`, and watch the socket's token."""
         settings = self._settings
+        rate, burst = event_limits(settings, socket.user_id)
         ready = {
             "user_id": socket.user_id,
             "token_expires_at": token_expiry.expires_at(socket.identity),
@@ -108,8 +110,8 @@ class Gateway:
             "limits": {
                 "content": USER_CONTENT_MAX,
                 "frame": FRAME_MAX,
-                "events_per_second": settings.events_per_second,
-                "burst": settings.events_burst,
+                "events_per_second": rate,
+                "burst": burst,
                 "users": settings.users_max,
                 "chatbots": settings.chatbots_max,
             },

@@ -19,6 +19,12 @@ class GatewaySettings(OriginSettings):
     events_burst: int = Field(
         default=200, ge=1, description="Client events that one user may send at once. Above it: `rate_limited`"
     )
+    service_events_per_second: float = Field(
+        default=200, gt=0, description="Average client events per second of one service. Above it: `rate_limited`"
+    )
+    service_events_burst: int = Field(
+        default=800, ge=1, description="Client events that one service may send at once. Above it: `rate_limited`"
+    )
     events_in_flight: int = Field(
         default=256, ge=1, description="Maximum unanswered events of one socket. Above it: `rate_limited`"
     )

@@ -41,6 +41,8 @@ SETTINGS: tuple[tuple[type[BaseSettings], tuple[str, ...]], ...] = (
         (
             "events_per_second",
             "events_burst",
+            "service_events_per_second",
+            "service_events_burst",
             "events_in_flight",
             "events_in_flight_all",
             "handshakes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -28,6 +29,8 @@ from shared.runtime.process import Assembly
 from shared.runtime.service import Service
 from shared.runtime.settings import load
 
+CommandError = auth_service.app.CommandError
+
 
 class OneOrigin:
     """Routes the paths of auth to auth and all others to the gateway, as an edge does in the distributed stack."""
@@ -40,6 +43,27 @@ class OneOrigin:
         """Route by the raw path."""
         to_auth = scope["type"] == "http" and auth_service.app.serves(scope["path"])
         await (self._auth if to_auth else self._gateway)(scope, receive, send)
+
+
+def add_service_arguments(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command `service` with its sub-commands."""
+    auth_service.app.add_service_arguments(commands.add_parser("service", help="manage services"))
+
+
+async def run_service_command(chosen: argparse.Namespace, data: DataDirectory) -> str:
+    """Run a command on services and return its message; the process may be running.
+
+    Raises:
+        CommandError: the command failed, or the directory has no database yet.
+        Unavailable: the database is locked for too long.
+    """
+    if not data.auth_database.exists():
+        raise CommandError(f"there is no database in {data.path}: start Backchat once, or set BACKCHAT_DATA_DIR")
+    engine = open_engine(sqlite_url(data.auth_database), schema="auth")
+    try:
+        return await auth_service.app.run_service_command(chosen, engine)
+    finally:
+        await engine.dispose()
 
 
 async def assemble(settings: EmbeddedSettings, data: DataDirectory, stack: AsyncExitStack) -> Assembly:

@@ -29,19 +29,25 @@ async def read_json(request: Request, form: type[F], *, optional: bool = False) 
         InvalidRequest: the body is not JSON or not valid. The message names the field and the reason, never the value.
         BodyTimeout: the body did not arrive in time.
     """
-    if optional and "content-type" not in request.headers and not await _body(request):
+    if optional and "content-type" not in request.headers and not await read_body(request):
         return form()
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared != JSON_TYPE:
         raise UnsupportedMediaType
-    fields = {name: value for name, value in _json_object(await _body(request)).items() if value is not None}
+    fields = {name: value for name, value in _json_object(await read_body(request)).items() if value is not None}
     try:
         return form.model_validate(fields)
     except ValidationError as error:
         raise InvalidRequest("; ".join(f"{_field(e['loc'])}: {_reason(e['msg'])}" for e in error.errors())) from None
 
 
-async def _body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        BodyTimeout: the body did not arrive in time.
+        PayloadTooLarge: the body exceeds the limit.
+    """
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
             return await request.body()

@@ -11,6 +11,7 @@ from auth_service.http.json_bodies import JSON_TYPE
 from auth_service.http.schemas import Problem
 from shared.errors import (
     BackchatError,
+    Forbidden,
     InvalidRequest,
     PayloadTooLarge,
     TokenExpired,
@@ -21,7 +22,8 @@ from shared.errors import (
 from shared.http.problems import PROBLEM_JSON
 
 BODY_PROBLEMS = (InvalidRequest, PayloadTooLarge, UnsupportedMediaType)
-BEARER_PROBLEMS = (TokenInvalid, TokenExpired, Unavailable)
+TOKEN_PROBLEMS = (TokenInvalid, TokenExpired, Unavailable)
+BEARER_PROBLEMS = (*TOKEN_PROBLEMS, Forbidden)  # of routes that services may not use
 
 
 def body(form: type[BaseModel], *, required: bool = True) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from auth_service.crypto.key_ring import KeyRing
 from auth_service.http.problems import install_error_handlers
 from auth_service.http.routes.document_routes import add_documents
 
-PATHS = frozenset({"/register", "/login", "/refresh", "/logout", "/guest", "/me", "/docs"})
+PATHS = frozenset({"/register", "/login", "/refresh", "/logout", "/guest", "/me", "/docs", "/token"})
 PATHS |= {"/.well-known/jwks.json", "/openapi.json"}
 TREES = ("/logout/", "/me/", "/oidc/")  # prefixes of further paths
 

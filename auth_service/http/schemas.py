@@ -117,6 +117,31 @@ class LoggedIn(BaseModel):
     refresh_expires_in: int
 
 
+class TokenForm(BaseModel):
+    """Form of `POST /token` (RFC 6749, section 4.4). Without HTTP Basic, it has the credentials."""
+
+    grant_type: Literal["client_credentials"]
+    client_id: str = Field(default="", description="The name of the service")
+    client_secret: str = Field(default="", description="A key of the service", json_schema_extra={"format": "password"})
+    scope: str = Field(default="", description="Scopes, separated by spaces. Without it, all granted ones")
+
+
+class ServiceToken(BaseModel):
+    """Response of `POST /token`; the lifetime is in seconds. There is no refresh token."""
+
+    access_token: str
+    token_type: Literal["bearer"]
+    expires_in: int
+    scope: str = Field(description="The scopes of the token, separated by spaces")
+
+
+class TokenError(BaseModel):
+    """An error of `POST /token` (RFC 6749, section 5.2)."""
+
+    error: Literal["invalid_request", "invalid_client", "unsupported_grant_type", "invalid_scope"]
+    error_description: str
+
+
 class Me(BaseModel):
     """Response of `GET /me`."""
 

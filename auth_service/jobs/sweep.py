@@ -30,6 +30,9 @@ class Store(Protocol):
     async def sweep_logins(self, expired_by: datetime, revoked_by: datetime, limit: int) -> int:
         """Delete logins that expired by one moment or were revoked by another, if their access tokens have expired."""
 
+    async def sweep_ended_tokens(self, expired_by: datetime, limit: int) -> int:
+        """Delete the records of ended tokens of services that expired by a moment."""
+
     async def sweep_tallies(self, known_by: datetime, guessed_by: datetime, limit: int) -> int:
         """Delete tallies last updated by `known_by`, or by `guessed_by` if no attempt of theirs succeeded."""
 
@@ -71,4 +74,5 @@ class Sweep:
         swept = await self._store.sweep_guests(now, now - REVOKED_FOR, BATCH)  # before their logins are deleted
         swept += await self._store.sweep_tokens(now, BATCH)
         swept += await self._store.sweep_logins(now, now - REVOKED_FOR, BATCH)
+        swept += await self._store.sweep_ended_tokens(now - REVOKED_FOR, BATCH)
         return swept + await self._store.sweep_tallies(now - TALLIES_FOR, now - GUESSES_FOR, BATCH)

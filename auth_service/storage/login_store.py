@@ -9,14 +9,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Update, insert, select, update
+from sqlalchemy import Column, ColumnElement, Row, Select, Update, insert, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_service.domain.logins import Login, Rotation, TokenIssue
 from auth_service.domain.refresh_rotation import Presented, Verdict, judge
 from auth_service.domain.revocations import Revoked
 from auth_service.domain.users import User
-from auth_service.storage.tables import logins, refresh_tokens, users
+from auth_service.storage.tables import ended_service_tokens, logins, refresh_tokens, service_keys, users
 from auth_service.storage.transactions import Transactions
 
 LIST_MAX = 200  # logins in a list
@@ -110,15 +110,22 @@ class LoginStore:
         return await self._change(revocation(user_id, now))
 
     async def revoked(self, after: datetime | None, expiring_after: datetime) -> list[Revoked]:
-        """Return logins revoked `after` a moment with an access token that is valid at `expiring_after`."""
-        query = select(logins.c.sid, logins.c.revoked_at, logins.c.access_expires_at).where(
-            logins.c.revoked_at.is_not(None) if after is None else logins.c.revoked_at > after,
-            logins.c.access_expires_at > expiring_after,
-        )
+        """Return what was revoked `after` a moment with an access token that is valid at `expiring_after`.
+
+        These are logins, keys of services, and single tokens of services.
+        """
+        ended = ended_service_tokens.c
+        queries = [
+            _revoked(logins.c.sid, logins.c.revoked_at, logins.c.access_expires_at, after, expiring_after),
+            _revoked(
+                service_keys.c.id, service_keys.c.revoked_at, service_keys.c.access_expires_at, after, expiring_after
+            ),
+            _revoked(ended.jti, ended.ended_at, ended.expires_at, after, expiring_after),
+        ]
 
         async def work(connection: AsyncConnection) -> list[Revoked]:
-            rows = (await connection.execute(query)).all()
-            return [Revoked(row.sid, row.revoked_at, row.access_expires_at) for row in rows]
+            rows = (await connection.execute(union_all(*queries))).all()
+            return [Revoked(row.sid, row.at, row.until) for row in rows]
 
         return await self._transactions.read(work)
 
@@ -131,6 +138,17 @@ class LoginStore:
             return (await connection.execute(change)).rowcount
 
         return await self._transactions.write(work)
+
+
+def _revoked(
+    sid: Column[str],
+    at: Column[datetime],
+    until: Column[datetime],
+    after: datetime | None,
+    expiring_after: datetime,
+) -> Select[str, datetime, datetime]:
+    since = at.is_not(None) if after is None else at > after
+    return select(sid.label("sid"), at.label("at"), until.label("until")).where(since, until > expiring_after)
 
 
 def _active() -> ColumnElement[bool]:

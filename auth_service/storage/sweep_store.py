@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from auth_service.domain.account_events import user_deleted
 from auth_service.domain.users import GUEST
 from auth_service.storage.outbox_store import insertion
-from auth_service.storage.tables import attempts, identities, logins, refresh_tokens, users
+from auth_service.storage.tables import attempts, ended_service_tokens, identities, logins, refresh_tokens, users
 from auth_service.storage.transactions import Transactions
 
 
@@ -28,6 +28,10 @@ class SweepStore:
         """Delete expired logins, and those that were revoked by `revoked_by`."""
         ended = or_(logins.c.expires_at <= expired_by, logins.c.revoked_at <= revoked_by)
         return await self._remove(logins, and_(ended, logins.c.access_expires_at <= revoked_by), limit)
+
+    async def sweep_ended_tokens(self, expired_by: datetime, limit: int) -> int:
+        """Delete the records of ended tokens of services that expired by `expired_by`."""
+        return await self._remove(ended_service_tokens, ended_service_tokens.c.expires_at <= expired_by, limit)
 
     async def sweep_tallies(self, known_by: datetime, guessed_by: datetime, limit: int) -> int:
         """Delete tallies that were last updated by the given moments."""

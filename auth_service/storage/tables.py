@@ -82,6 +82,36 @@ attempts = Table(  # tallies of the throttle; a key is a MAC, so no address is s
     Column("succeeded_at", UtcDateTime),
 )
 
+services = Table(
+    "services",
+    metadata,
+    Column("name", String(64), primary_key=True),  # lower case; remains after revocation, so the name stays taken
+    Column("scopes", JSON, nullable=False),  # array of strings
+    Column("key_lifetime", Integer),  # of its keys, in seconds; null: they do not expire
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+)
+
+service_keys = Table(
+    "service_keys",
+    metadata,
+    Column("id", String(36), primary_key=True),  # UUID, the `sid` of its access tokens
+    Column("service", String(64), ForeignKey(services.c.name), nullable=False, index=True),
+    Column("hash", LargeBinary(32), nullable=False),  # SHA-256 of the key: 256 random bits need no salt
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime, index=True),
+    Column("access_expires_at", UtcDateTime),  # of its newest access token; null: it has none
+)
+
+ended_service_tokens = Table(  # access tokens of services that were ended by `POST /logout`
+    "ended_service_tokens",
+    metadata,
+    Column("jti", String(36), primary_key=True),
+    Column("ended_at", UtcDateTime, nullable=False, index=True),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
 outbox = Table(  # committed events that the bus has not confirmed
     "outbox",
     metadata,

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import structlog
 
-from auth_service.crypto.access_tokens import AccessTokens
+from auth_service.crypto.access_tokens import AccessTokens, Claims
 from auth_service.crypto.refresh_tokens import RefreshTokens
 from auth_service.domain.credentials import Credentials
 from auth_service.domain.logins import Login, Principal, Rotation, TokenIssue, Tokens, device_label
@@ -103,15 +103,13 @@ class LoginLifecycle:
         expires_at = rotation.refresh_expires_at
         return self._tokens(rotation.user_id, rotation.sid, rotation.roles, successor, issue, expires_at)
 
-    async def authenticate(self, access_token: object) -> Principal:
-        """Verify an access token and return the user and login that it belongs to.
+    async def authenticate(self, claims: Claims) -> Principal:
+        """Return the user and the login that a verified access token belongs to.
 
         Raises:
-            TokenExpired: the token has expired.
-            TokenInvalid: the token is not valid, or its login was revoked.
+            TokenInvalid: the login was revoked.
             Unavailable: the database is away.
         """
-        claims = self._access_tokens.verify(access_token)
         user = await self._store.active_user(claims.user_id, claims.sid)
         if user is None:
             raise TokenInvalid

@@ -1,4 +1,4 @@
-"""Budgets: rate limits of client events by user, shared by all gateways.
+"""Budgets: rate limits of client events by user or service, shared by all gateways.
 
 Each gateway has a token bucket for each of its users and decides only by that bucket. Every half second it announces
 what busy users have spent, and all gateways drain their buckets by that, below zero if necessary. In the long run
@@ -29,6 +29,13 @@ from shared.errors import RateLimited
 SWEEP_AT_LEAST = 1_000  # buckets; above it, full buckets are removed
 ANNOUNCE_EVERY = 0.5  # seconds
 ANNOUNCE_FROM = 0.2  # of the rate, below `rate_limits.GUARANTEED_SHARE`: slower users are not announced
+
+
+def event_limits(settings: GatewaySettings, user_id: str) -> tuple[float, int]:
+    """Return the events per second and the burst of a user or a service."""
+    if ids.is_service(user_id):
+        return settings.service_events_per_second, settings.service_events_burst
+    return settings.events_per_second, settings.events_burst
 
 
 class Budgets:
@@ -63,12 +70,12 @@ class Budgets:
 
     async def announce_spending(self) -> None:
         """Announce what busy users have spent to all gateways, until cancelled."""
-        least = self._settings.events_per_second * ANNOUNCE_EVERY * ANNOUNCE_FROM
         while True:
             await asyncio.sleep(ANNOUNCE_EVERY)
             spent, self._spent = self._spent, Counter()
             for user_id, events in spent.items():
-                if events >= least and self._bus.connected:
+                rate, _ = event_limits(self._settings, user_id)
+                if events >= rate * ANNOUNCE_EVERY * ANNOUNCE_FROM and self._bus.connected:
                     told = UserSpent(user_id=user_id, gateway=self._name, events=events)
                     key = user_key(ids.bucket(user_id, self._settings.partitions))
                     self._bus.stream(DELIVERY, key, Event(SOURCE, told))
@@ -77,7 +84,7 @@ class Budgets:
         bucket = self._buckets.get(user_id)
         if bucket is None:
             self._sweep()
-            bucket = TokenBucket(self._settings.events_per_second, self._settings.events_burst)
+            bucket = TokenBucket(*event_limits(self._settings, user_id))
             self._buckets[user_id] = bucket
         return bucket
 

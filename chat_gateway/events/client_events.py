@@ -15,7 +15,7 @@ from chat_gateway.events.message_publisher import MessagePublisher
 from chat_gateway.protocol import parsing, payloads
 from chat_gateway.sessions.joining import Sessions
 from chat_gateway.sockets.socket import Socket
-from shared.errors import BackchatError, Internal, InvalidRequest, Unavailable
+from shared.errors import BackchatError, Forbidden, Internal, InvalidRequest, Unavailable
 
 logger = structlog.get_logger(__name__)
 
@@ -23,6 +23,8 @@ logger = structlog.get_logger(__name__)
 READS = (payloads.JoinChat, payloads.GetMessages, payloads.ListChats, payloads.SearchMessages)
 READ_LANE = "reading"  # the socket's lane for `READS`; its other lanes are named after sessions
 SEND_MESSAGE = "send_message"
+REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of an event
+CHAT = "chat"  # the scope by which a service may do what a user may
 RETRY_AFTER_STOP = 1.0  # seconds, `retry_after` of refusals by a stopping gateway
 
 
@@ -69,6 +71,8 @@ class ClientEvents:
         call = self._calls.begin(socket, ack_id, name if known else "unknown", arrived_at)
         try:
             self._check_budget(socket)
+            if name != REFRESH_TOKEN and not socket.identity.permits(CHAT):
+                raise Forbidden(f"The scope `{CHAT}` was not granted.")
             if name == SEND_MESSAGE:
                 self._publisher.check_capacity()  # before parsing: a refusal for overload must cost little CPU
             self._begin(call, parsing.parse(name, arguments))

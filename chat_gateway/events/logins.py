@@ -54,13 +54,13 @@ class Logins:
         identity = await self._authenticator.identify(token)
         if not await self.revocation.wait_until_fresh():
             raise Unavailable("Logins cannot be checked at the moment.", retry_after=1.0)
-        if identity.login_id in self.revocation:
+        if self.revocation.covers(identity):
             raise Unauthenticated
         return identity
 
     def begin(self, socket: Socket) -> None:
         """Watch the token of a new socket; disconnect it if its login was revoked during the connect."""
-        if socket.identity.login_id in self.revocation:
+        if self.revocation.covers(socket.identity):
             self._dismiss(socket, "revoked")
         else:
             token_expiry.watch(socket, self.expired)
@@ -81,7 +81,7 @@ class Logins:
             raise Forbidden(error.detail) from None
         if identity.user_id != socket.user_id:
             raise Forbidden("This token belongs to another user.")
-        if identity.login_id in self.revocation:
+        if self.revocation.covers(identity):
             raise Forbidden("This login was revoked.")
         present = socket.identity
         newer = identity.expires_at >= present.expires_at or identity.login_id != present.login_id

@@ -18,12 +18,14 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shared.backoff import Backoff
+from shared.contracts import ids
 from shared.errors import BackchatError, TokenExpired, Unauthenticated, Unavailable
 
 logger = structlog.get_logger(__name__)
 
 ALGORITHM = "EdDSA"
 AUDIENCE = "backchat"
+SERVICE_AUDIENCE = "backchat-service"
 REQUIRED = ("iss", "aud", "exp", "iat", "nbf", "sub", "sid", "jti")
 TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt"})  # of headers, in lower case; the first is auth's (RFC 9068)
 # A JWS in compact form (RFC 7515) with an Ed25519 signature in its canonical spelling: four of its bits are unused.
@@ -40,13 +42,27 @@ FetchKeys = Callable[[], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The user and login of a token. `expires_at`: seconds since 1970; `lifetime`: seconds from issue to expiry."""
+    """The user and login of a token, or the service and its key.
+
+    `expires_at`: seconds since 1970; `lifetime`: seconds from issue to expiry. `scopes` limit a service; a user has
+    `None`.
+    """
 
     user_id: str
     login_id: str
     token_id: str
     expires_at: float
     lifetime: float
+    scopes: frozenset[str] | None = None
+
+    @property
+    def revocable_ids(self) -> tuple[str, ...]:
+        """The ids under which auth may revoke the token: its login; for a service its key, and the token itself."""
+        return (self.login_id,) if self.scopes is None else (self.login_id, self.token_id)
+
+    def permits(self, scope: str) -> bool:
+        """Whether the token permits what a scope allows to services."""
+        return self.scopes is None or scope in self.scopes
 
 
 class KeyTable:
@@ -127,9 +143,9 @@ class Authenticator:
                 token,
                 key,
                 algorithms=[ALGORITHM],
-                audience=AUDIENCE,
                 issuer=self._issuer,
-                options={"require": list(REQUIRED), "strict_aud": True, "verify_iat": False, "verify_nbf": False},
+                # `_scopes` compares the audience.
+                options={"require": list(REQUIRED), "verify_aud": False, "verify_iat": False, "verify_nbf": False},
             )
             return _identity(claims)
         except BackchatError:
@@ -171,7 +187,19 @@ def _identity(claims: dict[str, Any]) -> Identity:
     lifetime = claims["exp"] - claims["iat"]
     if claims["iat"] > latest or claims["nbf"] > latest or not 0 < lifetime <= LIFETIME_MAX:
         raise Unauthenticated
-    return Identity(user, login, token_id, float(claims["exp"]), float(lifetime))
+    return Identity(user, login, token_id, float(claims["exp"]), float(lifetime), _scopes(claims))
+
+
+def _scopes(claims: dict[str, Any]) -> frozenset[str] | None:
+    """Return the scopes of a service, `None` for a user; audience and subject must name the same kind."""
+    of_service = ids.is_service(claims["sub"])
+    if claims["aud"] != (SERVICE_AUDIENCE if of_service else AUDIENCE):
+        raise Unauthenticated
+    if not of_service:
+        return None
+    if not isinstance(claims["scope"], str):
+        raise Unauthenticated
+    return frozenset(claims["scope"].split())
 
 
 def _public_keys(jwks: Mapping[str, Any]) -> dict[str, Ed25519PublicKey]:

@@ -16,6 +16,8 @@ from typing import Any
 
 import structlog
 
+from chat_gateway.identity.authentication import Identity
+
 logger = structlog.get_logger(__name__)
 
 POLL_EVERY = 0.5  # seconds
@@ -83,6 +85,10 @@ class Revocation:
 
     def __contains__(self, login_id: object) -> bool:
         return login_id in self._logins
+
+    def covers(self, identity: Identity) -> bool:
+        """Whether the login of a token, or for a service its key or the token itself, was revoked."""
+        return any(revocable in self._logins for revocable in identity.revocable_ids)
 
     def fresh(self, now: float) -> bool:
         """Whether every revocation older than two seconds is known. `now` is in monotonic seconds."""

@@ -47,7 +47,9 @@ Title = Annotated[Text, Field(min_length=1, max_length=TITLE_MAX)]
 Comment = Annotated[Text, Field(max_length=COMMENT_MAX)]
 Query = Annotated[Text, Field(min_length=1, max_length=QUERY_MAX)]
 ChatbotId = Annotated[Text, Field(min_length=1, max_length=CHATBOT_ID_MAX)]
-UserId = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$"), AfterValidator(str.lower)]  # as auth keeps it
+UserId = Annotated[  # in the form in which auth stores it; also the id of a service
+    StrictStr, Field(pattern=r"^(service:)?[A-Za-z0-9._-]{1,64}$"), AfterValidator(str.lower)
+]
 Seq = Annotated[StrictInt, Field(ge=0, le=SEQ_MAX)]
 Rating = Annotated[Literal[-1, 0, 1], BeforeValidator(_whole)]
 Limit = Annotated[StrictInt, Field(ge=1, le=PAGE_MAX)]

@@ -38,7 +38,7 @@ class ConnectedUsers:
         if not sockets:
             self._bindings.acquire(key)
         sockets.add(socket)
-        self._by_login.setdefault(socket.identity.login_id, set()).add(socket)
+        self._add_to_login(socket)
         await self._bindings.wait_bound(key, timeout)
 
     def remove(self, socket: Socket) -> None:
@@ -57,21 +57,25 @@ class ConnectedUsers:
         return self._by_user.get(user_id, ())
 
     def sockets_of_login(self, login_id: str) -> list[Socket]:
-        """Return the open sockets of a login."""
+        """Return the open sockets of a login, or of a key or token of a service."""
         return list(self._by_login.get(login_id, ()))
 
     def change_login(self, socket: Socket, identity: Identity) -> None:
         """Move a socket to the login of a new token of its user."""
         self._remove_from_login(socket)
         socket.identity = identity
-        self._by_login.setdefault(identity.login_id, set()).add(socket)
+        self._add_to_login(socket)
+
+    def _add_to_login(self, socket: Socket) -> None:
+        for revocable in socket.identity.revocable_ids:
+            self._by_login.setdefault(revocable, set()).add(socket)
 
     def _remove_from_login(self, socket: Socket) -> None:
-        login_id = socket.identity.login_id
-        sockets = self._by_login[login_id]
-        sockets.discard(socket)
-        if not sockets:
-            del self._by_login[login_id]
+        for revocable in socket.identity.revocable_ids:
+            sockets = self._by_login[revocable]
+            sockets.discard(socket)
+            if not sockets:
+                del self._by_login[revocable]
 
     def all_sockets(self) -> list[Socket]:
         """Return all open sockets."""

@@ -1,4 +1,4 @@
-"""Ids derived from idempotency keys of clients, so that a repeated request has the same id."""
+"""Ids: those derived from idempotency keys of clients, and the ids of services."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from uuid import UUID, uuid4
 
 NAMESPACE = UUID("6f1a7d0e-3c52-4d0b-9a55-0b7c1b7e4a10")
 NAMESPACE_BYTES = NAMESPACE.bytes
+SERVICE_PREFIX = "service:"  # of the ids of services; no user id contains a colon
 VERSION_AND_VARIANT = 0xF << 76 | 0x3 << 62  # the bits of a UUID that do not come from the hash (RFC 9562, 4)
 VERSION_5 = 0x5 << 76 | 0x2 << 62  # their values in a UUIDv5
+
+
+def is_service(user_id: str) -> bool:
+    """Return whether an id of a principal is that of a service."""
+    return user_id.startswith(SERVICE_PREFIX)
 
 
 def session_id(user_id: str, client_request_id: str | None) -> UUID:

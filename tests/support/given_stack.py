@@ -45,6 +45,14 @@ class GivenStack(Stack):
         """
         raise HiddenFromTestsError(f"the log of {name}")
 
+    def service(self, *arguments: str) -> tuple[int, str]:
+        """Always fail.
+
+        Raises:
+            HiddenFromTestsError: always.
+        """
+        raise HiddenFromTestsError(f"the command {arguments[0]}")
+
 
 class _Hidden(dict[str, Part]):
     """Processes of a given stack."""

@@ -6,6 +6,7 @@ Both have the same interface, so that one test suite runs on both. Logs are file
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 import sys
 import time
@@ -157,9 +158,20 @@ class Stack(ABC):
         """Run a module with the settings of the stack, overridden by `settings`."""
         variables = {"HOST": "127.0.0.1", "PORT": str(port), **self.settings, **(settings or {})}
         environment = PLAIN_ENVIRONMENT | {f"BACKCHAT_{variable}": value for variable, value in variables.items()}
-        command = [sys.executable, "-m", module, *(arguments if module != "embedded" else ())]
+        command = [sys.executable, "-m", module, *arguments]
         log = self.logs / f"{name}.log"
         return Child(self._home, name, command, environment=environment, directory=ROOT, log=log)
+
+    def service(self, *arguments: str) -> tuple[int, str]:
+        """Run a command on services while the processes run; return its exit code and its output."""
+        first = next(iter(self.parts.values()))
+        run = self.spawn(
+            f"service-{secrets.token_hex(4)}", first.module, "service", *arguments, settings=first.settings
+        )
+        code = run.ended(timeout=START_TIMEOUT)
+        output = run.log.read_text()
+        run.log.unlink()
+        return code, output
 
     def _stop_parts(self, names: list[str]) -> None:
         children = {name: child for name in names if (child := self.parts[name].child) and child.running}

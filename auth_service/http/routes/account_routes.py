@@ -6,13 +6,15 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from auth_service.deadlines import deadline
-from auth_service.http.authentication import Authenticated
+from auth_service.domain.services import ROLES as SERVICE_ROLES
+from auth_service.domain.services import ServicePrincipal
+from auth_service.http.authentication import Authenticated, UserOrService
 from auth_service.http.client_address import ClientAddress
 from auth_service.http.json_bodies import read_json
-from auth_service.http.openapi_parts import BEARER_PROBLEMS, BODY_PROBLEMS, body, link, problems
+from auth_service.http.openapi_parts import BEARER_PROBLEMS, BODY_PROBLEMS, TOKEN_PROBLEMS, body, link, problems
 from auth_service.http.schemas import Deletion, Me, PasscodeChange, Registered, Registration
 from auth_service.use_cases.accounts import Accounts
-from shared.errors import Forbidden, InvalidCredentials, RateLimited, Unavailable, UserExists, WeakPasscode
+from shared.errors import InvalidCredentials, RateLimited, Unavailable, UserExists, WeakPasscode
 
 
 def account_routes(accounts: Accounts) -> APIRouter:
@@ -38,15 +40,18 @@ def account_routes(accounts: Accounts) -> APIRouter:
 
 
 def _add_own(routes: APIRouter, accounts: Accounts) -> None:
-    @routes.get("/me", responses=problems(*BEARER_PROBLEMS))
-    async def me(principal: Authenticated) -> Me:
-        """Return the authenticated user."""
+    @routes.get("/me", responses=problems(*TOKEN_PROBLEMS))
+    async def me(principal: UserOrService) -> Me:
+        """Return the authenticated user or service."""
+        if isinstance(principal, ServicePrincipal):
+            service = principal.service
+            return Me(id=service.id, created_at=service.created_at, roles=list(SERVICE_ROLES))
         return Me(id=principal.user.id, created_at=principal.user.created_at, roles=list(principal.user.roles))
 
     @routes.put(
         "/me/passcode",
         status_code=204,
-        responses=problems(*BODY_PROBLEMS, WeakPasscode, InvalidCredentials, Forbidden, RateLimited, *BEARER_PROBLEMS),
+        responses=problems(*BODY_PROBLEMS, WeakPasscode, InvalidCredentials, RateLimited, *BEARER_PROBLEMS),
         openapi_extra=body(PasscodeChange),
     )
     async def change_passcode(request: Request, principal: Authenticated, client_address: ClientAddress) -> Response:

@@ -7,12 +7,14 @@ from starlette.responses import Response
 
 from auth_service.deadlines import deadline
 from auth_service.domain.logins import Tokens
-from auth_service.http.authentication import Authenticated
+from auth_service.domain.services import ServicePrincipal
+from auth_service.http.authentication import Authenticated, UserOrService
 from auth_service.http.client_address import ClientAddress
 from auth_service.http.json_bodies import read_json
 from auth_service.http.openapi_parts import (
     BEARER_PROBLEMS,
     BODY_PROBLEMS,
+    TOKEN_PROBLEMS,
     TOO_LONG,
     body,
     link,
@@ -25,6 +27,7 @@ from auth_service.http.schemas import Credentials, LoggedIn, OwnLogin, OwnLogins
 from auth_service.use_cases.credential_check import CredentialCheck
 from auth_service.use_cases.guests import Guests
 from auth_service.use_cases.login_lifecycle import LoginLifecycle
+from auth_service.use_cases.service_tokens import ServiceTokens
 from shared.errors import (
     Forbidden,
     InvalidCredentials,
@@ -39,12 +42,14 @@ from shared.errors import (
 NEXT = link(200, "refresh", {"refresh_token": "$response.body#/refresh_token"})
 
 
-def login_routes(check: CredentialCheck, logins: LoginLifecycle, guests: Guests, cookies: RefreshCookies) -> APIRouter:
+def login_routes(
+    check: CredentialCheck, logins: LoginLifecycle, services: ServiceTokens, guests: Guests, cookies: RefreshCookies
+) -> APIRouter:
     """Build `/login`, `/refresh`, `/guest`, `/logout`, `/logout/all` and `/me/logins`."""
     routes = APIRouter()
     _add_begin(routes, check, logins, guests, cookies)
     _add_refresh(routes, logins, cookies)
-    _add_end(routes, logins, cookies)
+    _add_end(routes, logins, services, cookies)
     _add_list(routes, logins)
     return routes
 
@@ -124,17 +129,20 @@ def _add_list(routes: APIRouter, logins: LoginLifecycle) -> None:
         return OwnLogins(logins=[OwnLogin.of(login, principal.sid) for login in found])
 
 
-def _add_end(routes: APIRouter, logins: LoginLifecycle, cookies: RefreshCookies) -> None:
+def _add_end(routes: APIRouter, logins: LoginLifecycle, services: ServiceTokens, cookies: RefreshCookies) -> None:
     def ended(request: Request) -> Response:
         answer = Response(status_code=204)
         cookies.clear(request, answer)
         return answer
 
-    @routes.post("/logout", status_code=204, responses=problems(*BEARER_PROBLEMS))
-    async def logout(request: Request, principal: Authenticated) -> Response:
-        """End the current login."""
+    @routes.post("/logout", status_code=204, responses=problems(*TOKEN_PROBLEMS))
+    async def logout(request: Request, principal: UserOrService) -> Response:
+        """End the current login. A service ends its access token; its key stays valid."""
         async with deadline():
-            await logins.end(principal)
+            if isinstance(principal, ServicePrincipal):
+                await services.end(principal)
+            else:
+                await logins.end(principal)
         return ended(request)
 
     @routes.post("/logout/all", status_code=204, responses=problems(*BEARER_PROBLEMS))

@@ -75,7 +75,7 @@ async def test_large_body_is_refused_with_and_without_declared_length(auth: Runn
 
 
 ALLOWED = {
-    **dict.fromkeys(("/register", "/login", "/refresh", "/guest", "/logout", "/logout/all"), "POST"),
+    **dict.fromkeys(("/register", "/login", "/refresh", "/guest", "/logout", "/logout/all", "/token"), "POST"),
     "/me": "DELETE, GET, HEAD",
     **dict.fromkeys(("/me/logins", "/.well-known/jwks.json", "/docs", "/openapi.json"), "GET, HEAD"),
     "/me/export": "GET",

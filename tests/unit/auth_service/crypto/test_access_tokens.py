@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth_service.crypto.access_tokens import CLAIMS, TOKEN_MAX, AccessTokens
+from auth_service.crypto.access_tokens import CLAIMS, SERVICE_CLAIMS, TOKEN_MAX, AccessTokens
 from auth_service.crypto.key_ring import KeyRing, SigningKey
 from shared.errors import TokenExpired, TokenInvalid
 
@@ -39,6 +39,12 @@ def claims() -> dict[str, Any]:
         "exp": now + LIFETIME,
         "roles": ["user"],
     }
+
+
+def service_claims() -> dict[str, Any]:
+    """The claims of a service's token."""
+    common = {name: value for name, value in claims().items() if name != "roles"}
+    return {**common, "aud": "backchat-service", "sub": "service:reports", "sid": "a-key", "scope": "chat"}
 
 
 def header() -> dict[str, Any]:
@@ -116,6 +122,16 @@ FORGERIES: dict[str, str] = {
     "issuer a list": signed(header(), {**claims(), "iss": ["backchat"]}),
     "another audience": signed(header(), {**claims(), "aud": "evil"}),
     "audience a list": signed(header(), {**claims(), "aud": ["evil", "backchat"]}),
+    "a user for services": signed(header(), {**claims(), "aud": "backchat-service"}),
+    "a user for services, with a scope": signed(header(), {**claims(), "aud": "backchat-service", "scope": "chat"}),
+    "a user for both": signed(header(), {**claims(), "aud": ["backchat", "backchat-service"]}),
+    "a user of a service's name": signed(header(), {**claims(), "sub": "service:alice"}),
+    "a service for users": signed(header(), {**service_claims(), "aud": "backchat"}),
+    "a service for users, with roles": signed(header(), {**service_claims(), "aud": "backchat", "roles": ["user"]}),
+    "a service for both": signed(header(), {**service_claims(), "aud": ["backchat-service", "backchat"]}),
+    "a service of a user's name": signed(header(), {**service_claims(), "sub": "reports"}),
+    "a service without a scope": signed(header(), {k: v for k, v in service_claims().items() if k != "scope"}),
+    "a service with a list of scopes": signed(header(), {**service_claims(), "scope": ["chat"]}),
     "not yet": signed(header(), {**claims(), "nbf": NOW + AHEAD}),
     "issued in the future": signed(header(), {**claims(), "iat": NOW + AHEAD, "exp": NOW + AHEAD + 300}),
     "for ever": signed(header(), {**claims(), "exp": 10**30}),
@@ -182,6 +198,18 @@ def test_signed_token_has_the_documented_claims() -> None:
     assert body["iss"] == body["aud"] == "backchat"
     assert body["exp"] - body["iat"] == 900
     assert body["nbf"] == body["iat"]
+
+
+def test_token_of_a_service_has_its_own_audience() -> None:
+    now = int(time.time())
+    token = TOKENS.sign_service("service:reports", "a-key", ("chat",), now, now + 60)
+    body = jwt.decode(token, options={"verify_signature": False})
+    assert set(body) == set(SERVICE_CLAIMS)
+    assert (body["aud"], body["sub"], body["scope"]) == ("backchat-service", "service:reports", "chat")
+    assert body["exp"] - body["iat"] == 60
+    verified = TOKENS.verify(token)
+    assert (verified.user_id, verified.sid, verified.scopes) == ("service:reports", "a-key", ("chat",))
+    assert TOKENS.verify(signed(header(), claims())).scopes is None
 
 
 def test_token_is_verified_with_the_published_keys_only() -> None:

@@ -1,0 +1,157 @@
+"""Service accounts over Socket.IO: own sessions, membership, revocation, and a separate budget."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import jwt
+
+from tests.e2e.test_revocation import PROMISED, call, disconnected, in_time, refused_soon
+from tests.support.client import PATIENCE, Account, Device, new_account
+from tests.support.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """A service with a fresh access token."""
+
+    name: str
+    key: str
+    token: str
+
+    @property
+    def id(self) -> str:
+        return f"service:{self.name}"
+
+
+async def issued(stack: Stack, name: str, key: str) -> str:
+    """Exchange a key for an access token, as a stock OAuth client does: by HTTP Basic."""
+    async with httpx2.AsyncClient(base_url=stack.auth_url, timeout=PATIENCE) as http:
+        answer = await http.post("/token", data={"grant_type": "client_credentials"}, auth=(name, key))
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["access_token"])
+
+
+async def command(stack: Stack, *arguments: str) -> str:
+    code, output = await asyncio.to_thread(stack.service, *arguments)
+    assert code == 0, output
+    return output
+
+
+async def new_service(stack: Stack, *scopes: str) -> ServiceAccount:
+    """Create a service by the operators' command, while the processes run."""
+    name = f"svc-{secrets.token_hex(6)}"
+    key = (await command(stack, "create", name, "--scope", *scopes)).splitlines()[-1]
+    return ServiceAccount(name, key, await issued(stack, name, key))
+
+
+async def test_service_chats_in_its_own_session(stack: Stack) -> None:
+    service = await new_service(stack, "chat")
+    async with Device(stack.gateway_urls[0], service.token) as device:
+        ready = await device.until("ready")
+        assert ready["user_id"] == service.id
+        session = await device.start_chat()
+        assert (session["owner_id"], session["users"]) == (service.id, [service.id])
+        sent = await device.send(session, "hello")
+        message = await device.until("message", lambda m: m["id"] == sent)
+        assert (message["sender_type"], message["sender_id"]) == ("user", service.id)
+        reply = await device.reply_to(message["id"])
+        assert (reply["sender_type"], reply["content"]) == ("chatbot", "hello")
+
+
+async def test_service_is_invited_and_removed_like_a_user(stack: Stack, account: Account) -> None:
+    service = await new_service(stack, "chat")
+    async with (
+        Device(stack.gateway_urls[0], account.token) as owner,
+        Device(stack.gateway_urls[-1], service.token) as bot,
+    ):
+        session = await owner.start_chat()
+        assert await bot.error("join_chat", {"session_id": session["id"]}) == "not_found"
+        assert await bot.error("get_messages", {"session_id": session["id"]}) == "not_found"
+        assert await bot.error("send_message", {"session_id": session["id"], "content": "x"}) == "not_found"
+        invite = (await owner.ok("create_invite", session_id=session["id"]))["invite"]
+        joined = (await bot.ok("accept_invite", invite=invite))["session"]
+        assert joined["users"] == [account.id, service.id]
+        await bot.send(session, "from the service")
+        message = await owner.until(
+            "message", lambda m: m["content"] == "from the service" and m["sender_type"] == "user"
+        )
+        assert message["sender_id"] == service.id
+        removed = await owner.ok("remove_user", session_id=session["id"], user_id=service.id)
+        assert removed["session"]["users"] == [account.id]
+        await bot.until("session_deleted", lambda p: p["session_id"] == session["id"])
+        assert await bot.error("join_chat", {"session_id": session["id"]}) == "not_found"
+
+
+async def test_user_of_the_same_name_is_another_principal(stack: Stack) -> None:
+    """Their sessions and their idempotency keys have nothing to do with each other."""
+    service = await new_service(stack, "chat")
+    passcode = secrets.token_urlsafe(16)
+    async with httpx2.AsyncClient(base_url=stack.auth_url, timeout=PATIENCE) as http:
+        body = {"id": service.name, "passcode": passcode}
+        assert (await http.post("/register", json=body)).status_code == 201
+        user = str((await http.post("/login", json=body)).json()["access_token"])
+    async with Device(stack.gateway_urls[0], service.token) as bot, Device(stack.gateway_urls[0], user) as person:
+        first = await bot.start_chat(client_request_id="same")
+        second = await person.start_chat(client_request_id="same")
+        assert first["id"] != second["id"]
+        assert await person.error("join_chat", {"session_id": first["id"]}) == "not_found"
+        ack = await bot.call("refresh_token", {"token": user})
+        assert (ack["ok"], ack["error"]["code"]) == (False, "forbidden")
+        ack = await person.call("refresh_token", {"token": service.token})
+        assert (ack["ok"], ack["error"]["code"]) == (False, "forbidden")
+
+
+async def test_socket_of_a_service_takes_a_newer_token(stack: Stack) -> None:
+    service = await new_service(stack, "chat")
+    async with Device(stack.gateway_urls[0], service.token) as device:
+        newer = await issued(stack, service.name, service.key)
+        await device.ok("refresh_token", token=newer)
+        assert await call(stack, "POST", "/logout", service.token) == 204
+        await refused_soon(stack.gateway_urls[0], service.token)
+        await device.ok("list_chatbots")  # the socket belongs to the newer token
+        assert await call(stack, "POST", "/logout", newer) == 204
+        await disconnected(device)
+
+
+async def test_revoked_key_ends_its_sockets_on_every_gateway(stack: Stack) -> None:
+    first, last = stack.gateway_urls[0], stack.gateway_urls[-1]
+
+    async def attempt() -> float:
+        service = await new_service(stack, "chat")
+        second_key = (await command(stack, "rotate", service.name)).splitlines()[-1]
+        kept_token = await issued(stack, service.name, second_key)
+        sid = jwt.decode(service.token, options={"verify_signature": False})["sid"]
+        async with (
+            Device(first, kept_token) as kept,
+            Device(first, service.token) as a,
+            Device(last, service.token) as b,
+        ):
+            await command(stack, "revoke", service.name, "--key", sid)
+            begun = time.monotonic()
+            await disconnected(a, b)
+            took = time.monotonic() - begun
+            await refused_soon(last, service.token)
+            await kept.ok("list_chatbots")
+            await command(stack, "revoke", service.name)
+            await disconnected(kept)
+        return took
+
+    assert await in_time(attempt) <= PROMISED
+
+
+async def test_services_have_their_own_budget(stack: Stack) -> None:
+    service = await new_service(stack, "chat")
+    account = await new_account(stack.auth_url)
+    async with (
+        Device(stack.gateway_urls[0], service.token) as bot,
+        Device(stack.gateway_urls[0], account.token) as person,
+    ):
+        limits: list[dict[str, Any]] = [(await each.until("ready"))["limits"] for each in (bot, person)]
+        assert (limits[0]["events_per_second"], limits[0]["burst"]) == (200, 800)
+        assert (limits[1]["events_per_second"], limits[1]["burst"]) == (50, 200)
