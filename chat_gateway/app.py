@@ -24,6 +24,7 @@ from chat_gateway.events.reply_events import ReplyEvents
 from chat_gateway.events.session_events import SessionEvents
 from chat_gateway.events.typing_events import TypingEvents
 from chat_gateway.gateway import Gateway
+from chat_gateway.http.api.app import Api
 from chat_gateway.http.public_app import PublicApp
 from chat_gateway.identity.authentication import Authenticator, KeyTable
 from chat_gateway.identity.revocation import FetchRevocations
@@ -94,7 +95,7 @@ def build(
     )
     gateway = Gateway(bus, keys, logins, sessions, connected_users, calls, events, settings)
     server = SocketServer(gateway, settings, metrics)
-    app = PublicApp(server, settings)
+    app = PublicApp(server, Api(events, logins, settings), settings)
 
     async def declare() -> None:
         await bus.declare(exchanges=(log(settings.partitions), QUERIES, DELIVERY, CONTROL))

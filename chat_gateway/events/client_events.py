@@ -1,4 +1,8 @@
-"""Dispatcher of client events: checks budgets, parses, and calls the handler, in the order of arrival."""
+"""Dispatcher of client events: checks budgets, parses, and calls the handler, in the order of arrival.
+
+Events arrive over two doors: from sockets (`take`) and as requests of the HTTP API (`request`). Both have the same
+budgets, payload models, bounds and handlers; they differ only in how the answer returns to the client.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,18 @@ from typing import Any, Protocol
 import structlog
 
 from chat_gateway.events.budgets import Budgets
-from chat_gateway.events.calls import Call, Calls, Handler
+from chat_gateway.events.calls import Call, Calls, Handler, RequestCall
 from chat_gateway.events.message_publisher import MessagePublisher
 from chat_gateway.protocol import parsing, payloads
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sockets.socket import Socket
+from chat_gateway.sockets.caller import Caller
 from shared.errors import BackchatError, Forbidden, Internal, InvalidRequest, Unavailable
 
 logger = structlog.get_logger(__name__)
 
 # Answers may be large, so a socket gets one at a time; queued reads cost no task.
 READS = (payloads.JoinChat, payloads.GetMessages, payloads.ListChats, payloads.SearchMessages)
-READ_LANE = "reading"  # the socket's lane for `READS`; its other lanes are named after sessions
+READ_LANE = "reading"  # the caller's lane for `READS`; its other lanes are named after sessions
 SEND_MESSAGE = "send_message"
 REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of an event
 CHAT = "chat"  # the scope by which a service may do what a user may
@@ -37,7 +41,7 @@ class EventHandlers(Protocol):
 
 
 class ClientEvents:
-    """Takes the events of all sockets."""
+    """Takes the events of all sockets, and the requests of the HTTP API."""
 
     def __init__(
         self,
@@ -60,7 +64,7 @@ class ClientEvents:
         return payload is payloads.SendMessage or payload in self._handlers
 
     def take(
-        self, socket: Socket, ack_id: int | None, name: Any, arguments: list[Any], arrived_at: float | None = None
+        self, socket: Caller, ack_id: int | None, name: Any, arguments: list[Any], arrived_at: float | None = None
     ) -> Awaitable[None] | None:
         """Begin an event and return at once, so that events begin in the order in which they arrive.
 
@@ -70,9 +74,10 @@ class ClientEvents:
         known = isinstance(name, str) and name in payloads.CLIENT_EVENTS
         call = self._calls.begin(socket, ack_id, name if known else "unknown", arrived_at)
         try:
-            self._check_budget(socket)
-            if name != REFRESH_TOKEN and not socket.identity.permits(CHAT):
-                raise Forbidden(f"The scope `{CHAT}` was not granted.")
+            self.spend(socket)
+            self._calls.check_capacity(socket)
+            if name != REFRESH_TOKEN:
+                _check_scope(socket)
             if name == SEND_MESSAGE:
                 self._publisher.check_capacity()  # before parsing: a refusal for overload must cost little CPU
             self._begin(call, parsing.parse(name, arguments))
@@ -83,35 +88,68 @@ class ClientEvents:
             return self._refuse(call, Internal())
         return None
 
-    def refuse_malformed(self, socket: Socket, ack_id: int) -> Awaitable[None] | None:
+    def request(
+        self, caller: Caller, name: str, fields: Mapping[str, Any], if_seq: list[int] | None = None
+    ) -> RequestCall:
+        """Begin a request of the HTTP API with the fields of an event; its budget is already spent.
+
+        `if_seq` is that of `Call`. `answer` of the result is a future of the answer's fields.
+        """
+        call = self._calls.begin_request(caller, name)
+        call.if_seq = if_seq
+        try:
+            self._calls.check_capacity(caller)
+            if name == SEND_MESSAGE:
+                self._publisher.check_capacity()
+            payload = parsing.parse_request(name, fields)
+            _check_scope(caller)
+            self._begin(call, payload)
+        except BackchatError as error:
+            call.refuse(error)
+        except Exception:
+            logger.exception("client_event.failed", name=call.event)
+            call.refuse(Internal())
+        return call
+
+    def refuse_malformed(self, socket: Caller, ack_id: int) -> Awaitable[None] | None:
         """Refuse a packet that is not an event but has an ack id; the result is as in `take`."""
         call = self._calls.begin(socket, ack_id, "unknown")
         try:
-            self._check_budget(socket)
+            self.spend(socket)
+            self._calls.check_capacity(socket)
         except BackchatError as error:
             return self._refuse(call, error)
         return self._refuse(call, InvalidRequest("This packet is not an event."))
 
     def _refuse(self, call: Call, error: BackchatError) -> Awaitable[None] | None:
-        pause = self._calls.pause_after_refusal(call.socket, error)
+        pause = self.pause_after_refusal(call.caller, error)
         if error.retry_after is not None:
             error.retry_after = max(error.retry_after, pause)  # so that a retry comes when the pause is over
         call.refuse(error)
         return asyncio.sleep(pause) if pause else None
 
-    def _check_budget(self, socket: Socket) -> None:
+    def pause_after_refusal(self, caller: Caller, error: BackchatError) -> float:
+        """Return for how many seconds to stop reading from a client that was just refused; see `Calls`."""
+        return self._calls.pause_after_refusal(caller, error)
+
+    def spend(self, caller: Caller) -> None:
+        """Spend one event of the budget that a user has over both doors.
+
+        Raises:
+            RateLimited: the budget is empty.
+            Unavailable: this gateway is stopping.
+        """
         if self.stopping:
             raise Unavailable("This gateway is stopping; connect again.", retry_after=RETRY_AFTER_STOP)
-        self._budgets.spend(socket.user_id)
-        self._calls.check_capacity(socket)
+        self._budgets.spend(caller.user_id)
 
     def _begin(self, call: Call, payload: payloads.ClientPayload) -> None:
         if isinstance(payload, payloads.SendMessage):
             self._publisher.send(call, payload)
         elif isinstance(payload, READS):
-            call.socket.lanes.put(READ_LANE, partial(self._run, call, payload))
+            call.caller.lanes.put(READ_LANE, partial(self._run, call, payload))
         elif isinstance(payload, payloads.Change):
-            call.socket.lanes.put(str(payload.session_id), partial(self._publish, call, payload))
+            call.caller.lanes.put(str(payload.session_id), partial(self._publish, call, payload))
         elif not (isinstance(payload, payloads.LeaveChat) and self._leave_joined(call, payload)):
             self._start(call, payload)
 
@@ -130,7 +168,7 @@ class ClientEvents:
 
     async def _handle(self, call: Call, payload: payloads.ClientPayload) -> None:
         if isinstance(payload, READS):
-            await call.socket.connection.wait_until_read()
+            await call.caller.wait_until_read()
         handler = self._handlers.get(type(payload))
         if handler is None:  # tests/unit/chat_gateway/events/test_completeness.py finds this earlier
             logger.error("client_event.unhandled", name=call.event)
@@ -139,8 +177,18 @@ class ClientEvents:
 
     def _leave_joined(self, call: Call, request: payloads.LeaveChat) -> bool:
         """Leave at once, also while a join is in progress; return whether the socket had joined or was joining."""
-        socket, key = call.socket, str(request.session_id)
-        socket.joined.discard(key)
-        if left := self._sessions.leave(socket, key):
+        caller, key = call.caller, str(request.session_id)
+        caller.joined.discard(key)
+        if left := self._sessions.leave(caller, key):
             call.accept({})
         return left
+
+
+def _check_scope(caller: Caller) -> None:
+    """Check that a service may do what a user may.
+
+    Raises:
+        Forbidden: the scope `CHAT` was not granted.
+    """
+    if not caller.identity.permits(CHAT):
+        raise Forbidden(f"The scope `{CHAT}` was not granted.")

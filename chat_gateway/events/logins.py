@@ -58,6 +58,23 @@ class Logins:
             raise Unauthenticated
         return identity
 
+    async def identify_request(self, token: Any) -> Identity:
+        """Return the identity of the token of a request, which is as an event of a socket that is connected.
+
+        While auth does not answer, the last known list of revoked logins applies, as for every event.
+
+        Raises:
+            TokenExpired: the token was valid and has expired.
+            Unauthenticated: the token is not valid, or its login is revoked.
+            Unavailable: the keys or the list of revoked logins were never known.
+        """
+        identity = await self._authenticator.identify(token)
+        if not await self.revocation.wait_until_fresh() and not self.revocation.answered:
+            raise Unavailable("Logins cannot be checked at the moment.", retry_after=1.0)
+        if identity.login_id in self.revocation:
+            raise Unauthenticated
+        return identity
+
     def begin(self, socket: Socket) -> None:
         """Watch the token of a new socket; disconnect it if its login was revoked during the connect."""
         if self.revocation.covers(socket.identity):
@@ -74,7 +91,8 @@ class Logins:
 
         While auth does not answer, the last known list of revoked logins applies, as for every event.
         """
-        socket = call.socket
+        socket = call.caller
+        assert isinstance(socket, Socket)  # the API has no such request
         try:
             identity = await self._authenticator.identify(request.token)
         except (Unauthenticated, TokenExpired) as error:

@@ -57,7 +57,7 @@ class MessagePublisher:
 
     def send(self, call: Call, request: payloads.SendMessage) -> None:
         """Publish a message, at once if the session is loaded, else in its lane after loading the session."""
-        socket, key = call.socket, str(request.session_id)
+        socket, key = call.caller, str(request.session_id)
         if not socket.lanes.busy(key):
             session = self._sessions.use(key)
             if session is not None and session.loaded and socket.user_id in session.members:
@@ -66,11 +66,11 @@ class MessagePublisher:
         socket.lanes.put(key, partial(call.run, partial(self._load_and_publish, call, request)))
 
     async def _load_and_publish(self, call: Call, request: payloads.SendMessage) -> None:
-        await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
+        await self._sessions.load_for(request.session_id, call.caller.user_id, call.remaining)
         self._publish(call, request, str(request.session_id))
 
     def _publish(self, call: Call, request: payloads.SendMessage, subject: str) -> None:
-        user, session_id = call.socket.user_id, request.session_id
+        user, session_id = call.caller.user_id, request.session_id
         message_id = ids.message_id(subject, user, request.client_message_id)
         now = rfc3339_now()
         command = SendMessage(

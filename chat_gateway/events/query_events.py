@@ -8,7 +8,14 @@ from chat_gateway.events.calls import Call, Handler
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
 from chat_gateway.sessions.persistence_client import PersistenceClient
-from shared.contracts.queries import ListChatbots, ListSessions, ReadHistory, SearchMessages
+from shared.contracts.queries import (
+    ListChatbots,
+    ListSessions,
+    ReadHistory,
+    ReadMessage,
+    ReadSession,
+    SearchMessages,
+)
 
 
 class QueryEvents:
@@ -28,20 +35,30 @@ class QueryEvents:
             payloads.ListChats: self._list_chats,
             payloads.ListChatbots: self._list_chatbots,
             payloads.SearchMessages: self._search_messages,
+            payloads.GetSession: self._get_session,
+            payloads.GetMessage: self._get_message,
         }
 
     async def _join_chat(self, call: Call, request: payloads.JoinChat) -> None:
-        await self._sessions.join(call.socket, request, call.accept)
+        await self._sessions.join(call.caller, request, call.accept)
 
     async def _leave_chat(self, call: Call, request: payloads.LeaveChat) -> None:
         """Leave a session that the socket has not joined: do nothing, or refuse `not_found` for a foreign session."""
-        await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
+        await self._sessions.load_for(request.session_id, call.caller.user_id, call.remaining)
         call.accept({})
+
+    async def _get_session(self, call: Call, request: payloads.GetSession) -> None:
+        query = ReadSession(user_id=call.caller.user_id, session_id=request.session_id)
+        call.accept({"session": (await self._persistence.query(query))["session"]})
+
+    async def _get_message(self, call: Call, request: payloads.GetMessage) -> None:
+        query = ReadMessage(user_id=call.caller.user_id, session_id=request.session_id, message_id=request.message_id)
+        call.accept({"message": (await self._persistence.query(query))["message"]})
 
     async def _get_messages(self, call: Call, request: payloads.GetMessages) -> None:
         found = await self._persistence.query(
             ReadHistory(
-                user_id=call.socket.user_id,
+                user_id=call.caller.user_id,
                 session_id=request.session_id,
                 before_seq=request.before_seq,
                 after_seq=request.after_seq,
@@ -52,7 +69,7 @@ class QueryEvents:
 
     async def _list_chats(self, call: Call, request: payloads.ListChats) -> None:
         found = await self._persistence.query(
-            ListSessions(user_id=call.socket.user_id, cursor=request.cursor, limit=request.limit)
+            ListSessions(user_id=call.caller.user_id, cursor=request.cursor, limit=request.limit)
         )
         call.accept({"sessions": found["sessions"], "next_cursor": found["next_cursor"]})
 
@@ -63,10 +80,10 @@ class QueryEvents:
     async def _search_messages(self, call: Call, request: payloads.SearchMessages) -> None:
         """Search. A foreign session is refused `not_found`, instead of an empty result."""
         if request.session_id is not None:
-            await self._sessions.load_for(request.session_id, call.socket.user_id, call.remaining)
+            await self._sessions.load_for(request.session_id, call.caller.user_id, call.remaining)
         found = await self._persistence.query(
             SearchMessages(
-                user_id=call.socket.user_id,
+                user_id=call.caller.user_id,
                 query=request.query,
                 session_id=request.session_id,
                 cursor=request.cursor,

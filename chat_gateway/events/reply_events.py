@@ -35,7 +35,7 @@ class ReplyEvents:
 
     async def _stop_reply(self, call: Call, request: payloads.StopReply) -> None:
         """Stop a reply. The chatbot workers are notified at once if the membership is known; the command stores it."""
-        user, session_id, message_id = call.socket.user_id, request.session_id, request.message_id
+        user, session_id, message_id = call.caller.user_id, request.session_id, request.message_id
         if self._sessions.is_member(str(session_id), user) and self._bus.connected:
             stop = StopTurn(session_id=session_id, message_id=message_id)
             self._bus.stream(CONTROL, CONTROL_KEY, Event(SOURCE, stop, str(session_id)))
@@ -45,7 +45,7 @@ class ReplyEvents:
 
     async def _regenerate_reply(self, call: Call, request: payloads.RegenerateReply) -> None:
         command = RegenerateReply(
-            session_id=request.session_id, user_id=call.socket.user_id, message_id=request.message_id
+            session_id=request.session_id, user_id=call.caller.user_id, message_id=request.message_id
         )
         found = await self._persistence.command(request.session_id, command, call.remaining)
         call.accept({"message_id": found["message_id"]})
@@ -53,7 +53,7 @@ class ReplyEvents:
     async def _edit_message(self, call: Call, request: payloads.EditMessage) -> None:
         command = EditMessage(
             session_id=request.session_id,
-            user_id=call.socket.user_id,
+            user_id=call.caller.user_id,
             message_id=request.message_id,
             content=request.content,
         )
@@ -63,7 +63,7 @@ class ReplyEvents:
     async def _rate_reply(self, call: Call, request: payloads.RateReply) -> None:
         command = RateReply(
             session_id=request.session_id,
-            user_id=call.socket.user_id,
+            user_id=call.caller.user_id,
             message_id=request.message_id,
             rating=request.rating,
             comment=request.comment,

@@ -53,7 +53,7 @@ class SessionEvents:
         }
 
     async def _start_chat(self, call: Call, request: payloads.StartChat) -> None:
-        user = call.socket.user_id
+        user = call.caller.user_id
         chatbot_ids = list(dict.fromkeys(request.chatbot_ids or ()))
         if len(chatbot_ids) > self._settings.chatbots_max:
             raise Conflict(f"A session holds at most {self._settings.chatbots_max} chatbots.")
@@ -66,29 +66,31 @@ class SessionEvents:
             reply_policy=request.reply_policy,
             created_at=rfc3339_now(),
         )
-        await self._sessions.join_by_command(call.socket, session_id, lambda: self._command(call, command), call.accept)
+        await self._join_by_command(call, command)
 
     async def _update_chat(self, call: Call, request: payloads.UpdateChat) -> None:
         command = UpdateSession(
             session_id=request.session_id,
-            user_id=call.socket.user_id,
+            user_id=call.caller.user_id,
             title=request.title,
             reply_policy=request.reply_policy,
+            if_seq=call.if_seq,
         )
         await self._accept_session(call, command)
 
     async def _delete_chat(self, call: Call, request: payloads.DeleteChat) -> None:
-        await self._command(call, DeleteSession(session_id=request.session_id, user_id=call.socket.user_id))
-        self._sessions.mark_deleted(call.socket, str(request.session_id))
+        command = DeleteSession(session_id=request.session_id, user_id=call.caller.user_id, if_seq=call.if_seq)
+        await self._command(call, command)
+        self._sessions.mark_deleted(call.caller, str(request.session_id))
         call.accept({})
 
     async def _add_chatbot(self, call: Call, request: payloads.AddChatbot) -> None:
-        command = AddChatbot(session_id=request.session_id, user_id=call.socket.user_id, chatbot_id=request.chatbot_id)
+        command = AddChatbot(session_id=request.session_id, user_id=call.caller.user_id, chatbot_id=request.chatbot_id)
         await self._accept_session(call, command)
 
     async def _remove_chatbot(self, call: Call, request: payloads.RemoveChatbot) -> None:
         command = RemoveChatbot(
-            session_id=request.session_id, user_id=call.socket.user_id, chatbot_id=request.chatbot_id
+            session_id=request.session_id, user_id=call.caller.user_id, chatbot_id=request.chatbot_id
         )
         await self._accept_session(call, command)
 
@@ -98,7 +100,7 @@ class SessionEvents:
         expires_at = rfc3339(utc_now() + timedelta(seconds=request.expires_in))
         command = CreateInvite(
             session_id=request.session_id,
-            user_id=call.socket.user_id,
+            user_id=call.caller.user_id,
             invite_hash=invites.digest(invite),
             expires_at=expires_at,
             max_uses=request.max_uses,
@@ -111,22 +113,30 @@ class SessionEvents:
         if session_id is None:
             raise NotFound
         command = AcceptInvite(
-            session_id=session_id, user_id=call.socket.user_id, invite_hash=invites.digest(request.invite)
+            session_id=session_id, user_id=call.caller.user_id, invite_hash=invites.digest(request.invite)
         )
-        await self._sessions.join_by_command(call.socket, session_id, lambda: self._command(call, command), call.accept)
+        await self._join_by_command(call, command)
 
     async def _leave_session(self, call: Call, request: payloads.LeaveSession) -> None:
-        user = call.socket.user_id
+        user = call.caller.user_id
         await self._command(call, LeaveSession(session_id=request.session_id, user_id=user))
         self._sessions.remove_member(str(request.session_id), user)
         call.accept({})
 
     async def _remove_user(self, call: Call, request: payloads.RemoveUser) -> None:
-        command = RemoveUser(session_id=request.session_id, user_id=call.socket.user_id, removed_id=request.user_id)
+        command = RemoveUser(session_id=request.session_id, user_id=call.caller.user_id, removed_id=request.user_id)
         found = await self._command(call, command)
         if request.user_id not in found["session"]["users"]:
             self._sessions.remove_member(str(request.session_id), request.user_id)
         call.accept({"session": found["session"]})
+
+    async def _join_by_command(self, call: Call, command: StartSession | AcceptInvite) -> None:
+        async def apply() -> dict[str, Any]:
+            found = await self._command(call, command)
+            call.created = found.get("created", True)
+            return found
+
+        await self._sessions.join_by_command(call.caller, command.session_id, apply, call.accept)
 
     async def _accept_session(self, call: Call, command: Payload) -> None:
         call.accept({"session": (await self._command(call, command))["session"]})

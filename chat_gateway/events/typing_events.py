@@ -33,7 +33,7 @@ class TypingEvents:
 
     async def _set_typing(self, call: Call, request: payloads.SetTyping) -> None:
         """Stream the state of typing to all gateways; it is not stored."""
-        user, session_id = call.socket.user_id, request.session_id
+        user, session_id = call.caller.user_id, request.session_id
         await self._sessions.load_for(session_id, user, call.remaining)
         if not self._bus.connected:
             raise Unavailable(retry_after=1.0)
@@ -43,6 +43,6 @@ class TypingEvents:
         call.accept({})
 
     async def _mark_read(self, call: Call, request: payloads.MarkRead) -> None:
-        command = MarkRead(session_id=request.session_id, user_id=call.socket.user_id, seq=request.seq)
+        command = MarkRead(session_id=request.session_id, user_id=call.caller.user_id, seq=request.seq)
         await self._persistence.command(request.session_id, command, call.remaining)
         call.accept({})

@@ -1,4 +1,7 @@
-"""The public ASGI app: `GET /`, the page, and Socket.IO at `/socket.io/`. Refusals are problem documents."""
+"""The public ASGI app: `GET /`, the page, Socket.IO at `/socket.io/` and the API below `/v1`.
+
+Refusals are problem documents.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ from shared.http.forwarded_headers import TrustedProxies
 from shared.http.problems import plain_app, problem
 
 SOCKET_PATHS = ("/socket.io/", "/socket.io")
+API_PREFIX = b"/v1/"
 SOCKET_METHODS = ("GET", "POST", "OPTIONS")
 
 
@@ -36,7 +40,8 @@ async def _description(_request: Request) -> Response:
 class PublicApp:
     """All routes of a gateway that clients can reach."""
 
-    def __init__(self, server: SocketServer, settings: GatewaySettings) -> None:
+    def __init__(self, server: SocketServer, api: ASGIApp, settings: GatewaySettings) -> None:
+        self._api = api
         framing = (*settings.frame_ancestors, *settings.allowed_origins)
         refusals = FrameRefusals(framing, TrustedProxies(settings.trusted_proxies))
         self._page = web_page.find(settings.page_dir, settings.frame_ancestors, refusals)
@@ -51,6 +56,9 @@ class PublicApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route by the path."""
+        if scope["type"] == "http" and scope["raw_path"].startswith(API_PREFIX):
+            await self._api(scope, receive, send)
+            return
         to_sockets = scope["type"] in ("http", "websocket") and scope["path"] in SOCKET_PATHS
         await (self._sockets if to_sockets else self._pages)(scope, receive, send)
 

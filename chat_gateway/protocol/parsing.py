@@ -6,11 +6,19 @@ unknown fields are ignored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from chat_gateway.protocol.payloads import CLIENT_EVENTS, ClientPayload, EditMessage, GetMessages, SendMessage
+from chat_gateway.protocol.payloads import (
+    CLIENT_EVENTS,
+    REQUESTS,
+    ClientPayload,
+    EditMessage,
+    GetMessages,
+    SendMessage,
+)
 from shared.contracts.views import USER_CONTENT_MAX
 from shared.errors import InvalidRequest, PayloadTooLarge
 
@@ -27,7 +35,21 @@ def parse(name: Any, arguments: list[Any]) -> ClientPayload:
         raise InvalidRequest("Unknown event.")
     if len(arguments) != 1 or not isinstance(arguments[0], dict):
         raise InvalidRequest("An event takes one JSON object.")
-    given = {field: value for field, value in arguments[0].items() if value is not None}
+    return _validated(model, arguments[0])
+
+
+def parse_request(name: str, fields: Mapping[str, Any]) -> ClientPayload:
+    """Return the payload of a request of the HTTP API with the fields of an event; raises as `parse`."""
+    return _validated(payload_model(name), fields)
+
+
+def payload_model(name: str) -> type[ClientPayload]:
+    """Return the payload model of an event or a request of the HTTP API."""
+    return CLIENT_EVENTS[name] if name in CLIENT_EVENTS else REQUESTS[name]
+
+
+def _validated(model: type[ClientPayload], fields: Mapping[str, Any]) -> ClientPayload:
+    given = {field: value for field, value in fields.items() if value is not None}
     try:
         payload = model.model_validate(given)
     except ValidationError as error:

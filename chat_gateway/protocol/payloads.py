@@ -208,6 +208,16 @@ class RefreshToken(ClientPayload):
     token: StrictStr = Field(description="A newer access token of the same user")
 
 
+class GetSession(InSession):
+    """One session, only over the HTTP API."""
+
+
+class GetMessage(InSession):
+    """One message, only over the HTTP API."""
+
+    message_id: Id = Field(description="The message")
+
+
 CLIENT_EVENTS: dict[str, type[ClientPayload]] = {
     "start_chat": StartChat,
     "send_message": SendMessage,
@@ -233,3 +243,6 @@ CLIENT_EVENTS: dict[str, type[ClientPayload]] = {
     "mark_read": MarkRead,
     "refresh_token": RefreshToken,
 }
+
+REQUESTS: dict[str, type[ClientPayload]] = {"get_session": GetSession, "get_message": GetMessage}
+"""The requests of the HTTP API that are no events of Socket.IO."""

@@ -16,7 +16,7 @@ from chat_gateway.sessions.persistence_client import PersistenceClient
 from chat_gateway.sessions.presence import PresenceTracker
 from chat_gateway.sessions.registry import SessionRegistry
 from chat_gateway.sessions.session_state import ServedSession, Subscriber, describe_active_replies
-from chat_gateway.sockets.socket import Socket
+from chat_gateway.sockets.caller import Caller
 from shared.bus.port import REQUEST_TIMEOUT
 from shared.contracts.queries import JoinSession, ReadSession
 from shared.contracts.topology import session_key
@@ -93,50 +93,67 @@ class Sessions:
             found = await self._persistence.query(ReadSession(user_id=user_id, session_id=session_id), timeout)
             self._catch_up.load(session, found["session"])
 
-    async def join(self, socket: Socket, request: payloads.JoinChat, acknowledge: Acknowledge) -> None:
-        """Answer `join_chat`. If the answer is complete, the socket receives all later changes.
+    async def join(self, caller: Caller, request: payloads.JoinChat, acknowledge: Acknowledge) -> None:
+        """Answer `join_chat`. If the answer is complete, a caller that receives events is sent all later changes.
 
         Raises:
             NotFound: there is no such session, or the user is not a member.
-            RateLimited: the socket has joined too many sessions.
+            RateLimited: the caller has joined too many sessions.
         """
-        async with self._joining(socket, request.session_id) as (session, subscriber):
-            found = await self._persistence.query(_join_query(socket.user_id, request))
-            self._catch_up.load(session, found["session"])
-            for message in found["messages"]:
-                if self._replies.has(message["id"]):
-                    self._replies.ended(message["id"])
-            answer = {
-                "session": found["session"],
-                "messages": found["messages"],
-                "has_more": found["has_more"],
-                "last_seq": found["last_seq"],
-                "active_replies": describe_active_replies(found["active"], self._replies),
-            }
-            session.check_current(socket.user_id, found["session"])
-            partial = request.after_seq is not None and found["has_more"]
-            self._answer(session, subscriber, found["last_seq"], lambda: acknowledge(answer), partial=partial)
+        if not caller.receives:
+            async with self.lease(request.session_id, REQUEST_TIMEOUT) as session:
+                answer, _ = await self._read(session, caller.user_id, request)
+            acknowledge(answer)
+            return
+        async with self._joining(caller, request.session_id) as (session, subscriber):
+            answer, partial = await self._read(session, caller.user_id, request)
+            self._answer(session, subscriber, answer["last_seq"], lambda: acknowledge(answer), partial=partial)
+
+    async def _read(
+        self, session: ServedSession, user_id: str, request: payloads.JoinChat
+    ) -> tuple[dict[str, Any], bool]:
+        """Return the answer of `join_chat`, and whether it is one page of several."""
+        found = await self._persistence.query(_join_query(user_id, request))
+        self._catch_up.load(session, found["session"])
+        for message in found["messages"]:
+            if self._replies.has(message["id"]):
+                self._replies.ended(message["id"])
+        answer = {
+            "session": found["session"],
+            "messages": found["messages"],
+            "has_more": found["has_more"],
+            "last_seq": found["last_seq"],
+            "active_replies": describe_active_replies(found["active"], self._replies),
+        }
+        session.check_current(user_id, found["session"])
+        return answer, request.after_seq is not None and found["has_more"]
 
     async def join_by_command(
         self,
-        socket: Socket,
+        caller: Caller,
         session_id: UUID,
         command: Callable[[], Awaitable[dict[str, Any]]],
         acknowledge: Acknowledge,
     ) -> None:
-        """Run `command`, which makes the user a member, and join the socket; it receives all later changes.
+        """Run `command`, which makes the user a member; a caller that receives events is sent all later changes.
 
         Raises:
-            RateLimited: the socket has joined too many sessions.
+            RateLimited: the caller has joined too many sessions.
         """
-        async with self._joining(socket, session_id) as (session, subscriber):
+        if not caller.receives:
+            async with self.lease(session_id, REQUEST_TIMEOUT) as session:
+                view = (await command())["session"]
+                self._catch_up.load(session, view)
+            acknowledge({"session": view})
+            return
+        async with self._joining(caller, session_id) as (session, subscriber):
             view = (await command())["session"]
             self._catch_up.load(session, view)
-            session.check_current(socket.user_id, view)
+            session.check_current(caller.user_id, view)
             self._answer(session, subscriber, view["last_seq"], lambda: acknowledge({"session": view}), partial=False)
 
     @asynccontextmanager
-    async def _joining(self, socket: Socket, session_id: UUID) -> AsyncIterator[tuple[ServedSession, Subscriber]]:
+    async def _joining(self, socket: Caller, session_id: UUID) -> AsyncIterator[tuple[ServedSession, Subscriber]]:
         """Buffer all changes for the socket during the block; if the block does not join it, restore its state."""
         if len(socket.joined) >= self._max_per_socket:
             raise RateLimited("This socket has joined too many sessions; leave some.", retry_after=1.0)
@@ -188,14 +205,14 @@ class Sessions:
             self._registry.touch(session)
             self._presence.changed(key)
 
-    def mark_deleted(self, socket: Socket, key: str) -> None:
+    def mark_deleted(self, socket: Caller, key: str) -> None:
         """Unsubscribe the socket that deleted the session. The session is kept until all its sockets are notified."""
         session = self._registry.find(key)
         if session is not None:
             session.members = frozenset()
             self.leave(socket, key)
 
-    def leave(self, socket: Socket, key: str) -> bool:
+    def leave(self, socket: Caller, key: str) -> bool:
         """Unsubscribe a socket; return whether it had joined or was joining."""
         session = self._registry.find(key)
         subscriber = session.subscribers.pop(socket, None) if session is not None else None

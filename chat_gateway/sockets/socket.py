@@ -6,35 +6,26 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
-from chat_gateway.domain.rate_limits import RateLimiter
 from chat_gateway.identity.authentication import Identity
+from chat_gateway.sockets.caller import Refusals
 from chat_gateway.sockets.lanes import Lanes
 from chat_gateway.transport import frames
 from chat_gateway.transport.connection import Connection
 
-REFUSALS_PER_SECOND = 200.0  # also the burst; a socket refused more often is read more slowly
-# Overload refusals that do not pause reading: a burst for the events that were in flight when the overload began, and
-# then the rate of a client that keeps a few events in flight and waits for each `retry_after`.
-OVERLOAD_BURST = 32.0
-OVERLOAD_PER_SECOND = 4.0
-
 
 class Socket:
-    """One authenticated client.
+    """One authenticated client of Socket.IO. Implements `Caller`.
 
     `joined` are the ids of the sessions it has joined. `valid_until` is the expiry of its token (monotonic seconds).
-    `held` is the total time for which reading was paused because of overload (seconds).
     """
 
     __slots__ = (
         "connection",
         "expiry",
-        "held",
         "identity",
         "in_flight",
         "joined",
         "lanes",
-        "overload_refusals",
         "refusals",
         "sid",
         "user_id",
@@ -49,9 +40,7 @@ class Socket:
         self.in_flight = 0
         self.joined: set[str] = set()
         self.lanes = Lanes()
-        self.refusals = RateLimiter(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
-        self.overload_refusals = RateLimiter(OVERLOAD_PER_SECOND, OVERLOAD_BURST)
-        self.held = 0.0
+        self.refusals = Refusals()
         self.valid_until = float("-inf")
         self.expiry: asyncio.TimerHandle | None = None
 
@@ -59,6 +48,15 @@ class Socket:
     def open(self) -> bool:
         """Whether the client is still connected."""
         return self.connection.socket is self
+
+    @property
+    def receives(self) -> bool:
+        """A socket can join sessions."""
+        return True
+
+    async def wait_until_read(self) -> None:
+        """Wait until the client has read most of its frames."""
+        await self.connection.wait_until_read()
 
     def send(self, frame: frames.Frame) -> None:
         """Queue a frame; does nothing after the client has disconnected."""

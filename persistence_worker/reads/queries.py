@@ -23,6 +23,7 @@ from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
 
 PAGE_ROOM = PAGE_BYTES_MAX - 16 * 1024  # bytes of an answer for its messages
 NO_SESSION = "There is no such session."
+NO_MESSAGE = "There is no such message."
 
 
 class Queries:
@@ -33,6 +34,7 @@ class Queries:
         self._answers: dict[type[Payload], Callable[[Connection, Any], Model]] = {
             q.JoinSession: self._join,
             q.ReadSession: self._session,
+            q.ReadMessage: self._message,
             q.ReadChanges: self._changes,
             q.ReadHeads: self._heads,
             q.ReadHistory: self._history,
@@ -81,9 +83,16 @@ class Queries:
             last_seq=last_seq,
         )
 
-    def _session(self, connection: Connection, query: q.ReadSession) -> q.SessionResult:
+    def _session(self, connection: Connection, query: q.ReadSession) -> q.OwnSessionResult:
+        session, read_seq = self._found(connection, query.session_id, query.user_id)
+        return q.OwnSessionResult(session=views.own_session(session, _catalogue(connection), read_seq))
+
+    def _message(self, connection: Connection, query: q.ReadMessage) -> q.MessageResult:
         session, _ = self._found(connection, query.session_id, query.user_id)
-        return q.SessionResult(session=views.session(session, _catalogue(connection)))
+        message = self._reader.message(connection, session.id, query.message_id)
+        if message is None:
+            raise NotFound(NO_MESSAGE)
+        return q.MessageResult(message=message)
 
     def _history(self, connection: Connection, query: q.ReadHistory) -> q.HistoryResult:
         if query.before_seq is not None and query.after_seq is not None:

@@ -65,6 +65,10 @@ def _page(by: str, *, below: bool = False) -> Select[Any]:
 
 BEFORE_SEQ, AFTER_SEQ, AFTER_UPDATED_SEQ = _page("seq", below=True), _page("seq"), _page("updated_seq")
 
+ONE_MESSAGE = select(*(MESSAGES[name] for name in MESSAGE_COLUMNS)).where(
+    MESSAGES.id == bindparam("message"), MESSAGES.session_id == bindparam("session")
+)
+
 LATER = {
     by: select(MESSAGES[by])
     .where(MESSAGES.session_id == bindparam("session"), MESSAGES[by] > bindparam("number"))

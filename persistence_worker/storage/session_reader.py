@@ -83,6 +83,11 @@ class SessionReader:
         values = {"session": session_id, "number": number, "limit": limit, "room": room}
         return [message_of(row) for row in connection.execute(statement, values)]
 
+    def message(self, connection: Connection, session_id: UUID, message_id: UUID) -> Message | None:
+        """Return a message of a session."""
+        row = connection.execute(queries.ONE_MESSAGE, {"session": session_id, "message": message_id}).one_or_none()
+        return None if row is None else message_of(row)
+
     def has_later(self, connection: Connection, session_id: UUID, column: str, number: int) -> bool:
         """Whether the session has a message whose `seq` or `updated_seq` (`column`) is above a number."""
         return connection.scalar(queries.LATER[column], {"session": session_id, "number": number}) is not None

@@ -14,7 +14,7 @@ from shared.contracts.views import ErrorView, MessageStatus, ReplyPolicy
 
 
 class StartSession(Payload):
-    """Create a session. → `SessionResult`
+    """Create a session. → `StartResult`
 
     `chatbot_ids` `None` means the default chatbot. If the id exists, the existing session is returned.
     """
@@ -102,7 +102,10 @@ class FinishReply(Payload):
 
 
 class UpdateSession(Payload):
-    """Change the title (by any member) or the reply policy (by the owner); `None` changes nothing. → `SessionResult`"""
+    """Change the title (by any member) or the reply policy (by the owner); `None` changes nothing. → `SessionResult`
+
+    `if_seq`: the accepted values of `Session.seq`; with any other the answer is `conflict`.
+    """
 
     TYPE: ClassVar[str] = "backchat.session.update.v1"
 
@@ -110,15 +113,17 @@ class UpdateSession(Payload):
     user_id: str
     title: str | None
     reply_policy: ReplyPolicy | None
+    if_seq: list[int] | None = None
 
 
 class DeleteSession(Payload):
-    """Delete a session, by its owner; its row remains as a tombstone. → `Nothing`"""
+    """Delete a session, by its owner; its row remains as a tombstone. `if_seq`: as in `UpdateSession`. → `Nothing`"""
 
     TYPE: ClassVar[str] = "backchat.session.delete.v1"
 
     session_id: UUID
     user_id: str
+    if_seq: list[int] | None = None
 
 
 class AddChatbot(Payload):

@@ -35,7 +35,7 @@ class JoinResult(Model):
 
 
 class ReadSession(Payload):
-    """Request a session, as a member; `not_found` for all other users. → `SessionResult`"""
+    """Request a session, as a member; `not_found` for all other users. → `OwnSessionResult`"""
 
     TYPE: ClassVar[str] = "backchat.session.read.v1"
 
@@ -47,6 +47,34 @@ class SessionResult(Model):
     """A session, as in the ack of `start_chat`."""
 
     session: Annotated[Session, Meta(description="The session as it is now")]
+
+
+class StartResult(SessionResult):
+    """A started session. `created`: by this command; false if the session existed already."""
+
+    created: bool
+
+
+class OwnSessionResult(Model):
+    """A session with the read mark of the user."""
+
+    session: Annotated[OwnSession, Meta(description="The session as it is now")]
+
+
+class ReadMessage(Payload):
+    """Request a stored message, as a member of its session; `not_found` for all other users. → `MessageResult`"""
+
+    TYPE: ClassVar[str] = "backchat.message.read.v1"
+
+    user_id: str
+    session_id: UUID
+    message_id: UUID
+
+
+class MessageResult(Model):
+    """A stored message."""
+
+    message: Annotated[Message, Meta(description="The message as it is now")]
 
 
 class ReadChanges(Payload):
@@ -246,6 +274,7 @@ class Reply(Payload):
 QUERIES: tuple[type[Payload], ...] = (
     JoinSession,
     ReadSession,
+    ReadMessage,
     ReadChanges,
     ReadHeads,
     ReadHistory,

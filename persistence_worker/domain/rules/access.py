@@ -7,8 +7,9 @@ from typing import Any
 from persistence_worker.domain import views
 from persistence_worker.domain.state import SessionState
 from persistence_worker.domain.unit_of_work import UnitOfWork
+from shared.contracts.commands import DeleteSession, UpdateSession
 from shared.contracts.queries import SessionResult
-from shared.errors import Forbidden, NotFound
+from shared.errors import Conflict, Forbidden, NotFound
 
 NO_SESSION = "There is no such session."
 OWNER_ONLY = "Only the owner of the session may do this."
@@ -37,6 +38,16 @@ def owned_session(work: UnitOfWork, command: Any) -> SessionState:
     if session.owner_id != command.user_id:
         raise Forbidden(OWNER_ONLY)
     return session
+
+
+def check_number(session: SessionState, command: UpdateSession | DeleteSession) -> None:
+    """Check the condition of a change on the session's own number.
+
+    Raises:
+        Conflict: the session has changed.
+    """
+    if command.if_seq is not None and session.seq not in command.if_seq:
+        raise Conflict("The session has changed; read it again.")
 
 
 def session_result(work: UnitOfWork, session: SessionState) -> SessionResult:

@@ -6,6 +6,7 @@ from persistence_worker.domain import views
 from persistence_worker.domain.rules.access import (
     NO_SESSION,
     OWNER_ONLY,
+    check_number,
     joined_session,
     owned_session,
     session_result,
@@ -16,7 +17,7 @@ from shared.contracts.commands import AddChatbot, DeleteSession, RemoveChatbot, 
 from shared.contracts.envelope import Received
 from shared.contracts.events import SessionDeleted, SessionUpdated
 from shared.contracts.payload import parse_rfc3339
-from shared.contracts.queries import Nothing, SessionResult
+from shared.contracts.queries import Nothing, SessionResult, StartResult
 from shared.errors import Conflict, Forbidden, NotFound, Unavailable
 
 NO_CHATBOT = "There is no such chatbot."
@@ -24,17 +25,17 @@ NO_CATALOGUE = "No chatbot has announced itself yet."
 CATALOGUE_RETRY = 2.0  # seconds
 
 
-def start(work: UnitOfWork, command: StartSession, envelope: Received) -> SessionResult:
+def start(work: UnitOfWork, command: StartSession, envelope: Received) -> StartResult:
     """Create a session, or answer with the existing one that has this id."""
     session = work.loaded.sessions.get(command.session_id)
     if session is None:
-        return session_result(work, _create(work, command, envelope))
+        return StartResult(session=views.session(_create(work, command, envelope), work.catalogue), created=True)
     if session.deleted_at is not None or command.user_id not in session.users:
         raise NotFound(NO_SESSION)
     work.repeat(session, envelope)
     if envelope.id in work.redelivered:  # a creation has no sequence number, so clients cannot detect its loss
         work.deliver_session(session, envelope)
-    return session_result(work, session)
+    return StartResult(session=views.session(session, work.catalogue), created=False)
 
 
 def _create(work: UnitOfWork, command: StartSession, envelope: Received) -> SessionState:
@@ -82,6 +83,7 @@ def update(work: UnitOfWork, command: UpdateSession, envelope: Received) -> Sess
     session = joined_session(work, command)
     if command.reply_policy is not None and session.owner_id != command.user_id:
         raise Forbidden(OWNER_ONLY)
+    check_number(session, command)
     title = session.title if command.title is None else command.title
     policy = session.reply_policy if command.reply_policy is None else command.reply_policy
     if title == session.title and policy == session.reply_policy:
@@ -97,7 +99,9 @@ def update(work: UnitOfWork, command: UpdateSession, envelope: Received) -> Sess
 
 def delete(work: UnitOfWork, command: DeleteSession, envelope: Received) -> Nothing:
     """Delete a session for all its members, by the owner."""
-    make_tombstone(work, owned_session(work, command), envelope)
+    session = owned_session(work, command)
+    check_number(session, command)
+    make_tombstone(work, session, envelope)
     return Nothing()
 
 

@@ -211,4 +211,6 @@ async def test_session_is_returned_as_its_start_was_answered(store: StoreHarness
     command = start(title="mine", reply_policy="silent")
     applied = await store.apply(command)
     read = await store.ask(q.ReadSession(user_id=ADA, session_id=command.session_id))
-    assert applied.batch.answers[0][1].result == read.to_dict()
+    session = read.session.to_dict()
+    assert session.pop("read_seq") == 0
+    assert applied.batch.answers[0][1].result == {"session": session, "created": True}

@@ -29,7 +29,7 @@ async def test_repeated_start_is_answered_with_the_existing_session(store: Store
     command = start(title="one")
     first = answer(await store.apply(command))
     again = answer(await store.apply(command.replace(title="two")))
-    assert again.result == first.result
+    assert again.result == {**(first.result or {}), "created": False}
     assert store.updated == []
     stolen = answer(await store.apply(command.replace(user_id="eve")))
     assert stolen.error is not None

@@ -23,16 +23,20 @@ from shared.contracts.queries import (
     JoinSession,
     ListChatbots,
     ListSessions,
+    MessageResult,
     Nothing,
+    OwnSessionResult,
     ReadChanges,
     ReadHeads,
     ReadHistory,
+    ReadMessage,
     ReadSession,
     RegenerateResult,
     SearchMessages,
     SearchResult,
     SessionResult,
     SessionsResult,
+    StartResult,
 )
 from shared.contracts.topology import session_key, user_key
 from shared.contracts.views import ActiveTurn, Chatbot, ChatbotRef, Message, OwnSession, Session
@@ -85,7 +89,10 @@ class ScriptedChats:
             case ReadChanges():
                 return self._changes(payload)
             case ReadSession():
-                return SessionResult(session=self._mine(payload.session_id, payload.user_id).session)
+                return OwnSessionResult(session=self._mine(payload.session_id, payload.user_id).own())
+            case ReadMessage():
+                chat = self._mine(payload.session_id, payload.user_id)
+                return MessageResult(message=self._message(chat, payload.message_id))
             case ReadHistory():
                 chat = self._mine(payload.session_id, payload.user_id)
                 found = [m for m in chat.messages if payload.before_seq is None or m.seq < payload.before_seq]
@@ -224,11 +231,14 @@ class ScriptedChats:
     def command(self, command: Any) -> Any:
         """Carry out a command whose sender waits."""
         if isinstance(command, StartSession):
-            return SessionResult(session=self.start(command).session)
+            created = command.session_id not in self.chats
+            return StartResult(session=self.start(command).session, created=created)
         if isinstance(command, commands.AcceptInvite):
             return self._accept_invite(command)
         chat = self._mine(command.session_id, command.user_id)
         session = chat.session
+        if getattr(command, "if_seq", None) is not None and session.seq not in command.if_seq:
+            raise Conflict
         owned = ("DeleteSession", "AddChatbot", "RemoveChatbot", "CreateInvite", "RemoveUser")
         if type(command).__name__ in owned and command.user_id != session.owner_id:
             raise Forbidden

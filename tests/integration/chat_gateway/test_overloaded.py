@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from chat_gateway.events import calls, message_publisher
-from chat_gateway.sockets import socket
+from chat_gateway.sockets import caller
 from tests.integration.chat_gateway.conftest import Running, start_chat
 from tests.integration.chat_gateway.raw import Raw, raw
 from tests.support.waiting import pause, until
@@ -28,7 +28,7 @@ LASTS = (EVENTS - AT_ONCE - 2 * ANSWERS) / ANSWERS  # seconds, at the least
 def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(message_publisher, "CONGESTED_MIN", TAKEN)
     monkeypatch.setattr(message_publisher, "PUBLISH_LAG_MAX", 0.1)
-    monkeypatch.setattr(socket, "OVERLOAD_BURST", float(AT_ONCE))
+    monkeypatch.setattr(caller, "OVERLOAD_BURST", float(AT_ONCE))
     monkeypatch.setattr(calls, "OVERLOAD_REFUSALS_PER_SECOND", float(ANSWERS))
 
 
@@ -56,7 +56,7 @@ def is_refused(ack: dict[str, Any]) -> bool:
 def held_for(gateway: Running, user: str) -> float:
     """Seconds in which nothing was read from that user's sockets, because there was no time."""
     present = [connection.socket for connection in gateway.server.connections]
-    return float(sum(socket.held for socket in present if socket.user_id == user))
+    return float(sum(socket.refusals.held for socket in present if socket.user_id == user))
 
 
 async def ack_of(client: Raw, ack_id: int) -> dict[str, Any]:

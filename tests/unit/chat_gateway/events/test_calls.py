@@ -12,23 +12,16 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
-from chat_gateway.domain.rate_limits import DELAY_MAX, RateLimiter
+from chat_gateway.domain.rate_limits import DELAY_MAX
 from chat_gateway.events.calls import DEADLINE, OVERLOAD_REFUSALS_PER_SECOND, Calls
 from chat_gateway.events.client_events import ClientEvents
 from chat_gateway.metrics import Metrics
 from chat_gateway.protocol.payloads import ListChats
 from chat_gateway.settings import GatewaySettings
+from chat_gateway.sockets.caller import OVERLOAD_BURST, OVERLOAD_PER_SECOND, Refusals
 from chat_gateway.sockets.lanes import Lanes
-from chat_gateway.sockets.socket import OVERLOAD_BURST, OVERLOAD_PER_SECOND, REFUSALS_PER_SECOND
 from chat_gateway.transport.wire import payload_of
 from shared.errors import Unavailable
-
-
-class FakeConnection:
-    """A client that reads."""
-
-    async def wait_until_read(self) -> None:
-        pass
 
 
 class FakeSocket:
@@ -38,11 +31,12 @@ class FakeSocket:
         self.user_id = "ada"
         self.in_flight = 0
         self.lanes = Lanes()
-        self.connection = FakeConnection()
-        self.refusals = RateLimiter(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
-        self.overload_refusals = RateLimiter(OVERLOAD_PER_SECOND, OVERLOAD_BURST)
-        self.held = 0.0
+
+        self.refusals = Refusals()
         self.acks: list[Any] = []
+
+    async def wait_until_read(self) -> None:
+        pass
 
     def send(self, frame: Any) -> None:
         text = payload_of(frame.wire)
