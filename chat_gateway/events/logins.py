@@ -71,7 +71,7 @@ class Logins:
         identity = await self._authenticator.identify(token)
         if not await self.revocation.wait_until_fresh() and not self.revocation.answered:
             raise Unavailable("Logins cannot be checked at the moment.", retry_after=1.0)
-        if identity.login_id in self.revocation:
+        if self.revocation.covers(identity):
             raise Unauthenticated
         return identity
 

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from chat_gateway.domain.rate_limits import DELAY_MAX
 from chat_gateway.events.calls import DEADLINE, OVERLOAD_REFUSALS_PER_SECOND, Calls
 from chat_gateway.events.client_events import ClientEvents
+from chat_gateway.identity.authentication import Identity
 from chat_gateway.metrics import Metrics
 from chat_gateway.protocol.payloads import ListChats
 from chat_gateway.settings import GatewaySettings
@@ -29,6 +30,7 @@ class FakeSocket:
 
     def __init__(self) -> None:
         self.user_id = "ada"
+        self.identity = Identity("ada", "login", "token", 0.0, 900.0)
         self.in_flight = 0
         self.lanes = Lanes()
 
