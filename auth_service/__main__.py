@@ -81,7 +81,9 @@ def serve() -> None:
         bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name=SERVICE, registry=registry))
         revocations = app.open_revocations(settings, engine=engine)
         service = app.build(settings, engine=engine, keys=keys, registry=registry, bus=bus, revocations=revocations)
-        checks = health.routes(SERVICE, service.missing, registry if settings.metrics == "on" else None)
+        checks = health.routes(
+            SERVICE, service.missing, registry if settings.metrics == "on" else None, service.degraded
+        )
         return process.Assembly([service], WithHealth(checks, service.app))
 
     process.run(assemble, host=settings.host, port=settings.port)

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,7 @@ from auth_service.use_cases.login_lifecycle import LoginLifecycle
 from auth_service.use_cases.service_tokens import ServiceTokens
 from auth_service.use_cases.throttle import NoThrottle, TallyThrottle, Throttle
 from auth_service.user_command import CommandError as CommandError  # noqa: PLC0414 - raised to `embedded`
-from shared.bus.port import Bus
+from shared.bus.port import Bus, missing_of
 from shared.database import migrations
 from shared.http.forwarded_headers import TrustedProxies
 from shared.runtime.service import Service, Tasks
@@ -189,7 +190,10 @@ def build(
     allow_origins(http, origins)
     trust_proxies(http, proxies)
     app = ResponseHeaders(BodyLimit(HeadRequests(http)), settings.allowed_origins, proxies)
-    return Service(name="auth_service", lifespan=lifespan, missing=readiness.missing, app=app)
+    # Without the broker, account events wait in the outbox, and nothing else is affected.
+    return Service(
+        name="auth_service", lifespan=lifespan, missing=readiness.missing, app=app, degraded=partial(missing_of, bus)
+    )
 
 
 def _throttle(settings: AuthSettings, transactions: Transactions, keys: KeyDirectory, metrics: Metrics) -> Throttle:

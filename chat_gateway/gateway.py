@@ -25,7 +25,7 @@ from chat_gateway.settings import GatewaySettings
 from chat_gateway.sockets.server import SocketServer
 from chat_gateway.sockets.socket import Socket
 from chat_gateway.transport import frames
-from shared.bus.port import Bus
+from shared.bus.port import Bus, missing_of
 from shared.contracts.payload import rfc3339_now
 from shared.contracts.topology import log_queue
 from shared.contracts.views import USER_CONTENT_MAX
@@ -69,9 +69,7 @@ class Gateway:
 
     def missing(self) -> list[str]:
         """Return what the gateway lacks to be ready."""
-        missing = []
-        if not self._bus.connected:
-            missing.append("broker")
+        missing = missing_of(self._bus)
         if not self._keys.loaded:
             missing.append("keys")
         if not self._revocation.answered:

@@ -18,7 +18,7 @@ from chatbot_worker.turns.publishing import Publisher
 from chatbot_worker.turns.stopping import Stops, consume, subscribe
 from chatbot_worker.turns.typing_indicator import TypingIndicator
 from chatbot_worker.turns.worker_context import WorkerContext
-from shared.bus.port import Bus
+from shared.bus.port import Bus, missing_of
 from shared.contracts.topology import CATALOGUE, DEAD, DELIVERY, QUERIES, TURNS, log
 from shared.runtime.service import Service, Tasks
 from shared.runtime.settings import config_error
@@ -66,6 +66,6 @@ def build(settings: ChatbotSettings, *, bus: Bus, registry: CollectorRegistry) -
             await roster.close_chatbots()
 
     def missing() -> Sequence[str]:
-        return [] if bus.connected else ["broker"]
+        return missing_of(bus)
 
     return Service("chatbot_worker", lifespan, missing, drain=roster.drain, reload=reloader.request)

@@ -32,7 +32,7 @@ from persistence_worker.storage.session_reader import SessionReader
 from persistence_worker.storage.session_store import SessionStore
 from persistence_worker.storage.summary_store import SummaryStore
 from persistence_worker.storage.tables import SCHEMA
-from shared.bus.port import Bus
+from shared.bus.port import Bus, missing_of
 from shared.database import migrations
 from shared.runtime.service import Service, Tasks
 
@@ -124,6 +124,6 @@ def build(settings: PersistenceSettings, *, bus: Bus, engine: AsyncEngine, regis
                 await stop()
 
     def missing() -> list[str]:
-        return [*([] if bus.connected else ["broker"]), *database.missing]
+        return [*missing_of(bus), *database.missing]
 
     return Service(NAME, lifespan, missing, drain=stop)

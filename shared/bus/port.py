@@ -89,7 +89,14 @@ class Bus(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether publishing and consuming work at the moment."""
+        """Whether the connections for publishing and consuming are open."""
+
+    @property
+    def alarms(self) -> Sequence[str]:
+        """Why a reachable bus stores no events at the moment, as in `["disk alarm"]`; deliveries and acks continue.
+
+        Then `publish` and `request` raise `Unavailable` after their timeouts, and the events are stored afterwards.
+        """
 
     async def declare(self, exchanges: Sequence[Exchange] = (), queues: Sequence[Queue] = ()) -> None:
         """Declare (idempotent), now and after every reconnect. Waits for the first connection."""
@@ -134,3 +141,9 @@ class Bus(Protocol):
 
     async def subscribe(self, queue: Queue, *, prefetch: int) -> Subscription:
         """Declare and consume a queue, at most `prefetch` bodies unacknowledged. Waits for the first connection."""
+
+
+def missing_of(bus: Bus) -> list[str]:
+    """Return what a service lacks of its bus to be ready: nothing, or `broker` with its active alarms."""
+    alarms = bus.alarms
+    return ["broker", *alarms] if alarms or not bus.connected else []

@@ -15,9 +15,15 @@ from shared.http.problems import plain_app
 
 
 def routes(
-    service: str, missing: Callable[[], Sequence[str]], registry: CollectorRegistry | None = None
+    service: str,
+    missing: Callable[[], Sequence[str]],
+    registry: CollectorRegistry | None = None,
+    degraded: Callable[[], Sequence[str]] | None = None,
 ) -> list[Route]:
-    """Build the routes of a process. A given registry is served at `/metrics`, and gets metrics of CPU and memory."""
+    """Build the routes of a process. A given registry is served at `/metrics`, and gets metrics of CPU and memory.
+
+    `degraded` returns what the service lacks although it is ready, since it does that part of its work later.
+    """
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok", "service": service})
@@ -25,6 +31,8 @@ def routes(
     async def readyz(_request: Request) -> Response:
         lacking = sorted(set(missing()))
         body = {"status": "unavailable" if lacking else "ok", "service": service, "missing": lacking}
+        if degraded and (later := sorted(set(degraded()))):
+            body["degraded"] = later
         return JSONResponse(body, status_code=503 if lacking else 200)
 
     async def metrics(_request: Request) -> Response:

@@ -28,7 +28,8 @@ class Service:
 
     Entering `lifespan()` starts its consumers and background tasks; leaving it stops them gracefully. The process
     enters it before it listens and leaves it after it stopped listening. `drain` runs first on a stop, while
-    connections are open. `reload` is called on SIGHUP to read the configuration again; it must not block.
+    connections are open. `reload` is called on SIGHUP to read the configuration again; it must not block. `degraded`
+    names what the service lacks although it is ready.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Service:
     app: ASGIApp | None = None  # its public HTTP surface, if any
     drain: Callable[[], Awaitable[None]] | None = None
     reload: Callable[[], None] | None = None
+    degraded: Probe | None = None
 
 
 class Tasks:

@@ -27,6 +27,7 @@ root=$0; shift
 exec /usr/sbin/chroot "$root" "$@"
 """
 
+RABBITMQ_LIMITS = {"memory": "1GB", "disk": "50MB"}  # of `vm_memory_high_watermark` and `disk_free_limit`, absolute
 VHOSTS_AT_ONCE = 12  # a call of rabbitmqctl takes 0.5 s for any number of vhosts
 
 
@@ -131,7 +132,8 @@ class RabbitMQ(Server):
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
             f"default_user = {user}\ndefault_pass = {password}\nloopback_users = none\n"
             "log.console = true\nlog.console.level = warning\nlog.file = false\n"
-            "vm_memory_high_watermark.absolute = 1GB\ndisk_free_limit.absolute = 50MB\n"
+            f"vm_memory_high_watermark.absolute = {RABBITMQ_LIMITS['memory']}\n"
+            f"disk_free_limit.absolute = {RABBITMQ_LIMITS['disk']}\n"
             f"{configuration}"
         )
         (home / "enabled_plugins").write_text("[].\n")

@@ -99,6 +99,11 @@ class InProcessBus:
         """Whether it is entered and its journal can be written."""
         return self._running and not self._publisher.failing
 
+    @property
+    def alarms(self) -> Sequence[str]:
+        """See the port: `disk` while the journal cannot be written because the disk is full."""
+        return ("disk",) if self._publisher.disk_full else ()
+
     async def declare(self, exchanges: Sequence[Exchange] = (), queues: Sequence[Queue] = ()) -> None:  # noqa: ARG002
         """See the port. Exchanges need no declaration here: the bindings of queues define them."""
         for spec in queues:

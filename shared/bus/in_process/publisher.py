@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from shared.bus.in_process.journal import Row
+from shared.bus.in_process.journal import Row, is_disk_full
 from shared.bus.in_process.queues import MessageQueue
 from shared.bus.in_process.routing import Routes
 from shared.bus.in_process.send_buffer import EVENT_OVERHEAD, Confirmation, KeyBuffer, RoutedBatch
@@ -48,6 +48,7 @@ class Publisher:
         self._overdue: asyncio.TimerHandle | None = None
         self._open = True
         self.failing = False  # the last commit failed
+        self.disk_full = False  # and this is why
 
     def publish(self, publications: Sequence[tuple[Exchange, str, Event]]) -> asyncio.Future[None]:
         """Buffer events in this order; the future resolves when all of them are stored."""
@@ -194,9 +195,11 @@ class Publisher:
     def _committed(self, batches: list[RoutedBatch], removed: list[int], commit: asyncio.Future[None]) -> None:
         self._commit = None
         error = commit.exception()
+        self.disk_full = error is not None and is_disk_full(error)
         if (error is not None) != self.failing:
             self.failing = error is not None
-            logger.warning("journal.failed" if self.failing else "journal.recovered", error=repr(error))
+            cause = {"cause": "the disk is full or fails"} if self.disk_full else {}
+            logger.warning("journal.failed" if self.failing else "journal.recovered", error=repr(error), **cause)
         for batch in batches:
             if error is None:
                 batch.deliver()

@@ -31,6 +31,7 @@ from shared.errors import BackchatError, Unavailable
 logger = structlog.get_logger(__name__)
 
 FLUSH_TIMEOUT = 3.0  # seconds that leaving waits for pending publications
+PUBLISHER_POLL = 0.01  # seconds
 DECLARE_RETRY_INTERVAL = 0.1  # seconds, while the connection is being replaced
 
 
@@ -58,18 +59,24 @@ class RabbitMQBus:
         self._publishing = ConnectionSupervisor(
             self._addresses,
             name=f"{self._name} publish",
-            prepare=self._declare_all,
+            prepare=self._prepare_publishing,
             on_loss=self._metrics.losses.inc,
         )
         self._consuming = ConnectionSupervisor(
             self._addresses,
             name=f"{self._name} consume",
-            prepare=self._responses.prepare,
+            prepare=self._prepare_consuming,
             on_loss=self._consuming_lost,
         )
         self._publisher = Publisher(self._publishing, self._metrics)
-        for run in (self._publishing.run, self._consuming.run, self._publisher.run):
-            task = asyncio.create_task(run(), name=f"bus {run.__qualname__}")
+        runs = {
+            "publishing": self._publishing.run(),
+            "consuming": self._consuming.run(),
+            "publisher": self._publisher.run(),
+            "alarms": self._publisher.alarms.run(self._publishing),
+        }
+        for name, run in runs.items():
+            task = asyncio.create_task(run, name=f"bus {name}")
             task.add_done_callback(log_failure)
             self._tasks.append(task)
         return self
@@ -105,8 +112,13 @@ class RabbitMQBus:
             and not any(task.done() for task in self._tasks)
         )
 
+    @property
+    def alarms(self) -> Sequence[str]:
+        """See the port."""
+        return self._publisher.alarms.names
+
     async def declare(self, exchanges: Sequence[Exchange] = (), queues: Sequence[Queue] = ()) -> None:
-        """See the port.
+        """See the port. It uses the consuming connection, which no alarm blocks.
 
         Raises:
             Unavailable: the broker refuses one that exists with other arguments.
@@ -114,7 +126,7 @@ class RabbitMQBus:
         self._exchanges.update((exchange.name, exchange) for exchange in exchanges)
         self._queues.update((queue.name, queue) for queue in queues)
         while True:
-            await self._publishing.current()
+            await self._consuming.current()
             try:
                 await self._topology.declare(exchanges, queues)
             except CallFailed:
@@ -122,11 +134,20 @@ class RabbitMQBus:
             except AMQPChannelError as error:
                 raise Unavailable(f"The broker refuses the topology: {error}") from error
             else:
-                return
+                break
+        while not self._publisher.open:  # noqa: ASYNC110 - callers publish next
+            await asyncio.sleep(PUBLISHER_POLL)
+        for exchange in exchanges:
+            self._publisher.alarms.probe_through(exchange)
 
-    async def _declare_all(self, connection: Connection) -> None:
+    async def _prepare_publishing(self, connection: Connection) -> None:
+        """Declare everything again, since the broker may have lost it, before an event is published."""
+        self._publisher.alarms.watch(connection)
+        await TopologyChannel(connection).declare(tuple(self._exchanges.values()), tuple(self._queues.values()))
+
+    async def _prepare_consuming(self, connection: Connection) -> None:
+        await self._responses.prepare(connection)
         self._topology = TopologyChannel(connection)
-        await self._topology.declare(tuple(self._exchanges.values()), tuple(self._queues.values()))
 
     async def exists(self, queue: Queue) -> bool:
         """See the port.
@@ -135,7 +156,7 @@ class RabbitMQBus:
             Unavailable: the broker did not answer within a few seconds.
         """
         try:
-            await call(self._publishing.current())
+            await call(self._consuming.current())
             return await self._topology.exists(queue)
         except (CallFailed, AMQPError) as error:
             raise Unavailable("The broker did not answer.") from error

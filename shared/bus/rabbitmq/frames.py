@@ -23,6 +23,14 @@ async def underlay_of(channel: AbstractChannel) -> aiormq.Channel:
     return underlay
 
 
+def probe(exchange: str) -> Sequence[Frame]:
+    """Return an empty publication that no queue takes: its routing key has a blank, which no binding has."""
+    return [
+        Basic.Publish(exchange=exchange, routing_key="alarm probe"),
+        ContentHeader(body_size=0, properties=Basic.Properties(delivery_mode=1)),
+    ]
+
+
 def is_congested(channel: aiormq.Channel) -> bool:
     """Whether the connection's writer is so far behind that `write` would fail."""
     return channel.write_queue.full()

@@ -14,6 +14,7 @@ import structlog
 from aio_pika.exceptions import ChannelClosed, DeliveryError, PublishError
 
 from shared.bus.port import PUBLISH_TIMEOUT
+from shared.bus.rabbitmq.alarms import Alarms
 from shared.bus.rabbitmq.connection import ConnectionSupervisor
 from shared.bus.rabbitmq.metrics import BusMetrics
 from shared.bus.rabbitmq.publisher_channel import RETRY_INTERVAL, PublisherChannel
@@ -29,7 +30,7 @@ OUTCOME_TIMEOUT = 30.0  # seconds without any outcome after which the connection
 
 
 class Publisher:
-    """The publishing half of the bus."""
+    """The publishing half of the bus. During an alarm of the broker it publishes nothing, and events stay pending."""
 
     def __init__(self, supervisor: ConnectionSupervisor, metrics: BusMetrics) -> None:
         self._supervisor = supervisor
@@ -38,6 +39,7 @@ class Publisher:
         self._buffers = SendBuffer()
         self._ready: dict[KeyBuffer, None] = {}  # buffers with something to send, in order
         self._suspects: deque[KeyBuffer] = deque()  # candidates for the batch that made the broker close the channel
+        self.alarms = Alarms(ended=self._schedule)
         self._channel = PublisherChannel(supervisor, opened=self._opened, lost=self._lost)
         self._generation = 0  # of the channel over which the batches in flight were published
         self._publications = 0
@@ -88,7 +90,7 @@ class Publisher:
 
     def _flush(self) -> None:
         self._flushing = False
-        if not self._channel.accepts:
+        if not self._channel.accepts or self.alarms.reason:
             return
         if self._channel.congested:  # the events wait in their buffers
             self._flushing = True
@@ -154,7 +156,7 @@ class Publisher:
         now = self._loop.time()
         self._metrics.unknown.inc(self._buffers.expire(now))
         self._sweeper = self._loop.call_later(SWEEP_INTERVAL, self._sweep) if len(self._buffers) else None
-        if not any(buffer.publication for buffer in self._buffers):
+        if self.alarms.reason or not any(buffer.publication for buffer in self._buffers):
             self._last_outcome = now
         elif now - self._last_outcome > OUTCOME_TIMEOUT:
             logger.error("confirms.missing", seconds=OUTCOME_TIMEOUT)

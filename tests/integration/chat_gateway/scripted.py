@@ -24,6 +24,7 @@ class ScriptedBus(ScriptedChats):
     def __init__(self, partitions: int = 4) -> None:
         super().__init__(partitions)
         self.connected = True
+        self.alarms: tuple[str, ...] = ()
         self.log_there = True
         self.logged: list[Payload] = []
         self.streamed: list[tuple[Exchange, Payload]] = []

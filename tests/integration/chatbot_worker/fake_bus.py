@@ -63,6 +63,10 @@ class FakeBus:
         self.looks += 1
         return self.up
 
+    @property
+    def alarms(self) -> Sequence[str]:
+        return ()
+
     async def declare(self, exchanges: Sequence[Exchange] = (), queues: Sequence[Queue] = ()) -> None:
         self.declared += queues
 

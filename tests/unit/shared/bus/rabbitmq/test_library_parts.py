@@ -1,6 +1,8 @@
-"""The parts below aio-pika's own interface that the RabbitMQ bus uses: all public in aiormq, none documented by aio-pika.
+"""The parts below aio-pika's own interface that the RabbitMQ bus uses: none documented by aio-pika.
 
-When a test here fails after an upgrade, read `connection.py`, `consumer.py`, `frames.py` and `publisher_channel.py` of
+All but the handlers of alarms are public in aiormq.
+
+When a test here fails after an upgrade, read `alarms.py`, `connection.py`, `consumer.py`, `frames.py` and `publisher_channel.py` of
 `shared/bus/rabbitmq`, and the changes of the library, before you change the test.
 """
 
@@ -24,6 +26,7 @@ from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 import shared.bus.rabbitmq
+from shared.bus.rabbitmq.alarms import BLOCKED_HANDLER, UNBLOCKED_HANDLER
 from shared.bus.rabbitmq.connection import Connection
 
 PACKAGE = Path(shared.bus.rabbitmq.__file__).parent
@@ -48,6 +51,14 @@ def test_no_private_name_of_a_library_is_used() -> None:
     """`object._name` occurs only with `self`."""
     for path in PACKAGE.glob("*.py"):
         assert re.findall(r"(?<!self)\._[a-z]\w*", path.read_text()) == [], path.name
+
+
+@pytest.mark.parametrize("handler", [BLOCKED_HANDLER, UNBLOCKED_HANDLER])
+def test_alarms_arrive_in_the_private_handlers_of_the_connection(handler: str) -> None:
+    """They are looked up on the connection for each frame, so that those of one connection can be wrapped."""
+    assert inspect.iscoroutinefunction(getattr(aiormq.Connection, handler))
+    reader = inspect.getsource(aiormq.Connection._Connection__reader)  # type: ignore[attr-defined]
+    assert reader.count(f"await self.{handler.removeprefix('_Connection')}(frame)") == 1
 
 
 def test_confirms_of_own_frames_come_through_the_registers_of_the_channel() -> None:
