@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, insert, select, text
@@ -68,7 +68,16 @@ class Database:
         return self._missing
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a transaction and commit it."""
+        """Run `work` in a transaction and commit it.
+
+        On SQLite a cancelled caller waits for the end of its transaction. If it were cancelled again while it rolled
+        back, its connection would be closed with an open statement, and then SQLite keeps the lock until the statement
+        is gone too (https://sqlite.org/c3ref/close.html), to which the traceback of the error refers.
+        """
+        transaction = self._write(work)
+        return await (transaction if self.dialect == "postgresql" else _to_the_end(transaction))
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
         async with self._writer, self._engine.begin() as connection:
             return await connection.run_sync(work)
 
@@ -142,6 +151,20 @@ class Database:
     async def _check_partitions(self) -> bool:
         _compare(await self.write(_store_partitions(self._partitions)), self._partitions)
         return True
+
+
+async def _to_the_end(transaction: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.create_task(transaction, name="transaction")
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled:
+        task.exception()  # marks it as retrieved
+        raise cancelled
+    return task.result()
 
 
 async def refuse_other_partitions(engine: AsyncEngine, partitions: int) -> None:

@@ -31,10 +31,7 @@ async def session_of(worker: Worker) -> tuple[FakeBus, UUID]:
 
 
 async def mark(engine: AsyncEngine, session_id: UUID, event: Event, crashes: int) -> None:
-    """Leave the mark of processes that ended while they tried an event.
-
-    Call this while a worker runs: on SQLite, transactions that the end of a worker cancels may keep their lock.
-    """
+    """Leave the mark of processes that ended while they tried an event."""
     value = {"name": f"suspect {queue_of(session_id).name}", "value": f"{crashes} {event.id}"}
     async with engine.begin() as connection:
         await connection.execute(settings.insert(), value)
@@ -69,7 +66,7 @@ async def test_event_during_which_the_process_ended_too_often_becomes_a_dead_let
     async with worker(bus) as running:
         bus.deliver(queue_of(session_id), *events[:2])
         await until(lambda: running.stored == ["0", "1"])
-        await mark(engine, session_id, events[2], crashes)
+    await mark(engine, session_id, events[2], crashes)
     async with worker(bus) as running:
         bus.deliver(queue_of(session_id), *events, delivery_count=count)
         running.put(
@@ -121,10 +118,8 @@ async def test_reply_that_cannot_be_stored_ends_its_turn_as_failed(
         running.put(send(session_id, "two"))
         await until(lambda: len(running.stored) == 2)
         await running.drained(session_id)
-        reply = finish(turn)
-        strange = Event("tests", reply, subject=str(session_id))
-        if fault == "suspected":
-            await mark(engine, session_id, strange, CRASHES_MAX)
+    reply = finish(turn)
+    strange = Event("tests", reply, subject=str(session_id))
     if fault == "refused":
         as_stored = messages.as_stored
 
@@ -134,6 +129,8 @@ async def test_reply_that_cannot_be_stored_ends_its_turn_as_failed(
         monkeypatch.setattr(messages, "as_stored", refuses)
     elif fault == "unreadable":
         strange = strange.replace(data=reply.replace(content=None))
+    elif fault == "suspected":
+        await mark(engine, session_id, strange, CRASHES_MAX)
     async with worker(bus) as running:
         bus.deliver(queue_of(session_id), strange, delivery_count=SUSPECT_FROM if fault == "suspected" else 0)
         [failed] = await until(
