@@ -24,6 +24,7 @@ from chat_gateway.events.reply_events import ReplyEvents
 from chat_gateway.events.session_events import SessionEvents
 from chat_gateway.events.typing_events import TypingEvents
 from chat_gateway.gateway import Gateway
+from chat_gateway.http import stream_endpoints
 from chat_gateway.http.api.app import Api
 from chat_gateway.http.public_app import PublicApp
 from chat_gateway.identity.authentication import Authenticator, KeyTable
@@ -39,6 +40,7 @@ from chat_gateway.sessions.presence import PresenceTracker
 from chat_gateway.sessions.registry import SessionRegistry
 from chat_gateway.settings import GatewaySettings
 from chat_gateway.sockets.server import SocketServer
+from chat_gateway.streams.event_streams import EventStreams
 from shared.bus.port import Bus
 from shared.contracts.topology import CONTROL, DELIVERY, QUERIES, log
 from shared.runtime.service import Service, Tasks
@@ -95,7 +97,8 @@ def build(
     )
     gateway = Gateway(bus, keys, logins, sessions, connected_users, calls, events, settings)
     server = SocketServer(gateway, settings, metrics)
-    app = PublicApp(server, Api(events, logins, settings), settings)
+    streams = EventStreams(sessions, connected_users, logins, settings, metrics)
+    app = PublicApp(server, Api(events, logins, settings, stream_endpoints.endpoints(streams)), settings)
 
     async def declare() -> None:
         await bus.declare(exchanges=(log(settings.partitions), QUERIES, DELIVERY, CONTROL))
@@ -113,6 +116,7 @@ def build(
                 tasks.start("gateway budgets", budgets.announce_spending())
                 tasks.start("gateway buffers", server.watch_buffers())
                 tasks.start("gateway sweep", sessions.sweep())
+                tasks.start("gateway streams", streams.watch())
                 tasks.start("gateway presence", presence.announce_periodically())
                 yield tasks
             finally:

@@ -11,14 +11,12 @@ from typing import Any
 
 import structlog
 
-from chat_gateway.events import token_expiry
-from chat_gateway.events.budgets import event_limits
 from chat_gateway.events.calls import Calls
 from chat_gateway.events.client_events import ClientEvents
 from chat_gateway.events.logins import Logins
+from chat_gateway.events.welcome import ready_of
 from chat_gateway.http.public_app import PublicApp
 from chat_gateway.identity.authentication import Identity, KeyTable
-from chat_gateway.protocol.server_events import PROTOCOL
 from chat_gateway.sessions.connected_users import ConnectedUsers
 from chat_gateway.sessions.joining import Sessions
 from chat_gateway.settings import GatewaySettings
@@ -26,11 +24,8 @@ from chat_gateway.sockets.server import SocketServer
 from chat_gateway.sockets.socket import Socket
 from chat_gateway.transport import frames
 from shared.bus.port import Bus, missing_of
-from shared.contracts.payload import rfc3339_now
 from shared.contracts.topology import log_queue
-from shared.contracts.views import USER_CONTENT_MAX
 from shared.errors import BackchatError, Unavailable
-from shared.runtime.process import FRAME_MAX
 
 logger = structlog.get_logger(__name__)
 
@@ -98,23 +93,7 @@ class Gateway:
 
     def connected(self, socket: Socket) -> None:
         """Send `ready`, and watch the socket's token."""
-        settings = self._settings
-        rate, burst = event_limits(settings, socket.user_id)
-        ready = {
-            "user_id": socket.user_id,
-            "token_expires_at": token_expiry.expires_at(socket.identity),
-            "server_time": rfc3339_now(),
-            "protocol": PROTOCOL,
-            "limits": {
-                "content": USER_CONTENT_MAX,
-                "frame": FRAME_MAX,
-                "events_per_second": rate,
-                "burst": burst,
-                "users": settings.users_max,
-                "chatbots": settings.chatbots_max,
-            },
-        }
-        socket.send(frames.event("ready", ready))
+        socket.send(frames.event("ready", ready_of(socket.identity, self._settings)))
         self._logins.begin(socket)
 
     def handle_event(

@@ -18,6 +18,7 @@ class Metrics:
             return Gauge(f"backchat_gateway_{name}", words, registry=registry)
 
         self.sockets = gauge("sockets", "Authenticated sockets")
+        self.streams = gauge("streams", "Open streams of Server-Sent Events")
         self.connections = gauge("connections", "Engine.IO sessions, authenticated or not")
         self.handshakes = gauge("handshakes", "Unauthenticated connections")
         self.in_flight = gauge("events_in_flight", "Unanswered client events")

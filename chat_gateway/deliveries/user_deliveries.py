@@ -1,4 +1,4 @@
-"""Events routed by user: passed to all sockets of the user."""
+"""Events routed by user: passed to all sockets of the user, and to the streams that they concern."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from chat_gateway.events.budgets import Budgets
 from chat_gateway.sessions.connected_users import ConnectedUsers
 from chat_gateway.sessions.pending_messages import PendingMessages
+from chat_gateway.sessions.recipients import ConnectedClient
 from chat_gateway.sessions.registry import SessionRegistry
-from chat_gateway.sockets.socket import Socket
 from chat_gateway.transport import frames
 from shared.contracts import ids
 from shared.contracts.events import MessageRejected, SessionActivity, SessionDeleted, SessionUpdated, UserSpent
@@ -61,22 +61,25 @@ class UserDeliveries:
             if session is not None and session.remove_member(user, number):
                 self._registry.touch(session)
             for socket in self._sockets(user, bucket):
-                if session is not None and session.has_joined(socket):
+                if (session is not None and session.has_joined(socket)) or socket.follows not in (None, key):
                     continue
                 frame = frame or frames.event("session_deleted", {"session_id": key})
                 socket.send(frame)
 
     def _to_not_joined(self, key: str, users: list[str], bucket: str, name: str, payload: dict[str, Any]) -> None:
-        """Send to the sockets that have not joined; joined ones receive the change in order from the cursor."""
+        """Send to the sockets that have not joined; joined ones receive the change in order from the cursor.
+
+        A stream of one session receives its changes from the cursor alone.
+        """
         session = self._registry.find(key)
         frame: frames.Frame | None = None
         for user in users:
             for socket in self._sockets(user, bucket):
-                if session is None or not session.has_joined(socket):
+                if socket.follows is None and (session is None or not session.has_joined(socket)):
                     frame = frame or frames.event(name, payload)
                     socket.send(frame)
 
-    def _sockets(self, user: str, bucket: str) -> Iterator[Socket]:
+    def _sockets(self, user: str, bucket: str) -> Iterator[ConnectedClient]:
         for socket in self._connected_users.sockets(user):
             if user_key(ids.bucket(user, self._partitions)) != bucket:
                 return
@@ -85,4 +88,6 @@ class UserDeliveries:
     def _message_rejected(self, data: dict[str, Any], _bucket: str) -> None:
         shown = {name: data[name] for name in ("session_id", "message_id", "client_message_id", "code")}
         self._pending_messages.resolved(data["message_id"])
-        frames.send_all(list(self._connected_users.sockets(data["user_id"])), frames.event("message_rejected", shown))
+        receivers = self._connected_users.sockets(data["user_id"])
+        concerned = [each for each in receivers if each.follows in (None, data["session_id"])]
+        frames.send_all(concerned, frames.event("message_rejected", shown))

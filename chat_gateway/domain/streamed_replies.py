@@ -67,16 +67,13 @@ class StreamedReplies:
     ) -> StreamedReply | None:
         """Take a delta; return its reply, or `None` if no client may see the delta.
 
-        `offset` is the place of `text` in the reply, in code points. A `snapshot` replaces the text so far.
+        `offset` is the place of `text` in the reply, in code points. A `snapshot` replaces the text so far. The attempt
+        is that of text and reasoning together: a higher one ends both texts of the attempts before.
         """
-        if message_id in self._ended:
+        if message_id in self._ended or not self._is_newest(message_id, attempt):
             return None
         reply = self.find(message_id, name)
-        if reply is not None and attempt < reply.attempt:
-            return None
-        if reply is None or attempt > reply.attempt:
-            if reply is not None:
-                self._drop(reply)
+        if reply is None:
             reply = self._begin(StreamedReply(session_id, message_id, chatbot_id, attempt, name=name))
         if snapshot:
             self._replace(reply, text)
@@ -91,6 +88,17 @@ class StreamedReplies:
             reply.whole = False
         self._trim(reply)
         return reply
+
+    def _is_newest(self, message_id: str, attempt: int) -> bool:
+        """Return whether no higher attempt was seen, and drop the texts of lower ones."""
+        for name in NAMES:
+            if (reply := self.find(message_id, name)) is None:
+                continue
+            if reply.attempt > attempt:
+                return False
+            if reply.attempt < attempt:
+                self._drop(reply)
+        return True
 
     def ended(self, message_id: str) -> None:
         """Drop a reply that is stored; its later deltas are ignored."""

@@ -18,6 +18,7 @@ from chat_gateway.identity.revocation import FetchRevocations, Revocation
 from chat_gateway.metrics import Metrics
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.connected_users import ConnectedUsers
+from chat_gateway.sessions.recipients import ConnectedClient
 from chat_gateway.sockets.socket import Socket
 from chat_gateway.transport import frames
 from shared.errors import Forbidden, TokenExpired, Unauthenticated, Unavailable
@@ -75,14 +76,14 @@ class Logins:
             raise Unauthenticated
         return identity
 
-    def begin(self, socket: Socket) -> None:
+    def begin(self, socket: ConnectedClient) -> None:
         """Watch the token of a new socket; disconnect it if its login was revoked during the connect."""
         if self.revocation.covers(socket.identity):
             self._dismiss(socket, "revoked")
         else:
             token_expiry.watch(socket, self.expired)
 
-    def end(self, socket: Socket) -> None:
+    def end(self, socket: ConnectedClient) -> None:
         """Stop watching the token of a closed socket."""
         token_expiry.forget(socket)
 
@@ -115,11 +116,11 @@ class Logins:
         if sockets:
             logger.info("login.revoked", user=sockets[0].user_id, sockets=len(sockets))
 
-    def expired(self, socket: Socket) -> None:
+    def expired(self, socket: ConnectedClient) -> None:
         """Disconnect a socket whose token has expired."""
         self._dismiss(socket, "expired", frames.event("auth_expired", {}))
 
-    def _dismiss(self, socket: Socket, reason: str, *last_words: frames.Frame) -> None:
+    def _dismiss(self, socket: ConnectedClient, reason: str, *last_words: frames.Frame) -> None:
         if socket.open:
             self._dismissed.labels(reason).inc()
             socket.dismiss(*last_words)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from chat_gateway.identity.authentication import Identity
-from chat_gateway.sockets.socket import Socket
+from chat_gateway.sessions.recipients import ConnectedClient
 from chat_gateway.transport import frames
 from shared.contracts.payload import rfc3339
 
@@ -17,7 +17,7 @@ WARN_BEFORE = 60.0  # seconds, or half the token's lifetime if that is shorter
 TIMER_MAX = 3_600.0  # seconds of one timer, and thus its maximum delay after the clock was set
 
 
-def watch(socket: Socket, expire: Callable[[Socket], None]) -> None:
+def watch(socket: ConnectedClient, expire: Callable[[ConnectedClient], None]) -> None:
     """Warn the client before its token expires, and call `expire` when it has, unless `watch` is called again."""
     forget(socket)
     identity = socket.identity
@@ -25,7 +25,7 @@ def watch(socket: Socket, expire: Callable[[Socket], None]) -> None:
     _at(identity.expires_at - min(WARN_BEFORE, identity.lifetime / 2), socket, partial(_warn, expire))
 
 
-def forget(socket: Socket) -> None:
+def forget(socket: ConnectedClient) -> None:
     """Cancel the timer of a socket."""
     if socket.expiry is not None:
         socket.expiry.cancel()
@@ -37,7 +37,7 @@ def expires_at(identity: Identity) -> str:
     return rfc3339(datetime.fromtimestamp(identity.expires_at, UTC))
 
 
-def _at(moment: float, socket: Socket, act: Callable[[Socket], None]) -> None:
+def _at(moment: float, socket: ConnectedClient, act: Callable[[ConnectedClient], None]) -> None:
     """Call `act` at `moment` (seconds since 1970), by a clock that may be set before then."""
     left = moment - time.time()
     if left <= 0:
@@ -48,6 +48,6 @@ def _at(moment: float, socket: Socket, act: Callable[[Socket], None]) -> None:
         socket.expiry = loop.call_later(min(left, TIMER_MAX), _at, moment, socket, act)
 
 
-def _warn(expire: Callable[[Socket], None], socket: Socket) -> None:
+def _warn(expire: Callable[[ConnectedClient], None], socket: ConnectedClient) -> None:
     socket.send(frames.event("token_expiring", {"expires_at": expires_at(socket.identity)}))
     _at(socket.identity.expires_at, socket, expire)

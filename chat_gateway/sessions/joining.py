@@ -1,4 +1,4 @@
-"""Joining and leaving: which sockets receive which sessions, without gaps or repetitions."""
+"""Joining and leaving: which sockets and streams receive which sessions, without gaps or repetitions."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from chat_gateway.sessions.bindings import Bindings
 from chat_gateway.sessions.catch_up import CatchUp
 from chat_gateway.sessions.persistence_client import PersistenceClient
 from chat_gateway.sessions.presence import PresenceTracker
+from chat_gateway.sessions.recipients import Recipient
 from chat_gateway.sessions.registry import SessionRegistry
 from chat_gateway.sessions.session_state import ServedSession, Subscriber, describe_active_replies
-from chat_gateway.sockets.caller import Caller
 from shared.bus.port import REQUEST_TIMEOUT
 from shared.contracts.queries import JoinSession, ReadSession
 from shared.contracts.topology import session_key
@@ -24,12 +24,13 @@ from shared.errors import RateLimited, Unavailable
 
 KEEP_UNUSED = 60.0  # seconds that an idle session stays in memory after its last use
 SWEEP_EVERY = 5.0  # seconds
+NEWEST_REPLIES = 8  # messages at the end of a page: a session has at most 8 chatbots
 
 Acknowledge = Callable[[dict[str, Any]], None]  # queues the ack with these fields
 
 
 class Sessions:
-    """Joins, leaves and looks up sessions for sockets."""
+    """Joins, leaves and looks up sessions for sockets and streams."""
 
     def __init__(
         self,
@@ -93,7 +94,7 @@ class Sessions:
             found = await self._persistence.query(ReadSession(user_id=user_id, session_id=session_id), timeout)
             self._catch_up.load(session, found["session"])
 
-    async def join(self, caller: Caller, request: payloads.JoinChat, acknowledge: Acknowledge) -> None:
+    async def join(self, caller: Recipient, request: payloads.JoinChat, acknowledge: Acknowledge) -> None:
         """Answer `join_chat`. If the answer is complete, a caller that receives events is sent all later changes.
 
         Raises:
@@ -102,22 +103,20 @@ class Sessions:
         """
         if not caller.receives:
             async with self.lease(request.session_id, REQUEST_TIMEOUT) as session:
-                answer, _ = await self._read(session, caller.user_id, request)
+                answer, _ = await self._read(session, caller, request)
             acknowledge(answer)
             return
         async with self._joining(caller, request.session_id) as (session, subscriber):
-            answer, partial = await self._read(session, caller.user_id, request)
+            answer, partial = await self._read(session, caller, request)
             self._answer(session, subscriber, answer["last_seq"], lambda: acknowledge(answer), partial=partial)
 
     async def _read(
-        self, session: ServedSession, user_id: str, request: payloads.JoinChat
+        self, session: ServedSession, caller: Recipient, request: payloads.JoinChat
     ) -> tuple[dict[str, Any], bool]:
         """Return the answer of `join_chat`, and whether it is one page of several."""
-        found = await self._persistence.query(_join_query(user_id, request))
+        found = await self._persistence.query(_join_query(caller.user_id, request))
         self._catch_up.load(session, found["session"])
-        for message in found["messages"]:
-            if self._replies.has(message["id"]):
-                self._replies.ended(message["id"])
+        self._note_ended(found["messages"], to_stream=caller.follows is not None)
         answer = {
             "session": found["session"],
             "messages": found["messages"],
@@ -125,12 +124,24 @@ class Sessions:
             "last_seq": found["last_seq"],
             "active_replies": describe_active_replies(found["active"], self._replies),
         }
-        session.check_current(user_id, found["session"])
+        session.check_current(caller.user_id, found["session"])
         return answer, request.after_seq is not None and found["has_more"]
+
+    def _note_ended(self, messages: list[dict[str, Any]], *, to_stream: bool) -> None:
+        """Drop the texts of replies that are stored.
+
+        Later deltas of the newest replies are ignored even if none was seen yet: no stream may receive them after the
+        message.
+        """
+        newest = len(messages) - (NEWEST_REPLIES if to_stream else 0)
+        for place, message in enumerate(messages):
+            is_new = place >= newest and message["sender_type"] == "chatbot"
+            if is_new or self._replies.has(message["id"]):
+                self._replies.ended(message["id"])
 
     async def join_by_command(
         self,
-        caller: Caller,
+        caller: Recipient,
         session_id: UUID,
         command: Callable[[], Awaitable[dict[str, Any]]],
         acknowledge: Acknowledge,
@@ -153,7 +164,7 @@ class Sessions:
             self._answer(session, subscriber, view["last_seq"], lambda: acknowledge({"session": view}), partial=False)
 
     @asynccontextmanager
-    async def _joining(self, socket: Caller, session_id: UUID) -> AsyncIterator[tuple[ServedSession, Subscriber]]:
+    async def _joining(self, socket: Recipient, session_id: UUID) -> AsyncIterator[tuple[ServedSession, Subscriber]]:
         """Buffer all changes for the socket during the block; if the block does not join it, restore its state."""
         if len(socket.joined) >= self._max_per_socket:
             raise RateLimited("This socket has joined too many sessions; leave some.", retry_after=1.0)
@@ -205,14 +216,14 @@ class Sessions:
             self._registry.touch(session)
             self._presence.changed(key)
 
-    def mark_deleted(self, socket: Caller, key: str) -> None:
+    def mark_deleted(self, socket: Recipient, key: str) -> None:
         """Unsubscribe the socket that deleted the session. The session is kept until all its sockets are notified."""
         session = self._registry.find(key)
         if session is not None:
             session.members = frozenset()
             self.leave(socket, key)
 
-    def leave(self, socket: Caller, key: str) -> bool:
+    def leave(self, socket: Recipient, key: str) -> bool:
         """Unsubscribe a socket; return whether it had joined or was joining."""
         session = self._registry.find(key)
         subscriber = session.subscribers.pop(socket, None) if session is not None else None

@@ -16,8 +16,9 @@ from typing import Any
 
 from chat_gateway.sessions.pacing import Pacing
 from chat_gateway.sessions.persistence_client import SOURCE
+from chat_gateway.sessions.recipients import Recipient
 from chat_gateway.sessions.registry import SessionRegistry
-from chat_gateway.sessions.session_state import Recipient, ServedSession
+from chat_gateway.sessions.session_state import ServedSession
 from chat_gateway.transport import frames
 from chat_gateway.transport.frames import Frame
 from shared.bus.port import Bus
@@ -50,11 +51,17 @@ class PresenceTracker:
         self._pacing: Pacing[str, None] = Pacing(ANNOUNCE_EVERY, lambda key, _: self._publish_changes(key))
 
     def joined(self, session: ServedSession, socket: Recipient) -> None:
-        """Send the present users to a socket that has just joined, and announce its user."""
+        """Send the present users to a receiver that has just joined; the user of a socket is announced."""
         if session.members <= {socket.user_id}:
             return
         known = self._by_session.setdefault(session.key, SessionPresence())
-        socket.send(_frame(session, self._present(session, known)))
+        present = self._present(session, known)
+        if socket.follows is not None:
+            if not known.announced:  # no announcement of a local user asks for the others
+                self._announce(session, session.present(), ask=True)
+            # What the other receivers were shown last: a stream is no change, so nothing else would correct the list.
+            present = known.shown = known.shown or present
+        socket.send(_frame(session, present))
         self._pacing.offer(session.key, None)
 
     def changed(self, key: str) -> None:

@@ -1,41 +1,34 @@
-"""A served session in memory: its cursor, its members, and the sockets that have joined it."""
+"""A served session in memory: its cursor, its members, and the receivers that have joined it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from chat_gateway.domain.cursor import Cursor
 from chat_gateway.domain.streamed_replies import NAMES, StreamedReplies, StreamedReply
+from chat_gateway.sessions.recipients import Recipient
 from chat_gateway.transport import frames
 from chat_gateway.transport.frames import Frame
 from shared.errors import NotFound
 
 PENDING_MAX = 1_000  # changes buffered during one join
+SHOWN_MAX = 64  # texts whose snapshot a stream has received; above it, an older one gets another snapshot
 
 # The server event and its payload: `message`, `message_updated` or `session_updated`.
 Change = tuple[str, dict[str, Any]]
 
 
-class Recipient(Protocol):
-    """A socket, as far as sessions use it."""
-
-    user_id: str
-    joined: set[str]  # the ids of the sessions it has joined
-
-    def send(self, frame: Frame) -> None:
-        """Queue a frame."""
-
-
 @dataclass(slots=True, eq=False)
 class Subscriber:
-    """One socket in one session: joined, joining, or both (a repeated join).
+    """One receiver in one session: joined, joining, or both (a repeated join).
 
-    `floor` is the highest number that the socket was sent. During a join, `pending` is a list that buffers
-    changes until the ack is queued.
+    `floor` is the highest number that the receiver was sent. During a join, `pending` is a list that buffers
+    changes until the ack is queued. `shown` has the attempts of the texts of which a stream has received a snapshot;
+    it is `None` for a socket.
     """
 
     socket: Recipient
@@ -47,6 +40,11 @@ class Subscriber:
     awaiting_snapshot: set[str] = field(default_factory=set)  # texts of unfinished replies that it has not received
     join_lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by the join in progress
     joins: int = 0  # joins in progress or waiting for `join_lock`
+    shown: dict[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.socket.follows is not None:
+            self.shown = {}
 
     def begin_join(self) -> None:
         """Start a join: buffer all changes from now on."""
@@ -65,6 +63,20 @@ class Subscriber:
         if self.joined and number > self.floor:
             self.floor = number
             self.socket.send(frame)
+
+    def needs_snapshot(self, reply: StreamedReply) -> bool:
+        """Return whether the next delta must be the whole text, and note that it is sent."""
+        if self.shown is None:
+            if reply.whole and reply.key in self.awaiting_snapshot:
+                self.awaiting_snapshot.discard(reply.key)
+                return True
+            return False
+        if self.shown.get(reply.key) == reply.attempt:
+            return False
+        if len(self.shown) >= SHOWN_MAX:
+            del self.shown[next(iter(self.shown))]
+        self.shown[reply.key] = reply.attempt
+        return True
 
     def cancel_join(self) -> None:
         """End a join that failed, or that was one page of several: the socket is as before it."""
@@ -137,7 +149,7 @@ class ServedSession:
             else:
                 number = payload["updated_seq"]
             if self.subscribers:
-                frame = frames.event(name, payload)
+                frame = frames.event(name, payload, number)
                 for subscriber in self.subscribers.values():
                     subscriber.offer(number, frame)
         return removed
@@ -189,8 +201,8 @@ class ServedSession:
         return [socket for socket, subscriber in self.subscribers.items() if subscriber.joined]
 
     def present(self) -> frozenset[str]:
-        """Return the users who have joined with a socket of this gateway."""
-        return frozenset(socket.user_id for socket in self.joined())
+        """Return the users who have joined with a socket of this gateway. A stream shows no user as present."""
+        return frozenset(socket.user_id for socket in self.joined() if socket.follows is None)
 
     def has_joined(self, socket: Recipient) -> bool:
         """Whether a socket has joined."""
@@ -198,20 +210,23 @@ class ServedSession:
         return subscriber is not None and subscriber.joined
 
     def stream(self, reply: StreamedReply, delta: dict[str, Any]) -> None:
-        """Send a delta; a socket that joined during the reply is first sent the whole text as a snapshot."""
+        """Send a delta; a receiver that has not seen the text from its start is first sent all of it as a snapshot.
+
+        A stream receives nothing of a text of which this gateway has missed a part, until the next snapshot.
+        """
         frame: Frame | None = None
-        for socket, subscriber in self.subscribers.items():
-            if not subscriber.joined:
+        snapshot: Frame | None = None
+        for receiver, subscriber in self.subscribers.items():
+            if not subscriber.joined or (subscriber.shown is not None and not reply.whole):
                 continue
-            if reply.key in subscriber.awaiting_snapshot and reply.whole:
-                subscriber.awaiting_snapshot.discard(reply.key)
-                if not delta["snapshot"]:
-                    whole = {**delta, "offset": 0, "text": reply.text, "snapshot": True}
-                    socket.send(frames.event(reply.name, whole))
-                    continue
+            if subscriber.needs_snapshot(reply) and not delta["snapshot"]:
+                if snapshot is None:
+                    snapshot = frames.event(reply.name, {**delta, "offset": 0, "text": reply.text, "snapshot": True})
+                receiver.send(snapshot)
+                continue
             if frame is None:
                 frame = frames.event(reply.name, delta)
-            socket.send(frame)
+            receiver.send(frame)
 
 
 def describe_active_replies(active: Iterable[dict[str, Any]], replies: StreamedReplies) -> list[dict[str, Any]]:

@@ -48,6 +48,10 @@ class Caller(Protocol):
     def receives(self) -> bool:
         """Whether it can join sessions, that is, be sent events after an answer."""
 
+    @property
+    def follows(self) -> str | None:
+        """The id of the only session that it receives; `None` if there is no such restriction."""
+
     def send(self, frame: frames.Frame) -> None:
         """Queue a frame for the client; does nothing if it receives none."""
 

@@ -58,6 +58,11 @@ class Socket:
         """Wait until the client has read most of its frames."""
         await self.connection.wait_until_read()
 
+    @property
+    def follows(self) -> None:
+        """A socket receives all of its user."""
+        return None
+
     def send(self, frame: frames.Frame) -> None:
         """Queue a frame; does nothing after the client has disconnected."""
         if self.connection.socket is self:

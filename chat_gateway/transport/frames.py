@@ -12,11 +12,25 @@ from chat_gateway.transport.wire import payload_of, text_frame
 
 
 class Frame(engineio_packet.Packet):  # type: ignore[misc]
-    """An Engine.IO message packet, encoded as the WebSocket frame `wire`; shared by its recipients."""
+    """An Engine.IO message packet, encoded as the WebSocket frame `wire`; shared by its recipients.
 
-    def __init__(self, text: bytes) -> None:
+    `name` is that of a server event, `number` its sequence number if it has one.
+    """
+
+    def __init__(self, text: bytes, name: str = "", number: int | None = None) -> None:
         super().__init__(engineio_packet.MESSAGE)
         self.wire = text_frame(b"4" + text)
+        self.name = name
+        self.number = number
+        self._stream_text: bytes | None = None
+
+    @property
+    def stream_text(self) -> bytes:
+        """The server event as Server-Sent Events have it; made from `wire` for the first stream that needs it."""
+        if self._stream_text is None:
+            payload = payload_of(self.wire)[len(f'42["{self.name}",') : -1]
+            self._stream_text = stream_text(self.name, payload, self.number)
+        return self._stream_text
 
     def encode(self, b64: bool = False) -> str:  # noqa: ARG002, FBT001, FBT002 - as in python-engineio
         """Return the packet as text, for long-polling."""
@@ -30,9 +44,16 @@ class Recipient(Protocol):
         """Queue a frame; never waits, never raises."""
 
 
-def event(name: str, payload: Any) -> Frame:
-    """Return the frame of a server event."""
-    return Frame(event_text(name, payload))
+def event(name: str, payload: Any, number: int | None = None) -> Frame:
+    """Return the frame of a server event; `number` is its sequence number if it has one."""
+    return Frame(event_text(name, payload), name, number)
+
+
+def stream_text(name: str, payload: bytes, number: int | None = None) -> bytes:
+    """Return one event of Server-Sent Events (WHATWG HTML, section 9.2); `payload` is JSON on one line."""
+    if number is None:
+        return b"event: %b\ndata: %b\n\n" % (name.encode(), payload)
+    return b"event: %b\nid: %d\ndata: %b\n\n" % (name.encode(), number, payload)
 
 
 def ack(ack_id: int, body: Any) -> Frame:

@@ -21,6 +21,7 @@ READ_WITHIN = 30.0  # seconds in which a client must read pending output
 IDLE_WITHIN = 9  # seconds between two requests
 URL_MAX = 8 * 1024  # bytes
 HEAD_MAX = 32 * 1024  # bytes of the request line and the headers
+TRANSPORT = "backchat.transport"  # extension of the ASGI scope: the transport, by which a slow reader is cut off
 FRAMING_MAX = 16  # bytes of chunk framing per byte of a body; more is an attack on the parser
 
 
@@ -85,6 +86,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start the limits of a request."""
         super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}  # uvicorn offers none for HTTP
         if self._reading != "head":
             self._expect("head", HEAD_WITHIN)
         self._begun = True

@@ -54,6 +54,11 @@ class RequestCaller:
         """A request cannot join sessions."""
         return False
 
+    @property
+    def follows(self) -> None:
+        """A request receives no session."""
+        return None
+
     def send(self, frame: Frame) -> None:
         """Do nothing."""
 

@@ -31,6 +31,8 @@ class Device:
     joined: set[str] = field(default_factory=set)
     last: int = 0  # the newest number that it was shown, or that its join covered
     since: int | None = None
+    open = receives = True
+    follows: str | None = None
 
     def send(self, frame: Frame) -> None:
         name, payload = json.loads(payload_of(frame.wire)[2:])

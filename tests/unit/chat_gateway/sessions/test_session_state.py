@@ -19,6 +19,8 @@ class Recipient:
     def __init__(self, user_id: str, session: ServedSession) -> None:
         self.user_id = user_id
         self.joined = {session.key}
+        self.open = self.receives = True
+        self.follows: str | None = None
         self.frames: list[Frame] = []
         self.subscriber = Subscriber(self)
         session.subscribers[self] = self.subscriber
