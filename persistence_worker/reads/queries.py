@@ -15,6 +15,7 @@ from persistence_worker.reads.cursors import cursor, read_cursor
 from persistence_worker.reads.exporting import export
 from persistence_worker.reads.searching import search
 from persistence_worker.storage.catalogue_store import load_catalogue
+from persistence_worker.storage.replies import replies_to
 from persistence_worker.storage.session_reader import SessionReader
 from shared.contracts import queries as q
 from shared.contracts.payload import Model, Payload
@@ -35,6 +36,7 @@ class Queries:
             q.JoinSession: self._join,
             q.ReadSession: self._session,
             q.ReadMessage: self._message,
+            q.ReadAnswer: self._answer_to,
             q.ReadChanges: self._changes,
             q.ReadHeads: self._heads,
             q.ReadHistory: self._history,
@@ -93,6 +95,14 @@ class Queries:
         if message is None:
             raise NotFound(NO_MESSAGE)
         return q.MessageResult(message=message)
+
+    def _answer_to(self, connection: Connection, query: q.ReadAnswer) -> q.AnswerResult:
+        session, _ = self._found(connection, query.session_id, query.user_id)
+        message = self._reader.message(connection, session.id, query.message_id)
+        if message is None:
+            raise NotFound(NO_MESSAGE)
+        replies, ended = replies_to(connection, message)
+        return q.AnswerResult(message=message, replies=replies, ended=ended)
 
     def _history(self, connection: Connection, query: q.ReadHistory) -> q.HistoryResult:
         if query.before_seq is not None and query.after_seq is not None:

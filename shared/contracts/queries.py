@@ -77,6 +77,27 @@ class MessageResult(Model):
     message: Annotated[Message, Meta(description="The message as it is now")]
 
 
+class ReadAnswer(Payload):
+    """Request a stored message and the replies to it, as a member of its session. → `AnswerResult`"""
+
+    TYPE: ClassVar[str] = "backchat.message.answer.read.v1"
+
+    user_id: str
+    session_id: UUID
+    message_id: UUID
+
+
+class AnswerResult(Model):
+    """A message, and the replies of the turns that answer it, ascending by `seq`, without superseded ones.
+
+    `ended`: none of these turns is open.
+    """
+
+    message: Annotated[Message, Meta(description="The message as it is now")]
+    replies: Annotated[list[Message], Meta(description="The replies to it, ascending by `seq`")]
+    ended: bool
+
+
 class ReadChanges(Payload):
     """Request the changes after a number, for a gateway, which checks membership itself. → `ChangesResult`"""
 
@@ -275,6 +296,7 @@ QUERIES: tuple[type[Payload], ...] = (
     JoinSession,
     ReadSession,
     ReadMessage,
+    ReadAnswer,
     ReadChanges,
     ReadHeads,
     ReadHistory,
