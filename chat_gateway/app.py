@@ -26,6 +26,7 @@ from chat_gateway.events.typing_events import TypingEvents
 from chat_gateway.gateway import Gateway
 from chat_gateway.http import stream_endpoints
 from chat_gateway.http.api.app import Api
+from chat_gateway.http.api.waiting import Waits
 from chat_gateway.http.public_app import PublicApp
 from chat_gateway.identity.authentication import Authenticator, KeyTable
 from chat_gateway.identity.revocation import FetchRevocations
@@ -98,7 +99,17 @@ def build(
     gateway = Gateway(bus, keys, logins, sessions, connected_users, calls, events, settings)
     server = SocketServer(gateway, settings, metrics)
     streams = EventStreams(sessions, connected_users, logins, settings, metrics)
-    app = PublicApp(server, Api(events, logins, settings, stream_endpoints.endpoints(streams)), settings)
+    app = PublicApp(
+        server,
+        Api(
+            events,
+            logins,
+            Waits(sessions, connected_users, persistence, logins),
+            settings,
+            stream_endpoints.endpoints(streams),
+        ),
+        settings,
+    )
 
     async def declare() -> None:
         await bus.declare(exchanges=(log(settings.partitions), QUERIES, DELIVERY, CONTROL))

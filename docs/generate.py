@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 import auth_service.app
 import auth_service.settings
+import chat_gateway.http.api.openapi
 import chat_gateway.protocol.asyncapi
 import chat_gateway.settings
 import chatbot_worker.settings
 import embedded.settings
 import persistence_worker.settings
+import shared.http.openapi
 from docs import events_page
 from shared.runtime.settings import PREFIX
 
@@ -50,9 +53,25 @@ def render() -> dict[Path, str]:
     return {
         REFERENCE / "configuration.md": configuration(),
         REFERENCE / "events.md": events_page.render(),
-        REFERENCE / "openapi.json": _json(auth_service.app.openapi()),
+        REFERENCE / "openapi.json": (whole := _json(openapi())),
+        shared.http.openapi.FILE: whole,
         REFERENCE / "asyncapi.json": _json(chat_gateway.protocol.asyncapi.document()),
     }
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of the origin: the routes of auth and those of the gateway.
+
+    Raises:
+        ValueError: both services have a schema of the same name.
+    """
+    auth, api = auth_service.app.openapi(), chat_gateway.http.api.openapi.describe()
+    schemas, others = auth["components"]["schemas"], api["components"]["schemas"]
+    if both := schemas.keys() & others.keys():
+        raise ValueError(f"schemas of both services: {sorted(both)}")
+    components = {**auth["components"], "schemas": {**schemas, **others}}
+    info = {"title": "Backchat", "version": auth["info"]["version"]}
+    return {**auth, "info": info, "paths": {**auth["paths"], **api["paths"]}, "components": components}
 
 
 def configuration() -> str:

@@ -25,6 +25,7 @@ from chat_gateway.sockets.server import SocketServer
 from chat_gateway.transport.wire import cut_if_unread
 from shared import __version__
 from shared.errors import BackchatError, Forbidden, MethodNotAllowed, RateLimited, Unavailable
+from shared.http import openapi
 from shared.http.forwarded_headers import TrustedProxies
 from shared.http.problems import plain_app, problem
 
@@ -35,6 +36,10 @@ SOCKET_METHODS = ("GET", "POST", "OPTIONS")
 
 async def _description(_request: Request) -> Response:
     return JSONResponse(asyncapi.document(), headers={"Cache-Control": "no-cache"})
+
+
+async def _openapi(_request: Request) -> Response:
+    return JSONResponse(openapi.document(), headers={"Cache-Control": "no-cache"})
 
 
 class PublicApp:
@@ -48,6 +53,7 @@ class PublicApp:
         routes = [
             Route("/", self._root, methods=["GET"]),
             Route("/asyncapi.json", _description, methods=["GET"]),
+            Route("/openapi.json", _openapi, methods=["GET"]),
             *([Route(path, self._page) for path in ("/chat", "/chat/{path:path}")] if self._page else []),
         ]
         self._pages: ASGIApp = ResponseHeaders(plain_app(routes))

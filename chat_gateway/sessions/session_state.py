@@ -109,6 +109,7 @@ class ServedSession:
         self.members: frozenset[str] = frozenset()
         self._members_since = 0  # the number of the change that set `members`
         self.subscribers: dict[Recipient, Subscriber] = {}
+        self.watchers: set[Callable[[], None]] = set()  # called after each change, and when it is no longer served
         self.leases = 0  # events that are using it
         self.used_at = 0.0
         self.catching_up = False
@@ -152,7 +153,12 @@ class ServedSession:
                 frame = frames.event(name, payload, number)
                 for subscriber in self.subscribers.values():
                     subscriber.offer(number, frame)
+        self._wake_watchers()
         return removed
+
+    def _wake_watchers(self) -> None:
+        for watcher in self.watchers:
+            watcher()
 
     def set_members(self, users: Iterable[str], number: int) -> list[Recipient]:
         """Set the members from `number` on; unsubscribe and return the sockets of other users."""
@@ -194,6 +200,7 @@ class ServedSession:
         for socket in list(self.subscribers):
             self._unsubscribe(socket)
         self.subscribers.clear()
+        self._wake_watchers()
         return joined
 
     def joined(self) -> list[Recipient]:

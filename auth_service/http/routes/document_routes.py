@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from auth_service.crypto.key_ring import KeyRing
 from auth_service.http import docs_page
+from shared.http.openapi import document as openapi_document
 
 JWKS_MAX_AGE = 60  # seconds
 
@@ -24,9 +25,9 @@ def add_documents(app: FastAPI, keys: KeyRing) -> None:
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
-        return JSONResponse(app.openapi(), headers={"Cache-Control": "no-cache"})
+        return JSONResponse(openapi_document(), headers={"Cache-Control": "no-cache"})
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
         headers = {"Cache-Control": "no-cache", "Content-Security-Policy": docs_page.CONTENT_SECURITY_POLICY}
-        return HTMLResponse(docs_page.render(app.openapi()), headers=headers)
+        return HTMLResponse(docs_page.render(openapi_document()), headers=headers)

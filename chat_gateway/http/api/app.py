@@ -17,11 +17,12 @@ from chat_gateway.events.logins import Logins
 from chat_gateway.http.api import headers as request_headers
 from chat_gateway.http.api.answers import VARY, Answer, RawHeader, refusal, with_headers
 from chat_gateway.http.api.callers import ApiUsers, RequestCaller
-from chat_gateway.http.api.endpoints import EventEndpoint
+from chat_gateway.http.api.endpoints import EventEndpoint, SendEndpoint
 from chat_gateway.http.api.forms import Disconnected
 from chat_gateway.http.api.headers import Headers
 from chat_gateway.http.api.paths import PathTable
-from chat_gateway.http.api.routes import ROUTES, Endpoint, Path, Request, paths_of
+from chat_gateway.http.api.routes import ROUTES, Endpoint, Path, Request, Route, paths_of
+from chat_gateway.http.api.waiting import Waits
 from chat_gateway.identity.authentication import Identity
 from chat_gateway.settings import GatewaySettings
 from shared.errors import BackchatError, Forbidden, Internal, MethodNotAllowed, NotFound, TokenInvalid, Unauthenticated
@@ -41,10 +42,11 @@ class Api:
         self,
         events: ClientEvents,
         logins: Logins,
+        waits: Waits,
         settings: GatewaySettings,
         streams: Iterable[tuple[str, Endpoint]] = (),
     ) -> None:
-        endpoints = ((route.method, route.path, EventEndpoint(route, events)) for route in ROUTES)
+        endpoints = [(route.method, route.path, _endpoint(route, events, waits)) for route in ROUTES]
         self._paths: PathTable[Path] = PathTable(paths_of(endpoints, streams))
         self._events = events
         self._logins = logins
@@ -117,6 +119,11 @@ class Api:
 
     def _allows(self, origin: bytes, scope: Scope) -> bool:
         return origins.is_allowed(origin.decode("latin-1"), self._origins, *self._proxies.origin_seen(scope))
+
+
+def _endpoint(route: Route, events: ClientEvents, waits: Waits) -> Endpoint:
+    endpoint = EventEndpoint(route, events)
+    return SendEndpoint(endpoint, events, waits) if route.event == "send_message" else endpoint
 
 
 def _cors(origin: Sequence[bytes]) -> list[RawHeader]:

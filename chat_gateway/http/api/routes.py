@@ -39,13 +39,16 @@ class Endpoint(Protocol):
 class Route:
     """An event by its method and path. `has_body`: its fields come from a JSON body instead of parameters.
 
-    `key`: the field that the idempotency key sets. `oneself`: the event if the user in the path is `@me`.
+    `statuses` are those of success. `key`: the field that the idempotency key sets. `oneself`: the event if the user in
+    the path is `@me`.
     """
 
     method: str
     path: str
     event: str
     respond: Respond
+    summary: str
+    statuses: tuple[int, ...] = (200,)
     has_body: bool = False
     key: str | None = None
     oneself: str | None = None
@@ -115,25 +118,59 @@ MESSAGE = f"{MESSAGES}/{{message_id}}"
 CHATBOT = f"{SESSION}/chatbots/{{chatbot_id}}"
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", "/v1/sessions", "start_chat", _started, has_body=True, key="client_request_id"),
-    Route("GET", "/v1/sessions", "list_chats", _ok),
-    Route("GET", SESSION, "get_session", _session),
-    Route("PATCH", SESSION, "update_chat", _session, has_body=True, conditional=True),
-    Route("DELETE", SESSION, "delete_chat", _no_content, conditional=True),
-    Route("POST", MESSAGES, "send_message", _accepted, has_body=True, key="client_message_id"),
-    Route("GET", MESSAGES, "get_messages", _ok),
-    Route("GET", MESSAGE, "get_message", _ok),
-    Route("GET", f"{SESSION}/changes", "join_chat", _ok),
-    Route("PATCH", MESSAGE, "edit_message", _no_content, has_body=True),
-    Route("POST", f"{MESSAGE}/stop", "stop_reply", _no_content),
-    Route("POST", f"{MESSAGE}/regenerate", "regenerate_reply", _ok),
-    Route("PUT", f"{MESSAGE}/rating", "rate_reply", _no_content, has_body=True),
-    Route("PUT", f"{SESSION}/read", "mark_read", _no_content, has_body=True),
-    Route("POST", f"{SESSION}/invites", "create_invite", _created, has_body=True),
-    Route("POST", "/v1/invites/accept", "accept_invite", _ok, has_body=True),
-    Route("DELETE", f"{SESSION}/users/{{user_id}}", "remove_user", _no_content, oneself="leave_session"),
-    Route("PUT", CHATBOT, "add_chatbot", _ok),
-    Route("DELETE", CHATBOT, "remove_chatbot", _ok),
-    Route("GET", "/v1/search", "search_messages", _ok),
-    Route("GET", "/v1/chatbots", "list_chatbots", _ok),
+    Route(
+        "POST",
+        "/v1/sessions",
+        "start_chat",
+        _started,
+        "Start a session",
+        (201, 200),
+        has_body=True,
+        key="client_request_id",
+    ),
+    Route("GET", "/v1/sessions", "list_chats", _ok, "List your sessions, newest activity first"),
+    Route("GET", SESSION, "get_session", _session, "Read a session, with your read mark"),
+    Route(
+        "PATCH",
+        SESSION,
+        "update_chat",
+        _session,
+        "Change the title or the reply policy",
+        has_body=True,
+        conditional=True,
+    ),
+    Route("DELETE", SESSION, "delete_chat", _no_content, "Delete a session", (204,), conditional=True),
+    Route(
+        "POST",
+        MESSAGES,
+        "send_message",
+        _accepted,
+        "Send a message, and with `Prefer: wait=N` wait for the replies",
+        (202, 200),
+        has_body=True,
+        key="client_message_id",
+    ),
+    Route("GET", MESSAGES, "get_messages", _ok, "Read a page of messages"),
+    Route("GET", MESSAGE, "get_message", _ok, "Read one message"),
+    Route("GET", f"{SESSION}/changes", "join_chat", _ok, "Read the newest messages, or all changes after a number"),
+    Route("PATCH", MESSAGE, "edit_message", _no_content, "Edit your last message", (204,), has_body=True),
+    Route("POST", f"{MESSAGE}/stop", "stop_reply", _no_content, "Stop a reply in progress", (204,)),
+    Route("POST", f"{MESSAGE}/regenerate", "regenerate_reply", _ok, "Request another reply in place of this one"),
+    Route("PUT", f"{MESSAGE}/rating", "rate_reply", _no_content, "Rate a reply", (204,), has_body=True),
+    Route("PUT", f"{SESSION}/read", "mark_read", _no_content, "Set your read mark", (204,), has_body=True),
+    Route("POST", f"{SESSION}/invites", "create_invite", _created, "Create an invite", (201,), has_body=True),
+    Route("POST", "/v1/invites/accept", "accept_invite", _ok, "Accept an invite", has_body=True),
+    Route(
+        "DELETE",
+        f"{SESSION}/users/{{user_id}}",
+        "remove_user",
+        _no_content,
+        "Remove a member, or leave (`@me`)",
+        (204,),
+        oneself="leave_session",
+    ),
+    Route("PUT", CHATBOT, "add_chatbot", _ok, "Add a chatbot to a session"),
+    Route("DELETE", CHATBOT, "remove_chatbot", _ok, "Remove a chatbot from a session"),
+    Route("GET", "/v1/search", "search_messages", _ok, "Search messages"),
+    Route("GET", "/v1/chatbots", "list_chatbots", _ok, "List the chatbots"),
 )

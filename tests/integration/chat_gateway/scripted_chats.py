@@ -14,6 +14,7 @@ from shared.contracts.envelope import Event
 from shared.contracts.events import MessageStored, MessageUpdated, ReadMarked, SessionDeleted, SessionUpdated
 from shared.contracts.payload import Payload, rfc3339_now
 from shared.contracts.queries import (
+    AnswerResult,
     ChangesResult,
     ChatbotsResult,
     HeadsResult,
@@ -26,6 +27,7 @@ from shared.contracts.queries import (
     MessageResult,
     Nothing,
     OwnSessionResult,
+    ReadAnswer,
     ReadChanges,
     ReadHeads,
     ReadHistory,
@@ -93,6 +95,11 @@ class ScriptedChats:
             case ReadMessage():
                 chat = self._mine(payload.session_id, payload.user_id)
                 return MessageResult(message=self._message(chat, payload.message_id))
+            case ReadAnswer():
+                chat = self._mine(payload.session_id, payload.user_id)
+                message = self._message(chat, payload.message_id)
+                replies = [m for m in chat.messages if m.reply_to == message.id and m.superseded_by is None]
+                return AnswerResult(message=message, replies=replies, ended=not chat.active)
             case ReadHistory():
                 chat = self._mine(payload.session_id, payload.user_id)
                 found = [m for m in chat.messages if payload.before_seq is None or m.seq < payload.before_seq]
@@ -158,6 +165,7 @@ class ScriptedChats:
         id: UUID | None = None,  # noqa: A002
         user: str | None = None,
         client: str | None = None,
+        reply_to: UUID | None = None,
     ) -> Message:
         chat = self.chats[UUID(str(session_id))]
         number = chat.number()
@@ -171,6 +179,7 @@ class ScriptedChats:
             content=content,
             created_at=rfc3339_now(),
             client_message_id=client,
+            reply_to=reply_to,
         )
         chat.messages.append(message)
         self.deliver(chat, MessageStored(message=message))

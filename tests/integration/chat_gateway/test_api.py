@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -10,43 +9,15 @@ import httpx2
 import orjson
 import pytest
 
+from tests.integration.chat_gateway.api import api, exchange, refused
 from tests.integration.chat_gateway.conftest import Running, start_chat
 
 CHAT = {"title": "Tea"}
 
 
-def client(gateway: Running, user: str = "ada", **headers: str) -> httpx2.AsyncClient:
-    bearer = {"Authorization": f"Bearer {gateway.issuer.token(user)}"}
-    return httpx2.AsyncClient(base_url=gateway.url, headers=bearer | headers, timeout=20)
-
-
-async def started(http: httpx2.AsyncClient, **fields: Any) -> dict[str, Any]:
-    answer = await http.post("/v1/sessions", json=fields)
-    assert answer.status_code == 201, answer.text
-    session: dict[str, Any] = answer.json()["session"]
-    assert answer.headers["location"] == f"/v1/sessions/{session['id']}"
-    return session
-
-
-async def exchange(gateway: Running, request: str) -> tuple[str, bytes]:
-    """Send bytes as they stand, which HTTP clients normalise; return head and body of the answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(request.encode("latin-1"))
-    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-    writer.close()
-    return head.decode("latin-1"), body
-
-
-def refused(answer: httpx2.Response, status: int, code: str) -> None:
-    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.json()["status"] == status
-
-
 async def test_catalogue_and_list_are_those_of_sockets(running: Running) -> None:
     socket = await running.client("ada")
-    async with client(running) as http:
+    async with api(running) as http:
         session = await start_chat(socket)
         listed = await http.get("/v1/sessions")
         assert listed.json() == {k: v for k, v in (await socket.call("list_chats", {})).items() if k != "ok"}
@@ -60,7 +31,7 @@ async def test_catalogue_and_list_are_those_of_sockets(running: Running) -> None
 async def test_message_sent_over_http_is_accepted_and_reaches_sockets(running: Running) -> None:
     socket = await running.client("ada")
     session = await start_chat(socket)
-    async with client(running) as http:
+    async with api(running) as http:
         path = f"/v1/sessions/{session['id']}/messages"
         sent = await http.post(path, json={"content": "tea"}, headers={"Idempotency-Key": "k 1"})
         assert sent.status_code == 202
@@ -74,7 +45,7 @@ async def test_message_sent_over_http_is_accepted_and_reaches_sockets(running: R
 
 
 async def test_session_started_over_http_joins_no_socket_and_is_started_once_by_key(running: Running) -> None:
-    async with client(running) as http:
+    async with api(running) as http:
         first = await http.post("/v1/sessions", json=CHAT, headers={"Idempotency-Key": "one"})
         socket = await running.client("ada")
         second = await http.post("/v1/sessions", json={"title": "Other"}, headers={"Idempotency-Key": "one"})
@@ -133,7 +104,7 @@ async def test_token_is_read_only_from_the_authorization_header(running: Running
 
 async def test_foreign_origin_is_refused_and_an_allowed_one_may_read_answers(gateway: Running) -> None:
     await gateway.start(allowed_origins="https://shop.example")
-    async with client(gateway) as http:
+    async with api(gateway) as http:
         refused(await http.get("/v1/sessions", headers={"Origin": "https://evil.example"}), 403, "forbidden")
         refused(await http.post("/v1/sessions", json={}, headers={"Origin": "null"}), 403, "forbidden")
         assert not gateway.bus.asked
