@@ -31,6 +31,7 @@ from auth_service.http.routes.export_routes import export_routes
 from auth_service.http.routes.internal_routes import internal_routes
 from auth_service.http.routes.login_routes import login_routes
 from auth_service.http.routes.oidc_routes import OidcLogin, oidc_routes
+from auth_service.http.routes.service_user_routes import service_user_routes
 from auth_service.http.routes.token_routes import token_routes
 from auth_service.jobs.outbox_relay import OutboxRelay
 from auth_service.jobs.readiness import Readiness
@@ -43,6 +44,7 @@ from auth_service.storage.federated_account_store import FederatedAccountStore
 from auth_service.storage.login_store import LoginStore
 from auth_service.storage.outbox_store import OutboxStore
 from auth_service.storage.service_store import ServiceStore
+from auth_service.storage.service_user_store import ServiceUserStore
 from auth_service.storage.sweep_store import SweepStore
 from auth_service.storage.tables import SCHEMA
 from auth_service.storage.throttle_store import ThrottleStore
@@ -55,6 +57,7 @@ from auth_service.use_cases.federated_accounts import FederatedAccounts
 from auth_service.use_cases.guests import Guests
 from auth_service.use_cases.login_lifecycle import LoginLifecycle
 from auth_service.use_cases.service_tokens import ServiceTokens
+from auth_service.use_cases.service_users import ServiceUsers
 from auth_service.use_cases.throttle import NoThrottle, TallyThrottle, Throttle
 from auth_service.user_command import CommandError as CommandError  # noqa: PLC0414 - raised to `embedded`
 from shared.bus.port import Bus, missing_of
@@ -115,7 +118,7 @@ def openapi() -> dict[str, Any]:
     """Return the OpenAPI document of the public routes."""
     unused: Any = None
     described = [account_routes(unused), login_routes(unused, unused, unused, unused, unused), oidc_routes(unused)]
-    described += [token_routes(unused), export_routes(unused, unused, unused)]
+    described += [token_routes(unused), service_user_routes(unused), export_routes(unused, unused, unused)]
     return public_app.http_app(unused, *described).openapi()
 
 
@@ -155,6 +158,7 @@ def build(
     services = ServiceTokens(
         store=ServiceStore(transactions), access_tokens=access_tokens, throttle=throttle, metrics=metrics
     )
+    service_users = ServiceUsers(store=ServiceUserStore(transactions), accounts=store, logins=logins, outbox=outbox)
     readiness = Readiness(transactions, lambda: migrations.is_current(engine, MIGRATIONS, schema=SCHEMA))
 
     @asynccontextmanager
@@ -183,6 +187,7 @@ def build(
             )
         ),
         token_routes(services),
+        service_user_routes(service_users),
         export_routes(logins, ChatExport(bus), throttle),
         internal_routes(revocations.since),
     )

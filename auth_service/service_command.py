@@ -31,7 +31,7 @@ class Store(Protocol):
         """Return every service with its keys, the oldest first."""
 
     async def revoke(self, name: str, now: datetime) -> bool:
-        """Revoke a service and its keys; return `False` if there is no such active service."""
+        """Revoke a service, its keys and the logins that it lends; return `False` if no such service is active."""
 
     async def revoke_key(self, name: str, key_id: str, now: datetime) -> bool:
         """Revoke one key; return `False` if the service has no such key that is not revoked."""
@@ -111,7 +111,7 @@ async def _revoke(chosen: argparse.Namespace, name: str, store: Store) -> str:
     if chosen.key is None:
         if not await store.revoke(name, utc_now()):
             raise CommandError(f"there is no service {name}")
-        return f"service:{name} revoked; its tokens and connections have ended"
+        return f"service:{name} revoked; its tokens, connections and lent logins have ended"
     try:
         key_id = str(UUID(chosen.key))
     except ValueError:  # the value may be a key, so it is not repeated

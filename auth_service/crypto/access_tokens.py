@@ -55,10 +55,14 @@ class AccessTokens:
         self._issuer = issuer
         self.ttl = ttl
 
-    def sign(self, user_id: str, sid: str, roles: Sequence[str], issued_at: float) -> str:
-        """Sign a token that is valid for `ttl` seconds from `issued_at` (seconds since 1970, rounded down)."""
+    def sign(self, user_id: str, sid: str, roles: Sequence[str], issued_at: float, *, actor: str | None = None) -> str:
+        """Sign a token that is valid for `ttl` seconds from `issued_at` (seconds since 1970, rounded down).
+
+        `actor` is the id of the service that lends the login (RFC 8693, section 4.1).
+        """
         now = int(issued_at)
-        return self._signed(AUDIENCE, user_id, sid, now, now + self.ttl, {"roles": list(roles)})
+        of_user = {"roles": list(roles)} | ({"act": {"sub": actor}} if actor else {})
+        return self._signed(AUDIENCE, user_id, sid, now, now + self.ttl, of_user)
 
     def sign_service(self, service_id: str, key_id: str, scopes: Sequence[str], issued_at: int, expires_at: int) -> str:
         """Sign a token of a service; both times are in seconds since 1970."""

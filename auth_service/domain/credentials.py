@@ -10,7 +10,8 @@ class Credentials:
     """The data that a login is checked against.
 
     An empty `passcode_hash` means that the account has no passcode: it belongs to a guest, or logs in through an
-    OpenID provider. `version` increases when the passcode, the roles or the disabled flag change, and on deletion.
+    OpenID provider or through the `service` that has created it. `version` increases when the passcode, the roles or
+    the disabled flag change, and on deletion.
     """
 
     user_id: str
@@ -18,3 +19,4 @@ class Credentials:
     passcode_hash: str
     version: int
     disabled: bool = False
+    service: str | None = None

@@ -21,7 +21,10 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One login as its owner sees it. `device` is derived from the client's `User-Agent` header."""
+    """One login as its owner sees it. `device` is derived from the client's `User-Agent` header.
+
+    `service` is the service that lends the login, if one does.
+    """
 
     sid: str
     user_id: str
@@ -29,6 +32,7 @@ class Login:
     created_at: datetime
     last_used_at: datetime
     expires_at: datetime  # of its newest refresh token
+    service: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Rotation:
     user_id: str
     roles: tuple[str, ...]
     refresh_expires_at: datetime  # of the successor
+    service: str | None = None  # that lends the login
 
 
 @dataclass(frozen=True, slots=True)

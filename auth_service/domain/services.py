@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from shared.contracts.ids import SERVICE_PREFIX
 
-SCOPES = ("chat",)  # that this release enforces; no other one can be granted
+SCOPES = ("chat", "users")  # that this release enforces; no other one can be granted
 KEYS_MAX = 2  # valid keys of one service, so that a key is replaced without an interruption
 ROLES = ("service",)  # as `GET /me` reports them
 

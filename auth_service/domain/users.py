@@ -14,11 +14,12 @@ GUEST = ("guest",)
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account without its credentials."""
+    """An account without its credentials. `service` is the service that has created it, if one has."""
 
     id: str
     created_at: datetime
     roles: tuple[str, ...]
+    service: str | None = None
 
 
 def parse_user_id(raw: str) -> str:

@@ -11,7 +11,7 @@ from auth_service.http.routes.document_routes import add_documents
 
 PATHS = frozenset({"/register", "/login", "/refresh", "/logout", "/guest", "/me", "/docs", "/token"})
 PATHS |= {"/.well-known/jwks.json", "/openapi.json"}
-TREES = ("/logout/", "/me/", "/oidc/")  # prefixes of further paths
+TREES = ("/logout/", "/me/", "/oidc/", "/v1/users/")  # prefixes of further paths
 
 
 def serves(path: str) -> bool:

@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 
 from auth_service.crypto.refresh_tokens import TOKEN_MAX
 from auth_service.domain import passcodes, users
-from auth_service.domain.logins import Login
+from auth_service.domain.logins import Login, Tokens
 from shared.contracts import schemas
 from shared.contracts.payload import rfc3339
 from shared.contracts.queries import ExportedSession
@@ -98,14 +98,14 @@ class Deletion(BaseModel):
 
 
 class Registered(BaseModel):
-    """Response of `POST /register`."""
+    """Response of `POST /register` and `PUT /v1/users/{user_id}`."""
 
     id: str
     created_at: Timestamp
 
 
 class LoggedIn(BaseModel):
-    """Response of `POST /login`, `/refresh` and `/guest`; lifetimes in seconds.
+    """Response of `POST /login`, `/refresh`, `/guest` and `/v1/users/{user_id}/login`; lifetimes in seconds.
 
     `refresh_token` is missing if it was put into a cookie.
     """
@@ -115,6 +115,17 @@ class LoggedIn(BaseModel):
     expires_in: int
     refresh_token: str | None = None
     refresh_expires_in: int
+
+
+def logged_in(tokens: Tokens, *, in_cookie: bool = False) -> LoggedIn:
+    """Build the response for tokens, whose refresh token may be in a cookie instead."""
+    return LoggedIn(
+        access_token=tokens.access_token,
+        token_type="bearer",  # noqa: S106 - a type, not a token
+        expires_in=tokens.expires_in,
+        refresh_token=None if in_cookie else tokens.refresh_token,
+        refresh_expires_in=tokens.refresh_expires_in,
+    )
 
 
 class TokenForm(BaseModel):

@@ -112,7 +112,7 @@ async def read_credentials(transactions: Transactions, query: Select[Any]) -> Cr
         if row is None:
             return None
         disabled = row.disabled_at is not None
-        return Credentials(row.id, tuple(row.roles), row.passcode_hash, row.credentials_version, disabled)
+        return Credentials(row.id, tuple(row.roles), row.passcode_hash, row.credentials_version, disabled, row.service)
 
     return await transactions.read(work)
 

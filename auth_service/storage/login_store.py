@@ -9,14 +9,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Select, Update, insert, select, union_all, update
+from sqlalchemy import Column, ColumnElement, Row, Select, String, Update, insert, literal, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_service.domain.logins import Login, Rotation, TokenIssue
 from auth_service.domain.refresh_rotation import Presented, Verdict, judge
 from auth_service.domain.revocations import Revoked
 from auth_service.domain.users import User
-from auth_service.storage.tables import ended_service_tokens, logins, refresh_tokens, service_keys, users
+from auth_service.storage.tables import ended_service_tokens, logins, refresh_tokens, service_keys, services, users
 from auth_service.storage.transactions import Transactions
 
 LIST_MAX = 200  # logins in a list
@@ -43,10 +43,13 @@ class LoginStore:
             "device": login.device,
             **_use(issue),
             "expires_at": issue.refresh_expires_at,
+            "service": login.service,
         }
 
         async def work(connection: AsyncConnection) -> bool:
             if (await connection.execute(same.with_for_update(read=True))).one_or_none() is None:
+                return False
+            if login.service is not None and not await _is_active_service(connection, login.service):
                 return False
             await connection.execute(insert(logins), family)
             await connection.execute(insert(refresh_tokens), _token(login.sid, issue))
@@ -68,21 +71,21 @@ class LoginStore:
                 return None
             expires_at, verdict = judged
             await _carry_out(connection, sid, presented, successor, verdict)
-            return Rotation(verdict, sid, login.user_id, tuple(login.roles), expires_at)
+            return Rotation(verdict, sid, login.user_id, tuple(login.roles), expires_at, login.service)
 
         return await self._transactions.write(work)
 
     async def active_user(self, user_id: str, sid: str) -> User | None:
         """The user, if this login is theirs and stands."""
         query = (
-            select(users.c.id, users.c.created_at, users.c.roles)
+            select(users.c.id, users.c.created_at, users.c.roles, users.c.service)
             .join(logins, logins.c.user_id == users.c.id)
             .where(users.c.id == user_id, logins.c.sid == sid, logins.c.revoked_at.is_(None), _active())
         )
 
         async def work(connection: AsyncConnection) -> User | None:
             row = (await connection.execute(query)).one_or_none()
-            return User(row.id, row.created_at, tuple(row.roles)) if row else None
+            return User(row.id, row.created_at, tuple(row.roles), row.service) if row else None
 
         return await self._transactions.read(work)
 
@@ -157,10 +160,19 @@ def _active() -> ColumnElement[bool]:
 
 async def _active_owner(connection: AsyncConnection, sid: str) -> Row[Any, Any] | None:
     """Lock an active login and return its user."""
-    lock = select(logins.c.user_id).where(logins.c.sid == sid, logins.c.revoked_at.is_(None)).with_for_update()
-    owner = (await connection.execute(lock)).scalar_one_or_none()
-    query = select(users.c.id.label("user_id"), users.c.roles).where(users.c.id == owner, _active())
-    return (await connection.execute(query)).one_or_none() if owner else None
+    lock = select(logins.c.user_id, logins.c.service).where(logins.c.sid == sid, logins.c.revoked_at.is_(None))
+    login = (await connection.execute(lock.with_for_update())).one_or_none()
+    if login is None:
+        return None
+    service = literal(login.service, String).label("service")
+    query = select(users.c.id.label("user_id"), users.c.roles, service).where(users.c.id == login.user_id, _active())
+    return (await connection.execute(query)).one_or_none()
+
+
+async def _is_active_service(connection: AsyncConnection, name: str) -> bool:
+    """Return whether a service is active, under a lock against its revocation, which ends the logins that it lends."""
+    lock = select(services.c.name).where(services.c.name == name, services.c.revoked_at.is_(None))
+    return (await connection.execute(lock.with_for_update(read=True))).one_or_none() is not None
 
 
 async def _judged(

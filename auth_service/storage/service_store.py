@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_service.domain.services import KEYS_MAX, Service, ServiceKey
-from auth_service.storage.tables import ended_service_tokens, service_keys, services
+from auth_service.storage.tables import ended_service_tokens, logins, service_keys, services
 from auth_service.storage.transactions import Transactions
 
 
@@ -69,14 +69,16 @@ class ServiceStore:
         return await self._transactions.read(work)
 
     async def revoke(self, name: str, now: datetime) -> bool:
-        """Revoke a service and its keys; return `False` if there is no such active service."""
+        """Revoke a service, its keys and the logins that it lends; return `False` if no such service is active."""
         end = update(services).where(services.c.name == name, services.c.revoked_at.is_(None)).values(revoked_at=now)
         end_keys = update(service_keys).where(service_keys.c.service == name, service_keys.c.revoked_at.is_(None))
+        lent = update(logins).where(logins.c.service == name, logins.c.revoked_at.is_(None))
 
         async def work(connection: AsyncConnection) -> bool:
             if not (await connection.execute(end)).rowcount:
                 return False
             await connection.execute(end_keys.values(revoked_at=now))
+            await connection.execute(lent.values(revoked_at=now))
             return True
 
         return await self._transactions.write(work)

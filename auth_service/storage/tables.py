@@ -36,6 +36,7 @@ users = Table(
     Column("credentials_version", Integer, nullable=False, server_default="0"),
     Column("disabled_at", UtcDateTime),
     Column("deleted_at", UtcDateTime),
+    Column("service", String(64)),  # the service that has created the account; it has no passcode
 )
 
 logins = Table(
@@ -50,6 +51,7 @@ logins = Table(
     Column("last_used_at", UtcDateTime),
     Column("access_expires_at", UtcDateTime),  # of its newest access token
     Column("expires_at", UtcDateTime, index=True),  # of its newest refresh token
+    Column("service", String(64), index=True),  # that lends the login
 )
 
 refresh_tokens = Table(

@@ -103,9 +103,10 @@ class Accounts:
             InvalidRequest: `current` is missing, and the user is not a guest.
             RateLimited: too many wrong passcodes.
             InvalidCredentials: `current` is not the passcode, or it was changed concurrently.
-            Forbidden: the user logs in through a provider and has no passcode.
+            Forbidden: the user logs in through a provider or a service and has no passcode.
             Unavailable: the passcode may or may not have been changed.
         """
+        _refuse_managed(user)
         if passcodes.is_weak(new, user.id):
             raise WeakPasscode
         owner = await self._check.verify_owner(user.id, current, client_address)
@@ -120,13 +121,20 @@ class Accounts:
         """Delete an account permanently, revoke its logins, and publish `UserDeleted`. The id stays taken.
 
         Raises:
+            Forbidden: the account is managed by a service.
             InvalidRequest: the passcode is missing.
             RateLimited: too many wrong passcodes.
             InvalidCredentials: the passcode is wrong, or was changed concurrently.
             Unavailable: the account may or may not have been deleted.
         """
+        _refuse_managed(user)
         owner = await self._check.verify_owner(user.id, passcode, client_address)
         if not await self._store.delete(user.id, owner.version, user_deleted(user.id, utc_now())):
             raise InvalidCredentials
         self._outbox.wake()
         logger.info("user.deleted", user=user.id, client_address=client_address)
+
+
+def _refuse_managed(user: User) -> None:
+    if user.service is not None:
+        raise Forbidden("This account is managed by the service that has created it.")

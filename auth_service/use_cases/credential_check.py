@@ -79,7 +79,7 @@ class CredentialCheck:
 
     async def _verify(self, user_id: str, raw_passcode: str, client_address: str) -> Credentials:
         known = await self._store.credentials(user_id)
-        stored = known.passcode_hash or None if known else None
+        stored = known.passcode_hash or None if known and known.service is None else None
         try:
             passcode = passcodes.normalised(raw_passcode)
         except ValueError:  # no account can have this passcode

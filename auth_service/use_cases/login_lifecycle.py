@@ -15,6 +15,7 @@ from auth_service.domain.logins import Login, Principal, Rotation, TokenIssue, T
 from auth_service.domain.refresh_rotation import Verdict
 from auth_service.domain.users import User
 from auth_service.metrics import Metrics
+from shared.contracts.ids import SERVICE_PREFIX
 from shared.contracts.payload import utc_now
 from shared.errors import InvalidCredentials, NotFound, TokenExpired, TokenInvalid
 
@@ -25,7 +26,10 @@ class Store(Protocol):
     """The stored logins. Each call is one transaction and may raise `Unavailable`."""
 
     async def begin(self, login: Login, version: int, issue: TokenIssue) -> bool:
-        """Store a login with its first token; return `False` if `version` is not current or the user is disabled."""
+        """Store a login with its first token; return `False` if `version` is not current or the user is disabled.
+
+        It also returns `False` if the service that lends the login is revoked.
+        """
 
     async def rotate(self, presented: bytes, successor: TokenIssue) -> Rotation | None:
         """Judge the token with that hash and apply the verdict; return `None` if it is not one of an active login."""
@@ -62,23 +66,26 @@ class LoginLifecycle:
         self._refresh_ttl = timedelta(seconds=refresh_ttl)
         self._metrics = metrics
 
-    async def begin(self, credentials: Credentials, user_agent: str | None, client_address: str) -> Tokens:
-        """Begin a login; the client's address is only logged.
+    async def begin(
+        self, credentials: Credentials, user_agent: str | None, client_address: str, *, service: str | None = None
+    ) -> Tokens:
+        """Begin a login, which may be lent by a service; the client's address is only logged.
 
         Raises:
-            InvalidCredentials: the credentials were replaced after they were checked.
+            InvalidCredentials: the credentials were replaced after they were checked, or the service was revoked.
             Unavailable: the login may or may not have been stored.
         """
         refresh_token, now = self._refresh_tokens.new(), utc_now()
         issue = self._issue(refresh_token, now)
         sid, user_id = str(uuid4()), credentials.user_id
-        login = Login(sid, user_id, device_label(user_agent), now, now, issue.refresh_expires_at)
+        login = Login(sid, user_id, device_label(user_agent), now, now, issue.refresh_expires_at, service)
         if not await self._store.begin(login, credentials.version, issue):
             self._metrics.logins.labels("failed").inc()
             raise InvalidCredentials
         self._metrics.logins.labels("ok").inc()
         logger.info("login.started", user=user_id, sid=sid, client_address=client_address)
-        return self._tokens(user_id, sid, credentials.roles, refresh_token, issue, issue.refresh_expires_at)
+        rotation = Rotation(Verdict.ROTATE, sid, user_id, credentials.roles, issue.refresh_expires_at, service)
+        return self._tokens(rotation, refresh_token, issue)
 
     async def refresh(self, refresh_token: str, client_address: str) -> Tokens:
         """Exchange a refresh token for its successor and a new access token.
@@ -100,8 +107,7 @@ class LoginLifecycle:
             whose = {"user": rotation.user_id, "sid": rotation.sid, "client_address": client_address}
             logger.warning("login.revoked", reason="refresh token reused", **whose)
             raise TokenInvalid("The refresh token is not valid.")
-        expires_at = rotation.refresh_expires_at
-        return self._tokens(rotation.user_id, rotation.sid, rotation.roles, successor, issue, expires_at)
+        return self._tokens(rotation, successor, issue)
 
     async def authenticate(self, claims: Claims) -> Principal:
         """Return the user and the login that a verified access token belongs to.
@@ -148,15 +154,10 @@ class LoginLifecycle:
         access_expires_at = datetime.fromtimestamp(int(now.timestamp()) + self._access_tokens.ttl, UTC)
         return TokenIssue(self._refresh_tokens.digest(refresh_token), now, access_expires_at, now + self._refresh_ttl)
 
-    def _tokens(
-        self,
-        user_id: str,
-        sid: str,
-        roles: tuple[str, ...],
-        refresh_token: str,
-        issue: TokenIssue,
-        expires_at: datetime,
-    ) -> Tokens:
-        access_token = self._access_tokens.sign(user_id, sid, roles, issue.at.timestamp())
-        lifetime = int((expires_at - issue.at).total_seconds())
+    def _tokens(self, login: Rotation, refresh_token: str, issue: TokenIssue) -> Tokens:
+        actor = SERVICE_PREFIX + login.service if login.service else None
+        access_token = self._access_tokens.sign(
+            login.user_id, login.sid, login.roles, issue.at.timestamp(), actor=actor
+        )
+        lifetime = int((login.refresh_expires_at - issue.at).total_seconds())
         return Tokens(access_token, self._access_tokens.ttl, refresh_token, lifetime)

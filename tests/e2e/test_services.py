@@ -155,3 +155,47 @@ async def test_services_have_their_own_budget(stack: Stack) -> None:
         limits: list[dict[str, Any]] = [(await each.until("ready"))["limits"] for each in (bot, person)]
         assert (limits[0]["events_per_second"], limits[0]["burst"]) == (200, 800)
         assert (limits[1]["events_per_second"], limits[1]["burst"]) == (50, 200)
+
+
+async def test_user_of_a_service_chats_with_a_lent_login_until_the_service_is_revoked(stack: Stack) -> None:
+    service = await new_service(stack, "users")
+    user_id = f"shop-{secrets.token_hex(6)}"
+    async with httpx2.AsyncClient(base_url=stack.auth_url, timeout=PATIENCE) as http:
+        bearer = {"Authorization": f"Bearer {service.token}"}
+        assert (await http.put(f"/v1/users/{user_id}", headers=bearer)).status_code == 201
+        lent = (await http.post(f"/v1/users/{user_id}/login", headers=bearer)).json()
+    async with (
+        Device(stack.gateway_urls[0], lent["access_token"]) as user,
+        Device(stack.gateway_urls[-1], service.token) as bot,
+    ):
+        session = await user.start_chat()
+        assert session["users"] == [user_id]
+        reply = await user.reply_to(await user.send(session, "hello"))
+        assert reply["content"] == "hello"
+        assert await bot.error("list_chats", {}) == "forbidden", "the scope `users` opens no chat"
+        assert await bot.error("start_chat", {}) == "forbidden"
+        assert await bot.error("send_message", {"session_id": session["id"], "content": "x"}) == "forbidden"
+        assert await bot.error("unheard_of", {}) == "forbidden"
+        await command(stack, "revoke", service.name)
+        await disconnected(user, bot)
+
+
+async def test_messages_of_an_erased_user_of_a_service_are_erased(stack: Stack, account: Account) -> None:
+    service = await new_service(stack, "users")
+    user_id = f"shop-{secrets.token_hex(6)}"
+    bearer = {"Authorization": f"Bearer {service.token}"}
+    async with httpx2.AsyncClient(base_url=stack.auth_url, timeout=PATIENCE) as http:
+        assert (await http.put(f"/v1/users/{user_id}", headers=bearer)).status_code == 201
+        lent = (await http.post(f"/v1/users/{user_id}/login", headers=bearer)).json()
+        async with (
+            Device(stack.gateway_urls[0], account.token) as owner,
+            Device(stack.gateway_urls[-1], lent["access_token"]) as user,
+        ):
+            session = await owner.start_chat()
+            await user.ok("accept_invite", invite=(await owner.ok("create_invite", session_id=session["id"]))["invite"])
+            message_id = await user.send(session, "my secret")
+            await owner.until("message", lambda m: m["id"] == message_id)
+            assert (await http.delete(f"/v1/users/{user_id}", headers=bearer)).status_code == 204
+            await disconnected(user)
+            erased = await owner.until("message_updated", lambda m: m["id"] == message_id and m["status"] == "erased")
+            assert erased["content"] == ""

@@ -22,6 +22,8 @@ SECURITY = {
 STRICT_TRANSPORT = "max-age=31536000"  # seconds; only sent over TLS
 METHODS = "GET, POST, PUT, DELETE"
 REQUEST_HEADERS = "Authorization, Content-Type"
+EXPOSED = "Retry-After, WWW-Authenticate"
+EXPOSED_BY_API = "Location, Preference-Applied, Retry-After, ETag, Content-Range, Content-Disposition"  # of the gateway
 PREFLIGHT_MAX_AGE = "600"  # seconds
 
 
@@ -46,7 +48,7 @@ class ResponseHeaders:
         async def completed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                self._complete(headers, allowed)
+                self._complete(headers, allowed, in_api=scope["path"].startswith("/v1/"))
                 if self._proxies.origin_seen(scope)[0] == "https":
                     headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
             await send(message)
@@ -56,14 +58,14 @@ class ResponseHeaders:
         else:
             await self._app(scope, receive, completed)
 
-    def _complete(self, headers: MutableHeaders, allowed: str | None) -> None:
+    def _complete(self, headers: MutableHeaders, allowed: str | None, *, in_api: bool) -> None:
         for name, value in SECURITY.items():
             headers.setdefault(name, value)
         if self._origins:
             headers.add_vary_header("Origin")
         if allowed:
             headers["Access-Control-Allow-Origin"] = allowed
-            headers["Access-Control-Expose-Headers"] = "Retry-After, WWW-Authenticate"
+            headers["Access-Control-Expose-Headers"] = EXPOSED_BY_API if in_api else EXPOSED
 
 
 def _preflight() -> Response:

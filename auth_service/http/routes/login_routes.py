@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from auth_service.deadlines import deadline
-from auth_service.domain.logins import Tokens
 from auth_service.domain.services import ServicePrincipal
 from auth_service.http.authentication import Authenticated, UserOrService
 from auth_service.http.client_address import ClientAddress
@@ -23,7 +22,7 @@ from auth_service.http.openapi_parts import (
 )
 from auth_service.http.problems import problem_response
 from auth_service.http.refresh_cookie import RefreshCookies
-from auth_service.http.schemas import Credentials, LoggedIn, OwnLogin, OwnLogins, Refresh
+from auth_service.http.schemas import Credentials, LoggedIn, OwnLogin, OwnLogins, Refresh, logged_in
 from auth_service.use_cases.credential_check import CredentialCheck
 from auth_service.use_cases.guests import Guests
 from auth_service.use_cases.login_lifecycle import LoginLifecycle
@@ -73,7 +72,7 @@ def _add_begin(
             tokens = await logins.begin(credentials, request.headers.get("user-agent"), client_address)
         if in_cookie:
             cookies.set(request, response, tokens)
-        return _logged_in(tokens, in_cookie)
+        return logged_in(tokens, in_cookie=in_cookie)
 
     @routes.post(
         "/guest",
@@ -90,7 +89,7 @@ def _add_begin(
             )
         if in_cookie:
             cookies.set(request, response, tokens)
-        return _logged_in(tokens, in_cookie)
+        return logged_in(tokens, in_cookie=in_cookie)
 
 
 def _add_refresh(routes: APIRouter, logins: LoginLifecycle, cookies: RefreshCookies) -> None:
@@ -117,7 +116,7 @@ def _add_refresh(routes: APIRouter, logins: LoginLifecycle, cookies: RefreshCook
             return answer
         if in_cookie:
             cookies.set(request, response, tokens)
-        return _logged_in(tokens, in_cookie)
+        return logged_in(tokens, in_cookie=in_cookie)
 
 
 def _add_list(routes: APIRouter, logins: LoginLifecycle) -> None:
@@ -158,13 +157,3 @@ def _add_end(routes: APIRouter, logins: LoginLifecycle, services: ServiceTokens,
         async with deadline():
             await logins.end(principal, sid)
         return Response(status_code=204)
-
-
-def _logged_in(tokens: Tokens, in_cookie: bool) -> LoggedIn:  # noqa: FBT001 - private
-    return LoggedIn(
-        access_token=tokens.access_token,
-        token_type="bearer",  # noqa: S106 - a type, not a token
-        expires_in=tokens.expires_in,
-        refresh_token=None if in_cookie else tokens.refresh_token,
-        refresh_expires_in=tokens.refresh_expires_in,
-    )

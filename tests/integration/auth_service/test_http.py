@@ -79,6 +79,8 @@ ALLOWED = {
     "/me": "DELETE, GET, HEAD",
     **dict.fromkeys(("/me/logins", "/.well-known/jwks.json", "/docs", "/openapi.json"), "GET, HEAD"),
     "/me/export": "GET",
+    "/v1/users/alice": "DELETE, PUT",
+    "/v1/users/alice/login": "POST",
     "/me/passcode": "PUT",
     "/me/logins/b9a5b6f6-43cf-4bd4-8c0e-6a4e29ab4c3f": "DELETE",
 }
