@@ -1,8 +1,8 @@
 """A scripted language model: a chat completions endpoint whose replies the test controls.
 
 The last line of the user's message selects the reply: `say …` streams the rest of the message, `count N` streams N
-words at a hundred a second, `hold` streams a few words and continues when the test allows it, and any other text gets a
-short answer.
+words at a hundred a second, `hold` streams a few words and continues when the test allows it, `think A | B` reasons A,
+waits as `hold` does, and answers B; any other text gets a short answer.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ HELD = "One moment, I am"  # the part of a held reply that is sent at once
 RELEASED = " back again."
 TICK = 0.01  # seconds between two words
 LOOPBACK = "127.0.0.1"
+
+
+class Reasoning(str):
+    """A piece of reasoning."""
+
+    __slots__ = ()
 
 
 class Model:
@@ -40,7 +46,8 @@ class Model:
                 self.end_headers()
                 try:
                     for piece in model.answer(str(body["messages"][-1]["content"])):
-                        self._send({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
+                        field = "reasoning_content" if isinstance(piece, Reasoning) else "content"
+                        self._send({"choices": [{"index": 0, "delta": {field: piece}, "finish_reason": None}]})
                     self._send({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
                     self.wfile.write(b"data: [DONE]\n\n")
                 except OSError:
@@ -81,7 +88,7 @@ class Model:
 
     def answer(self, said: str) -> Iterator[str]:
         """Yield the parts of a reply."""
-        command = re.search(r"(?:^|\n)(?:@\S+ )?(say|count|hold)\b\s*", said)
+        command = re.search(r"(?:^|\n)(?:@\S+ )?(say|count|hold|think)\b\s*", said)
         name, rest = (command[1], said[command.end() :]) if command else ("", said)
         known = next((answer for question, answer in self.answers.items() if said.endswith(question)), None)
         if known is not None:
@@ -90,6 +97,11 @@ class Model:
             yield from re.findall(r"\s*\S+", HELD)
             self.go_on.wait(60)
             yield RELEASED
+        elif name == "think":
+            reasoning, _, text = rest.partition("|")
+            yield from map(Reasoning, re.findall(r"\s*\S+", reasoning))
+            self.go_on.wait(60)
+            yield text.strip()
         elif name == "say":
             yield from re.findall(r"[\s\S]{1,500}", rest[: self.at_once])
             for piece in re.findall(r"[\s\S]{1,6}", rest[self.at_once :]):

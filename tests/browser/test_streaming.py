@@ -8,6 +8,7 @@ from itertools import pairwise
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
+from tests.browser.model import Model
 
 CODE = "def greet(name):\n    print(f'Hello {name}')\n\n\ngreet('Ada')"
 TEXT = f"""Some **bold words here**, `a span of code` and [a link to](https://example.org) follow:
@@ -82,3 +83,31 @@ def test_reply_is_stopped_by_the_button_and_regenerated(visit: Visit) -> None:
     kept.get_by_role("button", name="Earlier answer").click()
     expect(kept).to_contain_text("Stopped")
     expect(kept).not_to_contain_text("word1499")
+
+
+def test_reasoning_is_folded_streams_when_unfolded_and_stays(visit: Visit, model: Model) -> None:
+    """It is no part of the answer and of its copy; its duration is shown where it was seen."""
+    visitor = visit()
+    page = visitor.page
+    visitor.register()
+    model.go_on.clear()
+    visitor.new_chat("Model", "think Two **and** two | Four.")
+    fold = visitor.reply_under_way.locator("details.reasoning")
+    expect(fold.locator("summary")).to_have_text("Thinking")
+    expect(fold.locator(".md")).to_have_count(0)
+    fold.locator("summary").click()
+    expect(fold.locator(".md strong")).to_have_text("and")
+    expect(page.get_by_text("is thinking")).to_have_count(0)
+    model.go_on.set()
+    answer = visitor.expect_answer()
+    expect(answer.locator("summary")).to_have_text(re.compile(r"^Thought for \d+ seconds?$"))
+    expect(answer.locator("details .md")).to_have_text("Two and two")
+    answer.get_by_role("button", name="Copy").click()
+    visitor.writing.press("Control+v")
+    expect(visitor.writing).to_have_value("Four.")
+    page.reload()
+    kept = visitor.expect_answer()
+    expect(kept.locator("summary")).to_have_text("Thoughts")
+    expect(kept.locator("details .md")).to_have_count(0)
+    kept.locator("summary").press("Enter")
+    expect(kept.locator("details .md strong")).to_have_text("and")

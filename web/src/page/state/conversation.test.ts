@@ -80,6 +80,7 @@ describe("a chat that no chatbot attends to", () => {
   it.each<[string, (conversation: Conversation) => void]>([
     ["types", (conversation) => conversation.typing(typing)],
     ["streams", (conversation) => conversation.streamed({ message_id: "r", text: "Hel" } as Reply)],
+    ["reasons", (conversation) => conversation.streamed({ message_id: "r", reasoning: "Hm" } as Reply)],
     ["has answered", (conversation) => conversation.arrived(message("r", { sender_type: "chatbot" }))],
     ["cannot be heard, without a connection", (conversation) => conversation.disconnected()],
   ])("no longer says so when the chatbot %s", (_, act) => {

@@ -101,7 +101,7 @@ export class Conversation {
 
   /** Update the text of an active reply. */
   streamed(reply: Reply): void {
-    if (reply.text) this.attended();
+    if (reply.text || reply.reasoning) this.attended();
     const text = this.texts.get(reply.message_id);
     if (text) {
       text.value = reply;
@@ -165,7 +165,8 @@ export class Conversation {
     for (const id of this.texts.keys()) if (!held.replies.has(id)) this.texts.delete(id);
     const ids = [...held.replies.keys()];
     if (ids.join() !== this.activeReplies.peek().join()) this.activeReplies.value = ids;
-    if (held.replies.size && [...held.replies.values()].every(({ text }) => !text)) this.awaitChatbot();
+    if (held.replies.size && [...held.replies.values()].every(({ text, reasoning }) => !text && !reasoning))
+      this.awaitChatbot();
   }
 }
 

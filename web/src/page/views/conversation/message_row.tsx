@@ -5,7 +5,7 @@ import { type Signal, useSignal } from "@preact/signals";
 import type { Message } from "../../../client/index.ts";
 import { useWorkspace } from "../../state/context.ts";
 import type { Conversation, Row } from "../../state/conversation.ts";
-import { t } from "../../i18n/index.ts";
+import { errorText, hasErrorText, t } from "../../i18n/index.ts";
 import { Markdown } from "../../markdown/markdown.tsx";
 import { PlainText } from "../../markdown/plain_text.tsx";
 import { chatbotName, membersOf, nameOf } from "../../format/names.ts";
@@ -14,6 +14,7 @@ import { Avatar } from "../controls/avatar.tsx";
 import { lazy } from "../controls/lazy.tsx";
 import { OwnActions, ReplyActions } from "./message_actions.tsx";
 import { Dots, Problem } from "../controls/controls.tsx";
+import { Reasoning, reasoningOf } from "./reasoning.tsx";
 
 const MessageEditor = lazy(() => import("./message_editor.tsx").then((module) => module.MessageEditor));
 
@@ -90,6 +91,7 @@ function Body({ id, message, conversation, isGrouped, isOwn, editing }: BodyProp
   const bot = reply?.chatbot_id ?? session?.chatbots[0]?.id ?? "";
   const name = message ? nameOf(message, session) : chatbotName(bot, session);
   const isEdited = editing.value === id;
+  const reasoning = message ? reasoningOf(message) : (reply?.reasoning ?? "");
   return (
     <>
       {!isOwn && (
@@ -100,6 +102,7 @@ function Body({ id, message, conversation, isGrouped, isOwn, editing }: BodyProp
           <strong class={isOwn ? "unseen" : ""}>{isOwn ? t("chat.you") : name}</strong>
           {message && <SentAt message={message} />}
         </p>
+        {reasoning && <Reasoning text={reasoning} isActive={!message && !reply?.text} />}
         {isEdited && message ? (
           <MessageEditor message={message} onClose={() => (editing.value = undefined)} />
         ) : (
@@ -109,7 +112,7 @@ function Body({ id, message, conversation, isGrouped, isOwn, editing }: BodyProp
             conversation={conversation}
           />
         )}
-        {!message && !reply?.text && <Awaited conversation={conversation} name={name} />}
+        {!message && !reply?.text && !reasoning && <Awaited conversation={conversation} name={name} />}
         {isOwn && message?.status === "complete" && !isEdited && (
           <OwnActions message={message} conversation={conversation} onEdit={() => (editing.value = id)} />
         )}
@@ -164,7 +167,7 @@ function Content({ message, text, conversation }: ContentProps) {
       {message?.status === "stopped" && (
         <p class="fate soft">
           {t("message.stopped")}
-          {message.error && <code>{message.error.code}</code>}
+          {message.error && <StopReason code={message.error.code} />}
         </p>
       )}
       {message?.status === "failed" && (
@@ -175,6 +178,11 @@ function Content({ message, text, conversation }: ContentProps) {
       )}
     </>
   );
+}
+
+/** Why a chatbot has stopped. */
+function StopReason({ code }: { code: string }) {
+  return hasErrorText(code) ? <span>{errorText(code)}</span> : <code translate={false}>{code}</code>;
 }
 
 function Readers({ ids }: { ids: readonly string[] }) {
