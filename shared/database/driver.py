@@ -27,7 +27,10 @@ LIMITS = {
     "lock_timeout": f"{LOCK_TIMEOUT}s",
     "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT}s",
 }
+# For migrations: 24 days. A pooler that drops settings would not be noticed by 0, the default of the server.
+NO_LIMITS = dict.fromkeys(LIMITS, "2147483647ms")
 POOLER_TRIES = 3  # looks at the servers behind a pooler
+STRANGE_STATEMENTS = (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError)
 OLD_POOLER = (
     "the connection pooler hands prepared statements to servers that do not know them: "
     "PgBouncer must be 1.21 or newer with max_prepared_statements > 0, or use pool_mode = session"
@@ -88,7 +91,7 @@ class Opener:
         self._address = address
         self._settings = dict(settings)  # of each session, or of each transaction behind a pooler
         self._hosts: list[tuple[str | None, int | None]] = list(address.hosts) or [(None, None)]
-        self._pooled = False  # start-up parameters were refused
+        self._pooled = False  # start-up parameters were refused or ignored
         self._pooler_checked = False
         self._checking = asyncio.Lock()  # a pool opens several connections at once
 
@@ -136,7 +139,7 @@ class Opener:
             connection_class=Connection,
         )
         try:
-            if pooled:
+            if pooled or not await self._takes_settings(connection):
                 connection.limits = "".join(f"SET LOCAL {name} = '{value}';" for name, value in self._settings.items())
                 async with self._checking:
                     await self._check_pooler(connection, host)
@@ -147,6 +150,19 @@ class Opener:
             connection.terminate()
             raise
         return connection
+
+    async def _takes_settings(self, connection: Connection) -> bool:
+        """Return whether the session has its settings; a pooler may drop them (`ignore_startup_parameters`).
+
+        Raises:
+            UnusablePooler: the server knows this statement by the session of another client.
+        """
+        query = "SELECT " + ", ".join(f"current_setting('{name}')" for name in self._settings)
+        try:
+            found = await connection.fetchrow(query)
+        except STRANGE_STATEMENTS as error:
+            raise UnusablePooler(OLD_POOLER) from error
+        return list(found) == list(self._settings.values())
 
     async def _check_pooler(self, connection: Connection, host: tuple[str | None, int | None]) -> None:
         """Check, once, that prepared statements work.
@@ -161,10 +177,11 @@ class Opener:
         name = f"backchat_{uuid4().hex}"
         try:
             async with connection.transaction():
-                await connection.prepare("SELECT 1", name=name)
+                statement = await connection.prepare("SELECT 1", name=name)
                 passed_through = await connection.fetchval("SELECT 1 FROM pg_prepared_statements WHERE name = $1", name)
+                del statement  # not earlier: asyncpg closes a statement that is not referenced
             unusable = passed_through and await self._shares_servers(connection, host)
-        except (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError):
+        except STRANGE_STATEMENTS:
             unusable = True
         if unusable:
             raise UnusablePooler(OLD_POOLER)

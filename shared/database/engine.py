@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
 from shared.database.address import Address, parse
-from shared.database.driver import LIMITS, Opener
+from shared.database.driver import LIMITS, NO_LIMITS, Opener
 from shared.database.errors import is_server_away
 from shared.errors import InvalidRequest
 
@@ -87,7 +87,7 @@ def open_unlimited(engine: AsyncEngine) -> AsyncEngine:
     """Create an engine for the same PostgreSQL address without limits of time and without a pool, for migrations."""
     address: Address = engine.sync_engine.get_execution_options()["address"]
     return create_async_engine(
-        "postgresql+asyncpg://", poolclass=NullPool, connect_args={"async_creator_fn": Opener(address, {})}
+        "postgresql+asyncpg://", poolclass=NullPool, connect_args={"async_creator_fn": Opener(address, NO_LIMITS)}
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import ssl
 
@@ -13,8 +14,14 @@ NO_RIGHT = "42501"  # insufficient_privilege
 # Read-only, and shutdowns of the server: admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout.
 SERVER_AWAY = frozenset({READ_ONLY, "57P01", "57P02", "57P03", "57P05"})
 DISK_FULL = frozenset({"53100", "58030"})  # disk_full, io_error
+# PgBouncer uses the class of connection errors (08) for all that is not an error of the server. This is what it says of
+# addresses that cannot work; all else is for now, such as a server that is away, or its own limits.
+POOLER_REFUSES = re.compile(
+    'unsupported startup parameter|no such (user|database)|(database|role) ".*" does not exist'
+    "|authentication failed|auth failed|pooling mode"
+)
 # The address cannot work: authentication, unknown database, no right, and parameters that the server refuses.
-WRONG_ADDRESS = frozenset({"28000", "28P01", "3D000", NO_RIGHT, "42704", "22023", "0A000", "08P01"})
+WRONG_ADDRESS = frozenset({"28000", "28P01", "3D000", NO_RIGHT, "42704", "22023", "0A000"})
 
 
 class UnusablePooler(asyncpg.ProtocolViolationError):  # type: ignore[misc]
@@ -69,9 +76,10 @@ def wrong_address(error: BaseException) -> str | None:
         return str(found)  # asyncpg: the server rejected TLS, or a parameter has a wrong value
     if isinstance(found, (PermissionError, FileNotFoundError)) and found.filename:
         return f"{found.filename}: {found.strerror}"
-    if (state := sqlstate(error)) not in WRONG_ADDRESS:
+    state, said = sqlstate(error) or "", str(found).partition("\n")[0]
+    refused = isinstance(found, UnusablePooler) or (state.startswith("08") and POOLER_REFUSES.search(said))
+    if not refused and state not in WRONG_ADDRESS:
         return None
-    said = str(found).partition("\n")[0]
     return f"{said}; the right {_right(error)} is missing" if state == NO_RIGHT else said
 
 
