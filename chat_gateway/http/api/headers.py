@@ -10,7 +10,7 @@ from shared.errors import InvalidRequest
 WAIT_MAX = 60  # seconds
 _KEY = re.compile(rb"[\x20-\x7e]{1,128}")
 _PREFERENCE = re.compile(r'\s*([A-Za-z0-9!#$%&\'*+.^_`|~-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*))?\s*(?:;[^,]*)?')
-_NUMBER = re.compile(r"[0-9]{1,9}")
+_NUMBER = re.compile(r"[0-9]+")
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 
 Headers = Sequence[tuple[bytes, bytes]]  # as in an ASGI scope: names in lower case
@@ -42,8 +42,10 @@ def wait_preference(headers: Headers) -> int | None:
     """
     for name, value in _preferences(values(headers, b"prefer")):
         if name == "wait":
-            number = _NUMBER.fullmatch(value)
-            return min(int(value), WAIT_MAX) or None if number else None
+            if _NUMBER.fullmatch(value) is None:
+                return None
+            digits = value.lstrip("0")
+            return min(int(digits), WAIT_MAX) if 0 < len(digits) < 9 else WAIT_MAX if digits else None
     return None
 
 

@@ -263,3 +263,19 @@ async def test_start_join_and_leave_in_one_batch_give_the_stored_order_of_member
     assert joined.session.users == in_memory.users
     assert joined.session.users[0] == "zoe"
     assert set(joined.session.users) == {"zoe", "bob", "cem"}
+
+
+async def test_condition_on_the_number_of_a_session_is_checked_in_the_transaction(store: StoreHarness) -> None:
+    """After membership and ownership. Of two changes in one batch with the same condition, the first one applies."""
+    session_id = await store.session("bob", title="t")
+    change = {"session_id": session_id, "user_id": "bob", "title": "a", "reply_policy": None}
+    late = DeleteSession(session_id=session_id, user_id="ada", if_seq=[1])
+    batch = [UpdateSession(**change, if_seq=[1]), UpdateSession(**{**change, "title": "b"}, if_seq=[1]), late]
+    applied = await store.apply(*batch)
+    codes = [reply.error.code if reply.error else None for _, reply in applied.batch.answers]
+    assert codes == [None, "conflict", "conflict"]
+    assert (await store.join(session_id)).session.title == "a"
+    for user, expected in (("eve", "not_found"), ("bob", "forbidden"), ("ada", "conflict")):
+        assert await store.do(DeleteSession, session_id, user, if_seq=[]) == expected
+    assert await store.do(UpdateSession, session_id, title=None, reply_policy=None, if_seq=[7]) == "conflict"
+    assert await store.do(DeleteSession, session_id, if_seq=[7, 2]) == {}
