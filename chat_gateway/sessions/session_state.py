@@ -64,19 +64,14 @@ class Subscriber:
             self.floor = number
             self.socket.send(frame)
 
-    def needs_snapshot(self, reply: StreamedReply) -> bool:
-        """Return whether the next delta must be the whole text, and note that it is sent."""
+    def note_snapshot(self, reply: StreamedReply) -> None:
+        """Note that the whole text is sent."""
         if self.shown is None:
-            if reply.whole and reply.key in self.awaiting_snapshot:
-                self.awaiting_snapshot.discard(reply.key)
-                return True
-            return False
-        if self.shown.get(reply.key) == reply.attempt:
-            return False
+            self.awaiting_snapshot.discard(reply.key)
+            return
         if len(self.shown) >= SHOWN_MAX:
             del self.shown[next(iter(self.shown))]
         self.shown[reply.key] = reply.attempt
-        return True
 
     def cancel_join(self) -> None:
         """End a join that failed, or that was one page of several: the socket is as before it."""
@@ -223,17 +218,22 @@ class ServedSession:
         """
         frame: Frame | None = None
         snapshot: Frame | None = None
-        for receiver, subscriber in self.subscribers.items():
-            if not subscriber.joined or (subscriber.shown is not None and not reply.whole):
+        key, is_whole = reply.key, reply.whole
+        for recipient, subscriber in self.subscribers.items():
+            shown = subscriber.shown
+            if not subscriber.joined or (shown is not None and not is_whole):
                 continue
-            if subscriber.needs_snapshot(reply) and not delta["snapshot"]:
-                if snapshot is None:
-                    snapshot = frames.event(reply.name, {**delta, "offset": 0, "text": reply.text, "snapshot": True})
-                receiver.send(snapshot)
-                continue
+            lacks_text = key in subscriber.awaiting_snapshot if shown is None else shown.get(key) != reply.attempt
+            if lacks_text and is_whole:
+                subscriber.note_snapshot(reply)
+                if not delta["snapshot"]:
+                    whole = {**delta, "offset": 0, "text": reply.text, "snapshot": True}
+                    snapshot = snapshot or frames.event(reply.name, whole)
+                    recipient.send(snapshot)
+                    continue
             if frame is None:
                 frame = frames.event(reply.name, delta)
-            receiver.send(frame)
+            recipient.send(frame)
 
 
 def describe_active_replies(active: Iterable[dict[str, Any]], replies: StreamedReplies) -> list[dict[str, Any]]:

@@ -78,8 +78,8 @@ class EventStreams:
             Unavailable: the bus does not answer.
         """
         async with self._opening(Stream(identity, None, self._settings, _transport(scope))) as stream:
-            stream.write(frames.event("ready", ready_of(identity, self._settings)).stream_text)
             stream.go_live()
+            stream.send(frames.event("ready", ready_of(identity, self._settings)))
         return partial(self._serve, stream, None)
 
     async def watch(self) -> None:
@@ -146,6 +146,6 @@ async def _end_at_disconnect(stream: Stream, receive: Receive) -> None:
     stream.end()
 
 
-def _transport(scope: Scope) -> asyncio.Transport | None:
-    transport: asyncio.Transport | None = scope.get("extensions", {}).get(TRANSPORT, {}).get("transport")
+def _transport(scope: Scope) -> asyncio.Transport:
+    transport: asyncio.Transport = scope["extensions"][TRANSPORT]["transport"]
     return transport

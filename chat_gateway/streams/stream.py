@@ -11,6 +11,7 @@ from starlette.types import Send
 
 from chat_gateway.identity.authentication import Identity
 from chat_gateway.settings import GatewaySettings
+from chat_gateway.transport import event_stream
 from chat_gateway.transport.connection import BURST_FACTOR, UNREAD_MAX
 from chat_gateway.transport.frames import Frame
 from chat_gateway.transport.outbound_queue import OutboundQueue
@@ -32,9 +33,9 @@ class Text:
         self.data = data
 
     @property
-    def stream_text(self) -> bytes:
-        """The bytes."""
-        return self.data
+    def chunk(self) -> bytes:
+        """The text as a chunk of the response."""
+        return event_stream.chunk(self.data)
 
 
 class Stream:
@@ -47,14 +48,15 @@ class Stream:
     __slots__ = (
         "_completed",
         "_ended",
-        "_has_written",
         "_held",
         "_last_events",
         "_live",
+        "_read_bytes",
         "_settings",
         "_transport",
         "_unread_since",
         "_written",
+        "_written_bytes",
         "commented_at",
         "expiry",
         "follows",
@@ -67,7 +69,7 @@ class Stream:
     )
 
     def __init__(
-        self, identity: Identity, follows: str | None, settings: GatewaySettings, transport: asyncio.Transport | None
+        self, identity: Identity, follows: str | None, settings: GatewaySettings, transport: asyncio.Transport
     ) -> None:
         self.identity = identity
         self.user_id = identity.user_id
@@ -86,9 +88,9 @@ class Stream:
         self._live = False
         self._held: list[Frame] = []
         self._ended = False
-        self._completed = False
+        self._completed = True  # whether no response is being written
         self._written = asyncio.Event()
-        self._has_written = False  # since the client was known to have read everything
+        self._written_bytes = self._read_bytes = 0  # of chunks; the second as of the last check
         self._unread_since: float | None = None
 
     @property
@@ -142,15 +144,15 @@ class Stream:
         self._ended = True
         self.queue.put_nowait(None)
         self._written.set()
-        if self._transport is not None:
-            asyncio.get_running_loop().call_later(END_WITHIN, self._abort_unwritten)
+        asyncio.get_running_loop().call_later(END_WITHIN, self._abort_unwritten)
 
     def check_reading(self, now: float) -> None:
-        """Cut the stream off if the client has left written bytes unread for too long; called every second."""
-        if self._ended or self._transport is None or not self._has_written:
+        """Cut the stream off if the client has read nothing of the written bytes for too long; called every second."""
+        if self._read_bytes == self._written_bytes:
             return
-        if not unread_bytes(self._transport):
-            self._has_written, self._unread_since = False, None
+        before, self._read_bytes = self._read_bytes, self._written_bytes - unread_bytes(self._transport)
+        if self._read_bytes > before:
+            self._unread_since = None
         elif self._unread_since is None:
             self._unread_since = now
         elif now - self._unread_since >= self._settings.read_within:
@@ -161,39 +163,41 @@ class Stream:
         await self._written.wait()
 
     async def copy_to(self, send: Send) -> None:
-        """Write the queue as the body of the response until the stream has ended."""
-        last = False
+        """Write the queue as the body of the response until the stream has ended.
+
+        The chunks of events are shared by all streams, so they are written around ASGI, which would frame each again.
+        """
+        last = self._completed = False
         while not last:
             if self.queue.empty():
                 self._written.set()
-            last, body = self._gather(await self.queue.get())
-            self._has_written = True
-            await send({"type": "http.response.body", "body": body, "more_body": not last})
-            if not last and self._unread > UNREAD_MAX:
+            last, chunks = self._gather(await self.queue.get())
+            if self._transport.is_closing():
+                break
+            body = chunks.pop() if len(chunks) == 1 else b"".join(chunks)
+            self._written_bytes += len(body)
+            self._transport.write(body)
+            if self._transport.get_write_buffer_size() > UNREAD_MAX:
                 await send({"type": "http.response.body", "body": b"", "more_body": True})  # waits for the client
+        await send({"type": "http.response.body", "body": b""})
         self._completed = True
 
-    @property
-    def _unread(self) -> int:
-        """Bytes written that the kernel has not taken."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
-
-    def _gather(self, item: Any) -> tuple[bool, bytes]:
-        """Return whether the queue has ended, and the text of `item` and of the items queued behind it."""
-        parts: list[bytes] = []
+    def _gather(self, item: Any) -> tuple[bool, list[bytes]]:
+        """Return whether the queue has ended, and the chunks of `item` and of the items queued behind it."""
+        chunks: list[bytes] = []
         size = 0
         while item is not None:
-            parts.append(item.stream_text)
-            size += len(parts[-1])
+            chunks.append(item.chunk)
+            size += len(chunks[-1])
             if size >= JOINED_MAX or self.queue.empty():
-                return False, b"".join(parts)
+                return False, chunks
             item = self.queue.get_nowait()
-        return True, b"".join(parts)
+        return True, chunks
 
     def _put(self, item: Frame | Text) -> None:
         queue, settings = self.queue, self._settings
         load = max(queue.qsize() / settings.outbound_packets, queue.size / settings.outbound_bytes)
-        if load >= 1 and (load >= BURST_FACTOR or self._unread > UNREAD_MAX):
+        if load >= 1 and (load >= BURST_FACTOR or self._transport.get_write_buffer_size() > UNREAD_MAX):
             self._cut_off()
         else:
             self._written.clear()
@@ -202,9 +206,8 @@ class Stream:
     def _cut_off(self) -> None:
         self.slow = True
         self.end()
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     def _abort_unwritten(self) -> None:
-        if self._transport is not None and not self._completed:
+        if not self._completed:
             self._transport.abort()

@@ -12,7 +12,7 @@ from chat_gateway.protocol.payloads import JoinChat
 from chat_gateway.sessions.joining import NEWEST_REPLIES, Sessions
 from chat_gateway.streams.stream import Stream
 from chat_gateway.transport import frames
-from chat_gateway.transport.frames import stream_text
+from chat_gateway.transport.event_stream import event_text
 from shared.contracts.views import PAGE_MAX
 from shared.errors import BackchatError, NotFound, Unavailable
 
@@ -65,7 +65,7 @@ class StreamCatchUp:
             self._stream.write(text)
             return
         payload = {name: answer[name] for name in ("session", "last_seq", "active_replies")}
-        self._stream.write(text + stream_text("ready", orjson.dumps(payload), answer["last_seq"]))
+        self._stream.write(text + event_text("ready", orjson.dumps(payload), answer["last_seq"]))
         self._stream.go_live()
 
     def _changes(self, answer: dict[str, Any], after: int) -> bytes:
@@ -80,7 +80,7 @@ class StreamCatchUp:
             view = {name: value for name, value in session.items() if name != "read_seq"}
             changes.append((session["seq"], "session_updated", view))
         changes.sort(key=_number)
-        return b"".join(stream_text(name, orjson.dumps(payload), number) for number, name, payload in changes)
+        return b"".join(event_text(name, orjson.dumps(payload), number) for number, name, payload in changes)
 
 
 def _number(change: tuple[int, str, dict[str, Any]]) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from engineio import packet as engineio_packet
 
+from chat_gateway.transport import event_stream
 from chat_gateway.transport.packets import ack_text, event_text
 from chat_gateway.transport.wire import payload_of, text_frame
 
@@ -22,15 +23,15 @@ class Frame(engineio_packet.Packet):  # type: ignore[misc]
         self.wire = text_frame(b"4" + text)
         self.name = name
         self.number = number
-        self._stream_text: bytes | None = None
+        self._chunk: bytes | None = None
 
     @property
-    def stream_text(self) -> bytes:
-        """The server event as Server-Sent Events have it; made from `wire` for the first stream that needs it."""
-        if self._stream_text is None:
+    def chunk(self) -> bytes:
+        """The server event as a chunk of Server-Sent Events; made from `wire` for the first stream that needs it."""
+        if self._chunk is None:
             payload = payload_of(self.wire)[len(f'42["{self.name}",') : -1]
-            self._stream_text = stream_text(self.name, payload, self.number)
-        return self._stream_text
+            self._chunk = event_stream.chunk(event_stream.event_text(self.name, payload, self.number))
+        return self._chunk
 
     def encode(self, b64: bool = False) -> str:  # noqa: ARG002, FBT001, FBT002 - as in python-engineio
         """Return the packet as text, for long-polling."""
@@ -47,13 +48,6 @@ class Recipient(Protocol):
 def event(name: str, payload: Any, number: int | None = None) -> Frame:
     """Return the frame of a server event; `number` is its sequence number if it has one."""
     return Frame(event_text(name, payload), name, number)
-
-
-def stream_text(name: str, payload: bytes, number: int | None = None) -> bytes:
-    """Return one event of Server-Sent Events (WHATWG HTML, section 9.2); `payload` is JSON on one line."""
-    if number is None:
-        return b"event: %b\ndata: %b\n\n" % (name.encode(), payload)
-    return b"event: %b\nid: %d\ndata: %b\n\n" % (name.encode(), number, payload)
 
 
 def ack(ack_id: int, body: Any) -> Frame:

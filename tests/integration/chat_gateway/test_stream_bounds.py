@@ -8,6 +8,7 @@ import time
 import pytest
 
 from chat_gateway.streams import event_streams
+from chat_gateway.transport import event_stream
 from tests.integration.chat_gateway.conftest import Running, start_chat
 from tests.integration.chat_gateway.following import stream, user_stream
 from tests.integration.chat_gateway.rooms import room
@@ -118,16 +119,14 @@ async def test_open_streams_outlive_an_absent_persistence(running: Running) -> N
 
 async def test_many_streams_of_a_session_share_one_encoding(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """An event is encoded once for all streams, and only if there is one."""
-    from chat_gateway.transport import frames  # noqa: PLC0415
-
     encoded: list[str] = []
-    plain = frames.stream_text
+    plain = event_stream.event_text
 
     def counting(name: str, payload: bytes, number: int | None = None) -> bytes:
         encoded.append(name)
         return plain(name, payload, number)
 
-    monkeypatch.setattr(frames, "stream_text", counting)
+    monkeypatch.setattr(event_stream, "event_text", counting)
     ada = await running.client("ada")
     session = await start_chat(ada)
     running.bus.store(session["id"], "one")

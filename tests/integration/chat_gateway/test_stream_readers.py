@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from chat_gateway.streams.stream import Stream
 from tests.integration.chat_gateway.conftest import Running, start_chat
 from tests.integration.chat_gateway.following import stream
 from tests.integration.chat_gateway.rooms import ok
@@ -35,8 +36,8 @@ async def unread(running: Running, session: dict[str, Any], query: str = "") -> 
 
 def queued(running: Running) -> int:
     """Return the bytes of all queues and written buffers of streams."""
-    streams = [each for each in running.server._callbacks._connected_users.all_sockets() if hasattr(each, "_unread")]
-    return sum(each.queue.size + each._unread for each in streams)
+    streams = [each for each in running.server._callbacks._connected_users.all_sockets() if isinstance(each, Stream)]
+    return sum(each.queue.size + each._transport.get_write_buffer_size() for each in streams)
 
 
 async def test_stream_whose_queue_is_full_is_cut_off(running: Running) -> None:

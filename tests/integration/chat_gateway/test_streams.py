@@ -6,9 +6,10 @@ import httpx2
 import pytest
 
 from chat_gateway.sessions import session_state
+from chat_gateway.streams.stream import END_WITHIN, Stream
 from tests.integration.chat_gateway.conftest import Running, start_chat
 from tests.integration.chat_gateway.following import stream
-from tests.support.waiting import until
+from tests.support.waiting import pause, until
 
 
 async def test_changes_after_the_cursor_come_before_ready(running: Running) -> None:
@@ -82,6 +83,25 @@ async def test_wrong_cursor_is_refused_before_the_stream(
         assert (refused.response.status_code, refused.response.json()["code"]) == (status, code)
         assert refused.response.headers["content-type"] == "application/problem+json"
     assert running.metric("streams") == 0
+
+
+async def test_connection_of_a_refused_stream_stays_usable(running: Running) -> None:
+    """The end of a stream that never began concerns no later response of the connection."""
+    session = await start_chat(await running.client("ada"))
+    headers = {"Authorization": f"Bearer {running.issuer.token('ada')}"}
+    path = f"/v1/sessions/{session['id']}/events"
+    async with httpx2.AsyncClient(base_url=running.url, headers=headers) as http:
+        assert (await http.get(path, params={"after_seq": 1})).status_code == 409
+        async with http.stream("GET", path) as response:
+            transports = {
+                each._transport
+                for each in running.server._callbacks._connected_users.all_sockets()
+                if isinstance(each, Stream)
+            }
+            assert len(transports) == 1
+            await pause(END_WITHIN + 0.5, "the time after which an unwritten stream is aborted")
+            assert not transports.pop().is_closing()
+            assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
