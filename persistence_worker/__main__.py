@@ -1,4 +1,4 @@
-"""The process `python -m persistence_worker [serve | migrate | repartition | dead list | dead show | dead replay]`."""
+"""The process `python -m persistence_worker [serve | migrate | repartition | dead … | accesses]`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence_worker import app
-from persistence_worker.operations import dead_letter_command, repartitioning
-from persistence_worker.settings import PersistenceMigrationSettings, PersistenceProcessSettings
+from persistence_worker.operations import access_command, dead_letter_command, repartitioning
+from persistence_worker.settings import AccessesSettings, PersistenceMigrationSettings, PersistenceProcessSettings
+from persistence_worker.storage.database import Database
 from persistence_worker.storage.tables import SCHEMA
 from shared.bus.rabbitmq import RabbitMQBus
 from shared.database.engine import open_engine
@@ -35,6 +36,9 @@ def main() -> None:
         "repartition", help="change the database to BACKCHAT_PARTITIONS partitions; the old queues must be empty"
     )
     dead_letter_command.add_arguments(commands.add_parser("dead", help="inspect and replay dead letters"))
+    access_command.add_arguments(
+        commands.add_parser("accesses", help="list accesses of services to sessions of which they are no members")
+    )
     chosen = parser.parse_args()
     if chosen.command == "migrate":
         migrate(load(PersistenceMigrationSettings))
@@ -42,6 +46,8 @@ def main() -> None:
         sys.exit(repartition(load(PersistenceProcessSettings)))
     elif chosen.command == "dead":
         sys.exit(dead(load(DistributedSettings), chosen))
+    elif chosen.command == "accesses":
+        sys.exit(accesses(load(AccessesSettings), chosen))
     else:
         serve(load(PersistenceProcessSettings))
 
@@ -53,6 +59,23 @@ def dead(settings: DistributedSettings, chosen: argparse.Namespace) -> int:
     async def work() -> int:
         async with RabbitMQBus(settings.amqp_url, name=f"{app.NAME} dead") as bus:
             return await dead_letter_command.run(bus, settings.partitions, chosen)
+
+    return asyncio.run(work())
+
+
+def accesses(settings: AccessesSettings, chosen: argparse.Namespace) -> int:
+    """List accesses of services; return the exit code."""
+    logs.configure(app.NAME, level="error", form=settings.log_format)
+
+    async def work() -> int:
+        engine = open_engine(settings.database_url, schema=SCHEMA)
+        try:
+            if not await check_address(engine):
+                sys.stderr.write("the database does not answer\n")
+                return 1
+            return await access_command.run(Database(engine, settings.partitions), chosen)
+        finally:
+            await engine.dispose()
 
     return asyncio.run(work())
 

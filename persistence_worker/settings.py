@@ -36,5 +36,15 @@ class PersistenceMigrationSettings(CommonSettings):
     )
 
 
+class AccessesSettings(CommonSettings):
+    """Settings of `accesses`."""
+
+    database_url: DatabaseUrl = Field(
+        pattern=r"^(postgresql\+asyncpg|sqlite\+aiosqlite)://",
+        repr=False,
+        description="URL of the database: `postgresql+asyncpg://…` or `sqlite+aiosqlite:///…`",
+    )
+
+
 class PersistenceProcessSettings(PersistenceSettings, PersistenceMigrationSettings, DistributedSettings):
     """Settings of the worker as a separate process."""

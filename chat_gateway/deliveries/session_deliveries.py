@@ -74,9 +74,12 @@ class SessionDeliveries:
             self._presence.changed(session.key)
 
     def _session_deleted(self, session: ServedSession, data: dict[str, Any]) -> None:
-        # Only for a deleted session. Present and former members are notified by a user delivery.
+        # Only for a deleted session. Present and former members are notified by a user delivery; services that follow
+        # the session without being members are notified here.
         if data["whole"]:
-            self._registry.forget(session)
+            joined = self._registry.forget(session)
+            observers = [each for each in joined if each.user_id not in data["users"]]
+            frames.send_all(observers, frames.event("session_deleted", {"session_id": session.key}))
 
     def _session_head(self, session: ServedSession, data: dict[str, Any]) -> None:
         self._catch_up.head_announced(session, data["last_seq"])

@@ -16,9 +16,11 @@ import structlog
 from chat_gateway.events.budgets import Budgets
 from chat_gateway.events.calls import Call, Calls, Handler, RequestCall
 from chat_gateway.events.message_publisher import MessagePublisher
+from chat_gateway.identity.authentication import Identity
 from chat_gateway.protocol import parsing, payloads
 from chat_gateway.sessions.joining import Sessions
 from chat_gateway.sockets.caller import Caller
+from shared.contracts.scopes import CHAT
 from shared.errors import BackchatError, Forbidden, Internal, InvalidRequest, Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -28,7 +30,7 @@ READS = (payloads.JoinChat, payloads.GetMessages, payloads.ListChats, payloads.S
 READ_LANE = "reading"  # the caller's lane for `READS`; its other lanes are named after sessions
 SEND_MESSAGE = "send_message"
 REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of an event
-CHAT = "chat"  # the scope by which a service may do what a user may
+FOLLOWING = frozenset({"join_chat", "leave_chat", "get_messages", "get_session", "get_message"})
 RETRY_AFTER_STOP = 1.0  # seconds, `retry_after` of refusals by a stopping gateway
 
 
@@ -76,8 +78,7 @@ class ClientEvents:
         try:
             self.spend(socket)
             self._calls.check_capacity(socket)
-            if name != REFRESH_TOKEN:
-                _check_scope(socket)
+            check_scope(socket.identity, name)
             if name == SEND_MESSAGE:
                 self._publisher.check_capacity()  # before parsing: a refusal for overload must cost little CPU
             self._begin(call, parsing.parse(name, arguments))
@@ -102,7 +103,7 @@ class ClientEvents:
             if name == SEND_MESSAGE:
                 self._publisher.check_capacity()
             payload = parsing.parse_request(name, fields)
-            _check_scope(caller)
+            check_scope(caller.identity, name)
             self._begin(call, payload)
         except BackchatError as error:
             call.refuse(error)
@@ -184,11 +185,13 @@ class ClientEvents:
         return left
 
 
-def _check_scope(caller: Caller) -> None:
-    """Check that a service may do what a user may.
+def check_scope(identity: Identity, event: object) -> None:
+    """Check that the scopes of a service may allow an event; persistence decides for which sessions they do.
 
     Raises:
-        Forbidden: the scope `CHAT` was not granted.
+        Forbidden: no scope that allows the event was granted.
     """
-    if not caller.identity.permits(CHAT):
+    if identity.scopes is None or identity.permits(CHAT) or event == REFRESH_TOKEN:
+        return
+    if not (identity.observes and event in FOLLOWING):
         raise Forbidden(f"The scope `{CHAT}` was not granted.")

@@ -48,11 +48,17 @@ class QueryEvents:
         call.accept({})
 
     async def _get_session(self, call: Call, request: payloads.GetSession) -> None:
-        query = ReadSession(user_id=call.caller.user_id, session_id=request.session_id)
+        caller = call.caller
+        query = ReadSession(user_id=caller.user_id, session_id=request.session_id, scopes=caller.identity.scope_names)
         call.accept({"session": (await self._persistence.query(query))["session"]})
 
     async def _get_message(self, call: Call, request: payloads.GetMessage) -> None:
-        query = ReadMessage(user_id=call.caller.user_id, session_id=request.session_id, message_id=request.message_id)
+        query = ReadMessage(
+            user_id=call.caller.user_id,
+            session_id=request.session_id,
+            message_id=request.message_id,
+            scopes=call.caller.identity.scope_names,
+        )
         call.accept({"message": (await self._persistence.query(query))["message"]})
 
     async def _get_messages(self, call: Call, request: payloads.GetMessages) -> None:
@@ -63,13 +69,19 @@ class QueryEvents:
                 before_seq=request.before_seq,
                 after_seq=request.after_seq,
                 limit=request.limit,
+                scopes=call.caller.identity.scope_names,
             )
         )
         call.accept({"messages": found["messages"], "has_more": found["has_more"]})
 
     async def _list_chats(self, call: Call, request: payloads.ListChats) -> None:
         found = await self._persistence.query(
-            ListSessions(user_id=call.caller.user_id, cursor=request.cursor, limit=request.limit)
+            ListSessions(
+                user_id=call.caller.user_id,
+                cursor=request.cursor,
+                limit=request.limit,
+                scopes=call.caller.identity.scope_names,
+            )
         )
         call.accept({"sessions": found["sessions"], "next_cursor": found["next_cursor"]})
 
@@ -88,6 +100,7 @@ class QueryEvents:
                 session_id=request.session_id,
                 cursor=request.cursor,
                 limit=request.limit,
+                scopes=call.caller.identity.scope_names,
             )
         )
         call.accept({"hits": found["hits"], "next_cursor": found["next_cursor"]})

@@ -6,6 +6,7 @@ import re
 
 from starlette.types import ASGIApp
 
+from chat_gateway.events.client_events import check_scope
 from chat_gateway.http.api import forms
 from chat_gateway.http.api import headers as request_headers
 from chat_gateway.http.api.routes import Endpoint, Request
@@ -27,6 +28,7 @@ class SessionStreamEndpoint:
 
     async def __call__(self, request: Request) -> ASGIApp:
         """Return the stream."""
+        check_scope(request.caller.identity, "join_chat")
         cursor = _cursor(request)
         payload = parsing.parse("join_chat", [{"session_id": request.variables["session_id"], CURSOR: cursor}])
         assert isinstance(payload, JoinChat)
@@ -41,6 +43,7 @@ class UserStreamEndpoint:
 
     async def __call__(self, request: Request) -> ASGIApp:
         """Return the stream."""
+        check_scope(request.caller.identity, "list_chats")
         return await self._streams.open_user(request.caller.identity, request.scope)
 
 

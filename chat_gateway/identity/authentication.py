@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shared.backoff import Backoff
 from shared.contracts import ids
+from shared.contracts.scopes import may_read_all
 from shared.errors import BackchatError, TokenExpired, Unauthenticated, Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -59,6 +60,16 @@ class Identity:
     def revocable_ids(self) -> tuple[str, ...]:
         """The ids under which auth may revoke the token: its login; for a service its key, and the token itself."""
         return (self.login_id,) if self.scopes is None else (self.login_id, self.token_id)
+
+    @property
+    def scope_names(self) -> list[str] | None:
+        """The scopes as queries carry them."""
+        return None if self.scopes is None else sorted(self.scopes)
+
+    @property
+    def observes(self) -> bool:
+        """Whether it may follow every session, without being a member."""
+        return may_read_all(self.scopes)
 
     def permits(self, scope: str) -> bool:
         """Whether the token permits what a scope allows to services."""

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from chat_gateway.domain.streamed_replies import StreamedReplies
+from chat_gateway.identity.authentication import Identity
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.bindings import Bindings
 from chat_gateway.sessions.catch_up import CatchUp
@@ -114,7 +115,7 @@ class Sessions:
         self, session: ServedSession, caller: Recipient, request: payloads.JoinChat
     ) -> tuple[dict[str, Any], bool]:
         """Return the answer of `join_chat`, and whether it is one page of several."""
-        found = await self._persistence.query(_join_query(caller.user_id, request))
+        found = await self._persistence.query(_join_query(caller.identity, request))
         self._catch_up.load(session, found["session"])
         self._note_ended(found["messages"], to_stream=caller.follows is not None)
         answer = {
@@ -124,7 +125,8 @@ class Sessions:
             "last_seq": found["last_seq"],
             "active_replies": describe_active_replies(found["active"], self._replies),
         }
-        session.check_current(caller.user_id, found["session"])
+        if not caller.identity.observes:
+            session.check_current(caller.user_id, found["session"])
         return answer, request.after_seq is not None and found["has_more"]
 
     def _note_ended(self, messages: list[dict[str, Any]], *, to_stream: bool) -> None:
@@ -246,5 +248,11 @@ def _remove(session: ServedSession, subscriber: Subscriber) -> None:
         del session.subscribers[subscriber.socket]
 
 
-def _join_query(user_id: str, request: payloads.JoinChat) -> JoinSession:
-    return JoinSession(user_id=user_id, session_id=request.session_id, after_seq=request.after_seq, limit=request.limit)
+def _join_query(identity: Identity, request: payloads.JoinChat) -> JoinSession:
+    return JoinSession(
+        user_id=identity.user_id,
+        session_id=request.session_id,
+        after_seq=request.after_seq,
+        limit=request.limit,
+        scopes=identity.scope_names,
+    )

@@ -13,6 +13,7 @@ class Recipient(Protocol):
     """What can join sessions. `joined` are the ids of the sessions it has joined."""
 
     user_id: str
+    identity: Identity
     joined: set[str]
 
     @property
@@ -34,7 +35,6 @@ class Recipient(Protocol):
 class ConnectedClient(Recipient, Protocol):
     """A socket or a stream with the lifetime of its token: `valid_until` is its expiry (monotonic seconds)."""
 
-    identity: Identity
     valid_until: float
     expiry: asyncio.TimerHandle | None
 

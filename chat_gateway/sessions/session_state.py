@@ -156,12 +156,15 @@ class ServedSession:
             watcher()
 
     def set_members(self, users: Iterable[str], number: int) -> list[Recipient]:
-        """Set the members from `number` on; unsubscribe and return the sockets of other users."""
+        """Set the members from `number` on; unsubscribe and return the sockets of other users, except observers."""
         self.members, self._members_since = frozenset(users), number
         removed = [
             socket
             for socket, subscriber in self.subscribers.items()
-            if subscriber.joined and socket.user_id not in self.members and number > subscriber.floor
+            if subscriber.joined
+            and socket.user_id not in self.members
+            and number > subscriber.floor
+            and not socket.identity.observes
         ]
         for socket in removed:
             self._unsubscribe(socket)

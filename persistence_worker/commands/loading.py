@@ -31,6 +31,7 @@ from shared.contracts.commands import (
     StopReply,
     SummarizeSession,
 )
+from shared.contracts.ids import is_service
 
 
 class Loader:
@@ -55,6 +56,11 @@ class Loader:
         untitled = [s for s in loaded.sessions.values() if s.title is None and s.id in answered]
         if untitled:
             self._sessions.load_title_sources(connection, untitled)
+        answered_by_services = {
+            c.reply_to for c in commands if isinstance(c, SendMessage) and c.reply_to and is_service(c.user_id)
+        }
+        if answered_by_services:
+            loaded.depths = self._commands.depths(connection, answered_by_services)
         if any(isinstance(command, (StartSession, AddChatbot)) for command in commands):
             self._catalogue.replace(load_catalogue(connection))  # another worker may have stored a newer one
         if entering := {c.user_id for c in commands if isinstance(c, (StartSession, AcceptInvite))}:

@@ -139,6 +139,7 @@ class Loaded:
     erased_users: set[str] = field(default_factory=set)  # of the users who enter a session
     outdated: set[str] = field(default_factory=set)  # ids of commands whose summary covers messages changed since
     history: History = field(default_factory=History)
+    depths: dict[UUID, int] = field(default_factory=dict)  # of the turns whose replies a service's message answers
 
 
 @dataclass(slots=True)

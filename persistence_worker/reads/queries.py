@@ -19,8 +19,9 @@ from persistence_worker.storage.replies import replies_to
 from persistence_worker.storage.session_reader import SessionReader
 from shared.contracts import queries as q
 from shared.contracts.payload import Model, Payload
+from shared.contracts.scopes import CHAT, may_read_all
 from shared.contracts.views import PAGE_BYTES_MAX, Chatbot, Message
-from shared.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
 
 PAGE_ROOM = PAGE_BYTES_MAX - 16 * 1024  # bytes of an answer for its messages
 NO_SESSION = "There is no such session."
@@ -52,6 +53,7 @@ class Queries:
 
         Raises:
             NotFound: the session is missing, or the user is not a member.
+            Forbidden: the scopes of a service do not allow it.
             Conflict: the cursor is ahead of the session.
             InvalidRequest: parameters exclude each other, or a cursor is not valid.
             Unavailable: no catalogue is stored yet, or a search took too long.
@@ -59,7 +61,7 @@ class Queries:
         return self._answers[type(query)](connection, query)
 
     def _join(self, connection: Connection, query: q.JoinSession) -> q.JoinResult:
-        session, read_seq = self._found(connection, query.session_id, query.user_id)
+        session, read_seq = self._readable(connection, query)
         if query.after_seq is None:
             messages, has_more = self._newest(connection, session.id, None, query.limit)
             last_seq = session.last_seq
@@ -86,18 +88,18 @@ class Queries:
         )
 
     def _session(self, connection: Connection, query: q.ReadSession) -> q.OwnSessionResult:
-        session, read_seq = self._found(connection, query.session_id, query.user_id)
+        session, read_seq = self._readable(connection, query)
         return q.OwnSessionResult(session=views.own_session(session, _catalogue(connection), read_seq))
 
     def _message(self, connection: Connection, query: q.ReadMessage) -> q.MessageResult:
-        session, _ = self._found(connection, query.session_id, query.user_id)
+        session, _ = self._readable(connection, query)
         message = self._reader.message(connection, session.id, query.message_id)
         if message is None:
             raise NotFound(NO_MESSAGE)
         return q.MessageResult(message=message)
 
     def _answer_to(self, connection: Connection, query: q.ReadAnswer) -> q.AnswerResult:
-        session, _ = self._found(connection, query.session_id, query.user_id)
+        session, _ = self._readable(connection, query)
         message = self._reader.message(connection, session.id, query.message_id)
         if message is None:
             raise NotFound(NO_MESSAGE)
@@ -107,7 +109,7 @@ class Queries:
     def _history(self, connection: Connection, query: q.ReadHistory) -> q.HistoryResult:
         if query.before_seq is not None and query.after_seq is not None:
             raise InvalidRequest("Give before_seq or after_seq, not both.")
-        session, _ = self._found(connection, query.session_id, query.user_id)
+        session, _ = self._readable(connection, query)
         if query.after_seq is None:
             messages, has_more = self._newest(connection, session.id, query.before_seq, query.limit)
         else:
@@ -138,6 +140,7 @@ class Queries:
         return q.HeadsResult(heads={str(session_id): seq for session_id, seq in heads.items()})
 
     def _sessions(self, connection: Connection, query: q.ListSessions) -> q.SessionsResult:
+        _check_chat(query)
         after = None if query.cursor is None else read_cursor(query.cursor)
         found = self._reader.sessions_of(connection, query.user_id, after, query.limit + 1)
         page = found[: query.limit]
@@ -171,6 +174,7 @@ class Queries:
         return q.TurnResult(open=self._reader.is_open(connection, query.session_id, query.message_id))
 
     def _search(self, connection: Connection, query: q.SearchMessages) -> q.SearchResult:
+        _check_chat(query)
         if query.session_id is not None:
             self._found(connection, query.session_id, query.user_id)
         return search(connection, query)
@@ -178,11 +182,26 @@ class Queries:
     def _export(self, connection: Connection, query: q.ExportUser) -> q.ExportResult:
         return export(connection, self._reader, _catalogue(connection), query)
 
+    def _readable(self, connection: Connection, query: Any) -> tuple[SessionState, int]:
+        """Return the session of a query by a member, or by a service that may read every session."""
+        if not may_read_all(query.scopes):
+            found = self._found(connection, query.session_id, query.user_id)
+            _check_chat(query)
+            return found
+        own = self._reader.session(connection, query.session_id, query.user_id)
+        return own or self._found(connection, query.session_id, None)
+
     def _found(self, connection: Connection, session_id: UUID, user_id: str | None) -> tuple[SessionState, int]:
         found = self._reader.session(connection, session_id, user_id)
         if found is None:
             raise NotFound(NO_SESSION)
         return found
+
+
+def _check_chat(query: q.JoinSession | q.ReadHistory | q.ListSessions | q.SearchMessages) -> None:
+    """Check that a service may do what a user may."""
+    if query.scopes is not None and CHAT not in query.scopes:
+        raise Forbidden(f"The scope `{CHAT}` was not granted.")
 
 
 def fitting(messages: list[Message], limit: int) -> list[Message]:

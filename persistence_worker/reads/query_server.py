@@ -10,6 +10,7 @@ from persistence_worker.domain.answers import refusal
 from persistence_worker.domain.publications import SOURCE
 from persistence_worker.metrics import Metrics
 from persistence_worker.reads.queries import Queries
+from persistence_worker.reads.service_access import answer_recorded
 from persistence_worker.storage.database import Database
 from persistence_worker.storage.errors import is_permanent
 from shared.bus.port import Bus, Delivery, Subscription
@@ -86,7 +87,7 @@ class QueryServer:
 
     async def _read(self, query: Payload) -> Model:
         if not isinstance(query, COSTLY):
-            return await self._database.read(lambda connection: self._queries.answer(connection, query))
+            return await answer_recorded(self._database, self._queries, query)
         if self._costly >= max(1, self._in_flight // COSTLY_SHARE):
             raise Unavailable("Too many searches at once.", retry_after=RETRY_AFTER)
         self._costly += 1

@@ -34,6 +34,7 @@ from persistence_worker.storage.tables import (
     session_chatbots,
     session_invites,
     session_users,
+    turns,
 )
 from shared.contracts.payload import utc_now
 
@@ -77,7 +78,12 @@ class CommandStore:
         self._read_marks = select(session_users.c.session_id, session_users.c.user_id, session_users.c.read_seq).where(
             is_among(session_users.c.session_id, "ids", dialect), is_among(session_users.c.user_id, "users", dialect)
         )
+        self._depths = select(turns.c.id, turns.c.depth).where(is_among(turns.c.id, "ids", dialect))
         self._erased_users = select(erased_users.c.user_id).where(is_among(erased_users.c.user_id, "ids", dialect))
+
+    def depths(self, connection: Connection, ids: Collection[UUID]) -> dict[UUID, int]:
+        """Return the depths of turns by id; the id of a turn is that of its reply."""
+        return {row[0]: row[1] for row in connection.execute(self._depths, {"ids": list(ids)})}
 
     def load_applied(self, connection: Connection, loaded: Loaded, ids: Collection[str]) -> None:
         """Load the answers of commands that were applied before."""

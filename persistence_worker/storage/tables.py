@@ -225,6 +225,17 @@ chatbots = Table(
     Column("modified_at", UtcDateTime, nullable=False),  # of the catalogue that listed it
 )
 
+service_accesses = Table(  # of services to sessions of which they are no members; kept permanently
+    "service_accesses",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("session_id", Uuid, nullable=False),
+    Column("what", Text, nullable=False),
+    Index(None, "at"),
+)
+
 settings = Table(
     "settings",
     metadata,

@@ -1,4 +1,7 @@
-"""Queries on `chat.queries` and their results, which are sent as a `Reply`."""
+"""Queries on `chat.queries` and their results, which are sent as a `Reply`.
+
+`scopes` are those of a service (`shared.contracts.scopes`); `None` for a user.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ class JoinSession(Payload):
     session_id: UUID
     after_seq: int | None
     limit: int
+    scopes: list[str] | None = None
 
 
 class JoinResult(Model):
@@ -41,6 +45,7 @@ class ReadSession(Payload):
 
     user_id: str
     session_id: UUID
+    scopes: list[str] | None = None
 
 
 class SessionResult(Model):
@@ -69,6 +74,7 @@ class ReadMessage(Payload):
     user_id: str
     session_id: UUID
     message_id: UUID
+    scopes: list[str] | None = None
 
 
 class MessageResult(Model):
@@ -85,6 +91,7 @@ class ReadAnswer(Payload):
     user_id: str
     session_id: UUID
     message_id: UUID
+    scopes: list[str] | None = None
 
 
 class AnswerResult(Model):
@@ -141,6 +148,7 @@ class ReadHistory(Payload):
     before_seq: int | None
     after_seq: int | None
     limit: int
+    scopes: list[str] | None = None
 
 
 class HistoryResult(Model):
@@ -158,6 +166,7 @@ class ListSessions(Payload):
     user_id: str
     cursor: str | None
     limit: int
+    scopes: list[str] | None = None
 
 
 class SessionsResult(Model):
@@ -204,6 +213,7 @@ class SearchMessages(Payload):
     session_id: UUID | None
     cursor: str | None
     limit: int
+    scopes: list[str] | None = None
 
 
 class Hit(Model):

@@ -7,6 +7,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import jwt
@@ -199,3 +200,91 @@ async def test_messages_of_an_erased_user_of_a_service_are_erased(stack: Stack, 
             await disconnected(user)
             erased = await owner.until("message_updated", lambda m: m["id"] == message_id and m["status"] == "erased")
             assert erased["content"] == ""
+
+
+async def test_service_with_transcripts_follows_a_session_of_others_and_may_do_no_more(
+    stack: Stack, account: Account
+) -> None:
+    service = await new_service(stack, "transcripts")
+    async with (
+        Device(stack.gateway_urls[0], account.token) as owner,
+        Device(stack.gateway_urls[-1], service.token) as watcher,
+    ):
+        session = await owner.start_chat()
+        first = await owner.send(session, "before")
+        await owner.reply_to(first)
+        joined = await watcher.ok("join_chat", session_id=session["id"], after_seq=0)
+        assert [m["content"] for m in joined["messages"]] == ["before", "before"]
+        assert joined["session"]["users"] == [account.id], "it is no member"
+        second = await owner.send(session, "after")
+        await watcher.until("message", lambda m: m["id"] == second)
+        await watcher.reply_to(second)
+        await owner.ok("update_chat", session_id=session["id"], title="Renamed")
+        await watcher.until("session_updated", lambda s: s["title"] == "Renamed")
+        numbers = [p.get("updated_seq", p["seq"]) for _, p in watcher.received("message", session=session)]
+        assert numbers == sorted(set(numbers))
+        of = {"session_id": session["id"]}
+        assert (await watcher.ok("get_messages", **of))["messages"]
+        for event, payload in (
+            ("send_message", {**of, "content": "x"}),
+            ("update_chat", {**of, "title": "x"}),
+            ("stop_reply", {**of, "message_id": second}),
+            ("regenerate_reply", {**of, "message_id": second}),
+            ("edit_message", {**of, "message_id": second, "content": "x"}),
+            ("mark_read", {**of, "seq": 1}),
+            ("set_typing", {**of, "typing": True}),
+            ("create_invite", of),
+            ("delete_chat", of),
+            ("start_chat", {}),
+            ("list_chats", {}),
+            ("search_messages", {"query": "before"}),
+        ):
+            assert await watcher.error(event, payload) == "forbidden", event
+        assert await watcher.error("join_chat", {"session_id": str(uuid4())}) == "not_found"
+        await owner.ok("delete_chat", **of)
+        await watcher.until("session_deleted", lambda p: p["session_id"] == session["id"])
+        assert await watcher.error("join_chat", of) == "not_found"
+
+
+async def test_service_follows_a_session_of_others_by_a_stream(stack: Stack, account: Account) -> None:
+    service, other = await new_service(stack, "transcripts"), await new_service(stack, "users")
+    path, bearer = "/v1/sessions/{}/events?after_seq=0", {"Authorization": f"Bearer {service.token}"}
+    async with (
+        Device(stack.gateway_urls[0], account.token) as owner,
+        httpx2.AsyncClient(base_url=stack.gateway_urls[-1], timeout=PATIENCE) as http,
+    ):
+        session = await owner.start_chat()
+        await owner.reply_to(await owner.send(session, "before"))
+        refused = await http.get(path.format(session["id"]), headers={"Authorization": f"Bearer {other.token}"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+        for events in ("/v1/events", "/v1/sessions"):
+            refused = await http.get(events, headers=bearer)
+            assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+        lines: list[str] = []
+        async with http.stream("GET", path.format(session["id"]), headers=bearer) as stream:
+            assert stream.status_code == 200
+            async for line in stream.aiter_lines():
+                lines.append(line)
+                if line == "event: ready":
+                    await owner.send(session, "after")
+                    await owner.ok("delete_chat", session_id=session["id"])
+        assert sum(line == "event: message" for line in lines) >= 2
+        assert [line for line in lines if line.startswith("event: ")][-1] == "event: session_deleted"
+
+
+async def test_accesses_of_a_service_are_listed(stack: Stack, account: Account) -> None:
+    service = await new_service(stack, "transcripts")
+    async with Device(stack.gateway_urls[0], account.token) as owner:
+        session = await owner.start_chat()
+    async with httpx2.AsyncClient(base_url=stack.gateway_urls[0], timeout=PATIENCE) as http:
+        for part in ("", "/messages", "/changes?after_seq=0"):
+            answer = await http.get(
+                f"/v1/sessions/{session['id']}{part}", headers={"Authorization": f"Bearer {service.token}"}
+            )
+            assert answer.status_code == 200, answer.text
+    code, output = await asyncio.to_thread(stack.accesses, "--service", service.name)
+    assert code == 0, output
+    rows = [line.split("\t") for line in output.splitlines()]
+    assert [row[1:] for row in rows] == [
+        [service.id, session["id"], what] for what in ("session", "messages", "follow")
+    ]

@@ -45,6 +45,10 @@ class GivenStack(Stack):
         """
         raise HiddenFromTestsError(f"the log of {name}")
 
+    @property
+    def _chat_database(self) -> dict[str, str]:
+        raise HiddenFromTestsError("the database")
+
     def service(self, *arguments: str) -> tuple[int, str]:
         """Always fail.
 

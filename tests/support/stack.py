@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
 
+from shared.database.engine import sqlite_url
 from tests.support.children import PLAIN_ENVIRONMENT, Child, Home
 from tests.support.ports import free_port
 
@@ -165,9 +166,19 @@ class Stack(ABC):
     def service(self, *arguments: str) -> tuple[int, str]:
         """Run a command on services while the processes run; return its exit code and its output."""
         first = next(iter(self.parts.values()))
-        run = self.spawn(
-            f"service-{secrets.token_hex(4)}", first.module, "service", *arguments, settings=first.settings
-        )
+        return self._command(first.module, "service", *arguments, settings=first.settings)
+
+    def accesses(self, *arguments: str) -> tuple[int, str]:
+        """List accesses of services; return the exit code and the output."""
+        return self._command("persistence_worker", "accesses", *arguments, settings=self._chat_database)
+
+    @property
+    def _chat_database(self) -> dict[str, str]:
+        """The setting of the database of chats, for commands."""
+        raise NotImplementedError
+
+    def _command(self, module: str, *arguments: str, settings: Mapping[str, str]) -> tuple[int, str]:
+        run = self.spawn(f"command-{secrets.token_hex(4)}", module, *arguments, settings=settings)
         code = run.ended(timeout=START_TIMEOUT)
         output = run.log.read_text()
         run.log.unlink()
@@ -201,6 +212,10 @@ class EmbeddedStack(Stack):
     def data(self) -> Path:
         """Data directory."""
         return self.directory / "data"
+
+    @property
+    def _chat_database(self) -> dict[str, str]:
+        return {"DATABASE_URL": sqlite_url(self.data / "chat.db")}
 
     @property
     def auth_url(self) -> str:
@@ -249,6 +264,10 @@ class DistributedStack(Stack):
             code = run.ended(timeout=START_TIMEOUT)
             assert code == 0, f"{run.log.stem}: exit code {code}\n{run.tail()}"
         self._migrated = True
+
+    @property
+    def _chat_database(self) -> dict[str, str]:
+        return self._database
 
     @property
     def auth_url(self) -> str:

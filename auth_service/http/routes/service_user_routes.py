@@ -16,10 +16,10 @@ from auth_service.http.openapi_parts import BEARER_PROBLEMS, TOO_LONG, problems
 from auth_service.http.origins import FromAllowedOrigin
 from auth_service.http.schemas import LoggedIn, Registered, logged_in
 from auth_service.use_cases.service_users import ServiceUsers
+from shared.contracts.scopes import USERS
 from shared.errors import Forbidden, InvalidRequest, NotFound, UserExists
 
 PREFIX = "/v1/users"
-USERS = "users"  # the scope
 
 
 def _as_sent(request: Request) -> None:

@@ -24,10 +24,14 @@ class ChatbotAnswers:
     open_turn: Turn | None
     replies: list[tuple[Message, Turn]]
 
+    @property
+    def turns(self) -> list[Turn]:
+        """The turns of all answers."""
+        return [turn for _, turn in self.replies] + ([self.open_turn] if self.open_turn else [])
+
     def answer_only(self, seq: int) -> bool:
         """Whether they answer no message but the one numbered `seq`."""
-        turns = [turn for _, turn in self.replies] + ([self.open_turn] if self.open_turn else [])
-        return all(turn.asked == [[seq, seq]] for turn in turns)
+        return all(turn.asked == [[seq, seq]] for turn in self.turns)
 
 
 def edit(work: UnitOfWork, command: EditMessage, envelope: Received) -> Nothing:
@@ -48,9 +52,10 @@ def edit(work: UnitOfWork, command: EditMessage, envelope: Received) -> Nothing:
     if not answers:
         return Nothing()
     first: UUID | None = None
+    depth = min(turn.depth for each in answers.values() for turn in each.turns)
     answering = _answering(session, command.content, message.seq, answers)
     for chatbot in answering:
-        new_id = _answer(work, session, chatbot, message, answers.get(chatbot), envelope)
+        new_id = _answer(work, session, chatbot, message, answers.get(chatbot), envelope, depth)
         first = first or new_id
     for chatbot, each in answers.items():
         if chatbot not in answering and first is not None:
@@ -84,19 +89,20 @@ def _answer(
     message: Message,
     answers: ChatbotAnswers | None,
     envelope: Received,
+    depth: int,
 ) -> UUID | None:
     """Let a chatbot answer the new text, and supersede its earlier answers; return the id of the new reply."""
     busy = session.turns.get(chatbot)
     if answers is None:
         if busy is None:
-            work.request_reply(session, chatbot, message, envelope)
+            work.request_reply(session, chatbot, message, envelope, depth=depth)
             return session.turns[chatbot].id
-        return _extend_next_turn(work, busy, [[message.seq, message.seq]], message.id)
+        return _extend_next_turn(work, busy, [[message.seq, message.seq]], message.id, depth)
     if answers.open_turn is not None:
         new_id = _restart_turn(work, session, answers.open_turn, envelope)
     elif busy is not None:
         turn = answers.replies[-1][1]
-        new_id = _extend_next_turn(work, busy, turn.asked, turn.reply_to)
+        new_id = _extend_next_turn(work, busy, turn.asked, turn.reply_to, depth)
     else:
         reply, turn = answers.replies[-1]
         new_id = uuid4()
@@ -126,11 +132,11 @@ def _restart_turn(work: UnitOfWork, session: SessionState, turn: Turn, envelope:
     return new_id
 
 
-def _extend_next_turn(work: UnitOfWork, busy: Turn, asked: list[list[int]], reply_to: UUID) -> UUID:
+def _extend_next_turn(work: UnitOfWork, busy: Turn, asked: list[list[int]], reply_to: UUID, depth: int) -> UUID:
     """Let the turn after an open one answer these messages too; return its id."""
     busy.waiting = merged(busy.waiting, asked)
     busy.waiting_reply_to = busy.waiting_reply_to or reply_to
-    busy.waiting_depth = 0
+    busy.waiting_depth = depth if busy.waiting_depth is None else min(busy.waiting_depth, depth)
     busy.waiting_id = busy.waiting_id or uuid4()
     work.save_turn(busy)
     return busy.waiting_id

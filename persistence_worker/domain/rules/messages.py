@@ -12,7 +12,15 @@ from persistence_worker.domain.state import SessionState
 from persistence_worker.domain.unit_of_work import UnitOfWork
 from shared.contracts.commands import FinishReply, SendMessage
 from shared.contracts.envelope import Received
-from shared.contracts.views import REASONING_BYTES_MAX, REPLY_CONTENT_MAX, ErrorView, MessageStatus, ReasoningPart
+from shared.contracts.ids import is_service
+from shared.contracts.views import (
+    REASONING_BYTES_MAX,
+    REPLY_CONTENT_MAX,
+    ErrorView,
+    Message,
+    MessageStatus,
+    ReasoningPart,
+)
 from shared.errors import NotFound
 
 TOO_LONG = ErrorView(code="too_long", message="The reply was longer than allowed and was cut.")
@@ -43,10 +51,23 @@ def send(work: UnitOfWork, command: SendMessage, envelope: Received) -> None:
         reply_to=_in_session(work, session, command.reply_to),
     )
     chatbots = reply_policy.answering(session.reply_policy, session.chatbots, command.content, session.rotation)
+    depth = _depth(work, message)
+    if depth >= reply_policy.CHAIN_MAX:
+        return
     if chatbots and session.reply_policy == "round_robin":
         session.rotation += 1
     for chatbot in chatbots:
-        work.request_reply(session, chatbot, message, envelope)
+        work.request_reply(session, chatbot, message, envelope, depth=depth)
+
+
+def _depth(work: UnitOfWork, message: Message) -> int:
+    """Return the depth of the turns that a message opens.
+
+    A service that answers a chatbot is a link of the chain, so that two programs do not answer each other endlessly.
+    """
+    if message.reply_to is None or message.reply_to not in work.loaded.depths or not is_service(message.sender_id):
+        return 0
+    return work.loaded.depths[message.reply_to] + 1
 
 
 def _in_session(work: UnitOfWork, session: SessionState, message_id: UUID | None) -> UUID | None:

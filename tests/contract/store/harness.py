@@ -16,6 +16,7 @@ from persistence_worker.domain.catalogue import Catalogue
 from persistence_worker.domain.command_batch import AppliedBatch, ReceivedCommand
 from persistence_worker.domain.unit_of_work import Limits
 from persistence_worker.reads.queries import Queries
+from persistence_worker.reads.service_access import answer_recorded
 from persistence_worker.storage.catalogue_store import load_catalogue, save_catalogue
 from persistence_worker.storage.database import Database
 from persistence_worker.storage.session_reader import SessionReader
@@ -102,7 +103,7 @@ class StoreHarness:
         return command.session_id
 
     async def ask(self, query: Payload) -> Any:
-        return await self.database.read(lambda connection: self.queries.answer(connection, query))
+        return await answer_recorded(self.database, self.queries, query)
 
     async def join(self, session_id: UUID, after: int | None = None, limit: int = 50, user: str = ADA) -> q.JoinResult:
         query = q.JoinSession(user_id=user, session_id=session_id, after_seq=after, limit=limit)

@@ -14,12 +14,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from chat_gateway.identity.authentication import Identity
 from chat_gateway.sessions.session_state import Change, ServedSession, Subscriber
 from chat_gateway.transport.frames import Frame
 from chat_gateway.transport.wire import payload_of
 from shared.errors import NotFound
 
 USERS = ("ada", "bob")
+
+
+IDENTITY = Identity("ada", "login", "token", 0.0, 900.0)  # of a user: the name does not matter here
 
 
 @dataclass(eq=False)
@@ -33,6 +37,7 @@ class Device:
     since: int | None = None
     open = receives = True
     follows: str | None = None
+    identity: Identity = IDENTITY
 
     def send(self, frame: Frame) -> None:
         name, payload = json.loads(payload_of(frame.wire)[2:])

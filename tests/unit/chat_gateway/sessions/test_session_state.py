@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from chat_gateway.identity.authentication import Identity
 from chat_gateway.sessions import session_state
 from chat_gateway.sessions.session_state import ServedSession, Subscriber
 from chat_gateway.transport.frames import Frame
@@ -16,11 +17,12 @@ from shared.errors import NotFound
 class Recipient:
     """A socket that keeps what it is sent."""
 
-    def __init__(self, user_id: str, session: ServedSession) -> None:
+    def __init__(self, user_id: str, session: ServedSession, scopes: frozenset[str] | None = None) -> None:
         self.user_id = user_id
         self.joined = {session.key}
         self.open = self.receives = True
         self.follows: str | None = None
+        self.identity = Identity(user_id, "login", "token", 0.0, 900.0, scopes)
         self.frames: list[Frame] = []
         self.subscriber = Subscriber(self)
         session.subscribers[self] = self.subscriber
@@ -53,6 +55,17 @@ def test_removed_member_does_not_get_the_change_that_removes_them(session: Serve
     assert (len(ada.frames), len(bob.frames)) == (1, 0)
     assert (ada.joined, bob.joined) == ({session.key}, set())
     assert bob not in session.subscribers
+
+
+@pytest.mark.parametrize(("scopes", "stays"), [({"transcripts"}, True), ({"chat"}, False), (set(), False)])
+def test_only_a_service_that_reads_every_session_follows_it_without_membership(
+    session: ServedSession, scopes: set[str], *, stays: bool
+) -> None:
+    watcher = Recipient("service:watch", session, frozenset(scopes))
+    watcher.subscriber.joined, watcher.subscriber.floor = True, 3
+    removed = session.release([("session_updated", view(session.id, ["ada"], 4))])
+    assert (removed == []) is stays
+    assert len(watcher.frames) == int(stays)
 
 
 def test_older_membership_does_not_remove_a_newer_member(session: ServedSession) -> None:

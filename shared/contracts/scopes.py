@@ -1,0 +1,14 @@
+"""The scopes of services: what a service may do. Users have no scopes and are limited by their memberships alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+CHAT = "chat"  # what a user may
+TRANSCRIPTS = "transcripts"  # read and follow any session
+USERS = "users"  # accounts of the service's own making
+
+
+def may_read_all(scopes: Collection[str] | None) -> bool:
+    """Whether a service with these scopes may read every session; `None` for a user."""
+    return scopes is not None and TRANSCRIPTS in scopes
