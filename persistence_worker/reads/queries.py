@@ -141,13 +141,14 @@ class Queries:
 
     def _sessions(self, connection: Connection, query: q.ListSessions) -> q.SessionsResult:
         _check_chat(query)
-        after = None if query.cursor is None else read_cursor(query.cursor)
+        request = (q.ListSessions.TYPE, query.user_id)
+        after = None if query.cursor is None else read_cursor(query.cursor, *request)
         found = self._reader.sessions_of(connection, query.user_id, after, query.limit + 1)
         page = found[: query.limit]
         catalogue = _catalogue(connection)
         return q.SessionsResult(
             sessions=[views.own_session(session, catalogue, read_seq) for session, read_seq in page],
-            next_cursor=cursor(page[-1][0].updated_at, page[-1][0].id) if len(found) > query.limit else None,
+            next_cursor=cursor(page[-1][0].updated_at, page[-1][0].id, *request) if len(found) > query.limit else None,
         )
 
     def _chatbots(self, connection: Connection, _query: q.ListChatbots) -> q.ChatbotsResult:

@@ -95,7 +95,8 @@ def search(connection: Connection, query: SearchMessages) -> SearchResult:
         Unavailable: the search took longer than `TIMEOUT`.
     """
     wanted = terms(query.query)
-    moment, last = NEWEST if query.cursor is None else read_cursor(query.cursor)
+    request = (query.TYPE, query.user_id, query.query, query.session_id)
+    moment, last = NEWEST if query.cursor is None else read_cursor(query.cursor, *request)
     if not wanted:
         return SearchResult(hits=[], next_cursor=None)
     rows = _rows(
@@ -116,9 +117,10 @@ def search(connection: Connection, query: SearchMessages) -> SearchResult:
         Hit(message=message_of(row), session_title=row.title, snippet=snippet(row.content, wanted)) for row in shown
     ]
     more = bool(shown) and shown[0].found > len(shown)
-    return SearchResult(
-        hits=hits, next_cursor=cursor(parse_rfc3339(hits[-1].message.created_at), hits[-1].message.id) if more else None
-    )
+    if not more:
+        return SearchResult(hits=hits, next_cursor=None)
+    end = hits[-1].message
+    return SearchResult(hits=hits, next_cursor=cursor(parse_rfc3339(end.created_at), end.id, *request))
 
 
 def _rows(connection: Connection, wanted: SearchTerms, values: dict[str, Any]) -> Sequence[Any]:

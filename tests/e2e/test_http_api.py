@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,8 +12,9 @@ from uuid import uuid4
 
 import httpx2
 
+from tests.support.children import PLAIN_ENVIRONMENT
 from tests.support.client import Account, Device, new_account
-from tests.support.stack import Stack
+from tests.support.stack import ROOT, Stack
 from tests.support.waiting import until
 
 WAIT = {"Prefer": "wait=30"}
@@ -258,3 +261,15 @@ async def test_concurrent_repetitions_of_a_key_are_one_message(stack: Stack, acc
         )
         assert all(answer == answers[0] for answer in answers)
         assert len((await one.call("GET", path))["messages"]) == 2
+
+
+async def test_program_of_the_how_to_asks_and_prints_the_reply(stack: Stack, account: Account) -> None:
+    page = (ROOT / "docs/how-to/call-it-from-your-server.md").read_text()
+    [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    variables = PLAIN_ENVIRONMENT | {"SITE": stack.gateway_urls[0], "TOKEN": account.token}
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, env=variables, stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await running.communicate()
+    assert running.returncode == 0
+    assert printed.decode().startswith("complete "), "the reply of the default chatbot"

@@ -170,18 +170,48 @@ async def test_sessions_are_listed_by_latest_activity(store: StoreHarness) -> No
     assert seen == [ids[0], ids[6], *sorted(ids[3:6]), *sorted(ids[1:3])]
 
 
+DIGEST = cursors._digest((q.ListSessions.TYPE, ADA))
+
+
 @pytest.mark.parametrize(
     "cursor",
     [
         *("", "!", "AAAA", "W10", "WyIyMDI2IiwxXQ", "ä"),
-        cursors.encode(["0001-01-01T00:00:00+01:00", "0" * 32]),
-        cursors.encode(["9999-12-31T23:59:59-01:00", "0" * 32]),
-        cursors.encode(["2026-11-20T12:00:00", "0" * 32]),
+        cursors.encode(["0001-01-01T00:00:00+01:00", "0" * 32, DIGEST]),
+        cursors.encode(["9999-12-31T23:59:59-01:00", "0" * 32, DIGEST]),
+        cursors.encode(["2026-11-20T12:00:00", "0" * 32, DIGEST]),
+        cursors.encode(["2026-11-20T12:00:00Z", "0" * 32]),
     ],
 )
 async def test_invalid_cursor_is_an_invalid_request(store: StoreHarness, cursor: str) -> None:
     with pytest.raises(InvalidRequest):
         await store.ask(q.ListSessions(user_id=ADA, cursor=cursor, limit=2))
+
+
+async def test_cursor_of_another_user_or_query_is_an_invalid_request(store: StoreHarness) -> None:
+    for user in (ADA, "bob"):
+        for _ in range(3):
+            await store.apply(started := start(user=user, reply_policy="silent"))
+            await store.apply(send(started.session_id, "canary", user), send(started.session_id, "canary", user))
+    own = (await store.ask(q.ListSessions(user_id=ADA, cursor=None, limit=1))).sessions[0].id
+    lists = {user: q.ListSessions(user_id=user, cursor=None, limit=1) for user in (ADA, "bob")}
+    words = q.SearchMessages(user_id=ADA, query="canary", session_id=None, cursor=None, limit=1)
+    searches = [
+        words,
+        words.replace(user_id="bob"),
+        words.replace(query="Canary"),
+        words.replace(session_id=own),
+    ]
+    queries = [*lists.values(), *searches]
+    cursors_of = [(await store.ask(query)).next_cursor for query in queries[:-1]]
+    for number, cursor in enumerate(cursors_of):
+        assert cursor is not None
+        for other, query in enumerate(queries):
+            if other == number:
+                await store.ask(query.replace(cursor=cursor))
+            else:
+                with pytest.raises(InvalidRequest):
+                    await store.ask(query.replace(cursor=cursor))
 
 
 async def test_chatbots_are_listed_with_the_default_first(store: StoreHarness) -> None:
