@@ -69,7 +69,12 @@ class Wait:
 
     async def _follow(self, message_id: UUID, *, ask_now: bool) -> dict[str, Any]:
         """Query the answer after each change of the session until it is complete."""
-        query = ReadAnswer(user_id=self.waiter.user_id, session_id=self.session_id, message_id=message_id)
+        query = ReadAnswer(
+            user_id=self.waiter.user_id,
+            session_id=self.session_id,
+            message_id=message_id,
+            scopes=self.waiter.identity.scope_names,
+        )
         stored, pause = False, ASK_EVERY
         if not ask_now:
             await self._changed(ASK_EVERY)
