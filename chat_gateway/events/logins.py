@@ -14,6 +14,7 @@ import structlog
 from chat_gateway.events import token_expiry
 from chat_gateway.events.calls import Call, Handler
 from chat_gateway.identity.authentication import Authenticator, Identity
+from chat_gateway.identity.recent_tokens import RecentTokens
 from chat_gateway.identity.revocation import FetchRevocations, Revocation
 from chat_gateway.metrics import Metrics
 from chat_gateway.protocol import payloads
@@ -34,6 +35,7 @@ class Logins:
     ) -> None:
         """`ask` fetches the logins revoked since a cursor from auth."""
         self._authenticator = authenticator
+        self._recent_tokens = RecentTokens(authenticator)
         self._connected_users = connected_users
         self._dismissed = metrics.dismissed
         self.revocation = Revocation(ask, self._revoked)
@@ -59,7 +61,7 @@ class Logins:
             raise Unauthenticated
         return identity
 
-    async def identify_request(self, token: Any) -> Identity:
+    async def identify_request(self, token: str) -> Identity:
         """Return the identity of the token of a request, which is as an event of a socket that is connected.
 
         While auth does not answer, the last known list of revoked logins applies, as for every event.
@@ -69,7 +71,7 @@ class Logins:
             Unauthenticated: the token is not valid, or its login is revoked.
             Unavailable: the keys or the list of revoked logins were never known.
         """
-        identity = await self._authenticator.identify(token)
+        identity = await self._recent_tokens.identify(token)
         if not await self.revocation.wait_until_fresh() and not self.revocation.answered:
             raise Unavailable("Logins cannot be checked at the moment.", retry_after=1.0)
         if self.revocation.covers(identity):

@@ -82,6 +82,7 @@ class KeyTable:
     def __init__(self, fetch: FetchKeys) -> None:
         self._fetch = fetch
         self._keys: dict[str, Ed25519PublicKey] = {}
+        self.generation = 0  # of the set of keys
         self._loaded = False
         self._failed = False
         self._asked_at = float("-inf")
@@ -122,12 +123,14 @@ class KeyTable:
     async def _refresh(self) -> bool:
         self._asked_at = time.monotonic()
         try:
-            self._keys = _public_keys(await self._fetch())
+            keys = _public_keys(await self._fetch())
         except Exception as error:  # noqa: BLE001 - the transport may raise anything; the old keys stay
             if not self._failed:
                 logger.warning("keys.refresh_failed", reason=type(error).__name__, loaded=self._loaded)
             self._failed = True
             return False
+        self.generation += keys != self._keys
+        self._keys = keys
         self._loaded, self._failed = True, False
         return True
 
@@ -138,6 +141,11 @@ class Authenticator:
     def __init__(self, keys: KeyTable, *, issuer: str) -> None:
         self._keys = keys
         self._issuer = issuer
+
+    @property
+    def generation(self) -> int:
+        """A number that changes with the set of public keys."""
+        return self._keys.generation
 
     async def identify(self, token: Any) -> Identity:
         """Check a token.
