@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from uuid import UUID, uuid4
 
 import pytest
 
 from chat_gateway.streams import event_streams
 from chat_gateway.transport import event_stream
+from shared.contracts import ids
+from shared.contracts.envelope import Event
+from shared.contracts.events import MessageRejected
+from shared.contracts.topology import user_key
 from tests.integration.chat_gateway.conftest import Running, start_chat
 from tests.integration.chat_gateway.following import stream, user_stream
 from tests.integration.chat_gateway.rooms import room
@@ -137,3 +142,38 @@ async def test_many_streams_of_a_session_share_one_encoding(running: Running, mo
         running.bus.store(session["id"], "two")
         await asyncio.gather(first.until("message"), second.until("message"))
     assert encoded.count("message") == 1
+
+
+async def test_rejected_message_comes_on_both_streams(running: Running) -> None:
+    """On the stream of a session only if it was sent to this session."""
+    ada = await running.client("ada")
+    session, other = await start_chat(ada), await start_chat(ada)
+    async with stream(running, session) as following, user_stream(running) as all_events:
+        await following.until("ready")
+        await all_events.until("ready")
+        for at in (other, session):
+            rejected = MessageRejected(
+                session_id=UUID(at["id"]), message_id=uuid4(), user_id="ada", client_message_id="c", code="internal"
+            )
+            key = user_key(ids.bucket("ada", running.bus.partitions))
+            running.bus.subscription.put(key, Event("persistence", rejected))
+        await following.until("message_rejected")
+        await until(lambda: len(all_events.named("message_rejected")) == 2)
+        assert [event.data for event in following.named("message_rejected")] == [ada.told("message_rejected")[1]]
+    assert [event.data for event in all_events.named("message_rejected")] == ada.told("message_rejected")
+
+
+async def test_stream_ends_although_the_event_of_the_removal_was_lost(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The change of the session itself ends the delivery; the next comment ends the stream."""
+    monkeypatch.setattr(event_streams, "COMMENT_EVERY", 0.1)
+    monkeypatch.setattr(event_streams, "WATCH_EVERY", 0.05)
+    await gateway.start()
+    session, _ = await room(gateway, "bob")
+    monkeypatch.setattr(gateway.bus, "tell_gone", lambda *_arguments, **_options: None)
+    async with stream(gateway, session, "bob") as following:
+        await following.until("ready")
+        gateway.bus.retitle(session["id"], "Without Bob", users=["ada"])
+        await until(lambda: following.closed)
+    assert "Without Bob" not in following.raw
