@@ -161,10 +161,10 @@ class Calls:
         self._count(socket)
         return SocketCall(self, socket, ack_id, event, time.monotonic() if arrived_at is None else arrived_at)
 
-    def begin_request(self, caller: Caller, event: str) -> RequestCall:
-        """Open a call for a request of the HTTP API."""
+    def begin_request(self, caller: Caller, event: str, held: float) -> RequestCall:
+        """Open a call for a request of the HTTP API that was held for some seconds before."""
         self._count(caller)
-        return RequestCall(self, caller, event, time.monotonic())
+        return RequestCall(self, caller, event, time.monotonic() - held)
 
     def _count(self, caller: Caller) -> None:
         caller.in_flight += 1

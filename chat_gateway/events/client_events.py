@@ -90,13 +90,14 @@ class ClientEvents:
         return None
 
     def request(
-        self, caller: Caller, name: str, fields: Mapping[str, Any], if_seq: list[int] | None = None
+        self, caller: Caller, name: str, fields: Mapping[str, Any], *, held: float, if_seq: list[int] | None = None
     ) -> RequestCall:
         """Begin a request of the HTTP API with the fields of an event; its budget is already spent.
 
-        `if_seq` is that of `Call`. `answer` of the result is a future of the answer's fields.
+        `held`: seconds for which it was held before, within its deadline. `if_seq` is that of `Call`. `answer` of the
+        result is a future of the answer's fields.
         """
-        call = self._calls.begin_request(caller, name)
+        call = self._calls.begin_request(caller, name, held)
         call.if_seq = if_seq
         try:
             self._calls.check_capacity(caller)

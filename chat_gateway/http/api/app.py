@@ -6,6 +6,7 @@ Path, method, origin, token; then the budget of the user; the rest is with the e
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 
 import structlog
@@ -84,10 +85,12 @@ class Api:
             raise Forbidden("Pages of this origin may not use this API.")
         if endpoint is None:
             return _preflight(path.methods)
+        begun = time.monotonic()
         caller = self._users.caller(await self._identify(headers))
+        held = time.monotonic() - begun
         try:
             self._events.spend(caller)
-            return await endpoint(Request(scope, receive, headers, variables, caller))
+            return await endpoint(Request(scope, receive, headers, variables, caller, held))
         except BackchatError as error:
             await self._pause(caller, error)
             raise

@@ -35,7 +35,7 @@ class EventEndpoint:
             event = route.oneself
         if route.conditional:
             condition = headers.if_match(request.headers)
-        call = self._events.request(request.caller, event, fields, condition)
+        call = self._events.request(request.caller, event, fields, held=request.held, if_seq=condition)
         try:
             return route.respond(call, await call.answer)
         except Conflict as error:
@@ -76,7 +76,7 @@ class SendEndpoint:
         place = parsing.parse_request("get_session", {"session_id": fields["session_id"]})
         assert isinstance(place, payloads.GetSession)
         async with self._waits.begin(request.caller.identity, place.session_id) as wait:
-            accepted = await self._events.request(request.caller, "send_message", fields).answer
+            accepted = await self._events.request(request.caller, "send_message", fields, held=request.held).answer
             known = accepted["client_message_id"] is not None
             try:
                 found = await wait.answer(accepted["message_id"], until, request.receive, known=known)

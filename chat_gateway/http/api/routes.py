@@ -19,13 +19,17 @@ Respond = Callable[[RequestCall, dict[str, Any]], Answer]
 
 @dataclass(slots=True)
 class Request:
-    """An authenticated request with a known path and method. `variables`: the texts of the path's variable segments."""
+    """An authenticated request with a known path and method. `variables`: the texts of the path's variable segments.
+
+    `held`: the seconds for which it was held until its token could be checked, which its answer must not add to.
+    """
 
     scope: Scope
     receive: Receive
     headers: Headers
     variables: Mapping[str, str]
     caller: RequestCaller
+    held: float
 
 
 class Endpoint(Protocol):

@@ -175,3 +175,13 @@ async def test_retry_after_covers_the_pause_of_the_socket(calls: Calls, clock: C
     assert [ack["error"]["code"] for ack in socket.acks] == ["unavailable"] * 100
     told = [ack["error"]["retry_after"] for ack in socket.acks]
     assert (min(told), max(told)) == (0.5, pytest.approx(DELAY_MAX, abs=0.01))
+
+
+async def test_time_for_which_a_request_was_held_is_part_of_its_deadline(calls: Calls, socket: Any) -> None:
+    call = calls.begin_request(socket, "list_chats", held=DEADLINE - 0.5)
+    assert 0 < call.remaining <= 0.5
+    late = calls.begin_request(socket, "list_chats", held=DEADLINE + 1)
+    await late.run(asyncio.Event().wait)  # type: ignore[arg-type]
+    assert isinstance(late.answer.exception(), Unavailable)
+    call.accept({})
+    assert (await call.answer, len(calls), socket.in_flight) == ({}, 0, 0)
