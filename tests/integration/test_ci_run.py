@@ -44,7 +44,7 @@ class Checkout:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        for script in ("bin/make", "tests/clock/run", ".ci/rabbitmq4", ".ci/compose"):
+        for script in ("bin/make", "tests/clock/run", ".ci/rabbitmq4", ".ci/pgbouncer", ".ci/compose"):
             (path / script).parent.mkdir(parents=True, exist_ok=True)
             (path / script).write_text(STUB.replace("{closing}", CLOSING))
             (path / script).chmod(0o755)
@@ -88,13 +88,14 @@ def checkout(tmp_path: Path) -> Checkout:
 def test_run_passes_if_every_check_passes(checkout: Checkout) -> None:
     code, lines = checkout.run()
     assert code == 0
-    assert checkout.calls() == ["test", "audit", "clock", "rabbitmq4", "compose", "chaos"]
-    assert lines[-2] == "backchat: passed: tests, audit, clock, RabbitMQ 4, composed stack, faults"
+    assert checkout.calls() == ["test", "audit", "clock", "rabbitmq4", "pgbouncer", "compose", "chaos"]
+    assert lines[-2] == "backchat: passed: tests, audit, clock, RabbitMQ 4, PgBouncer, composed stack, faults"
     assert lines[-1] == CLOSING
 
 
 @pytest.mark.parametrize(
-    ("step", "name"), [("rabbitmq4", "RabbitMQ 4"), ("compose", "composed stack"), ("chaos", "faults")]
+    ("step", "name"),
+    [("rabbitmq4", "RabbitMQ 4"), ("pgbouncer", "PgBouncer"), ("compose", "composed stack"), ("chaos", "faults")],
 )
 def test_run_fails_if_a_check_fails_twice(checkout: Checkout, step: str, name: str) -> None:
     checkout.ends_with(step, 1, 1)
@@ -118,7 +119,7 @@ def test_run_passes_if_the_second_try_passes_and_says_so(checkout: Checkout) -> 
     code, lines = checkout.run()
     assert code == 0
     assert checkout.calls().count("compose") == 2
-    assert "backchat: passed: tests, audit, clock, RabbitMQ 4, faults, composed stack (second try)" in lines
+    assert "backchat: passed: tests, audit, clock, RabbitMQ 4, PgBouncer, faults, composed stack (second try)" in lines
 
 
 def test_run_names_checks_that_cannot_be_started_in_one_line(checkout: Checkout) -> None:
