@@ -21,14 +21,15 @@ from auth_service.storage.account_store import AccountStore
 from auth_service.storage.tables import SCHEMA
 from auth_service.storage.transactions import Transactions
 from auth_service.storage.user_command_store import UserCommandStore
-from shared.bus.rabbitmq import RabbitMQBus
+from shared.bus.rabbitmq import RabbitMQBus, refusal
+from shared.contracts.topology import ACCOUNTS, QUERIES
 from shared.database.engine import open_engine
 from shared.database.starting import check_address, run_migration
 from shared.errors import Unavailable
 from shared.http import health
 from shared.http.health import WithHealth
 from shared.runtime import logs, process
-from shared.runtime.settings import load
+from shared.runtime.settings import config_error, load
 
 logger = structlog.get_logger(__name__)
 
@@ -77,6 +78,8 @@ def serve() -> None:
         engine = open_engine(settings.database_url, schema=SCHEMA)
         stack.push_async_callback(engine.dispose)
         await check_address(engine)
+        if why := await refusal(settings.amqp_url, (ACCOUNTS, QUERIES)):
+            raise config_error("AMQP_URL", why)
         registry = CollectorRegistry()
         bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name=SERVICE, registry=registry))
         revocations = app.open_revocations(settings, engine=engine)

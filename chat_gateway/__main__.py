@@ -11,12 +11,13 @@ from prometheus_client import CollectorRegistry
 from chat_gateway.app import build
 from chat_gateway.identity.auth_client import AuthClient
 from chat_gateway.settings import GatewayProcessSettings
-from shared.bus.rabbitmq import RabbitMQBus
+from shared.bus.rabbitmq import RabbitMQBus, refusal
+from shared.contracts.topology import CONTROL, DELIVERY, QUERIES, log
 from shared.http import health
 from shared.http.health import WithHealth
 from shared.runtime import logs
 from shared.runtime.process import Assembly, run
-from shared.runtime.settings import load
+from shared.runtime.settings import config_error, load
 
 USAGE = "usage: python -m chat_gateway [serve]"
 
@@ -24,6 +25,9 @@ USAGE = "usage: python -m chat_gateway [serve]"
 async def assemble(settings: GatewayProcessSettings, stack: AsyncExitStack) -> Assembly:
     """Connect the bus and auth, and build the gateway."""
     registry = CollectorRegistry()
+    used = (log(settings.partitions), QUERIES, DELIVERY, CONTROL)
+    if why := await refusal(settings.amqp_url, used):
+        raise config_error("AMQP_URL", why)
     bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name="chat_gateway", registry=registry))
     auth = await stack.enter_async_context(AuthClient(settings.auth_url))
     service = build(settings, bus=bus, jwks=auth.jwks, revocations=auth.revocations, registry=registry)

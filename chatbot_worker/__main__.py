@@ -9,12 +9,13 @@ from prometheus_client import CollectorRegistry
 
 from chatbot_worker.app import build
 from chatbot_worker.settings import ChatbotProcessSettings
-from shared.bus.rabbitmq import RabbitMQBus
+from shared.bus.rabbitmq import RabbitMQBus, refusal
+from shared.contracts.topology import CATALOGUE, DEAD, DELIVERY, QUERIES, TURNS, log
 from shared.http import health
 from shared.http.health import WithHealth
 from shared.runtime import logs
 from shared.runtime.process import Assembly, run
-from shared.runtime.settings import load
+from shared.runtime.settings import config_error, load
 
 USAGE = "usage: python -m chatbot_worker [serve]"
 
@@ -28,6 +29,9 @@ def serve() -> None:
     service = build(settings, bus=bus, registry=registry)  # before anything opens: a wrong catalogue ends it here
 
     async def assemble(stack: AsyncExitStack) -> Assembly:
+        used = (CATALOGUE, TURNS, DELIVERY, QUERIES, DEAD, log(settings.partitions))
+        if why := await refusal(settings.amqp_url, used):
+            raise config_error("AMQP_URL", why)
         await stack.enter_async_context(bus)
         shown = registry if settings.metrics == "on" else None
         return Assembly([service], WithHealth(health.routes("chatbot_worker", service.missing, shown)))

@@ -22,6 +22,7 @@ import embedded.settings
 import persistence_worker.settings
 import shared.http.openapi
 from docs import events_page
+from shared.runtime import unknown_settings
 from shared.runtime.settings import PREFIX
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -48,10 +49,25 @@ code 2.
 """
 
 
+# Read by deploy/ and docker-compose.yml, so that an `.env` for the composed stack may be given to a process.
+COMPOSED = {
+    *("CHATBOTS_DIR", "FRAME_ANCESTORS", "GRAFANA_PORT", "IMAGE", "MODEL_IMAGE", "PUBLISH", "PULL_POLICY", "SECRETS"),
+    *("SITE", "PAGE_DIR"),
+}
+
+
+def setting_names() -> str:
+    """Return the names of the variables of all processes, one a line."""
+    models = {*PROCESSES.values(), *EMBEDDED}
+    names = {name.upper() for model in models for name in model.model_fields} | COMPOSED
+    return "".join(f"{PREFIX}{name}\n" for name in sorted(names))
+
+
 def render() -> dict[Path, str]:
     """Return the text of every generated page by its path."""
     return {
         REFERENCE / "configuration.md": configuration(),
+        unknown_settings.NAMES: setting_names(),
         REFERENCE / "events.md": events_page.render(),
         REFERENCE / "openapi.json": (whole := _json(openapi())),
         shared.http.openapi.FILE: whole,

@@ -15,13 +15,14 @@ from persistence_worker.operations import access_command, dead_letter_command, r
 from persistence_worker.settings import AccessesSettings, PersistenceMigrationSettings, PersistenceProcessSettings
 from persistence_worker.storage.database import Database
 from persistence_worker.storage.tables import SCHEMA
-from shared.bus.rabbitmq import RabbitMQBus
+from shared.bus.rabbitmq import RabbitMQBus, refusal
+from shared.contracts.topology import CONTROL, DEAD, DELIVERY, QUERIES, TURNS
 from shared.database.engine import open_engine
 from shared.database.starting import check_address, run_migration
 from shared.http.health import WithHealth, routes
 from shared.runtime import logs
 from shared.runtime.process import Assembly, run
-from shared.runtime.settings import DistributedSettings, load
+from shared.runtime.settings import DistributedSettings, config_error, load
 
 SPARE_CONNECTIONS = 3  # for the catalogue, the periodic jobs, and the probe
 
@@ -119,6 +120,8 @@ def serve(settings: PersistenceProcessSettings) -> None:
         engine: AsyncEngine = open_engine(settings.database_url, schema=SCHEMA, pool_size=connections)
         stack.push_async_callback(engine.dispose)
         await app.check_partitions(settings, engine=engine)
+        if why := await refusal(settings.amqp_url, (DELIVERY, CONTROL, TURNS, QUERIES, DEAD)):
+            raise config_error("AMQP_URL", why)
         registry = CollectorRegistry()
         bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name=app.NAME, registry=registry))
         service = app.build(settings, bus=bus, engine=engine, registry=registry)

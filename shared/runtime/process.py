@@ -30,6 +30,7 @@ from shared.http.websocket_protocol import BoundedWebSocketProtocol
 from shared.runtime.service import Service, close_all
 from shared.runtime.settings import PREFIX, config_error
 from shared.runtime.stop_watchdog import StopWatchdog
+from shared.runtime.unknown_settings import warn_of_unknown_settings
 
 logger = structlog.get_logger(__name__)
 
@@ -69,6 +70,7 @@ def run(assemble: Assemble, *, host: str, port: int, announce: Callable[[str], N
     with the address when the process listens and is ready.
     """
     _allow_open_files()
+    warn_of_unknown_settings()
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: PLC0415 - not on every platform

@@ -12,11 +12,12 @@ from typing import Any
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel
-from aio_pika.exceptions import AMQPConnectionError, AMQPError
+from aio_pika.exceptions import AMQPError
 from yarl import URL
 
 from shared.backoff import Backoff
 from shared.bus.rabbitmq.calls import CallFailed, call, in_background
+from shared.bus.rabbitmq.sockets import Sockets
 
 logger = structlog.get_logger(__name__)
 
@@ -26,32 +27,6 @@ CLOSE_TIMEOUT = 1.0  # seconds for the broker's answer to a close
 WATCH_INTERVAL = 5.0  # seconds
 BACKOFF_FIRST = 0.1  # seconds
 BACKOFF_MAX = 5.0  # seconds
-
-
-class Sockets:
-    """aiormq's transport factory: opens a connection's socket and keeps it, so that `abort` can close it at once."""
-
-    def __init__(self) -> None:
-        self._writer: asyncio.StreamWriter | None = None
-
-    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open TCP or TLS; `ssl_context_provider` is aiormq's.
-
-        Raises:
-            AMQPConnectionError: no broker listens there, or the TLS handshake failed.
-        """
-        tls = kwargs.pop("ssl_context_provider")
-        context = await tls.get_context() if url.scheme == "amqps" else None
-        try:
-            reader, self._writer = await asyncio.open_connection(url.host, url.port, ssl=context, **kwargs)
-        except OSError as error:
-            raise AMQPConnectionError(*error.args) from error
-        return reader, self._writer
-
-    def abort(self) -> None:
-        """Close the socket without flushing."""
-        if self._writer is not None:
-            self._writer.transport.abort()
 
 
 class Connection(aio_pika.Connection):
@@ -68,8 +43,18 @@ class Connection(aio_pika.Connection):
         aiormq's default buffer of 10 frames blocks the reader of the whole connection, heartbeats included, once a
         channel's own reader has ended: what the broker delivers to a channel before it has handled its close would
         stop all channels for 9 s. Without this bound the prefetch bounds the buffer.
+
+        Raises:
+            ConnectionRefused: the broker refuses user, password or virtual host.
+            AMQPConnectionError: no broker answers as it should.
         """
-        await super().connect(timeout)
+        try:
+            await super().connect(timeout)
+        except Exception as error:
+            if refusal := self._sockets.refusal():
+                raise refusal from error
+            raise
+        self._sockets.opened()
         assert self.transport is not None
         engine = self.transport.connection
         engine.channel = partial(engine.channel, frame_buffer_size=0)  # type: ignore[method-assign]
@@ -135,6 +120,7 @@ class ConnectionSupervisor:
         self._connection: Connection | None = None
         self._closing: set[asyncio.Future[None]] = set()
         self._lost = asyncio.Event()
+        self._cause: BaseException | None = None  # of the loss
         self._ready = asyncio.Event()
 
     @property
@@ -160,7 +146,13 @@ class ConnectionSupervisor:
                 self._discard()
                 wait = backoff.next()
                 where = f"{address.host}:{address.port or 'default'}"
-                self._log("connection.refused", address=where, reason=str(error), retry_in=round(wait, 2))
+                self._log(
+                    "connection.refused",
+                    address=where,
+                    reason=str(error),
+                    retry_in=round(wait, 2),
+                    collapse=f"{where} {error}",
+                )
                 await asyncio.sleep(wait)
                 continue
             since = asyncio.get_running_loop().time()
@@ -170,7 +162,8 @@ class ConnectionSupervisor:
             self._ready.clear()
             self._discard()
             self._on_loss()
-            self._log("connection.lost")
+            reason = f"{type(self._cause).__name__}: {self._cause}" if self._cause else "closed"
+            self._log("connection.lost", reason=reason, collapse=f"{self._name} {reason}")
             if asyncio.get_running_loop().time() - since > BACKOFF_MAX:
                 backoff.reset()
             else:
@@ -181,7 +174,13 @@ class ConnectionSupervisor:
         connecting = aio_pika.connect(address, client_properties=properties, connection_class=Connection)
         connection = await call(connecting, CONNECT_TIMEOUT)
         self._lost = lost = asyncio.Event()
-        connection.close_callbacks.add(lambda *_: lost.set())
+        self._cause = None
+
+        def closed(_: object, cause: BaseException | None) -> None:
+            self._cause = self._cause or cause
+            lost.set()
+
+        connection.close_callbacks.add(closed)
         return connection
 
     async def _watch(self, connection: Connection) -> None:

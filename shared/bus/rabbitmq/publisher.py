@@ -137,8 +137,15 @@ class Publisher:
             self._refuse(buffer, "The queue is full.")
             self._channel.renew_soon()
 
-    def _refuse(self, buffer: KeyBuffer, reason: str) -> None:
-        logger.warning("publication.refused", exchange=buffer.exchange.name, key=buffer.key, reason=reason)
+    def _refuse(self, buffer: KeyBuffer, reason: str, cause: str = "") -> None:
+        exchange = buffer.exchange.name
+        logger.warning(
+            "publication.refused",
+            exchange=exchange,
+            key=buffer.key,
+            reason=cause or reason,
+            collapse=f"{exchange} {cause or reason}",
+        )
         self._metrics.refused.inc(len(buffer.batch))
         self._finish(buffer, Unavailable(reason))
 
@@ -183,7 +190,7 @@ class Publisher:
             self._metrics.dropped.inc(self._buffers.drop_transient())
             self._check_empty()
         elif len(in_flight) == 1:  # the broker closed the channel because of this one
-            self._refuse(in_flight[0], "The broker refuses this exchange or event.")
+            self._refuse(in_flight[0], "The broker refuses this exchange or event.", str(cause))
         else:
             self._suspects.extend(in_flight)
 

@@ -65,7 +65,13 @@ class RabbitMQSubscription:
                 consumer = await self._open(self._connection)
             except (CallFailed, AMQPError) as error:
                 wait = backoff.next()
-                logger.warning("consumer.failed", queue=self._queue.name, reason=str(error), retry_in=round(wait, 2))
+                logger.warning(
+                    "consumer.failed",
+                    queue=self._queue.name,
+                    reason=str(error),
+                    retry_in=round(wait, 2),
+                    collapse=f"{self._queue.name} {error}",
+                )
                 await self._discard()
                 await asyncio.sleep(wait)
                 continue

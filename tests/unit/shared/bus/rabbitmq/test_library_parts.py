@@ -2,8 +2,8 @@
 
 All but the handlers of alarms are public in aiormq.
 
-When a test here fails after an upgrade, read `alarms.py`, `connection.py`, `consumer.py`, `frames.py` and `publisher_channel.py` of
-`shared/bus/rabbitmq`, and the changes of the library, before you change the test.
+When a test here fails after an upgrade, read `alarms.py`, `checking.py`, `connection.py`, `consumer.py`, `frames.py`,
+`publisher_channel.py` and `sockets.py` of `shared/bus/rabbitmq`, and the changes of the library, before you change the test.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def test_releases_are_those_that_were_read(package: str, release: str) -> None:
     assert version(package).rpartition(".")[0] == release
 
 
-def test_three_modules_import_the_layer_below_aio_pika() -> None:
+def test_five_modules_import_the_layer_below_aio_pika() -> None:
     users = {
         path.name
         for path in PACKAGE.glob("*.py")
         if re.search(r"^\s*(import|from) (aiormq|pamqp)", path.read_text(), re.MULTILINE)
     }
-    assert users == {"consumer.py", "frames.py", "publisher_channel.py"}
+    assert users == {"checking.py", "consumer.py", "frames.py", "publisher_channel.py", "sockets.py"}
 
 
 def test_no_private_name_of_a_library_is_used() -> None:
