@@ -71,8 +71,7 @@ class Database:
         """Run `work` in a transaction and commit it.
 
         On SQLite a cancelled caller waits for the end of its transaction. If it were cancelled again while it rolled
-        back, its connection would be closed with an open statement, and then SQLite keeps the lock until the statement
-        is gone too (https://sqlite.org/c3ref/close.html), to which the traceback of the error refers.
+        back, it would end while the thread of its connection still runs a statement, with the lock of the database.
         """
         transaction = self._write(work)
         return await (transaction if self.dialect == "postgresql" else _to_the_end(transaction))
