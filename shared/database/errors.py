@@ -61,7 +61,9 @@ def is_server_away(error: BaseException) -> bool:
 def is_disk_full(error: BaseException) -> bool:
     """Return whether the server's disk is full or fails."""
     found = driver_error(error)
-    return sqlstate(error) in DISK_FULL or getattr(found, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    # A quota and a limit of the file's size are I/O errors of SQLite.
+    code = getattr(found, "sqlite_errorcode", 0) & 0xFF
+    return sqlstate(error) in DISK_FULL or code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
 def wrong_address(error: BaseException) -> str | None:

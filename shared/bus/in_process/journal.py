@@ -7,6 +7,7 @@ event loop, so one statement handles many rows.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from shared.errors import Unavailable
 
 SCHEMA_VERSION = 1
 WAL_BYTES_MAX = 64 * 1024 * 1024  # the write-ahead log is truncated to this size after a burst
+ROOM = 1024 * 1024  # bytes that must be free after a disk was full
 ROWS_PER_STATEMENT = (64, 8, 1)
 
 SCHEMA = """
@@ -143,7 +145,19 @@ class Journal:
                 ids = orjson.dumps(removed).decode()
                 db.execute("DELETE FROM entries WHERE id IN (SELECT value FROM json_each(?))", (ids,))
             if not rows and not removed:
+                self._require_room()
                 db.execute("UPDATE run SET clean = 0")
+
+    def _require_room(self) -> None:
+        """Check that the disk has room: on a full one, a write that needs no further page of the file succeeds.
+
+        Raises:
+            sqlite3.OperationalError: it has not.
+        """
+        if self._path is not None and shutil.disk_usage(self._path.parent).free < ROOM:
+            error = sqlite3.OperationalError("the disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
 
     def define(self, queue: Queue, prefetch: int) -> None:
         """Store a durable queue with its bindings and the prefetch of its consumers."""

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from shared.bus.in_process import InProcessBus, publisher
+from shared.bus.in_process import InProcessBus, journal, publisher
 from shared.bus.in_process.journal import Journal
+from shared.bus.port import missing_of
 from shared.contracts.envelope import Event, read_body
 from shared.contracts.queries import Reply
 from shared.contracts.topology import Exchange, Queue
 from shared.errors import Unavailable
-from tests.support.waiting import until
+from tests.support.waiting import pause, until
 
 LOG = Exchange("log", "direct", persistent=True, mandatory=True)
 DELIVERY = Exchange("delivery", "direct", persistent=False, mandatory=False)
@@ -185,3 +186,32 @@ async def test_file_that_is_no_journal_is_left_unchanged(tmp_path: Path) -> None
     with pytest.raises(sqlite3.DatabaseError):
         await InProcessBus(path).__aenter__()
     assert path.read_bytes().startswith(b"these are")
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_IOERR_WRITE])
+async def test_full_disk_is_named_until_a_commit_succeeds_with_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(publisher, "RETRY_DELAY", 0.01)
+    broken = True
+    write = Journal.write
+
+    def failing(self: Journal, rows: Any, removed: Any) -> None:
+        if broken:
+            error = sqlite3.OperationalError("no room")
+            error.sqlite_errorcode = code
+            raise error
+        write(self, rows, removed)
+
+    monkeypatch.setattr(Journal, "write", failing)
+    monkeypatch.setattr(journal, "ROOM", 2**62)  # the disk counts as full
+    async with InProcessBus(tmp_path / "bus.db") as bus:
+        await bus.declare(queues=[QUEUE])
+        with pytest.raises(Unavailable):
+            await bus.publish(LOG, "k", _event(1))
+        assert missing_of(bus) == ["broker", "disk"]
+        broken = False
+        await pause(0.1, "several tries")
+        assert missing_of(bus) == ["broker", "disk"], "there is no room yet"
+        monkeypatch.setattr(journal, "ROOM", 0)
+        await until(lambda: missing_of(bus) == [])
