@@ -56,6 +56,7 @@ class Database:
         self._ready = asyncio.Event()
         self._failed = asyncio.Event()
         self._missing = ["database"]
+        self._disk_full = False  # until a write succeeds: a probe needs no room
 
     @property
     def dialect(self) -> str:
@@ -65,7 +66,7 @@ class Database:
     @property
     def missing(self) -> Sequence[str]:
         """`database` while it takes no writes (with `disk` if that is why), `migrations` before them; else empty."""
-        return self._missing
+        return ["database", "disk"] if self._disk_full else self._missing
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction and commit it.
@@ -78,7 +79,9 @@ class Database:
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         async with self._writer, self._engine.begin() as connection:
-            return await connection.run_sync(work)
+            result = await connection.run_sync(work)
+        self._disk_full = False
+        return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one snapshot; a second time if the pooled connection was closed by the server."""
@@ -101,7 +104,10 @@ class Database:
         """Report a failed transaction: `ready` waits until the next probe succeeds."""
         self._ready.clear()
         self._failed.set()
-        self._missing = ["database", "disk"] if error is not None and is_disk_full(error) else ["database"]
+        self._missing = ["database"]
+        if error is not None and is_disk_full(error):
+            self._disk_full = True
+            logger.warning("database.disk_full", reason=reason(error), collapse=reason(error))
 
     async def watch(self) -> None:
         """Probe the database until cancelled.
