@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -127,6 +127,11 @@ def open_revocations(_settings: AuthSettings, *, engine: AsyncEngine) -> Revocat
     return RevocationList(LoginStore(Transactions(engine)))
 
 
+def open_accounts(engine: AsyncEngine) -> Callable[[Sequence[str]], Awaitable[list[str]]]:
+    """Create the check for gateways which of some user ids belong to accounts."""
+    return AccountStore(Transactions(engine)).existing
+
+
 def build(
     settings: AuthSettings,
     *,
@@ -189,7 +194,7 @@ def build(
         token_routes(services),
         service_user_routes(service_users),
         export_routes(logins, ChatExport(bus), throttle),
-        internal_routes(revocations.since),
+        internal_routes(revocations.since, store.existing),
     )
     authenticate_with(http, Authentication(access_tokens, logins, services))
     allow_origins(http, origins)

@@ -30,7 +30,14 @@ async def assemble(settings: GatewayProcessSettings, stack: AsyncExitStack) -> A
         raise config_error("AMQP_URL", why)
     bus = await stack.enter_async_context(RabbitMQBus(settings.amqp_url, name="chat_gateway", registry=registry))
     auth = await stack.enter_async_context(AuthClient(settings.auth_url))
-    service = build(settings, bus=bus, jwks=auth.jwks, revocations=auth.revocations, registry=registry)
+    service = build(
+        settings,
+        bus=bus,
+        jwks=auth.jwks,
+        revocations=auth.revocations,
+        accounts=auth.existing_accounts,
+        registry=registry,
+    )
     checks = health.routes(service.name, service.missing, registry if settings.metrics == "on" else None)
     return Assembly([service], WithHealth(checks, service.app))
 

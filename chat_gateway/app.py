@@ -28,6 +28,7 @@ from chat_gateway.http import stream_endpoints
 from chat_gateway.http.api.app import Api
 from chat_gateway.http.api.waiting import Waits
 from chat_gateway.http.public_app import PublicApp
+from chat_gateway.identity.auth_client import FetchAccounts
 from chat_gateway.identity.authentication import Authenticator, KeyTable
 from chat_gateway.identity.revocation import FetchRevocations
 from chat_gateway.metrics import Metrics
@@ -48,11 +49,11 @@ from shared.runtime.service import Service, Tasks
 
 
 def event_handlers(
-    bus: Bus, persistence: PersistenceClient, sessions: Sessions, settings: GatewaySettings
+    bus: Bus, persistence: PersistenceClient, sessions: Sessions, settings: GatewaySettings, accounts: FetchAccounts
 ) -> list[EventHandlers]:
     """Return the handlers of all client events but `send_message` and `refresh_token`."""
     return [
-        SessionEvents(persistence, sessions, settings),
+        SessionEvents(persistence, sessions, settings, accounts),
         ReplyEvents(bus, persistence, sessions),
         QueryEvents(persistence, sessions),
         TypingEvents(bus, persistence, sessions, settings.partitions),
@@ -65,12 +66,14 @@ def build(
     bus: Bus,
     jwks: Callable[[], Awaitable[dict[str, Any]]],
     revocations: FetchRevocations,
+    accounts: FetchAccounts,
     registry: CollectorRegistry,
 ) -> Service:
     """Wire the gateway.
 
     `jwks` fetches the public keys of auth (a JWK set). `revocations` fetches the logins revoked since a cursor (`None`:
     all whose tokens may be unexpired) as `{"cursor": …, "logins": [{"sid": …, "until": seconds since 1970}]}`.
+    `accounts` returns which of some user ids belong to accounts.
     """
     metrics = Metrics(registry)
     keys = KeyTable(jwks)
@@ -89,7 +92,7 @@ def build(
     logins = Logins(Authenticator(keys, issuer=settings.issuer), revocations, connected_users, metrics)
     calls = Calls(metrics, settings)
     publisher = MessagePublisher(bus, sessions, pending_messages, settings.partitions)
-    groups = [*event_handlers(bus, persistence, sessions, settings), logins]
+    groups = [*event_handlers(bus, persistence, sessions, settings, accounts), logins]
     events = ClientEvents(calls, publisher, sessions, budgets, groups)
     session_deliveries = SessionDeliveries(served, catch_up, replies, presence)
     user_deliveries = UserDeliveries(served, pending_messages, connected_users, budgets, settings.partitions)

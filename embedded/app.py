@@ -95,6 +95,7 @@ async def assemble(settings: EmbeddedSettings, data: DataDirectory, stack: Async
         bus=bus,
         jwks=jwks,
         revocations=revocations.since,
+        accounts=auth_service.app.open_accounts(auth_engine),
         registry=registry,
     )
     services = [auth, persistence, chatbots, gateway]

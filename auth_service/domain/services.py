@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.contracts.ids import SERVICE_PREFIX
-from shared.contracts.scopes import CHAT, TRANSCRIPTS, USERS
+from shared.contracts.scopes import CHAT, SESSIONS, TRANSCRIPTS, USERS
 
-SCOPES = (CHAT, TRANSCRIPTS, USERS)  # that this release enforces; no other one can be granted
+SCOPES = (CHAT, TRANSCRIPTS, SESSIONS, USERS)  # that this release enforces; no other one can be granted
 KEYS_MAX = 2  # valid keys of one service, so that a key is replaced without an interruption
 ROLES = ("service",)  # as `GET /me` reports them
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +32,15 @@ class AccountStore:
 
         async def work(connection: AsyncConnection) -> bool:
             return (await connection.execute(query)).one_or_none() is not None
+
+        return await self._transactions.read(work)
+
+    async def existing(self, user_ids: Sequence[str]) -> list[str]:
+        """Return those of the ids that belong to accounts, without deleted ones."""
+        query = select(users.c.id).where(users.c.id.in_(user_ids), users.c.deleted_at.is_(None))
+
+        async def work(connection: AsyncConnection) -> list[str]:
+            return list(await connection.scalars(query))
 
         return await self._transactions.read(work)
 

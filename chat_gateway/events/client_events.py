@@ -30,6 +30,7 @@ READS = (payloads.JoinChat, payloads.GetMessages, payloads.ListChats, payloads.S
 READ_LANE = "reading"  # the caller's lane for `READS`; its other lanes are named after sessions
 SEND_MESSAGE = "send_message"
 REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of an event
+WRITING = frozenset({"start_chat", "send_message", "edit_message", "stop_reply", "regenerate_reply", "list_chatbots"})
 FOLLOWING = frozenset({"join_chat", "leave_chat", "get_messages", "get_session", "get_message"})
 RETRY_AFTER_STOP = 1.0  # seconds, `retry_after` of refusals by a stopping gateway
 
@@ -194,5 +195,5 @@ def check_scope(identity: Identity, event: object) -> None:
     """
     if identity.scopes is None or identity.permits(CHAT) or event == REFRESH_TOKEN:
         return
-    if not (identity.observes and event in FOLLOWING):
+    if not (identity.observes and event in FOLLOWING) and not (identity.writes_all and event in WRITING):
         raise Forbidden(f"The scope `{CHAT}` was not granted.")

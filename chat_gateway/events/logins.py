@@ -105,7 +105,8 @@ class Logins:
         if self.revocation.covers(identity):
             raise Forbidden("This login was revoked.")
         present = socket.identity
-        if present.observes and not identity.observes:  # it may have joined sessions of which it is no member
+        if present.scopes is not None and not present.scopes <= (identity.scopes or frozenset()):
+            # It may have joined sessions of which it is no member.
             raise Forbidden("This token has fewer scopes; connect again with it.")
         newer = identity.expires_at >= present.expires_at or identity.login_id != present.login_id
         if socket.open and newer:

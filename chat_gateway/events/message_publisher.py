@@ -15,6 +15,8 @@ from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
 from chat_gateway.sessions.pending_messages import PendingMessages
 from chat_gateway.sessions.persistence_client import SOURCE
+from chat_gateway.sessions.session_state import ServedSession
+from chat_gateway.sockets.caller import Caller
 from shared.bus.port import Bus
 from shared.contracts import ids
 from shared.contracts.commands import SendMessage
@@ -60,13 +62,18 @@ class MessagePublisher:
         socket, key = call.caller, str(request.session_id)
         if not socket.lanes.busy(key):
             session = self._sessions.use(key)
-            if session is not None and session.loaded and socket.user_id in session.members:
+            if session is not None and session.loaded and self._may_write(session, socket):
                 self._publish(call, request, key)
                 return
         socket.lanes.put(key, partial(call.run, partial(self._load_and_publish, call, request)))
 
+    @staticmethod
+    def _may_write(session: ServedSession, caller: Caller) -> bool:
+        return caller.user_id in session.members or caller.identity.writes_all
+
     async def _load_and_publish(self, call: Call, request: payloads.SendMessage) -> None:
-        await self._sessions.load_for(request.session_id, call.caller.user_id, call.remaining)
+        identity = call.caller.identity
+        await self._sessions.load_for(request.session_id, identity, call.remaining, also_if=identity.writes_all)
         self._publish(call, request, str(request.session_id))
 
     def _publish(self, call: Call, request: payloads.SendMessage, subject: str) -> None:
@@ -81,6 +88,7 @@ class MessagePublisher:
             client_message_id=request.client_message_id,
             reply_to=request.reply_to,
             created_at=now,
+            scopes=call.caller.identity.scope_names,
         )
         event = Event(source=SOURCE, data=command, subject=subject, time=now)
         key = str(ids.partition(session_id, self._partitions))

@@ -44,7 +44,8 @@ class QueryEvents:
 
     async def _leave_chat(self, call: Call, request: payloads.LeaveChat) -> None:
         """Leave a session that the socket has not joined: do nothing, or refuse `not_found` for a foreign session."""
-        await self._sessions.load_for(request.session_id, call.caller.user_id, call.remaining)
+        identity = call.caller.identity
+        await self._sessions.load_for(request.session_id, identity, call.remaining, also_if=identity.observes)
         call.accept({})
 
     async def _get_session(self, call: Call, request: payloads.GetSession) -> None:
@@ -92,7 +93,7 @@ class QueryEvents:
     async def _search_messages(self, call: Call, request: payloads.SearchMessages) -> None:
         """Search. A foreign session is refused `not_found`, instead of an empty result."""
         if request.session_id is not None:
-            await self._sessions.load_for(request.session_id, call.caller.user_id, call.remaining)
+            await self._sessions.load_for(request.session_id, call.caller.identity, call.remaining)
         found = await self._persistence.query(
             SearchMessages(
                 user_id=call.caller.user_id,

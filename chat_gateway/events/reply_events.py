@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from chat_gateway.events.calls import Call, Handler
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sessions.persistence_client import SOURCE, PersistenceClient
+from chat_gateway.sessions.persistence_client import SOURCE, PersistenceClient, with_scopes
 from shared.bus.port import Bus
 from shared.contracts.commands import EditMessage, RateReply, RegenerateReply, StopReply
 from shared.contracts.envelope import Event
@@ -40,14 +41,14 @@ class ReplyEvents:
             stop = StopTurn(session_id=session_id, message_id=message_id)
             self._bus.stream(CONTROL, CONTROL_KEY, Event(SOURCE, stop, str(session_id)))
         command = StopReply(session_id=session_id, user_id=user, message_id=message_id)
-        await self._persistence.command(session_id, command, call.remaining)
+        await self._command(call, command)
         call.accept({})
 
     async def _regenerate_reply(self, call: Call, request: payloads.RegenerateReply) -> None:
         command = RegenerateReply(
             session_id=request.session_id, user_id=call.caller.user_id, message_id=request.message_id
         )
-        found = await self._persistence.command(request.session_id, command, call.remaining)
+        found = await self._command(call, command)
         call.accept({"message_id": found["message_id"]})
 
     async def _edit_message(self, call: Call, request: payloads.EditMessage) -> None:
@@ -57,7 +58,7 @@ class ReplyEvents:
             message_id=request.message_id,
             content=request.content,
         )
-        await self._persistence.command(request.session_id, command, call.remaining)
+        await self._command(call, command)
         call.accept({})
 
     async def _rate_reply(self, call: Call, request: payloads.RateReply) -> None:
@@ -68,5 +69,9 @@ class ReplyEvents:
             rating=request.rating,
             comment=request.comment,
         )
-        await self._persistence.command(request.session_id, command, call.remaining)
+        await self._command(call, command)
         call.accept({})
+
+    async def _command(self, call: Call, command: Any) -> dict[str, Any]:
+        scoped = with_scopes(command, call.caller.identity)
+        return await self._persistence.command(command.session_id, scoped, call.remaining)

@@ -9,9 +9,10 @@ from typing import Any
 
 from chat_gateway.domain import invites
 from chat_gateway.events.calls import Call, Handler
+from chat_gateway.identity.auth_client import FetchAccounts
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sessions.persistence_client import PersistenceClient
+from chat_gateway.sessions.persistence_client import PersistenceClient, with_scopes
 from chat_gateway.settings import GatewaySettings
 from shared.contracts import ids
 from shared.contracts.commands import (
@@ -26,13 +27,16 @@ from shared.contracts.commands import (
     UpdateSession,
 )
 from shared.contracts.payload import Payload, rfc3339, rfc3339_now, utc_now
-from shared.errors import Conflict, NotFound
+from shared.errors import BackchatError, Conflict, Forbidden, NotFound, Unavailable
 
 
 class SessionEvents:
     """Handlers of events about a session as a whole."""
 
-    def __init__(self, persistence: PersistenceClient, sessions: Sessions, settings: GatewaySettings) -> None:
+    def __init__(
+        self, persistence: PersistenceClient, sessions: Sessions, settings: GatewaySettings, accounts: FetchAccounts
+    ) -> None:
+        self._accounts = accounts
         self._persistence = persistence
         self._sessions = sessions
         self._settings = settings
@@ -65,8 +69,39 @@ class SessionEvents:
             chatbot_ids=chatbot_ids or None,
             reply_policy=request.reply_policy,
             created_at=rfc3339_now(),
+            users=await self._accounts_of(call, request.users),
         )
-        await self._join_by_command(call, command)
+        if command.users is None:
+            await self._join_by_command(call, command)
+            return
+        found = await self._command(call, command)  # the service is no member, so that it does not join
+        call.created = found["created"]
+        call.accept({"session": found["session"]})
+
+    async def _accounts_of(self, call: Call, users: list[str] | None) -> list[str] | None:
+        """Check the accounts for which a service starts a session.
+
+        Raises:
+            Forbidden: the caller may not start sessions for others.
+            NotFound: an account does not exist.
+            Unavailable: auth does not answer.
+        """
+        if users is None:
+            return None
+        if not call.caller.identity.writes_all:
+            raise Forbidden("Only services with the scope `sessions` may start a session for others.")
+        wanted = list(dict.fromkeys(users))
+        if len(wanted) > self._settings.users_max:
+            raise Conflict(f"A session holds at most {self._settings.users_max} users.")
+        try:
+            known = await self._accounts(wanted)
+        except BackchatError:
+            raise
+        except Exception:  # noqa: BLE001 - the transport may raise anything
+            raise Unavailable from None
+        if not set(wanted) <= set(known):
+            raise NotFound("There is no such account.")
+        return wanted
 
     async def _update_chat(self, call: Call, request: payloads.UpdateChat) -> None:
         command = UpdateSession(
@@ -142,4 +177,5 @@ class SessionEvents:
         call.accept({"session": (await self._command(call, command))["session"]})
 
     async def _command(self, call: Call, command: Any) -> dict[str, Any]:
-        return await self._persistence.command(command.session_id, command, call.remaining)
+        scoped = with_scopes(command, call.caller.identity)
+        return await self._persistence.command(command.session_id, scoped, call.remaining)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from chat_gateway.events.calls import Call, Handler
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sessions.persistence_client import SOURCE, PersistenceClient
+from chat_gateway.sessions.persistence_client import SOURCE, PersistenceClient, with_scopes
 from shared.bus.port import Bus
 from shared.contracts import ids
 from shared.contracts.commands import MarkRead
@@ -34,7 +34,7 @@ class TypingEvents:
     async def _set_typing(self, call: Call, request: payloads.SetTyping) -> None:
         """Stream the state of typing to all gateways; it is not stored."""
         user, session_id = call.caller.user_id, request.session_id
-        await self._sessions.load_for(session_id, user, call.remaining)
+        await self._sessions.load_for(session_id, call.caller.identity, call.remaining)
         if not self._bus.connected:
             raise Unavailable(retry_after=1.0)
         shown = TypingChanged(session_id=session_id, sender_type="user", sender_id=user, typing=request.typing)
@@ -44,5 +44,6 @@ class TypingEvents:
 
     async def _mark_read(self, call: Call, request: payloads.MarkRead) -> None:
         command = MarkRead(session_id=request.session_id, user_id=call.caller.user_id, seq=request.seq)
-        await self._persistence.command(request.session_id, command, call.remaining)
+        scoped = with_scopes(command, call.caller.identity)
+        await self._persistence.command(request.session_id, scoped, call.remaining)
         call.accept({})

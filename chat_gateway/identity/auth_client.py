@@ -1,20 +1,23 @@
-"""HTTP client for auth: its public keys, and the revoked logins."""
+"""HTTP client for auth: its public keys, the revoked logins, and which accounts exist."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Self
 
 import httpx2
 import orjson
+
+FetchAccounts = Callable[[Sequence[str]], Awaitable[Collection[str]]]  # returns the ids that belong to accounts
 
 TIMEOUT = 2.0  # seconds to connect, and between two parts of an answer
 PARSE_INLINE_MAX = 256 * 1024  # bytes parsed in the event loop (about 3 ms); longer answers are parsed in a thread
 
 
 class AuthClient:
-    """The two routes of auth that gateways use; an async context manager.
+    """The routes of auth that gateways use; an async context manager.
 
     `auth_url` is like `http://auth:8000`. The methods raise the exceptions of httpx2.
     """
@@ -36,6 +39,12 @@ class AuthClient:
         response = await self._http.get("/.well-known/jwks.json")
         response.raise_for_status()
         return dict(response.json())
+
+    async def existing_accounts(self, user_ids: Sequence[str]) -> list[str]:
+        """Return those of the ids that belong to accounts."""
+        response = await self._http.get("/internal/accounts", params={"id": list(user_ids)})
+        response.raise_for_status()
+        return list(response.json()["ids"])
 
     async def revocations(self, cursor: str | None) -> dict[str, Any]:
         """Fetch the logins revoked since a cursor (`None`: all whose tokens may be unexpired)."""

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shared.backoff import Backoff
 from shared.contracts import ids
-from shared.contracts.scopes import may_read_all
+from shared.contracts.scopes import may_act_in_all, may_read_all
 from shared.errors import BackchatError, TokenExpired, Unauthenticated, Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -70,6 +70,11 @@ class Identity:
     def observes(self) -> bool:
         """Whether it may follow every session, without being a member."""
         return may_read_all(self.scopes)
+
+    @property
+    def writes_all(self) -> bool:
+        """Whether it may write in every session, without being a member."""
+        return may_act_in_all(self.scopes)
 
     def permits(self, scope: str) -> bool:
         """Whether the token permits what a scope allows to services."""

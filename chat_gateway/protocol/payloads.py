@@ -56,6 +56,10 @@ class StartChat(ClientPayload):
     )
     reply_policy: ReplyPolicy = Field(default="mentioned", description="Which chatbots answer a message")
     client_request_id: ClientId | None = Field(default=None, description="Recognises a repetition")
+    users: Annotated[list[UserId], Field(min_length=1, max_length=100)] | None = Field(
+        default=None,
+        description="The members, of which the first is the owner, instead of the caller: a service with `sessions`",
+    )
 
 
 class SendMessage(InSession):

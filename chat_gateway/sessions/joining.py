@@ -21,7 +21,7 @@ from chat_gateway.sessions.session_state import ServedSession, Subscriber, descr
 from shared.bus.port import REQUEST_TIMEOUT
 from shared.contracts.queries import JoinSession, ReadSession
 from shared.contracts.topology import session_key
-from shared.errors import RateLimited, Unavailable
+from shared.errors import Forbidden, RateLimited, Unavailable
 
 KEEP_UNUSED = 60.0  # seconds that an idle session stays in memory after its last use
 SWEEP_EVERY = 5.0  # seconds
@@ -82,18 +82,25 @@ class Sessions:
             if session.idle and not session.loaded:
                 self._registry.forget(session)
 
-    async def load_for(self, session_id: UUID, user_id: str, timeout: float) -> None:
+    async def load_for(self, session_id: UUID, identity: Identity, timeout: float, *, also_if: bool = False) -> None:
         """Load the session if necessary and check that the user is a member; `timeout` in seconds.
+
+        `also_if`: whether a service passes that may read the session and is no member.
 
         Raises:
             NotFound: there is no such session, or the user is not a member.
+            Forbidden: a service may read the session, but is no member.
             Unavailable: persistence or the bus does not answer.
         """
+        user_id = identity.user_id
         async with self.lease(session_id, timeout) as session:
-            if session.loaded and user_id in session.members:
+            if session.loaded and (user_id in session.members or also_if):
                 return
-            found = await self._persistence.query(ReadSession(user_id=user_id, session_id=session_id), timeout)
-            self._catch_up.load(session, found["session"])
+            query = ReadSession(user_id=user_id, session_id=session_id, scopes=identity.scope_names)
+            found = (await self._persistence.query(query, timeout))["session"]
+            self._catch_up.load(session, found)
+            if user_id not in found["users"] and not also_if:
+                raise Forbidden("This service is no member of the session.")
 
     async def join(self, caller: Recipient, request: payloads.JoinChat, acknowledge: Acknowledge) -> None:
         """Answer `join_chat`. If the answer is complete, a caller that receives events is sent all later changes.

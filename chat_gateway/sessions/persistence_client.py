@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
+from chat_gateway.identity.authentication import Identity
 from shared.bus.port import REQUEST_TIMEOUT, Bus
 from shared.contracts import ids
 from shared.contracts.envelope import Event
@@ -13,6 +14,16 @@ from shared.contracts.queries import Reply
 from shared.contracts.topology import QUERIES, QUERY_KEY, log
 
 SOURCE = "chat_gateway"
+
+
+Command = TypeVar("Command", bound=Payload)
+
+
+def with_scopes(command: Command, identity: Identity) -> Command:
+    """Return the command of a service with its scopes, which persistence checks."""
+    if identity.scopes is None or "scopes" not in command.__struct_fields__:
+        return command
+    return command.replace(scopes=identity.scope_names)
 
 
 class PersistenceClient:

@@ -63,7 +63,9 @@ class Loader:
             loaded.depths = self._commands.depths(connection, answered_by_services)
         if any(isinstance(command, (StartSession, AddChatbot)) for command in commands):
             self._catalogue.replace(load_catalogue(connection))  # another worker may have stored a newer one
-        if entering := {c.user_id for c in commands if isinstance(c, (StartSession, AcceptInvite))}:
+        entering = {c.user_id for c in commands if isinstance(c, (StartSession, AcceptInvite))}
+        entering |= {user for c in commands if isinstance(c, StartSession) for user in c.users or ()}
+        if entering:
             self._commands.load_erased_users(connection, loaded, entering)
         unkeyed = [received for received in batch if type(received.command) not in KEYED_COMMANDS]
         if unkeyed:

@@ -17,6 +17,7 @@ from persistence_worker.domain.command_batch import AppliedBatch, CommandBatch, 
 from persistence_worker.domain.rules.registry import KEYED_COMMANDS, RULES
 from persistence_worker.domain.state import Loaded
 from persistence_worker.domain.unit_of_work import Limits
+from persistence_worker.storage import access_store
 from persistence_worker.storage.command_store import CommandStore
 from persistence_worker.storage.database import Database
 from persistence_worker.storage.session_store import SessionStore
@@ -108,6 +109,8 @@ class TransactionRunner:
             self._commands.save(connection, batch.loaded, batch.writes)
             self._summaries.save(connection, batch.writes)
         self._sessions.save_turns(connection, list(batch.changed_turns.values()))
+        if batch.writes.accesses:
+            access_store.record(connection, batch.writes.accesses, batch.now)
 
 
 def _was_applied(loaded: Loaded, received: ReceivedCommand) -> bool:

@@ -113,6 +113,14 @@ class Rating(NamedTuple):
     comment: str | None
 
 
+class Access(NamedTuple):
+    """An access of a service to a session of which it is no member."""
+
+    service: str
+    session_id: UUID
+    what: str
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """Older messages of a session that an exclusive command needs, and the turns that some of them answered."""
@@ -160,3 +168,4 @@ class Writes:
     deleted_ratings: set[tuple[UUID, str]] = field(default_factory=set)  # users whose ratings in a session are deleted
     erased_members: set[tuple[UUID, str]] = field(default_factory=set)  # users of whom the session has nothing left
     answers: list[tuple[str, UUID, str]] = field(default_factory=list)  # command id, session id, answer as JSON
+    accesses: list[Access] = field(default_factory=list)

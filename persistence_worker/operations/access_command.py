@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(database: Database, chosen: argparse.Namespace) -> int:
-    """Print one line for each access: time, service, session, and what it read; return the exit code."""
+    """Print one line for each access: time, service, session, and what it did; return the exit code."""
     service = None if chosen.service is None else "service:" + chosen.service.lower().removeprefix("service:")
     found = await database.read(
         lambda connection: access_store.accesses(

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from persistence_worker.domain.state import Access
 from persistence_worker.reads.queries import Queries
 from persistence_worker.storage import access_store
-from persistence_worker.storage.access_store import Access
 from persistence_worker.storage.database import Database
 from shared.contracts import queries as q
 from shared.contracts.payload import Model, Payload, utc_now
@@ -35,7 +35,7 @@ async def answer_recorded(database: Database, queries: Queries, query: Payload) 
         return await database.read(lambda connection: queries.answer(connection, query))
     result, access = await database.read(lambda connection: _answered(connection, queries, query, what))
     if access is not None:
-        await database.write(lambda connection: access_store.record(connection, access, utc_now()))
+        await database.write(lambda connection: access_store.record(connection, [access], utc_now()))
     return result
 
 

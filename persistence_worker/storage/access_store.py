@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, exists, insert, select
 
+from persistence_worker.domain.state import Access
 from persistence_worker.storage.tables import service_accesses, session_users
-
-
-class Access(NamedTuple):
-    """An access: the service, the session, and what it did."""
-
-    service: str
-    session_id: UUID
-    what: str
 
 
 def is_member(connection: Connection, session_id: UUID, user_id: str) -> bool:
@@ -25,9 +18,9 @@ def is_member(connection: Connection, session_id: UUID, user_id: str) -> bool:
     return bool(connection.scalar(select(exists().where(own))))
 
 
-def record(connection: Connection, access: Access, at: datetime) -> None:
-    """Record an access."""
-    connection.execute(insert(service_accesses).values(id=uuid4(), at=at, **access._asdict()))
+def record(connection: Connection, found: Sequence[Access], at: datetime) -> None:
+    """Record accesses."""
+    connection.execute(insert(service_accesses), [{"id": uuid4(), "at": at, **access._asdict()} for access in found])
 
 
 def accesses(

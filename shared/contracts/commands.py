@@ -1,6 +1,7 @@
 """Commands change a session. They go through its partition of `chat.log`, in order.
 
 `→` names the result in the `Reply` to the sender; without it there is no reply. The envelope's id identifies a command.
+`scopes` are those of a service (`shared.contracts.scopes`); `None` for a user.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from shared.contracts.views import ErrorView, MessageStatus, ReplyPolicy
 class StartSession(Payload):
     """Create a session. → `StartResult`
 
-    `chatbot_ids` `None` means the default chatbot. If the id exists, the existing session is returned.
+    `chatbot_ids` `None` means the default chatbot. If the id exists, the existing session is returned. `users` are its
+    members instead of the sender, who is a service; the first one owns it.
     """
 
     TYPE: ClassVar[str] = "backchat.session.start.v1"
@@ -27,6 +29,8 @@ class StartSession(Payload):
     chatbot_ids: list[str] | None
     reply_policy: ReplyPolicy
     created_at: Timestamp
+    users: list[str] | None = None
+    scopes: list[str] | None = None
 
 
 class SendMessage(Payload):
@@ -41,6 +45,7 @@ class SendMessage(Payload):
     client_message_id: str | None
     reply_to: UUID | None
     created_at: Timestamp
+    scopes: list[str] | None = None
 
 
 class _TurnIds(Model):
@@ -114,6 +119,7 @@ class UpdateSession(Payload):
     title: str | None
     reply_policy: ReplyPolicy | None
     if_seq: list[int] | None = None
+    scopes: list[str] | None = None
 
 
 class DeleteSession(Payload):
@@ -124,6 +130,7 @@ class DeleteSession(Payload):
     session_id: UUID
     user_id: str
     if_seq: list[int] | None = None
+    scopes: list[str] | None = None
 
 
 class AddChatbot(Payload):
@@ -134,6 +141,7 @@ class AddChatbot(Payload):
     session_id: UUID
     user_id: str
     chatbot_id: str
+    scopes: list[str] | None = None
 
 
 class RemoveChatbot(Payload):
@@ -144,6 +152,7 @@ class RemoveChatbot(Payload):
     session_id: UUID
     user_id: str
     chatbot_id: str
+    scopes: list[str] | None = None
 
 
 class CreateInvite(Payload):
@@ -156,6 +165,7 @@ class CreateInvite(Payload):
     invite_hash: str
     expires_at: Timestamp
     max_uses: int | None
+    scopes: list[str] | None = None
 
 
 class AcceptInvite(Payload):
@@ -175,6 +185,7 @@ class LeaveSession(Payload):
 
     session_id: UUID
     user_id: str
+    scopes: list[str] | None = None
 
 
 class RemoveUser(Payload):
@@ -185,6 +196,7 @@ class RemoveUser(Payload):
     session_id: UUID
     user_id: str
     removed_id: str
+    scopes: list[str] | None = None
 
 
 class StopReply(Payload):
@@ -195,6 +207,7 @@ class StopReply(Payload):
     session_id: UUID
     user_id: str
     message_id: UUID
+    scopes: list[str] | None = None
 
 
 class RegenerateReply(Payload):
@@ -205,6 +218,7 @@ class RegenerateReply(Payload):
     session_id: UUID
     user_id: str
     message_id: UUID
+    scopes: list[str] | None = None
 
 
 class EditMessage(Payload):
@@ -216,6 +230,7 @@ class EditMessage(Payload):
     user_id: str
     message_id: UUID
     content: str
+    scopes: list[str] | None = None
 
 
 class RateReply(Payload):
@@ -228,6 +243,7 @@ class RateReply(Payload):
     message_id: UUID
     rating: Literal[-1, 0, 1]
     comment: str | None
+    scopes: list[str] | None = None
 
 
 class MarkRead(Payload):
@@ -238,6 +254,7 @@ class MarkRead(Payload):
     session_id: UUID
     user_id: str
     seq: int
+    scopes: list[str] | None = None
 
 
 class SummarizeSession(Payload):

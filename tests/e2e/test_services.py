@@ -288,3 +288,70 @@ async def test_accesses_of_a_service_are_listed(stack: Stack, account: Account) 
     assert [row[1:] for row in rows] == [
         [service.id, session["id"], what] for what in ("session", "messages", "follow")
     ]
+
+
+async def test_service_with_sessions_writes_in_a_session_of_others(stack: Stack, account: Account) -> None:
+    service = await new_service(stack, "sessions")
+    async with (
+        Device(stack.gateway_urls[0], account.token) as owner,
+        Device(stack.gateway_urls[-1], service.token) as bot,
+    ):
+        session = await owner.start_chat()
+        of = {"session_id": session["id"]}
+        sent = await bot.send(session, "from outside", client_message_id="once")
+        assert await bot.send(session, "from outside", client_message_id="once") == sent
+        message = await owner.until("message", lambda m: m["id"] == sent)
+        assert (message["sender_type"], message["sender_id"]) == ("user", service.id)
+        reply = await owner.reply_to(sent)
+        await bot.ok("edit_message", **of, message_id=sent, content="changed")
+        await owner.until("message_updated", lambda m: m["id"] == sent and m["content"] == "changed")
+        superseded = await owner.until("message_updated", lambda m: m["id"] == reply["id"] and m["superseded_by"])
+        assert superseded["superseded_by"]
+        for event, payload in (
+            ("update_chat", {**of, "title": "x"}),
+            ("add_chatbot", {**of, "chatbot_id": "eliza"}),
+            ("create_invite", of),
+            ("remove_user", {**of, "user_id": account.id}),
+            ("delete_chat", of),
+            ("mark_read", {**of, "seq": 1}),
+            ("set_typing", {**of, "typing": True}),
+            ("start_chat", {}),
+        ):
+            assert await bot.error(event, payload) == "forbidden", event
+        missing = {"session_id": str(uuid4())}
+        assert await bot.error("send_message", {**missing, "content": "x"}) == "not_found"
+        assert await bot.error("stop_reply", {**missing, "message_id": sent}) == "not_found"
+        assert [m["sender_id"] for m in await owner.history(session)][:2] == [service.id, "echo"]
+        assert (await owner.ok("join_chat", **of))["session"]["users"] == [account.id], "it is no member"
+
+
+async def test_service_with_sessions_starts_a_session_for_users(stack: Stack, account: Account) -> None:
+    service, chatty = await new_service(stack, "sessions"), await new_service(stack, "chat", "transcripts")
+    other = await new_account(stack.auth_url)
+    key = {"Authorization": f"Bearer {service.token}", "Idempotency-Key": "first"}
+    async with (
+        Device(stack.gateway_urls[0], account.token) as owner,
+        Device(stack.gateway_urls[-1], other.token) as member,
+        Device(stack.gateway_urls[-1], service.token) as bot,
+        httpx2.AsyncClient(base_url=stack.gateway_urls[0], timeout=PATIENCE) as http,
+    ):
+        form = {"title": "For you", "users": [account.id, other.id]}
+        answer = await http.post("/v1/sessions", headers=key, json=form)
+        assert answer.status_code == 201, answer.text
+        session = answer.json()["session"]
+        assert (session["owner_id"], session["users"]) == (account.id, [account.id, other.id])
+        for device in (owner, member):
+            await device.until("session_updated", lambda s: s["id"] == session["id"])
+        again = await http.post("/v1/sessions", headers=key, json={"users": [other.id]})
+        assert (again.status_code, again.json()["session"]["id"]) == (200, session["id"])
+        started = await bot.ok("start_chat", users=[other.id.upper()], client_request_id="second")
+        assert started["session"]["users"] == [other.id]
+        await member.until("session_updated", lambda s: s["id"] == started["session"]["id"])
+        for users in ([account.id, "nobody-at-all"], [service.id], [service.name]):
+            assert await bot.error("start_chat", {"users": users}) == "not_found"
+        for users in ([], "x", ["a b"], [1]):
+            assert await bot.error("start_chat", {"users": users}) == "invalid_request"
+        assert await owner.error("start_chat", {"users": [account.id]}) == "forbidden"
+    async with Device(stack.gateway_urls[0], chatty.token) as refused:
+        assert await refused.error("start_chat", {"users": [account.id]}) == "forbidden"
+        assert await refused.error("send_message", {"session_id": session["id"], "content": "x"}) == "forbidden"

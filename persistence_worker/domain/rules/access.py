@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from persistence_worker.domain import views
-from persistence_worker.domain.state import SessionState
+from persistence_worker.domain.state import Access, SessionState
 from persistence_worker.domain.unit_of_work import UnitOfWork
 from shared.contracts.commands import DeleteSession, UpdateSession
 from shared.contracts.queries import SessionResult
+from shared.contracts.scopes import CHAT, may_act_in_all, may_read_all
 from shared.errors import Conflict, Forbidden, NotFound
 
 NO_SESSION = "There is no such session."
+NO_MEMBER = "The scopes of this service do not allow it in this session."
 OWNER_ONLY = "Only the owner of the session may do this."
 
 
@@ -20,10 +22,34 @@ def joined_session(work: UnitOfWork, command: Any) -> SessionState:
 
     Raises:
         NotFound: the session is missing or deleted, or the user is not a member; clients get the same answer.
+        Forbidden: a service may read the session, but is no member.
     """
     session = work.loaded.sessions.get(command.session_id)
-    if session is None or session.deleted_at is not None or command.user_id not in session.users:
+    if session is None or session.deleted_at is not None:
         raise NotFound(NO_SESSION)
+    if command.user_id in session.users:
+        return session
+    if may_read_all(command.scopes):
+        raise Forbidden(NO_MEMBER)
+    raise NotFound(NO_SESSION)
+
+
+def writable_session(work: UnitOfWork, command: Any, what: str) -> SessionState:
+    """Return the session of a command of a member, or of a service that may write in every session.
+
+    What a service does in a session of which it is no member is recorded as `what`.
+
+    Raises:
+        NotFound: as `joined_session`.
+        Forbidden: the service may only read the session.
+    """
+    session = work.loaded.sessions.get(command.session_id)
+    if session is None or session.deleted_at is not None or not may_act_in_all(command.scopes):
+        session = joined_session(work, command)
+        if command.scopes is not None and CHAT not in command.scopes and not may_act_in_all(command.scopes):
+            raise Forbidden(NO_MEMBER)
+    elif command.user_id not in session.users:
+        work.writes.accesses.append(Access(command.user_id, session.id, what))
     return session
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from persistence_worker.domain import reply_policy
-from persistence_worker.domain.rules.access import joined_session
+from persistence_worker.domain.rules.access import writable_session
 from persistence_worker.domain.rules.replies import NO_MESSAGE, reopen_turn
 from persistence_worker.domain.state import SessionState, Turn, contains, merged
 from persistence_worker.domain.unit_of_work import UnitOfWork
@@ -36,7 +36,7 @@ class ChatbotAnswers:
 
 def edit(work: UnitOfWork, command: EditMessage, envelope: Received) -> Nothing:
     """Change the author's last message; the replies to it are superseded by new ones."""
-    session = joined_session(work, command)
+    session = writable_session(work, command, "edit")
     message = work.message(session, command.message_id)
     if message is None:
         raise NotFound(NO_MESSAGE)

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from persistence_worker.domain import reply_policy, titles
 from persistence_worker.domain.answers import rejection
+from persistence_worker.domain.rules.access import writable_session
 from persistence_worker.domain.state import SessionState
 from persistence_worker.domain.unit_of_work import UnitOfWork
 from shared.contracts.commands import FinishReply, SendMessage
@@ -21,7 +22,7 @@ from shared.contracts.views import (
     MessageStatus,
     ReasoningPart,
 )
-from shared.errors import NotFound
+from shared.errors import Forbidden, NotFound
 
 TOO_LONG = ErrorView(code="too_long", message="The reply was longer than allowed and was cut.")
 
@@ -36,8 +37,10 @@ def send(work: UnitOfWork, command: SendMessage, envelope: Received) -> None:
         if session is not None:
             work.repeat(session, envelope)
         return
-    if session is None or session.deleted_at is not None or command.user_id not in session.users:
-        work.deliver(rejection(command, NotFound.code), envelope)
+    try:
+        session = writable_session(work, command, "send")
+    except (NotFound, Forbidden) as error:
+        work.deliver(rejection(command, error.code), envelope)
         return
     message = work.store_message(
         session,

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from persistence_worker.domain.context import context_end
-from persistence_worker.domain.rules.access import joined_session
+from persistence_worker.domain.rules.access import joined_session, writable_session
 from persistence_worker.domain.state import Rating, SessionState, Turn
 from persistence_worker.domain.unit_of_work import UnitOfWork
 from shared.contracts.commands import RateReply, RegenerateReply, StopReply
@@ -21,7 +21,7 @@ NO_MESSAGE = "There is no such message."
 
 def stop(work: UnitOfWork, command: StopReply, _envelope: Received) -> Nothing:
     """Mark an open turn as to be stopped, and publish the stop; a finished reply does not change."""
-    session = joined_session(work, command)
+    session = writable_session(work, command, "stop")
     turn = open_turn(session, command.message_id)
     if turn is None:
         _reply(work, session, command.message_id)
@@ -44,7 +44,7 @@ def rate(work: UnitOfWork, command: RateReply, _envelope: Received) -> Nothing:
 
 def regenerate(work: UnitOfWork, command: RegenerateReply, envelope: Received) -> RegenerateResult:
     """Supersede a reply by a new turn that has the same messages to answer and the same context."""
-    session = joined_session(work, command)
+    session = writable_session(work, command, "regenerate")
     if open_turn(session, command.message_id) is not None:
         raise Conflict("This reply is still in progress; stop it first.")
     reply = _reply(work, session, command.message_id)

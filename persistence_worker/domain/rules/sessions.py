@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from persistence_worker.domain import views
 from persistence_worker.domain.rules.access import (
     NO_SESSION,
@@ -11,15 +13,17 @@ from persistence_worker.domain.rules.access import (
     owned_session,
     session_result,
 )
-from persistence_worker.domain.state import SessionState, Turn
+from persistence_worker.domain.state import Access, SessionState, Turn
 from persistence_worker.domain.unit_of_work import UnitOfWork
 from shared.contracts.commands import AddChatbot, DeleteSession, RemoveChatbot, StartSession, UpdateSession
 from shared.contracts.envelope import Received
 from shared.contracts.events import SessionDeleted, SessionUpdated
 from shared.contracts.payload import parse_rfc3339
 from shared.contracts.queries import Nothing, SessionResult, StartResult
+from shared.contracts.scopes import CHAT, SESSIONS, may_act_in_all
 from shared.errors import Conflict, Forbidden, NotFound, Unavailable
 
+NO_ACCOUNT = "There is no such account."
 NO_CHATBOT = "There is no such chatbot."
 NO_CATALOGUE = "No chatbot has announced itself yet."
 CATALOGUE_RETRY = 2.0  # seconds
@@ -27,11 +31,19 @@ CATALOGUE_RETRY = 2.0  # seconds
 
 def start(work: UnitOfWork, command: StartSession, envelope: Received) -> StartResult:
     """Create a session, or answer with the existing one that has this id."""
+    for_others = command.users is not None
+    if for_others and not may_act_in_all(command.scopes):
+        raise Forbidden(f"The scope `{SESSIONS}` is required to start a session for others.")
+    if not for_others and command.scopes is not None and CHAT not in command.scopes:
+        raise Forbidden(f"The scope `{CHAT}` was not granted.")
     session = work.loaded.sessions.get(command.session_id)
     if session is None:
         return StartResult(session=views.session(_create(work, command, envelope), work.catalogue), created=True)
-    if session.deleted_at is not None or command.user_id not in session.users:
+    # The id of a repetition is derived from the sender, so that no other service can have started the session.
+    if session.deleted_at is not None or (command.user_id not in session.users and not for_others):
         raise NotFound(NO_SESSION)
+    if for_others:
+        work.writes.accesses.append(Access(command.user_id, session.id, "start"))
     work.repeat(session, envelope)
     if envelope.id in work.redelivered:  # a creation has no sequence number, so clients cannot detect its loss
         work.deliver_session(session, envelope)
@@ -39,14 +51,17 @@ def start(work: UnitOfWork, command: StartSession, envelope: Received) -> StartR
 
 
 def _create(work: UnitOfWork, command: StartSession, envelope: Received) -> SessionState:
-    if command.user_id in work.loaded.erased_users:
-        raise NotFound(NO_SESSION)
+    users = list(dict.fromkeys(command.users or [command.user_id]))
+    if work.loaded.erased_users.intersection(users):
+        raise NotFound(NO_SESSION if command.users is None else NO_ACCOUNT)
+    if len(users) > work.limits.users:
+        raise Conflict(f"A session holds at most {work.limits.users} users.")
     created_at = parse_rfc3339(command.created_at)
     session = SessionState(
         id=command.session_id,
         title=command.title,
         titled_by=None if command.title is None else command.user_id,
-        owner_id=command.user_id,
+        owner_id=users[0],
         reply_policy=command.reply_policy,
         rotation=0,
         seq=0,
@@ -54,12 +69,15 @@ def _create(work: UnitOfWork, command: StartSession, envelope: Received) -> Sess
         created_at=created_at,
         updated_at=created_at,
         deleted_at=None,
-        users=[command.user_id],
+        users=users,
         chatbots=_chosen_chatbots(work, command.chatbot_ids),
         new=True,
     )
     work.loaded.sessions[session.id] = session
-    work.writes.joined[session.id, command.user_id] = created_at
+    for place, user in enumerate(users):  # the order of the members is that of their times
+        work.writes.joined[session.id, user] = created_at + timedelta(milliseconds=place)
+    if command.users is not None:
+        work.writes.accesses.append(Access(command.user_id, session.id, "start"))
     work.deliver(SessionUpdated(session=views.session(session, work.catalogue)), envelope)
     return session
 

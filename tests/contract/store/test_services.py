@@ -6,14 +6,30 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import insert
 
+from persistence_worker.domain.state import Access
 from persistence_worker.storage import access_store
-from persistence_worker.storage.access_store import Access
+from persistence_worker.storage.tables import erased_users
 from shared.contracts import queries as q
-from shared.contracts.commands import AddChatbot, DeleteSession, EditMessage, UpdateSession
+from shared.contracts.commands import (
+    AddChatbot,
+    CreateInvite,
+    DeleteSession,
+    EditMessage,
+    LeaveSession,
+    MarkRead,
+    RateReply,
+    RegenerateReply,
+    RemoveChatbot,
+    RemoveUser,
+    StopReply,
+    UpdateSession,
+)
+from shared.contracts.events import MessageRejected
 from shared.errors import Forbidden, NotFound
-from tests.contract.store.harness import StoreHarness
-from tests.support.commands import ADA, finish, send
+from tests.contract.store.harness import StoreHarness, outcome
+from tests.support.commands import ADA, NOON, expiry, finish, send, start
 
 BOT = "service:watch"
 MINE = "service:member"
@@ -110,17 +126,123 @@ async def test_lists_and_searches_need_the_scope_chat(store: StoreHarness, scope
         await store.ask(q.SearchMessages(**search, session_id=session_id, scopes=["chat", "transcripts"]))
 
 
-async def test_no_scope_changes_a_foreign_session(store: StoreHarness) -> None:
-    session_id, message_id = await filled(store)
-    for kind, fields in (
+def owned(message_id: UUID) -> list[tuple[Any, dict[str, Any]]]:
+    """Return the commands that no scope but `chat` allows, and that only to members."""
+    return [
         (UpdateSession, {"title": "x", "reply_policy": None}),
-        (EditMessage, {"message_id": message_id, "content": "x"}),
+        (UpdateSession, {"title": None, "reply_policy": "all"}),
         (AddChatbot, {"chatbot_id": "eliza"}),
+        (RemoveChatbot, {"chatbot_id": "echo"}),
+        (CreateInvite, {"invite_hash": "h", "expires_at": expiry(60), "max_uses": None}),
+        (LeaveSession, {}),
+        (RemoveUser, {"removed_id": ADA}),
+        (MarkRead, {"seq": 1}),
+        (RateReply, {"message_id": message_id, "rating": 1, "comment": None}),
         (DeleteSession, {}),
-    ):
-        assert await store.do(kind, session_id, BOT, **fields) == "not_found"
-    await store.apply(send(session_id, "x", BOT))
+    ]
+
+
+def written(message_id: UUID) -> list[tuple[Any, dict[str, Any]]]:
+    return [
+        (EditMessage, {"message_id": message_id, "content": "x"}),
+        (StopReply, {"message_id": message_id}),
+        (RegenerateReply, {"message_id": message_id}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "code"),
+    [(["chat"], "not_found"), (["users"], "not_found"), (["chat", "transcripts"], "forbidden"), (None, "not_found")],
+)
+async def test_foreign_session_is_not_changed_without_the_scope_sessions(
+    store: StoreHarness, scopes: list[str] | None, code: str
+) -> None:
+    """`forbidden` if the service may see the session, and else as if there was none."""
+    session_id, message_id = await filled(store)
+    for kind, fields in owned(message_id) + written(message_id):
+        assert await store.do(kind, session_id, BOT, scopes=scopes, **fields) == code, kind
+        assert await store.do(kind, uuid4(), BOT, scopes=scopes, **fields) == "not_found", kind
+    await store.apply(send(session_id, "x", BOT, scopes=scopes))
     assert store.stored == []
+    assert [event.code for event in store.events(MessageRejected)] == [code]
+    assert await recorded(store) == []
+
+
+async def test_sessions_allows_nothing_that_is_the_owners(store: StoreHarness) -> None:
+    session_id, message_id = await filled(store)
+    for kind, fields in owned(message_id):
+        for scopes in (["sessions"], ["sessions", "chat"]):
+            assert await store.do(kind, session_id, BOT, scopes=scopes, **fields) == "forbidden", kind
+    assert (await store.join(session_id)).session.users == [ADA]
+
+
+async def test_sessions_writes_stops_and_regenerates_in_any_session_and_is_recorded(store: StoreHarness) -> None:
+    await store.announce()
+    session_id, scopes = await store.session(), ["sessions"]
+    command = send(session_id, "from outside", BOT, scopes=scopes)
+    await store.apply(command)
+    assert [(m.sender_type, m.sender_id) for m in store.stored] == [("user", BOT)]
+    [turn] = store.turns
+    await store.apply(command)
+    assert store.stored == [], "a repetition is neither stored nor recorded again"
+    assert await store.do(StopReply, session_id, BOT, message_id=turn.message_id, scopes=scopes) == {}
+    await store.apply(finish(turn))
+    found = await store.do(RegenerateReply, session_id, BOT, message_id=turn.message_id, scopes=scopes)
+    [again] = store.turns
+    assert found == {"message_id": str(again.message_id)}
+    await store.apply(finish(again))
+    edit = {"message_id": command.message_id, "content": "changed", "scopes": scopes}
+    assert await store.do(EditMessage, session_id, BOT, **edit) == {}
+    foreign = send(session_id, "Ada's")
+    await store.apply(foreign)
+    edit["message_id"] = foreign.message_id
+    assert await store.do(EditMessage, session_id, BOT, **edit) == "forbidden"
+    # The refused edit is recorded too.
+    assert [access.what for access in await recorded(store)] == ["send", "stop", "regenerate", "edit", "edit"]
+    assert (await store.join(session_id)).session.users == [ADA], "it is no member"
+
+
+async def test_member_with_sessions_only_is_not_recorded(store: StoreHarness) -> None:
+    session_id, _ = await filled(store, MINE)
+    await store.apply(send(session_id, "x", MINE, scopes=["sessions"]))
+    assert len(store.stored) == 1
+    await store.apply(send(session_id, "x", MINE, scopes=["transcripts"]))
+    assert store.stored == []
+    assert await recorded(store) == []
+
+
+async def test_session_for_others_has_them_as_members_in_order(store: StoreHarness) -> None:
+    await store.announce()
+    command = start(user=BOT, users=["bob", ADA, "bob", "carl"], scopes=["sessions"])
+    created = outcome(await store.apply(command))
+    assert (created["session"]["owner_id"], created["session"]["users"]) == ("bob", ["bob", ADA, "carl"])
+    assert created["created"] is True
+    assert [session.users for session in store.updated] == [["bob", ADA, "carl"]]
+    again = outcome(await store.apply(command.replace(users=["eve"])))
+    assert (again["session"]["users"], again["created"]) == (["bob", ADA, "carl"], False)
+    assert (await store.join(command.session_id, user="bob")).session.users == ["bob", ADA, "carl"]
+    with pytest.raises(NotFound):
+        await store.join(command.session_id, user=BOT)
+    assert [access.what for access in await recorded(store)] == ["start", "start"]
+    await store.do(DeleteSession, command.session_id, "bob")
+    assert outcome(await store.apply(command)) == "not_found"
+
+
+@pytest.mark.parametrize("scopes", [None, [], ["chat"], ["transcripts"], ["users", "chat"]])
+async def test_only_sessions_starts_a_session_for_others(store: StoreHarness, scopes: list[str] | None) -> None:
+    await store.announce()
+    assert outcome(await store.apply(start(user=BOT, users=[ADA], scopes=scopes))) == "forbidden"
+    assert await recorded(store) == []
+
+
+async def test_session_for_erased_or_too_many_users_is_refused(store: StoreHarness) -> None:
+    await store.announce()
+    await store.database.write(lambda c: c.execute(insert(erased_users).values(user_id="gone", erased_at=NOON)))
+    command = start(user=BOT, users=[ADA, "gone"], scopes=["sessions"])
+    assert outcome(await store.apply(command)) == "not_found"
+    many = start(user=BOT, users=[f"user-{n}" for n in range(101)], scopes=["sessions"])
+    assert outcome(await store.apply(many)) == "conflict"
+    assert outcome(await store.apply(start(user=BOT, scopes=["sessions"]))) == "forbidden", "its own needs `chat`"
 
 
 async def chained(store: StoreHarness, session_id: UUID, user: str) -> int:

@@ -351,4 +351,4 @@ async def test_concurrent_revocation_leaves_no_valid_token(auth: Running, key: s
 
 def test_scopes_that_can_be_granted_are_enforced() -> None:
     """A scope becomes available with the code that enforces it."""
-    assert set(services.SCOPES) == {"chat", "transcripts", "users"}
+    assert set(services.SCOPES) == {"chat", "transcripts", "sessions", "users"}

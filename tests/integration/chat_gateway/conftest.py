@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket as sockets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 from uuid import uuid4
@@ -59,6 +59,10 @@ class Issuer:
 
     def revoke(self, login_id: str, until: int | None = None) -> None:
         self.revoked.append({"sid": login_id, "until": until or int(time.time()) + 900})
+
+    async def existing_accounts(self, user_ids: Sequence[str]) -> list[str]:
+        """Every id belongs to an account."""
+        return list(user_ids)
 
     async def revocations(self, cursor: str | None) -> dict[str, Any]:
         self.revocations_asked += 1
@@ -153,6 +157,7 @@ class Running:
             bus=self.bus,
             jwks=self.issuer.jwks,
             revocations=self.issuer.revocations,
+            accounts=self.issuer.existing_accounts,
             registry=self.registry,
         )
         await self._stack.enter_async_context(self.service.lifespan())

@@ -65,7 +65,7 @@ class FakeSessions:
     def is_member(self, _key: str, _user_id: str) -> bool:
         return True
 
-    async def load_for(self, *_: Any) -> None:
+    async def load_for(self, *_: Any, also_if: bool = False) -> None:
         pass
 
     async def join(self, _socket: Any, _request: Any, acknowledge: Any) -> None:
@@ -79,6 +79,10 @@ class FakeSessions:
 
     def mark_deleted(self, *_: Any) -> None:
         pass
+
+
+async def no_accounts(_ids: Any) -> list[str]:
+    return []
 
 
 class FakeLogins:
@@ -98,7 +102,7 @@ class Wiring:
         self.bus = bus
         self.calls = Calls(Metrics(CollectorRegistry()), SETTINGS)
         persistence = PersistenceClient(bus, SETTINGS.partitions)
-        self.groups: list[Any] = [*event_handlers(bus, persistence, sessions, SETTINGS), FakeLogins()]
+        self.groups: list[Any] = [*event_handlers(bus, persistence, sessions, SETTINGS, no_accounts), FakeLogins()]
         publisher = MessagePublisher(bus, sessions, PendingMessages(), SETTINGS.partitions)
         self.events = client_events(self.calls, self.groups, publisher)
 

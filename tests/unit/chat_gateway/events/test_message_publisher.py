@@ -41,7 +41,7 @@ class FakeSessions:
     def use(self, _key: str) -> None:
         return None
 
-    async def load_for(self, *_: Any) -> None:
+    async def load_for(self, *_: Any, also_if: bool = False) -> None:
         self.loads += 1
 
 
