@@ -130,3 +130,13 @@ def test_active_reply_has_what_was_received_of_its_newest_attempt(
         take(replies, 0, reasoning[1], attempt=reasoning[0], name="reasoning_delta")
     active = {"message_id": "r", "chatbot_id": "bot"}
     assert describe_active_replies([active], replies) == [{**active, **expected}]
+
+
+def test_attempt_is_that_of_text_and_reasoning_together(replies: StreamedReplies) -> None:
+    """A higher attempt of the one ends the lower attempt of the other."""
+    take(replies, 0, "text", attempt=1)
+    assert take(replies, 0, "thinking", attempt=2, name="reasoning_delta") is not None
+    assert replies.find("r") is None
+    assert take(replies, 0, "text and more", attempt=1, snapshot=True) is None
+    assert take(replies, 0, "new", attempt=2) is not None
+    assert take(replies, 0, "late", attempt=1, snapshot=True, name="reasoning_delta") is None
