@@ -127,7 +127,7 @@ async def test_every_change_is_unavailable_without_the_broker(running: Running) 
 
 async def test_every_event_has_a_handler(running: Running) -> None:
     done = {payloads.SendMessage, *running.events._handlers}
-    assert done == set(payloads.CLIENT_EVENTS.values())
+    assert done == {*payloads.CLIENT_EVENTS.values(), *payloads.REQUESTS.values()}
 
 
 async def test_search_returns_the_hits_of_persistence(running: Running) -> None:
