@@ -351,7 +351,10 @@ async def test_service_with_sessions_starts_a_session_for_users(stack: Stack, ac
             assert await bot.error("start_chat", {"users": users}) == "not_found"
         for users in ([], "x", ["a b"], [1]):
             assert await bot.error("start_chat", {"users": users}) == "invalid_request"
-        assert await owner.error("start_chat", {"users": [account.id]}) == "forbidden"
+        refusal = await http.post("/v1/sessions", headers={"Authorization": f"Bearer {account.token}"}, json=form)
+        assert (refusal.status_code, refusal.json()["code"]) == (403, "forbidden")
+        own = await owner.start_chat(users=[other.id])
+        assert own["users"] == [account.id], "an unknown field of users over Socket.IO"
     async with Device(stack.gateway_urls[0], chatty.token) as refused:
         assert await refused.error("start_chat", {"users": [account.id]}) == "forbidden"
         assert await refused.error("send_message", {"session_id": session["id"], "content": "x"}) == "forbidden"
