@@ -22,7 +22,6 @@ from chat_gateway.http.response_headers import ResponseHeaders
 from chat_gateway.protocol import asyncapi
 from chat_gateway.settings import GatewaySettings
 from chat_gateway.sockets.server import SocketServer
-from chat_gateway.transport.wire import cut_if_unread
 from shared import __version__
 from shared.errors import BackchatError, Forbidden, MethodNotAllowed, RateLimited, Unavailable
 from shared.http import openapi
@@ -94,8 +93,6 @@ class Sockets:
             await _refuse(error, scope, receive, send)
             return
         await self._app(scope, receive, send)
-        if scope["type"] == "http":
-            cut_if_unread(send, self._server.eio.read_within)
 
     def _refusal(self, scope: Scope) -> tuple[str, BackchatError] | None:
         """Return why a request is refused (a label of the metric) with the error, or `None`."""

@@ -14,7 +14,6 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 __all__ = [
     "Stalled",
     "WebSocketProtocol",
-    "cut_if_unread",
     "payload_of",
     "protocol_of",
     "text_frame",
@@ -80,21 +79,6 @@ async def _until_writable(protocol: WebSocketProtocol, patience: float) -> None:
             await protocol.writable.wait()
     except TimeoutError:
         raise Stalled from None
-
-
-def cut_if_unread(asgi_send: Any, patience: float) -> None:
-    """Abort an HTTP connection whose client does not read the response; uvicorn itself has no timeout for it."""
-    transport = getattr(getattr(asgi_send, "__self__", None), "transport", None)
-    if transport is not None and not transport.is_closing() and (left := transport.get_write_buffer_size()):
-        asyncio.get_running_loop().call_later(patience, _cut_if_still, transport, left, patience)
-
-
-def _cut_if_still(transport: asyncio.Transport, before: int, patience: float) -> None:
-    left = transport.get_write_buffer_size()
-    if left >= before:
-        transport.abort()
-    elif left:
-        asyncio.get_running_loop().call_later(patience, _cut_if_still, transport, left, patience)
 
 
 def text_frame(payload: bytes) -> bytes:
