@@ -1,6 +1,6 @@
 """Examples of the OpenAPI document: bodies and parameters that clients send, and answers.
 
-They are values of the models that the code runs on, and the tests send each of them.
+They are values of the models that the code runs on.
 """
 
 from __future__ import annotations
