@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from itertools import takewhile
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from typing import Self
+from typing import BinaryIO, Self
 from urllib.parse import urlsplit
 
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -27,7 +28,7 @@ class Gate:
             def handle(self) -> None:
                 with socket.create_connection(target) as server:
                     threading.Thread(target=_copy, args=(server, self.connection), daemon=True).start()
-                    while head := b"".join(iter(self.rfile.readline, b"\r\n")):
+                    while head := _head(self.rfile):
                         if gate._fails(head):
                             self.connection.sendall(gate._answer)
                             return
@@ -73,6 +74,12 @@ class Gate:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _head(file: BinaryIO) -> bytes:
+    """Return the next request line and headers; empty at the end of the connection."""
+    lines = iter(file.readline, b"")
+    return b"".join(takewhile(lambda line: line != b"\r\n", lines))
 
 
 def _copy(server: socket.socket, client: socket.socket) -> None:
