@@ -16,7 +16,7 @@ from aio_pika.exceptions import AMQPError
 from shared.bus.rabbitmq.calls import CallFailed
 from shared.bus.rabbitmq.connection import Connection, ConnectionSupervisor, open_channel
 from shared.bus.rabbitmq.frames import is_congested, probe, underlay_of, write
-from shared.contracts.topology import Exchange
+from shared.contracts.topology import DIRECT, Exchange
 
 logger = structlog.get_logger(__name__)
 
@@ -70,9 +70,12 @@ class Alarms:
         self.reason = ""
 
     def probe_through(self, exchange: Exchange) -> None:
-        """Publish the probes to an exchange, which is declared; later calls have no effect."""
+        """Publish the probes to an exchange, which is declared; later calls have no effect.
+
+        A topic exchange is replaced by the default one: a queue that is bound with `#` would take the probes.
+        """
         if self._exchange is None and exchange.kind != "fanout":
-            self._exchange = exchange
+            self._exchange = DIRECT if exchange.kind == "topic" else exchange
             self._declared.set()
 
     async def run(self, supervisor: ConnectionSupervisor) -> None:

@@ -24,7 +24,7 @@ async def underlay_of(channel: AbstractChannel) -> aiormq.Channel:
 
 
 def probe(exchange: str) -> Sequence[Frame]:
-    """Return an empty publication that no queue takes: its routing key has a blank, which no binding has."""
+    """Return an empty publication that no queue takes: its routing key has a blank, which no queue or binding has."""
     return [
         Basic.Publish(exchange=exchange, routing_key="alarm probe"),
         ContentHeader(body_size=0, properties=Basic.Properties(delivery_mode=1)),

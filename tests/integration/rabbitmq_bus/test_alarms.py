@@ -15,7 +15,7 @@ from shared.errors import Unavailable
 from tests.integration.rabbitmq_bus.conftest import INBOX, LOG, log_queue, note, publish_until_confirmed, read
 from tests.support.broker_alarms import KINDS, alarmed, clear_alarms
 from tests.support.rabbitmq import RabbitMQ
-from tests.support.waiting import until
+from tests.support.waiting import pause, until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -104,7 +104,7 @@ async def test_publications_in_flight_when_an_alarm_begins_are_stored_once_in_or
             for key in keys:
                 text = "x" * 20_000
                 sent[key].append(asyncio.ensure_future(bus.publish(LOG, key, note(len(sent[key]), text))))
-            await asyncio.sleep(0.05)
+            await pause(0.05, "the rate of the load")
 
     sending = asyncio.create_task(send())
     await until(lambda: len(sent["0"]) > 20)
