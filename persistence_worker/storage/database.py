@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,7 +48,7 @@ class Database:
         self._engine = engine
         self._partitions = partitions
         postgresql = engine.dialect.name == "postgresql"
-        self._writer = nullcontext() if postgresql else asyncio.Lock()
+        self._writer = asyncio.Lock()  # of SQLite
         self._reading = engine.execution_options(
             **({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if postgresql else {}),
             read_only=True,
@@ -74,14 +74,17 @@ class Database:
         On SQLite a cancelled caller waits for the end of its transaction. If it were cancelled again while it rolled
         back, it would end while the thread of its connection still runs a statement, with the lock of the database.
         """
-        transaction = self._write(work)
-        return await (transaction if self.dialect == "postgresql" else _to_the_end(transaction))
-
-    async def _write(self, work: Callable[[Connection], T]) -> T:
-        async with self._writer, self._engine.begin() as connection:
-            result = await connection.run_sync(work)
+        if self.dialect != "postgresql":
+            result = await _to_the_end(self._write_alone(work))
+        else:
+            async with self._engine.begin() as connection:
+                result = await connection.run_sync(work)
         self._disk_full = False
         return result
+
+    async def _write_alone(self, work: Callable[[Connection], T]) -> T:
+        async with self._writer, self._engine.begin() as connection:
+            return await connection.run_sync(work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one snapshot; a second time if the pooled connection was closed by the server."""
