@@ -140,7 +140,9 @@ async def test_two_workers_on_one_partition_store_each_command_once(worker: Work
         two.put(command)
         await until(lambda: one.answers)
         await until(lambda: two.answers)
-        assert one.answers[0] == two.answers[0]
+        first, second = one.answers[0].result, two.answers[0].result
+        assert first["session"] == second["session"]
+        assert first["created"] != second["created"]
         messages = [send(command.session_id, str(n)) for n in range(60)]
         for n in range(0, 60, 3):
             one.put(*messages[n : n + 3])
