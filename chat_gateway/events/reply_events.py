@@ -8,7 +8,7 @@ from typing import Any
 from chat_gateway.events.calls import Call, Handler
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sessions.persistence_client import SOURCE, PersistenceClient, with_scopes
+from chat_gateway.sessions.persistence_client import SOURCE, PersistenceClient
 from shared.bus.port import Bus
 from shared.contracts.commands import EditMessage, RateReply, RegenerateReply, StopReply
 from shared.contracts.envelope import Event
@@ -73,5 +73,4 @@ class ReplyEvents:
         call.accept({})
 
     async def _command(self, call: Call, command: Any) -> dict[str, Any]:
-        scoped = with_scopes(command, call.caller.identity)
-        return await self._persistence.command(command.session_id, scoped, call.remaining)
+        return await self._persistence.command(command, call.caller.identity, call.remaining)

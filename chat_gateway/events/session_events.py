@@ -12,7 +12,7 @@ from chat_gateway.events.calls import Call, Handler
 from chat_gateway.identity.auth_client import FetchAccounts
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sessions.persistence_client import PersistenceClient, with_scopes
+from chat_gateway.sessions.persistence_client import PersistenceClient
 from chat_gateway.settings import GatewaySettings
 from shared.contracts import ids
 from shared.contracts.commands import (
@@ -180,5 +180,4 @@ class SessionEvents:
         call.accept({"session": (await self._command(call, command))["session"]})
 
     async def _command(self, call: Call, command: Any) -> dict[str, Any]:
-        scoped = with_scopes(command, call.caller.identity)
-        return await self._persistence.command(command.session_id, scoped, call.remaining)
+        return await self._persistence.command(command, call.caller.identity, call.remaining)

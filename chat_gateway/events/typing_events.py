@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from chat_gateway.events.calls import Call, Handler
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.joining import Sessions
-from chat_gateway.sessions.persistence_client import SOURCE, PersistenceClient, with_scopes
+from chat_gateway.sessions.persistence_client import SOURCE, PersistenceClient
 from shared.bus.port import Bus
 from shared.contracts import ids
 from shared.contracts.commands import MarkRead
@@ -44,6 +44,5 @@ class TypingEvents:
 
     async def _mark_read(self, call: Call, request: payloads.MarkRead) -> None:
         command = MarkRead(session_id=request.session_id, user_id=call.caller.user_id, seq=request.seq)
-        scoped = with_scopes(command, call.caller.identity)
-        await self._persistence.command(request.session_id, scoped, call.remaining)
+        await self._persistence.command(command, call.caller.identity, call.remaining)
         call.accept({})

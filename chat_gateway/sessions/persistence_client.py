@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any
 
 from chat_gateway.identity.authentication import Identity
 from shared.bus.port import REQUEST_TIMEOUT, Bus
@@ -14,16 +13,6 @@ from shared.contracts.queries import Reply
 from shared.contracts.topology import QUERIES, QUERY_KEY, log
 
 SOURCE = "chat_gateway"
-
-
-Command = TypeVar("Command", bound=Payload)
-
-
-def with_scopes(command: Command, identity: Identity) -> Command:
-    """Return the command of a service with its scopes, which persistence checks."""
-    if identity.scopes is None or "scopes" not in command.__struct_fields__:
-        return command
-    return command.replace(scopes=identity.scope_names)
 
 
 class PersistenceClient:
@@ -43,14 +32,17 @@ class PersistenceClient:
         event = Event(source=SOURCE, data=query)
         return Reply.result_of(await self._bus.request(QUERIES, QUERY_KEY, event, timeout))
 
-    async def command(self, session_id: UUID, command: Payload, within: float) -> dict[str, Any]:
+    async def command(self, command: Any, identity: Identity, within: float) -> dict[str, Any]:
         """Send a command on a session, which persistence drops unless it begins `within` that many seconds.
 
+        A command of a service has its scopes, which persistence checks.
         The command is with the publisher before this coroutine first suspends, so that commands keep their order.
 
         Raises:
             BackchatError: the error of the answer; `Unavailable` if there was none in time.
         """
-        key = str(ids.partition(session_id, self._partitions))
-        event = Event(source=SOURCE, data=command, subject=str(session_id))
+        if identity.scopes is not None and "scopes" in command.__struct_fields__:
+            command = command.replace(scopes=identity.scope_names)
+        key = str(ids.partition(command.session_id, self._partitions))
+        event = Event(source=SOURCE, data=command, subject=str(command.session_id))
         return Reply.result_of(await self._bus.request(self._log, key, event, min(within, REQUEST_TIMEOUT)))
