@@ -20,7 +20,7 @@ from chat_gateway.identity.authentication import Identity
 from chat_gateway.protocol import parsing, payloads
 from chat_gateway.sessions.joining import Sessions
 from chat_gateway.sockets.caller import Caller
-from shared.contracts.scopes import CHAT
+from shared.contracts.scopes import CHAT, may_chat
 from shared.errors import BackchatError, Forbidden, Internal, InvalidRequest, Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -193,7 +193,7 @@ def check_scope(identity: Identity, event: object) -> None:
     Raises:
         Forbidden: no scope that allows the event was granted.
     """
-    if identity.scopes is None or identity.permits(CHAT) or event == REFRESH_TOKEN:
+    if may_chat(identity.scopes) or event == REFRESH_TOKEN:
         return
     if not (identity.observes and event in FOLLOWING) and not (identity.writes_all and event in WRITING):
         raise Forbidden(f"The scope `{CHAT}` was not granted.")

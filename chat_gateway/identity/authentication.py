@@ -76,10 +76,6 @@ class Identity:
         """Whether it may write in every session, without being a member."""
         return may_act_in_all(self.scopes)
 
-    def permits(self, scope: str) -> bool:
-        """Whether the token permits what a scope allows to services."""
-        return self.scopes is None or scope in self.scopes
-
 
 class KeyTable:
     """The public keys of auth by their `kid`. After a failed refresh the loaded keys stay in use."""

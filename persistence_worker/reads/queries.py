@@ -19,7 +19,7 @@ from persistence_worker.storage.replies import replies_to
 from persistence_worker.storage.session_reader import SessionReader
 from shared.contracts import queries as q
 from shared.contracts.payload import Model, Payload
-from shared.contracts.scopes import CHAT, may_read_all
+from shared.contracts.scopes import CHAT, may_chat, may_read_all
 from shared.contracts.views import PAGE_BYTES_MAX, Chatbot, Message
 from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
 
@@ -201,7 +201,7 @@ class Queries:
 
 def _check_chat(query: q.JoinSession | q.ReadHistory | q.ListSessions | q.SearchMessages) -> None:
     """Check that a service may do what a user may."""
-    if query.scopes is not None and CHAT not in query.scopes:
+    if not may_chat(query.scopes):
         raise Forbidden(f"The scope `{CHAT}` was not granted.")
 
 

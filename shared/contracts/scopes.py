@@ -10,6 +10,11 @@ SESSIONS = "sessions"  # the same, and messages, stops, regenerations and edits 
 USERS = "users"  # accounts of the service's own making
 
 
+def may_chat(scopes: Collection[str] | None) -> bool:
+    """Whether these scopes allow what a user may; `None`, of a user, does."""
+    return scopes is None or CHAT in scopes
+
+
 def may_read_all(scopes: Collection[str] | None) -> bool:
     """Whether a service with these scopes may read every session; `None` for a user."""
     return scopes is not None and (TRANSCRIPTS in scopes or SESSIONS in scopes)

@@ -9,12 +9,24 @@ from persistence_worker.domain.state import Access, SessionState
 from persistence_worker.domain.unit_of_work import UnitOfWork
 from shared.contracts.commands import DeleteSession, UpdateSession
 from shared.contracts.queries import SessionResult
-from shared.contracts.scopes import CHAT, may_act_in_all, may_read_all
+from shared.contracts.scopes import may_act_in_all, may_chat, may_read_all
 from shared.errors import Conflict, Forbidden, NotFound
 
 NO_SESSION = "There is no such session."
 NO_MEMBER = "The scopes of this service do not allow it in this session."
 OWNER_ONLY = "Only the owner of the session may do this."
+
+
+def present_session(work: UnitOfWork, command: Any) -> SessionState:
+    """Return the session of a command.
+
+    Raises:
+        NotFound: the session is missing or deleted.
+    """
+    session = work.loaded.sessions.get(command.session_id)
+    if session is None or session.deleted_at is not None:
+        raise NotFound(NO_SESSION)
+    return session
 
 
 def joined_session(work: UnitOfWork, command: Any) -> SessionState:
@@ -24,9 +36,7 @@ def joined_session(work: UnitOfWork, command: Any) -> SessionState:
         NotFound: the session is missing or deleted, or the user is not a member; clients get the same answer.
         Forbidden: a service may read the session, but is no member.
     """
-    session = work.loaded.sessions.get(command.session_id)
-    if session is None or session.deleted_at is not None:
-        raise NotFound(NO_SESSION)
+    session = present_session(work, command)
     if command.user_id in session.users:
         return session
     if may_read_all(command.scopes):
@@ -43,12 +53,13 @@ def writable_session(work: UnitOfWork, command: Any, what: str) -> SessionState:
         NotFound: as `joined_session`.
         Forbidden: the service may only read the session.
     """
-    session = work.loaded.sessions.get(command.session_id)
-    if session is None or session.deleted_at is not None or not may_act_in_all(command.scopes):
+    if not may_act_in_all(command.scopes):
         session = joined_session(work, command)
-        if command.scopes is not None and CHAT not in command.scopes and not may_act_in_all(command.scopes):
+        if not may_chat(command.scopes):
             raise Forbidden(NO_MEMBER)
-    elif command.user_id not in session.users:
+        return session
+    session = present_session(work, command)
+    if command.user_id not in session.users:
         work.writes.accesses.append(Access(command.user_id, session.id, what))
     return session
 

@@ -20,7 +20,7 @@ from shared.contracts.envelope import Received
 from shared.contracts.events import SessionDeleted, SessionUpdated
 from shared.contracts.payload import parse_rfc3339
 from shared.contracts.queries import Nothing, SessionResult, StartResult
-from shared.contracts.scopes import CHAT, SESSIONS, may_act_in_all
+from shared.contracts.scopes import CHAT, SESSIONS, may_act_in_all, may_chat
 from shared.errors import Conflict, Forbidden, NotFound, Unavailable
 
 NO_ACCOUNT = "There is no such account."
@@ -34,7 +34,7 @@ def start(work: UnitOfWork, command: StartSession, envelope: Received) -> StartR
     for_others = command.users is not None
     if for_others and not may_act_in_all(command.scopes):
         raise Forbidden(f"The scope `{SESSIONS}` is required to start a session for others.")
-    if not for_others and command.scopes is not None and CHAT not in command.scopes:
+    if not for_others and not may_chat(command.scopes):
         raise Forbidden(f"The scope `{CHAT}` was not granted.")
     session = work.loaded.sessions.get(command.session_id)
     if session is None:
