@@ -8,8 +8,8 @@ from typing import Any
 from chat_gateway.events.budgets import Budgets
 from chat_gateway.sessions.connected_users import ConnectedUsers
 from chat_gateway.sessions.pending_messages import PendingMessages
-from chat_gateway.sessions.recipients import ConnectedClient
 from chat_gateway.sessions.registry import SessionRegistry
+from chat_gateway.sockets.recipients import ConnectedClient
 from chat_gateway.transport import frames
 from shared.contracts import ids
 from shared.contracts.events import MessageRejected, SessionActivity, SessionDeleted, SessionUpdated, UserSpent

@@ -19,7 +19,7 @@ from chat_gateway.identity.revocation import FetchRevocations, Revocation
 from chat_gateway.metrics import Metrics
 from chat_gateway.protocol import payloads
 from chat_gateway.sessions.connected_users import ConnectedUsers
-from chat_gateway.sessions.recipients import ConnectedClient
+from chat_gateway.sockets.recipients import ConnectedClient
 from chat_gateway.sockets.socket import Socket
 from chat_gateway.transport import frames
 from shared.errors import Forbidden, TokenExpired, Unauthenticated, Unavailable

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from chat_gateway.identity.authentication import Identity
-from chat_gateway.sessions.recipients import ConnectedClient
+from chat_gateway.sockets.recipients import ConnectedClient
 from chat_gateway.transport import frames
 from shared.contracts.payload import rfc3339
 

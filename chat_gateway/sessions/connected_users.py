@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from chat_gateway.identity.authentication import Identity
 from chat_gateway.sessions.bindings import Bindings
-from chat_gateway.sessions.recipients import ConnectedClient
 from chat_gateway.settings import GatewaySettings
+from chat_gateway.sockets.recipients import ConnectedClient
 from shared.contracts import ids
 from shared.contracts.topology import user_key
 from shared.errors import RateLimited

@@ -15,9 +15,9 @@ from chat_gateway.sessions.bindings import Bindings
 from chat_gateway.sessions.catch_up import CatchUp
 from chat_gateway.sessions.persistence_client import PersistenceClient
 from chat_gateway.sessions.presence import PresenceTracker
-from chat_gateway.sessions.recipients import Recipient
 from chat_gateway.sessions.registry import SessionRegistry
 from chat_gateway.sessions.session_state import ServedSession, Subscriber, describe_active_replies
+from chat_gateway.sockets.recipients import Recipient
 from shared.bus.port import REQUEST_TIMEOUT
 from shared.contracts.queries import JoinSession, ReadSession
 from shared.contracts.topology import session_key

@@ -16,9 +16,9 @@ from typing import Any
 
 from chat_gateway.sessions.pacing import Pacing
 from chat_gateway.sessions.persistence_client import SOURCE
-from chat_gateway.sessions.recipients import Recipient
 from chat_gateway.sessions.registry import SessionRegistry
 from chat_gateway.sessions.session_state import ServedSession
+from chat_gateway.sockets.recipients import Recipient
 from chat_gateway.transport import frames
 from chat_gateway.transport.frames import Frame
 from shared.bus.port import Bus

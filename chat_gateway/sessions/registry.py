@@ -10,8 +10,8 @@ from uuid import UUID
 from chat_gateway.domain.streamed_replies import StreamedReplies
 from chat_gateway.metrics import Metrics
 from chat_gateway.sessions.bindings import Bindings
-from chat_gateway.sessions.recipients import Recipient
 from chat_gateway.sessions.session_state import ServedSession
+from chat_gateway.sockets.recipients import Recipient
 from shared.contracts import ids
 from shared.contracts.topology import session_key
 from shared.errors import Unavailable

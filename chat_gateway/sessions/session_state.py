@@ -10,7 +10,7 @@ from uuid import UUID
 
 from chat_gateway.domain.cursor import Cursor
 from chat_gateway.domain.streamed_replies import NAMES, StreamedReplies, StreamedReply
-from chat_gateway.sessions.recipients import Recipient
+from chat_gateway.sockets.recipients import Recipient
 from chat_gateway.transport import frames
 from chat_gateway.transport.frames import Frame
 from shared.errors import NotFound

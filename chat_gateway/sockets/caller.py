@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from chat_gateway.domain.rate_limits import RateLimiter
-from chat_gateway.identity.authentication import Identity
 from chat_gateway.sockets.lanes import Lanes
-from chat_gateway.transport import frames
+from chat_gateway.sockets.recipients import Recipient
 
 REFUSALS_PER_SECOND = 200.0  # also the burst; a client that is refused more often is read more slowly
 # Overload refusals that do not pause reading: a burst for the events that were in flight when the overload began, and
@@ -27,33 +26,12 @@ class Refusals:
         self.held = 0.0
 
 
-class Caller(Protocol):
-    """The sender of client events.
+class Caller(Recipient, Protocol):
+    """The sender of client events. `in_flight` counts its unanswered events."""
 
-    `joined` are the ids of the sessions it has joined, and `in_flight` counts its unanswered events.
-    """
-
-    user_id: str
-    identity: Identity
-    joined: set[str]
     lanes: Lanes
     refusals: Refusals
     in_flight: int
-
-    @property
-    def open(self) -> bool:
-        """Whether the client is still connected."""
-
-    @property
-    def receives(self) -> bool:
-        """Whether it can join sessions, that is, be sent events after an answer."""
-
-    @property
-    def follows(self) -> str | None:
-        """The id of the only session that it receives; `None` if there is no such restriction."""
-
-    def send(self, frame: frames.Frame) -> None:
-        """Queue a frame for the client; does nothing if it receives none."""
 
     async def wait_until_read(self) -> None:
         """Wait until the client has read most of its frames."""

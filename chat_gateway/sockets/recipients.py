@@ -26,10 +26,10 @@ class Recipient(Protocol):
 
     @property
     def follows(self) -> str | None:
-        """The id of the only session that a stream receives; `None` for a socket, and for a stream of a user."""
+        """The id of the only session that a stream receives; `None` for all others, which have no such restriction."""
 
     def send(self, frame: Frame) -> None:
-        """Queue a frame; never waits, never raises."""
+        """Queue a frame; never waits, never raises. Does nothing if it receives none."""
 
 
 class ConnectedClient(Recipient, Protocol):
