@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import aio_pika
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 from aiormq.exceptions import ChannelAccessRefused
 from yarl import URL
@@ -65,8 +65,9 @@ async def _missing_right(connection: Connection, exchanges: Sequence[Exchange]) 
         name = f"replies.{uuid4()}"
         queue = await call(channel.declare_queue(name, exclusive=True, arguments={"x-queue-type": "classic"}))
         right = "read"
-        await call(queue.consume(lambda _: None, no_ack=True))  # type: ignore[arg-type, return-value]
+        await call(queue.consume(_ignore, no_ack=True))
         right = "write"
+        await call(channel.transaction().select())
         for exchange in exchanges:
             if exchange.kind != "fanout":
                 await _publish_nothing(channel, exchange)
@@ -77,8 +78,12 @@ async def _missing_right(connection: Connection, exchanges: Sequence[Exchange]) 
     return None
 
 
+async def _ignore(_message: AbstractIncomingMessage) -> None:
+    """Take a message, of which there is none."""
+
+
 async def _publish_nothing(channel: AbstractChannel, exchange: Exchange) -> None:
-    """Publish a message that no queue takes; the broker answers the next call with an error if it refuses it."""
+    """Publish a message that is never committed; the broker answers the next call with an error if it refuses it."""
     write(await underlay_of(channel), probe(exchange.name))
     await declare_exchange(channel, exchange)
 

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from shared.bus.rabbitmq import RabbitMQBus, refusal
-from shared.contracts.topology import ACCOUNTS, DELIVERY
-from tests.integration.rabbitmq_bus.conftest import LOG
+from shared.contracts.envelope import read_body
+from shared.contracts.topology import ACCOUNTS, DELIVERY, Queue
+from tests.integration.rabbitmq_bus.conftest import LOG, note
 from tests.support.ports import free_port
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.waiting import until
@@ -129,6 +131,18 @@ async def test_limit_of_connections_is_no_wrong_address(rabbitmq: RabbitMQ, amqp
 
 async def test_broker_that_is_away_is_no_wrong_address() -> None:
     assert await refusal(f"amqp://127.0.0.1:{free_port()}/", [LOG]) is None
+
+
+async def test_check_of_the_right_to_publish_publishes_nothing(amqp_url: str) -> None:
+    """Also not to a queue that takes every key of a topic exchange."""
+    async with RabbitMQBus(amqp_url, name="tests", registry=CollectorRegistry()) as bus:
+        audit = Queue("audit", "quorum", ((ACCOUNTS, "#"),))
+        await bus.declare([ACCOUNTS], [audit])
+        assert await refusal(amqp_url, [ACCOUNTS]) is None
+        event = note(1)
+        await bus.publish(ACCOUNTS, "user.renamed", event)
+        batch = await (await bus.subscribe(audit, prefetch=10)).take()
+        assert [each.id for delivery in batch.deliveries for each in read_body(delivery.body)] == [event.id]
 
 
 async def test_one_good_node_of_several_is_enough(amqp_url: str) -> None:
