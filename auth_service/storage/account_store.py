@@ -51,6 +51,7 @@ class AccountStore:
             "passcode_hash": passcode_hash,
             "roles": list(user.roles),
             "created_at": user.created_at,
+            "service": user.service,
         }
 
         async def work(connection: AsyncConnection) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_service.domain.credentials import Credentials
@@ -18,25 +17,6 @@ class ServiceUserStore:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
-
-    async def add(self, user: User) -> bool:
-        """Insert an account without a passcode; return `False` if the id is taken, as the primary key decides."""
-        row = {
-            "id": user.id,
-            "passcode_hash": "",
-            "roles": list(user.roles),
-            "created_at": user.created_at,
-            "service": user.service,
-        }
-
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(insert(users), row)
-
-        try:
-            await self._transactions.write(work)
-        except IntegrityError:
-            return False
-        return True
 
     async def find(self, user_id: str, service: str) -> User | None:
         """Return an account that this service has created, unless it was deleted."""

@@ -23,9 +23,6 @@ logger = structlog.get_logger(__name__)
 class Store(Protocol):
     """The stored accounts of services. Each call is one transaction and may raise `Unavailable`."""
 
-    async def add(self, user: User) -> bool:
-        """Store an account without a passcode; return `False` if the id is taken."""
-
     async def find(self, user_id: str, service: str) -> User | None:
         """Return an account that this service has created, unless it was deleted."""
 
@@ -38,6 +35,9 @@ class Store(Protocol):
 
 class Accounts(Protocol):
     """All stored accounts."""
+
+    async def add_user(self, user: User, passcode_hash: str) -> bool:
+        """Store an account; return `False` if the id is taken. An empty hash means no passcode."""
 
     async def delete(self, user_id: str, version: int, event: Event) -> bool:
         """Delete an account, revoke its logins, and add `event` to the outbox; `False` if `version` is not current."""
@@ -60,7 +60,7 @@ class ServiceUsers:
             Unavailable: the account may or may not have been created.
         """
         user = User(user_id, utc_now(), ROLES, service.name)
-        if await self._store.add(user):
+        if await self._accounts.add_user(user, ""):
             logger.info("service_user.created", user=user_id, service=service.name)
             return user, True
         known = await self._store.find(user_id, service.name)
