@@ -8,6 +8,8 @@ import ssl
 
 import asyncpg  # type: ignore[import-untyped]
 
+from shared import sqlite_errors
+
 READ_ONLY = "25006"  # read_only_sql_transaction: a standby, or a server that takes no writes for now
 COMMIT_UNKNOWN = "08007"  # transaction_resolution_unknown
 NO_RIGHT = "42501"  # insufficient_privilege
@@ -60,10 +62,7 @@ def is_server_away(error: BaseException) -> bool:
 
 def is_disk_full(error: BaseException) -> bool:
     """Return whether the server's disk is full or fails."""
-    found = driver_error(error)
-    # A quota and a limit of the file's size are I/O errors of SQLite.
-    code = getattr(found, "sqlite_errorcode", 0) & 0xFF
-    return sqlstate(error) in DISK_FULL or code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+    return sqlstate(error) in DISK_FULL or sqlite_errors.is_disk_full(driver_error(error))
 
 
 def wrong_address(error: BaseException) -> str | None:

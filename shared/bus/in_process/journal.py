@@ -178,11 +178,6 @@ class Journal:
             self._database.close()
 
 
-def is_disk_full(error: BaseException) -> bool:
-    """Return whether the disk is full or fails; a quota and a limit of the file's size are I/O errors of SQLite."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
-
-
 def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """Split rows into portions of few sizes, so that their prepared statements are reused."""
     done = 0

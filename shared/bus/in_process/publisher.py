@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from shared.bus.in_process.journal import Row, is_disk_full
+from shared.bus.in_process.journal import Row
 from shared.bus.in_process.queues import MessageQueue
 from shared.bus.in_process.routing import Routes
 from shared.bus.in_process.send_buffer import EVENT_OVERHEAD, Confirmation, KeyBuffer, RoutedBatch
@@ -17,6 +17,7 @@ from shared.bus.port import PUBLISH_TIMEOUT
 from shared.contracts.envelope import Event
 from shared.contracts.topology import EVENT_BYTES_MAX, Exchange
 from shared.errors import PayloadTooLarge, Unavailable
+from shared.sqlite_errors import is_disk_full
 
 logger = structlog.get_logger(__name__)
 
