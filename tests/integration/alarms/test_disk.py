@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.support.client import Device, new_account
-from tests.support.stack import EmbeddedStack
+from tests.support.stack import EmbeddedStack, running_stack
 from tests.support.waiting import until
 
 pytestmark = [
@@ -58,13 +58,8 @@ class SmallStack(EmbeddedStack):
 
 @pytest.fixture
 def stack(tmp_path: Path, small_disk: Path) -> Iterator[SmallStack]:
-    stack = SmallStack(tmp_path, small_disk)
-    try:
-        stack.start_now()
+    with running_stack(SmallStack(tmp_path, small_disk)) as stack:
         yield stack
-        stack.stop_now()
-    finally:
-        stack.close()
 
 
 def fill(path: Path) -> None:

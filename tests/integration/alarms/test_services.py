@@ -14,7 +14,7 @@ from tests.conftest import Fresh
 from tests.support.broker_alarms import alarmed
 from tests.support.client import Device, log_in, new_account
 from tests.support.rabbitmq import RabbitMQ
-from tests.support.stack import DistributedStack, Part, status
+from tests.support.stack import DistributedStack, Part, running_stack, status
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.e2e, pytest.mark.rabbitmq, pytest.mark.postgresql]
@@ -35,13 +35,9 @@ def broker() -> Iterator[RabbitMQ]:
 @pytest.fixture
 def stack(broker: RabbitMQ, new_database: Fresh, tmp_path: Path) -> Iterator[DistributedStack]:
     with new_database() as postgresql_url:
-        stack = DistributedStack(tmp_path, postgresql_url=postgresql_url, amqp_url=broker.fresh_vhost())
-        try:
-            stack.start_now()
+        urls = {"postgresql_url": postgresql_url, "amqp_url": broker.fresh_vhost()}
+        with running_stack(DistributedStack(tmp_path, **urls)) as stack:
             yield stack
-            stack.stop_now()
-        finally:
-            stack.close()
 
 
 async def readiness(part: Part) -> tuple[int, dict[str, Any]]:

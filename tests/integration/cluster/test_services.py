@@ -16,7 +16,7 @@ from tests.conftest import Fresh
 from tests.e2e.test_crashes import answered, check
 from tests.support.client import PATIENCE, Account, Device, new_account
 from tests.support.cluster import RabbitMQCluster
-from tests.support.stack import DistributedStack
+from tests.support.stack import DistributedStack, running_stack
 from tests.support.waiting import pause, until
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.e2e]
@@ -31,13 +31,9 @@ PARTITIONS = 4
 @pytest.fixture
 def stack(cluster: RabbitMQCluster, new_database: Fresh, tmp_path: Path) -> Iterator[DistributedStack]:
     with new_database() as postgresql_url:
-        stack = DistributedStack(tmp_path, postgresql_url=postgresql_url, amqp_url=cluster.url)
-        try:
-            stack.start_now()
+        urls = {"postgresql_url": postgresql_url, "amqp_url": cluster.url}
+        with running_stack(DistributedStack(tmp_path, **urls)) as stack:
             yield stack
-            stack.stop_now()
-        finally:
-            stack.close()
 
 
 class Talker:

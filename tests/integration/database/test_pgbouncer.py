@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -19,10 +16,10 @@ from persistence_worker import app
 from persistence_worker.storage.tables import SCHEMA
 from shared.database.engine import SESSION, open_engine
 from tests.integration.auth_service.conftest import running
+from tests.integration.database.conftest import Run, assert_refused
 from tests.integration.persistence_worker.conftest import Worker
 from tests.support.commands import send
 from tests.support.pgbouncer import PgBouncer, required
-from tests.support.ports import free_port
 from tests.support.servers import NotInstalled, PostgreSQL
 from tests.support.waiting import until
 
@@ -135,49 +132,25 @@ async def test_people_register_and_log_in(pooled_url: str, tmp_path: Path) -> No
         assert {answer.status_code for answer in logins} == {200}
 
 
-def run(arguments: list[str], url: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        env={
-            "PATH": os.defpath,
-            "BACKCHAT_DATABASE_URL": url,
-            "BACKCHAT_AMQP_URL": "amqp://127.0.0.1:1/",
-            "BACKCHAT_SIGNING_KEYS": str(directory / "keys"),
-            "BACKCHAT_PORT": str(free_port()),
-            "BACKCHAT_LOG_LEVEL": "error",
-        },
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize(("mode", "release", "settings", "said"), REFUSED)
 def test_pooler_that_cannot_work_is_refused_in_one_line(
-    behind: Behind, postgresql_url: str, tmp_path: Path, mode: str, release: str, settings: str, said: str
+    behind: Behind, postgresql_url: str, run: Run, mode: str, release: str, settings: str, said: str
 ) -> None:
     url = behind(mode, release, settings).url(database_of(postgresql_url))
     for arguments in COMMANDS:
-        ended = run(arguments, url, tmp_path)
-        assert ended.returncode == 2, (arguments, ended.stderr)
-        [line] = ended.stderr.splitlines()
-        assert line.startswith("BACKCHAT_DATABASE_URL: ")
-        assert said in line
+        assert_refused(run(arguments, url), said)
 
 
 @pytest.mark.parametrize("release", [OLD, NEW])
-def test_database_that_does_not_exist_is_refused_through_a_pooler(behind: Behind, tmp_path: Path, release: str) -> None:
+def test_database_that_does_not_exist_is_refused_through_a_pooler(behind: Behind, run: Run, release: str) -> None:
     url = behind("session", release).url("nowhere")
-    ended = run(COMMANDS[0], url, tmp_path)  # of a second one, the pooler delays its answer
-    assert ended.returncode == 2, ended.stderr
-    [line] = ended.stderr.splitlines()
-    assert 'database "nowhere" does not exist' in line
+    ended = run(COMMANDS[0], url)  # of a second one, the pooler delays its answer
+    assert_refused(ended, 'database "nowhere" does not exist')
 
 
 @pytest.mark.parametrize(("mode", "release"), [("session", OLD), ("transaction", NEW)])
 async def test_server_that_is_away_behind_a_pooler_is_waited_for(
-    behind: Behind, tmp_path: Path, mode: str, release: str
+    behind: Behind, run: Run, tmp_path: Path, mode: str, release: str
 ) -> None:
     server = PostgreSQL().start()
     try:
@@ -190,7 +163,7 @@ async def test_server_that_is_away_behind_a_pooler_is_waited_for(
             assert (await auth.register("alice")).status_code == 201
             await asyncio.to_thread(server.kill)
             await until(lambda: "database" in auth.service.missing(), 30)
-            ended = await asyncio.to_thread(run, COMMANDS[1], url, tmp_path)
+            ended = await asyncio.to_thread(run, COMMANDS[1], url)
             assert ended.returncode == 1, ended.stderr
             await asyncio.to_thread(server.start)
 

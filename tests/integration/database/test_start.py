@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from tests.integration.database.conftest import Run, assert_refused
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.postgresql]
 
 COMMANDS = [["auth_service", "migrate"], ["auth_service"], ["persistence_worker", "migrate"], ["persistence_worker"]]
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    def started(arguments: list[str], url: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", *arguments],
-            env={
-                "PATH": os.defpath,
-                "BACKCHAT_DATABASE_URL": url,
-                "BACKCHAT_AMQP_URL": "amqp://127.0.0.1:1/",
-                "BACKCHAT_SIGNING_KEYS": str(tmp_path / "keys"),
-                "BACKCHAT_PORT": str(free_port()),
-                "BACKCHAT_LOG_LEVEL": "error",
-            },
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-
-    return started
-
-
-def assert_refused(ended: subprocess.CompletedProcess[str], said: str) -> None:
-    assert ended.returncode == 2, ended.stderr
-    [line] = ended.stderr.splitlines()
-    assert line.startswith("BACKCHAT_DATABASE_URL: ")
-    assert said in line
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
