@@ -8,6 +8,7 @@ from uuid import UUID
 
 from persistence_worker.storage import access_store
 from persistence_worker.storage.database import Database
+from shared.contracts.ids import SERVICE_PREFIX
 from shared.contracts.payload import rfc3339
 
 LIMIT = 1_000
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(database: Database, chosen: argparse.Namespace) -> int:
     """Print one line for each access: time, service, session, and what it did; return the exit code."""
-    service = None if chosen.service is None else "service:" + chosen.service.lower().removeprefix("service:")
+    service = None if chosen.service is None else SERVICE_PREFIX + chosen.service.lower().removeprefix(SERVICE_PREFIX)
     found = await database.read(
         lambda connection: access_store.accesses(
             connection, service=service, session_id=chosen.session, limit=max(1, chosen.limit)

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.http import exposed_headers
 from shared.http.forwarded_headers import TrustedProxies
 
 SECURITY = {
@@ -23,7 +24,6 @@ STRICT_TRANSPORT = "max-age=31536000"  # seconds; only sent over TLS
 METHODS = "GET, POST, PUT, DELETE"
 REQUEST_HEADERS = "Authorization, Content-Type"
 EXPOSED = "Retry-After, WWW-Authenticate"
-EXPOSED_BY_API = "Location, Preference-Applied, Retry-After, ETag, Content-Range, Content-Disposition"  # of the gateway
 PREFLIGHT_MAX_AGE = "600"  # seconds
 
 
@@ -65,7 +65,7 @@ class ResponseHeaders:
             headers.add_vary_header("Origin")
         if allowed:
             headers["Access-Control-Allow-Origin"] = allowed
-            headers["Access-Control-Expose-Headers"] = EXPOSED_BY_API if in_api else EXPOSED
+            headers["Access-Control-Expose-Headers"] = exposed_headers.EXPOSED if in_api else EXPOSED
 
 
 def _preflight() -> Response:

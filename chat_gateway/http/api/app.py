@@ -27,11 +27,11 @@ from chat_gateway.http.api.waiting import Waits
 from chat_gateway.identity.authentication import Identity
 from chat_gateway.settings import GatewaySettings
 from shared.errors import BackchatError, Forbidden, Internal, MethodNotAllowed, NotFound, TokenInvalid, Unauthenticated
+from shared.http.exposed_headers import EXPOSED
 from shared.http.forwarded_headers import TrustedProxies
 
 logger = structlog.get_logger(__name__)
 
-EXPOSED = "Location, Preference-Applied, Retry-After, ETag, Content-Range, Content-Disposition"
 ACCEPTED = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, Prefer"
 PREFLIGHT_AGE = 600  # seconds
 
